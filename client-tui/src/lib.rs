@@ -1,0 +1,7 @@
+//! `tow`: two panes, two machines.
+//!
+//! Two wings. The thinking wing (`model`, `app`, `ui`) decides and draws, and touches nothing. The doing wing (`link`,
+//! `transfer`, `cli`, `shell`) speaks to services, moves files and owns the terminal. Data goes round one way: key → app →
+//! effect → shell → doing → event → app → ui → screen.
+
+pub mod link;

@@ -1,0 +1,165 @@
+//! What a file system says of a thing: its kind, size, times, mode and version.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits::LINK_TARGET_BYTES_MAX;
+use crate::path::Name;
+use crate::wire::numbered;
+
+numbered! {
+    /// What a thing is.
+    pub enum Kind: u8 else Other {
+        File = 0,
+        Folder = 1,
+        Link = 2,
+        Fifo = 3,
+        Socket = 4,
+        CharacterDevice = 5,
+        BlockDevice = 6,
+        /// Something the server's system has and this protocol does not name.
+        Other = 7,
+    }
+}
+
+impl Kind {
+    /// Fifos, sockets, devices: things that are never opened, and never copied.
+    pub const fn is_special(self) -> bool {
+        !matches!(self, Self::File | Self::Folder | Self::Link)
+    }
+}
+
+/// Identifies the content of a file for as long as nobody changes it. Two equal versions mean that neither the file nor
+/// its content was replaced, grew, shrank or was touched in between. An array on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// A hash of device and inode; opaque, comparable only on the side that it came from.
+    pub identity: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub modified_ns: i64,
+    /// Nanoseconds since 1970-01-01T00:00:00Z of the last change of content or attributes (ctime).
+    pub changed_ns: i64,
+}
+
+/// All that a listing says of a thing, without its name. An array on the wire, frozen for protocol version 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    pub kind: Kind,
+    /// Bytes; for a file only, else 0.
+    pub size: u64,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub modified_ns: i64,
+    /// Nanoseconds since 1970-01-01T00:00:00Z of the last change of content or attributes (ctime).
+    pub changed_ns: i64,
+    /// Permission bits, 0o7777 at most.
+    pub mode: u16,
+    /// A hash of device and inode.
+    pub identity: u64,
+    /// For a link: where it points, as stored.
+    pub link: Option<LinkTarget>,
+}
+
+/// Where a symbolic link points, and to what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkTarget {
+    /// As stored in the link: 1 to 4,095 bytes, absolute or dangling too.
+    pub bytes: Box<[u8]>,
+    /// The kind of what it leads to inside the root; none where it dangles, leaves the root, or was not looked up.
+    pub kind: Option<Kind>,
+}
+
+/// A thing in a folder: its name and its attributes. An array on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: Name,
+    pub attributes: Attributes,
+}
+
+impl Attributes {
+    pub const fn version(&self) -> Version {
+        Version {
+            identity: self.identity,
+            size: self.size,
+            modified_ns: self.modified_ns,
+            changed_ns: self.changed_ns,
+        }
+    }
+
+    /// A folder, or a link that leads to one.
+    pub fn leads_to_folder(&self) -> bool {
+        self.kind == Kind::Folder || self.link.as_ref().is_some_and(|link| link.kind == Some(Kind::Folder))
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.identity, self.size, self.modified_ns, self.changed_ns).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (identity, size, modified_ns, changed_ns) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { identity, size, modified_ns, changed_ns })
+    }
+}
+
+/// `[kind, size, modified_ns, changed_ns, mode, identity, target | nil, target_kind | nil]`.
+type AttributesArray<'a> = (Kind, u64, i64, i64, u16, u64, Option<&'a serde_bytes::Bytes>, Option<Kind>);
+
+impl Attributes {
+    fn as_array(&self) -> AttributesArray<'_> {
+        let target = self.link.as_ref().map(|link| serde_bytes::Bytes::new(&link.bytes));
+        let target_kind = self.link.as_ref().and_then(|link| link.kind);
+        (
+            self.kind,
+            self.size,
+            self.modified_ns,
+            self.changed_ns,
+            self.mode,
+            self.identity,
+            target,
+            target_kind,
+        )
+    }
+
+    fn from_array<E: serde::de::Error>(array: AttributesArray<'_>) -> Result<Self, E> {
+        let (kind, size, modified_ns, changed_ns, mode, identity, target, target_kind) = array;
+        if mode > 0o7777 {
+            return Err(E::custom("a mode has more than the permission bits"));
+        }
+        if target.is_some_and(|target| {
+            target.is_empty() || target.len() > LINK_TARGET_BYTES_MAX || target.contains(&0)
+        }) {
+            return Err(E::custom("a link's target is empty, too long or contains NUL"));
+        }
+        let link = target.map(|target| LinkTarget { bytes: Box::from(&**target), kind: target_kind });
+        Ok(Self { kind, size, modified_ns, changed_ns, mode, identity, link })
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_array().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_array(Deserialize::deserialize(deserializer)?)
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.name, &self.attributes).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, attributes) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { name, attributes })
+    }
+}

@@ -1,0 +1,170 @@
+//! What went wrong, in a number that programs branch on and words that people read.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::display::DisplayName;
+use crate::limits::TEXT_BYTES_MAX;
+use crate::path::WirePath;
+use crate::wire::{bounded_text, numbered};
+
+numbered! {
+    /// Grouped by what a client should do about it: below 100 the file system said no; 100 to 199 try again with what is
+    /// true now; 200 to 299 the session or its limits; 300 and above the request itself is wrong.
+    pub enum FaultCode: u16 else Unknown {
+        NotFound = 1,
+        PermissionDenied = 2,
+        AlreadyExists = 3,
+        NotAFolder = 4,
+        IsAFolder = 5,
+        NotEmpty = 6,
+        /// A fifo, socket or device where a file is needed.
+        SpecialFile = 7,
+        /// A path leads out of the root, or through a symbolic link where none may be followed.
+        OutsideRoot = 8,
+        /// Links that lead in a circle.
+        LinkLoop = 9,
+        NameTooLong = 10,
+        /// The file system or the server takes no changes.
+        ReadOnly = 11,
+        /// No space, no inodes or no quota left.
+        NoSpace = 12,
+        FileTooLarge = 13,
+        /// The file system under the path cannot do that (a link, a time, a name with those bytes).
+        NotSupportedHere = 14,
+        Busy = 15,
+        /// A folder into itself, a file onto itself.
+        IntoItself = 16,
+        OtherFileSystem = 17,
+        /// The disk failed.
+        Io = 18,
+        TooManyOpenFiles = 19,
+
+        /// The file changed since the version that the request names.
+        Changed = 100,
+        /// What arrived is not what was announced.
+        HashMismatch = 101,
+        /// No upload with that token; begin a new one.
+        UnknownUpload = 102,
+
+        Cancelled = 200,
+        /// More requests, pages, bytes or paths than the session allows.
+        LimitExceeded = 201,
+        /// The server is about to leave.
+        ShuttingDown = 202,
+        /// Not sent by a server: the connection was lost before the answer came.
+        Disconnected = 203,
+        /// Not sent by a server: no answer in time.
+        TimedOut = 204,
+        /// The change may or may not have happened; look before trying again.
+        OutcomeUnknown = 205,
+
+        /// A kind of request, or a part of one, that this side does not know.
+        Unsupported = 300,
+        /// Not a valid message.
+        Malformed = 301,
+        /// A valid message at the wrong moment.
+        OutOfOrder = 302,
+        /// A fault of the program itself.
+        Internal = 303,
+        /// A code that this side does not know; never sent.
+        Unknown = 65535,
+    }
+}
+
+impl FaultCode {
+    /// In words, lower case, without a full stop.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NotFound => "no such file or folder",
+            Self::PermissionDenied => "permission denied",
+            Self::AlreadyExists => "already exists",
+            Self::NotAFolder => "not a folder",
+            Self::IsAFolder => "is a folder",
+            Self::NotEmpty => "folder is not empty",
+            Self::SpecialFile => "not a regular file (fifo, socket or device)",
+            Self::OutsideRoot => "leads outside the served folder",
+            Self::LinkLoop => "symbolic links lead in a circle",
+            Self::NameTooLong => "name too long",
+            Self::ReadOnly => "read-only",
+            Self::NoSpace => "no space left",
+            Self::FileTooLarge => "file too large for the file system",
+            Self::NotSupportedHere => "not supported by the file system there",
+            Self::Busy => "busy",
+            Self::IntoItself => "source and destination are the same or one holds the other",
+            Self::OtherFileSystem => "on another file system",
+            Self::Io => "the disk reported an error",
+            Self::TooManyOpenFiles => "too many open files",
+            Self::Changed => "changed meanwhile",
+            Self::HashMismatch => "what arrived differs from what was sent",
+            Self::UnknownUpload => "the upload is not known any more",
+            Self::Cancelled => "cancelled",
+            Self::LimitExceeded => "a limit of the session is exceeded",
+            Self::ShuttingDown => "the server is shutting down",
+            Self::Disconnected => "the connection was lost",
+            Self::TimedOut => "no answer in time",
+            Self::OutcomeUnknown => "outcome unknown",
+            Self::Unsupported => "not supported by the other side",
+            Self::Malformed => "not a valid message",
+            Self::OutOfOrder => "a message at the wrong moment",
+            Self::Internal => "an error in the program",
+            Self::Unknown => "a failure that this version has no words for",
+        }
+    }
+}
+
+/// A failed request or item: what kind of failure, on which path, and a detail in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct Fault {
+    pub code: FaultCode,
+    /// What it concerns, relative to the root (base and path joined); none where no single path is to blame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<WirePath>,
+    /// More for a person, at most 512 bytes; may be empty. Never text that came from the peer.
+    #[serde(
+        default,
+        deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub detail: String,
+}
+
+impl Fault {
+    pub const fn new(code: FaultCode) -> Self {
+        Self { code, path: None, detail: String::new() }
+    }
+
+    #[must_use]
+    pub fn at(self, path: WirePath) -> Self {
+        Self { path: Some(path), ..self }
+    }
+
+    /// With words of ours, cut to the limit.
+    #[must_use]
+    pub fn because(self, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(TEXT_BYTES_MAX));
+        Self { detail, ..self }
+    }
+}
+
+impl From<FaultCode> for Fault {
+    fn from(code: FaultCode) -> Self {
+        Self::new(code)
+    }
+}
+
+/// `PATH: WHY (DETAIL)`, safe for a terminal.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", if path.is_root() { "/".to_owned() } else { path.display() })?;
+        }
+        f.write_str(self.code.text())?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", DisplayName::new(self.detail.as_bytes()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Frames: a `u32` big-endian length, then exactly one MessagePack value, the array `[kind, id, body]`.
+//!
+//! Decoding is sans-io: bytes go in through [`Decoder::space`] or [`Decoder::push`], messages come out of `next_*`. An
+//! announced length beyond the limit is refused from the header, before anything is allocated for it.
+
+use std::io::ErrorKind;
+
+use bytes::{Buf, Bytes, BytesMut};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::answer::Data;
+use crate::input::UploadData;
+use crate::limits::{DATA_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
+use crate::message::{Answer, Family, Input, Request, RequestId, Session, ToServer};
+
+/// Bytes of the length prefix.
+pub const HEADER_BYTES: usize = 4;
+
+/// Why a stream of bytes is not a stream of frames. Each of these ends the session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("a frame of {announced} bytes was announced, {allowed} are allowed")]
+    TooLong { announced: usize, allowed: usize },
+    #[error("a frame does not hold [kind, id, body]")]
+    NotAMessage,
+    #[error("bytes are left over after a message")]
+    LeftOver,
+}
+
+/// A frame whose envelope is sound but whose body is not: the request is refused, the session goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undecodable {
+    /// A kind that this side does not know.
+    UnknownKind(u16),
+    /// A known kind with a body that breaks its rules.
+    BadBody(u16),
+}
+
+/// A frame as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming<M> {
+    pub id: RequestId,
+    pub message: Result<M, Undecodable>,
+}
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: BytesMut,
+    frame_bytes_max: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// With the limit that holds before Hello is answered.
+    pub fn new() -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO }
+    }
+
+    /// Sets the limit for the frames to come, once Hello is answered.
+    pub const fn allow_frames_up_to(&mut self, bytes: usize) {
+        self.frame_bytes_max = bytes;
+    }
+
+    /// Room for the next bytes from the stream, to be read into directly. The caller bounds what it reads at a time; what is
+    /// held here never exceeds one frame's limit plus one such read.
+    pub const fn space(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Takes in bytes from the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Whether the stream could end here without cutting a frame.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The next message from a client; none while its bytes are incomplete.
+    pub fn next_to_server(&mut self) -> Result<Option<Incoming<ToServer>>, FrameError> {
+        self.next_frame()?.map(|frame| decode(&frame, to_server_body)).transpose()
+    }
+
+    /// The next message from a server; none while its bytes are incomplete.
+    pub fn next_answer(&mut self) -> Result<Option<Incoming<Answer>>, FrameError> {
+        self.next_frame()?.map(|frame| decode(&frame, answer_body)).transpose()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let announced = u32::from_be_bytes(*header) as usize;
+        if announced > self.frame_bytes_max {
+            return Err(FrameError::TooLong { announced, allowed: self.frame_bytes_max });
+        }
+        if announced == 0 {
+            return Err(FrameError::NotAMessage);
+        }
+        if self.buffer.len() < HEADER_BYTES + announced {
+            self.buffer.reserve(HEADER_BYTES + announced - self.buffer.len());
+            return Ok(None);
+        }
+        self.buffer.advance(HEADER_BYTES);
+        Ok(Some(self.buffer.split_to(announced).freeze()))
+    }
+}
+
+/// A message as bytes, header included: what comes before its bulk data, and the data itself, which is not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    pub head: Vec<u8>,
+    /// Follows `head` on the wire; empty for all but `Data` and `UploadData`.
+    pub data: Bytes,
+}
+
+impl Encoded {
+    pub fn len(&self) -> usize {
+        self.head.len() + self.data.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Encodes a client's message. Fails only where a body's own serialisation fails, which none of this crate's does.
+pub fn encode_to_server(id: RequestId, message: &ToServer) -> Result<Encoded, rmp_serde::encode::Error> {
+    match message {
+        ToServer::Session(message) => encode(id, message),
+        ToServer::Request(message) => encode(id, message),
+        ToServer::Input(Input::UploadData(UploadData { offset, data })) => {
+            Ok(encode_data(34, id, *offset, data))
+        }
+        ToServer::Input(message) => encode(id, message),
+    }
+}
+
+/// Encodes a server's message. Fails only where a body's own serialisation fails, which none of this crate's does.
+pub fn encode_answer(id: RequestId, message: &Answer) -> Result<Encoded, rmp_serde::encode::Error> {
+    match message {
+        Answer::Data(Data { offset, data }) => Ok(encode_data(149, id, *offset, data)),
+        message => encode(id, message),
+    }
+}
+
+struct Envelope<'a, M>(RequestId, &'a M);
+
+impl<M: Family> Serialize for Envelope<'_, M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.1.kind(), self.0, Body(self.1)).serialize(serializer)
+    }
+}
+
+struct Body<'a, M>(&'a M);
+
+impl<M: Family> Serialize for Body<'_, M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize_body(serializer)
+    }
+}
+
+fn encode<M: Family>(id: RequestId, message: &M) -> Result<Encoded, rmp_serde::encode::Error> {
+    let mut head = vec![0; HEADER_BYTES];
+    Envelope(id, message).serialize(&mut rmp_serde::Serializer::new(&mut head).with_struct_map())?;
+    set_length(&mut head, 0);
+    Ok(Encoded { head, data: Bytes::new() })
+}
+
+/// `[kind, id, [offset, data]]` without copying `data`, which is the last thing in the frame.
+fn encode_data(kind: u16, id: RequestId, offset: u64, data: &Bytes) -> Encoded {
+    let mut head = rmp::encode::buffer::ByteBuf::with_capacity(HEADER_BYTES + 32);
+    head.as_mut_vec().extend_from_slice(&[0; HEADER_BYTES]);
+    // Writing to a ByteBuf cannot fail: its error type has no value.
+    let _ = rmp::encode::write_array_len(&mut head, 3);
+    let _ = rmp::encode::write_uint(&mut head, u64::from(kind));
+    let _ = rmp::encode::write_uint(&mut head, u64::from(id.0));
+    let _ = rmp::encode::write_array_len(&mut head, 2);
+    let _ = rmp::encode::write_uint(&mut head, offset);
+    let _ = rmp::encode::write_bin_len(&mut head, data.len() as u32);
+    let mut head = head.into_vec();
+    set_length(&mut head, data.len());
+    Encoded { head, data: data.clone() }
+}
+
+fn set_length(head: &mut [u8], data_len: usize) {
+    let length = (head.len() - HEADER_BYTES + data_len) as u32;
+    head[..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+}
+
+fn decode<M>(
+    frame: &Bytes,
+    decode_body: impl FnOnce(u16, &Bytes) -> Result<Result<M, Undecodable>, FrameError>,
+) -> Result<Incoming<M>, FrameError> {
+    let mut rest = &frame[..];
+    if rmp::decode::read_array_len(&mut rest).ok() != Some(3) {
+        return Err(FrameError::NotAMessage);
+    }
+    let kind = rmp::decode::read_int::<u16, _>(&mut rest).map_err(|_| FrameError::NotAMessage)?;
+    let id = rmp::decode::read_int::<u32, _>(&mut rest).map_err(|_| FrameError::NotAMessage)?;
+    Ok(Incoming { id: RequestId(id), message: decode_body(kind, &frame.slice_ref(rest))? })
+}
+
+fn to_server_body(kind: u16, body: &Bytes) -> Result<Result<ToServer, Undecodable>, FrameError> {
+    if kind == 34 {
+        return Ok(decode_data(kind, body)
+            .map(|(offset, data)| ToServer::Input(Input::UploadData(UploadData { offset, data }))));
+    }
+    if let Some(message) = decode_family::<Request>(kind, body)? {
+        return Ok(message.map(ToServer::Request));
+    }
+    if let Some(message) = decode_family::<Input>(kind, body)? {
+        return Ok(message.map(ToServer::Input));
+    }
+    let message = decode_family::<Session>(kind, body)?;
+    Ok(message.map_or(Err(Undecodable::UnknownKind(kind)), |message| message.map(ToServer::Session)))
+}
+
+fn answer_body(kind: u16, body: &Bytes) -> Result<Result<Answer, Undecodable>, FrameError> {
+    if kind == 149 {
+        return Ok(decode_data(kind, body).map(|(offset, data)| Answer::Data(Data { offset, data })));
+    }
+    Ok(decode_family::<Answer>(kind, body)?.unwrap_or(Err(Undecodable::UnknownKind(kind))))
+}
+
+/// None where the kind belongs to another family.
+fn decode_family<M: Family>(kind: u16, body: &Bytes) -> Result<Option<Result<M, Undecodable>>, FrameError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(&body[..]);
+    deserializer.set_max_depth(DEPTH_MAX);
+    let Some(message) = M::deserialize_body(kind, &mut deserializer) else { return Ok(None) };
+    let Ok(message) = message else { return Ok(Some(Err(Undecodable::BadBody(kind)))) };
+    // The deserializer does not tell its position; only a read that finds the end shows that nothing is left over.
+    match IgnoredAny::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(error))
+            if error.kind() == ErrorKind::UnexpectedEof =>
+        {
+            Ok(Some(Ok(message)))
+        }
+        _ => Err(FrameError::LeftOver),
+    }
+}
+
+/// `[offset, data]`, the data a view into the frame's own buffer.
+fn decode_data(kind: u16, body: &Bytes) -> Result<(u64, Bytes), Undecodable> {
+    let bad = Undecodable::BadBody(kind);
+    let mut rest = &body[..];
+    if rmp::decode::read_array_len(&mut rest).ok() != Some(2) {
+        return Err(bad);
+    }
+    let Ok(offset) = rmp::decode::read_int::<u64, _>(&mut rest) else { return Err(bad) };
+    match rmp::decode::read_bin_len(&mut rest) {
+        Ok(len) if len as usize == rest.len() && (1..=DATA_BYTES_MAX).contains(&rest.len()) => {
+            Ok((offset, body.slice_ref(rest)))
+        }
+        _ => Err(bad),
+    }
+}

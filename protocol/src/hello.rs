@@ -1,0 +1,133 @@
+//! The first exchange: who speaks, which version, what each side can do and allows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{
+    self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX, TEXT_BYTES_MAX,
+    UPLOAD_CREDIT_BYTES_MAX,
+};
+use crate::path::WirePath;
+use crate::wire::{bounded, bounded_text, numbered};
+
+/// What each side sends before its first frame. A client may skip up to [`PREAMBLE_NOISE_BYTES_MAX`] bytes before it (a
+/// login shell's chatter); a server does not.
+pub const PREAMBLE: &[u8; 8] = b"TOWPATH1";
+/// Most bytes of noise before the preamble that a client skips.
+pub const PREAMBLE_NOISE_BYTES_MAX: usize = 8 * 1024;
+/// The protocol version that this crate speaks. Another one is refused in Hello's answer.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// A feature that a peer may or may not have. Unknown names are kept and ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Capability(String);
+
+impl Capability {
+    /// `name` cut to 64 bytes.
+    pub fn new(name: &str) -> Self {
+        Self(name[..name.floor_char_boundary(CAPABILITY_BYTES_MAX)].to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Capability {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded_text::<_, CAPABILITY_BYTES_MAX>(deserializer).map(Self)
+    }
+}
+
+/// What a side allows its peer. The lower of both sides' numbers holds; a peer's zero, or more than the protocol's own
+/// bound, is read as that bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub frame_bytes: u32,
+    pub requests_in_flight: u32,
+    pub upload_credit_bytes: u64,
+}
+
+impl Limits {
+    /// The protocol's own bounds.
+    pub const OURS: Self = Self {
+        frame_bytes: FRAME_BYTES_MAX as u32,
+        requests_in_flight: REQUESTS_IN_FLIGHT_MAX as u32,
+        upload_credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
+    };
+
+    /// The lower of each pair, where zero means "as you like". Never below what one message needs.
+    #[must_use]
+    pub fn lowered_by(self, peer: Self) -> Self {
+        fn lower<T: Ord + Default>(ours: T, theirs: T, least: T) -> T {
+            if theirs == T::default() { ours } else { ours.min(theirs.max(least)) }
+        }
+        Self {
+            frame_bytes: lower(self.frame_bytes, peer.frame_bytes, 2 * limits::DATA_BYTES_MAX as u32),
+            requests_in_flight: lower(self.requests_in_flight, peer.requests_in_flight, 4),
+            upload_credit_bytes: lower(
+                self.upload_credit_bytes,
+                peer.upload_credit_bytes,
+                limits::RANGE_BYTES,
+            ),
+        }
+    }
+}
+
+/// The client's first message. Answered by [`Welcome`] or a Fault, after which the server closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u16,
+    /// Program and version, for the other side's log.
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub agent: String,
+    #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
+    pub capabilities: Vec<Capability>,
+    pub limits: Limits,
+}
+
+numbered! {
+    /// How paths resolve beneath a root.
+    pub enum RootKind: u8 {
+        /// The whole file system as the server's user sees it; links resolve as the system would.
+        Whole = 0,
+        /// One folder; nothing leads out of it.
+        Jailed = 1,
+    }
+}
+
+numbered! {
+    /// Whether the session may change anything.
+    pub enum Access: u8 {
+        ReadWrite = 0,
+        ReadOnly = 1,
+    }
+}
+
+numbered! {
+    /// Whether names that differ only in case are different.
+    pub enum NameCase: u8 {
+        Sensitive = 0,
+        Insensitive = 1,
+    }
+}
+
+/// The server's answer to [`Hello`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub protocol: u16,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub agent: String,
+    #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
+    pub capabilities: Vec<Capability>,
+    /// The limits of this session: the lower of both sides'.
+    pub limits: Limits,
+    /// The root's name for people, as the server writes it (`/srv/files`), at most 512 bytes.
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub root_name: String,
+    pub root_kind: RootKind,
+    pub access: Access,
+    pub name_case: NameCase,
+    /// Where a session begins, below the root: empty for a jailed root, the user's home for a whole one.
+    pub home: WirePath,
+}

@@ -1,0 +1,54 @@
+//! What a client says within an exchange that is already open, under that exchange's id.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::hash::Hash;
+
+/// Grants further pages to a List or Walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    pub pages: u32,
+}
+
+/// Ends an exchange early. Its final answer still comes: `Cancelled`, or what had been done already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {}
+
+/// Bytes for an upload: `[offset, bytes]`. Offsets follow one another without gaps; 1 byte to 64 KiB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UploadData {
+    pub offset: u64,
+    pub data: Bytes,
+}
+
+impl Serialize for UploadData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.offset, serde_bytes::Bytes::new(&self.data)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for UploadData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (offset, data): (u64, &serde_bytes::Bytes) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { offset, data: Bytes::copy_from_slice(data) })
+    }
+}
+
+impl std::fmt::Debug for UploadData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadData").field("offset", &self.offset).field("bytes", &self.data.len()).finish()
+    }
+}
+
+/// Says that all bytes were sent. The server compares count and hash with what it wrote, then puts the file in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitUpload {
+    pub len: u64,
+    /// BLAKE3 of the whole file.
+    pub hash: Hash,
+}
+
+/// Gives an upload up: what was received is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortUpload {}

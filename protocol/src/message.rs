@@ -1,0 +1,246 @@
+//! The one table of message kinds. A number is never reused for something else; an unknown one is answered
+//! `Unsupported` and the session lives on.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::answer::{
+    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, Stats, Stored, Totals,
+    UploadAck, UploadReady, WalkPage,
+};
+use crate::fault::Fault;
+use crate::hello::{Hello, Welcome};
+use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use crate::request::{
+    BeginUpload, Copy, List, MakeFolder, MakeLink, Measure, Put, Read, Remove, Rename, SetMode, SetTimes,
+    Space, Stat, Walk,
+};
+
+/// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// Belongs to no request: Bye, and notices that nobody asked for.
+    pub const NONE: Self = Self(0);
+}
+
+/// Is the other side still there? Answered by Pong at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {}
+
+/// Answers Ping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {}
+
+/// The orderly end, from either side, under id 0. A stream that stops without one was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bye {}
+
+/// A set of messages that one enum holds.
+pub(crate) trait Family: Sized {
+    fn kind(&self) -> u16;
+    fn serialize_body<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+    /// The body of a message of this kind; none where the kind is not of this family.
+    fn deserialize_body<'de, D: Deserializer<'de>>(
+        kind: u16,
+        deserializer: D,
+    ) -> Option<Result<Self, D::Error>>;
+}
+
+/// Defines a family of messages: an enum with one variant a kind, its number, and its name.
+macro_rules! family {
+    ($(#[$meta:meta])* pub enum $family:ident { $($kind:literal $name:ident($body:ty),)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $family { $($name($body),)+ }
+
+        impl $family {
+            /// Number and name of every kind in this family.
+            pub const KINDS: &'static [(u16, &'static str)] = &[$(($kind, stringify!($name)),)+];
+
+            pub const fn kind(&self) -> u16 {
+                match self { $(Self::$name(_) => $kind,)+ }
+            }
+
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)+ }
+            }
+
+        }
+
+        impl Family for $family {
+            fn kind(&self) -> u16 {
+                Self::kind(self)
+            }
+
+            fn serialize_body<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$name(body) => body.serialize(serializer),)+ }
+            }
+
+            fn deserialize_body<'de, D: Deserializer<'de>>(
+                kind: u16,
+                deserializer: D,
+            ) -> Option<Result<Self, D::Error>> {
+                match kind {
+                    $($kind => Some(<$body>::deserialize(deserializer).map(Self::$name)),)+
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$body> for $family {
+            fn from(body: $body) -> Self { Self::$name(body) }
+        })+
+    };
+}
+
+family! {
+    /// What concerns the session itself; answered by the session, not by the file service.
+    pub enum Session {
+        1 Hello(Hello),
+        2 Bye(Bye),
+        3 Ping(Ping),
+    }
+}
+
+family! {
+    /// Opens an exchange with the file service.
+    pub enum Request {
+        16 List(List),
+        17 Walk(Walk),
+        18 Stat(Stat),
+        19 Read(Read),
+        20 Space(Space),
+        21 Measure(Measure),
+        32 Put(Put),
+        33 BeginUpload(BeginUpload),
+        37 MakeFolder(MakeFolder),
+        38 MakeLink(MakeLink),
+        39 SetMode(SetMode),
+        40 SetTimes(SetTimes),
+        41 Rename(Rename),
+        42 Copy(Copy),
+        43 Remove(Remove),
+    }
+}
+
+family! {
+    /// Said within an open exchange, under its id.
+    pub enum Input {
+        4 Cancel(Cancel),
+        5 More(More),
+        34 UploadData(UploadData),
+        35 CommitUpload(CommitUpload),
+        36 AbortUpload(AbortUpload),
+    }
+}
+
+family! {
+    /// What a server says.
+    pub enum Answer {
+        128 Done(Done),
+        129 Fault(Fault),
+        130 Welcome(Welcome),
+        131 Pong(Pong),
+        132 Bye(Bye),
+        144 ListPage(ListPage),
+        145 WalkPage(WalkPage),
+        146 Stats(Stats),
+        147 FileWhole(FileWhole),
+        148 ReadHead(ReadHead),
+        149 Data(Data),
+        150 ReadDone(ReadDone),
+        151 SpaceInfo(SpaceInfo),
+        160 UploadReady(UploadReady),
+        161 UploadAck(UploadAck),
+        162 Stored(Stored),
+        163 Progress(Progress),
+        164 Totals(Totals),
+    }
+}
+
+/// Everything that a client can send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToServer {
+    Session(Session),
+    Request(Request),
+    Input(Input),
+}
+
+/// The two queues in front of a connection: at each frame's end, control goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Control,
+    Bulk,
+}
+
+impl Request {
+    /// Which queue its answers wait in.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Read(_) => Lane::Bulk,
+            _ => Lane::Control,
+        }
+    }
+
+    /// Whether it changes anything; refused by a read-only server.
+    pub const fn changes(&self) -> bool {
+        match self {
+            Self::List(_)
+            | Self::Walk(_)
+            | Self::Stat(_)
+            | Self::Read(_)
+            | Self::Space(_)
+            | Self::Measure(_) => false,
+            Self::Put(_)
+            | Self::BeginUpload(_)
+            | Self::MakeFolder(_)
+            | Self::MakeLink(_)
+            | Self::SetMode(_)
+            | Self::SetTimes(_)
+            | Self::Rename(_)
+            | Self::Copy(_)
+            | Self::Remove(_) => true,
+        }
+    }
+}
+
+impl ToServer {
+    /// Which queue it waits in on the way to the server. Data must not be overtaken by the commit that follows it.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Request(Request::Put(_))
+            | Self::Input(Input::UploadData(_) | Input::CommitUpload(_) | Input::AbortUpload(_)) => {
+                Lane::Bulk
+            }
+            _ => Lane::Control,
+        }
+    }
+}
+
+impl Answer {
+    /// Whether it ends its exchange.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Done(_)
+            | Self::Fault(_)
+            | Self::Welcome(_)
+            | Self::Pong(_)
+            | Self::Bye(_)
+            | Self::Stats(_)
+            | Self::FileWhole(_)
+            | Self::ReadDone(_)
+            | Self::SpaceInfo(_)
+            | Self::Stored(_)
+            | Self::Totals(_) => true,
+            Self::ListPage(_)
+            | Self::WalkPage(_)
+            | Self::ReadHead(_)
+            | Self::Data(_)
+            | Self::UploadReady(_)
+            | Self::UploadAck(_)
+            | Self::Progress(_) => false,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Paths as they travel: arrays of names, each a byte string. There is no separator to smuggle and nothing to normalise
+//! twice. A [`Name`] or [`WirePath`] that exists has been checked, and is trusted from then on.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::display::DisplayName;
+use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX};
+
+/// Why bytes are not a [`Name`] or names are not a [`WirePath`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("a name is empty")]
+    Empty,
+    #[error("a name is '.' or '..'")]
+    Dots,
+    #[error("a name contains '/' or a NUL byte")]
+    Separator,
+    #[error("a name is longer than {NAME_BYTES_MAX} bytes")]
+    NameTooLong,
+    #[error("a path is longer than {PATH_BYTES_MAX} bytes")]
+    PathTooLong,
+    #[error("a path has more than {PATH_COMPONENTS_MAX} components")]
+    TooDeep,
+}
+
+/// The name of one file or folder: 1 to 255 bytes, not `.` or `..`, without `/` and NUL. Not necessarily UTF-8.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// Checks `bytes`.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Result<Self, PathError> {
+        let bytes = bytes.into();
+        check_name(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name with everything escaped that a terminal or a log must not see raw.
+    pub fn display(&self) -> DisplayName<'_> {
+        DisplayName::new(&self.0)
+    }
+
+    pub fn is_hidden(&self) -> bool {
+        self.0.first() == Some(&b'.')
+    }
+}
+
+fn check_name(bytes: &[u8]) -> Result<(), PathError> {
+    match bytes {
+        [] => Err(PathError::Empty),
+        b"." | b".." => Err(PathError::Dots),
+        _ if bytes.len() > NAME_BYTES_MAX => Err(PathError::NameTooLong),
+        _ if bytes.iter().any(|b| matches!(b, b'/' | 0)) => Err(PathError::Separator),
+        _ => Ok(()),
+    }
+}
+
+impl TryFrom<&str> for Name {
+    type Error = PathError;
+    fn try_from(text: &str) -> Result<Self, PathError> {
+        Self::new(text.as_bytes())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.display().to_string())
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&serde_bytes::Bytes>::deserialize(deserializer)?;
+        Self::new(&**bytes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A path below a root: at most 128 names and 4,096 bytes. The empty path is the root itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct WirePath(Vec<Name>);
+
+impl WirePath {
+    /// The root itself.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    pub fn new(names: Vec<Name>) -> Result<Self, PathError> {
+        if names.len() > PATH_COMPONENTS_MAX {
+            return Err(PathError::TooDeep);
+        }
+        if names.iter().map(|name| name.0.len() + 1).sum::<usize>() > PATH_BYTES_MAX {
+            return Err(PathError::PathTooLong);
+        }
+        Ok(Self(names))
+    }
+
+    /// Splits `bytes` at `/`; empty components and `.` vanish as they do in POSIX; `..` is refused, since only the file
+    /// system knows what it means behind a symbolic link.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PathError> {
+        let names = bytes
+            .split(|b| *b == b'/')
+            .filter(|part| !part.is_empty() && *part != b".")
+            .map(Name::new)
+            .collect::<Result<Vec<_>, _>>()?;
+        Self::new(names)
+    }
+
+    pub fn names(&self) -> &[Name] {
+        &self.0
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its last name; none for the root.
+    pub fn name(&self) -> Option<&Name> {
+        self.0.last()
+    }
+
+    /// The folder that holds it; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, parents) = self.0.split_last()?;
+        Some(Self(parents.to_vec()))
+    }
+
+    pub fn join(&self, name: &Name) -> Result<Self, PathError> {
+        let mut names = self.0.clone();
+        names.push(name.clone());
+        Self::new(names)
+    }
+
+    pub fn join_path(&self, path: &Self) -> Result<Self, PathError> {
+        let mut names = self.0.clone();
+        names.extend_from_slice(&path.0);
+        Self::new(names)
+    }
+
+    /// Whether it is `other` or lies below it, by whole components.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// Joined by `/`, escaped for people; the root is the empty text.
+    pub fn display(&self) -> String {
+        let mut text = String::new();
+        for (index, name) in self.0.iter().enumerate() {
+            if index > 0 {
+                text.push('/');
+            }
+            text.push_str(&name.display().to_string());
+        }
+        text
+    }
+
+    /// Joined by `/` as raw bytes, for a system call or a user's own text; the root is empty.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().map(Name::as_bytes).collect::<Vec<_>>().join(&b'/')
+    }
+}
+
+impl fmt::Debug for WirePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.display())
+    }
+}
+
+impl Serialize for WirePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WirePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = crate::wire::bounded::<_, _, PATH_COMPONENTS_MAX>(deserializer)?;
+        Self::new(names).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where something is: `base` is the folder (or thing) a person pointed at, and symbolic links in it resolve as the
+/// root's kind allows; in `path`, below it, no symbolic link is ever followed, by either side. So a hostile source that
+/// plants a link in a tree cannot have anything written or read through it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Location {
+    pub base: WirePath,
+    pub path: WirePath,
+}
+
+impl Location {
+    /// The thing itself that `path` names: its parent's links resolve, its own do not.
+    pub fn of(path: &WirePath) -> Self {
+        match (path.parent(), path.name()) {
+            (Some(base), Some(name)) => Self { base, path: WirePath(vec![name.clone()]) },
+            _ => Self { base: WirePath::root(), path: WirePath::root() },
+        }
+    }
+
+    /// What `path` leads to: all its links resolve.
+    pub fn through(path: &WirePath) -> Self {
+        Self { base: path.clone(), path: WirePath::root() }
+    }
+
+    pub fn join(&self, name: &Name) -> Result<Self, PathError> {
+        Ok(Self { base: self.base.clone(), path: self.path.join(name)? })
+    }
+
+    /// Base and path in one.
+    pub fn whole(&self) -> Result<WirePath, PathError> {
+        self.base.join_path(&self.path)
+    }
+
+    /// Base and path joined by `/`, escaped for people.
+    pub fn display(&self) -> String {
+        let (base, path) = (self.base.display(), self.path.display());
+        if base.is_empty() || path.is_empty() { base + &path } else { format!("{base}/{path}") }
+    }
+}

@@ -1,0 +1,280 @@
+//! What a client asks for. Each request opens an exchange under an id that the client chose, and ends in exactly one
+//! final answer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Version;
+use crate::hash::Hash;
+use crate::limits::{DATA_BYTES_MAX, PATHS_MAX};
+use crate::path::{Location, WirePath};
+use crate::wire::{bounded, fixed_bytes, numbered};
+
+fixed_bytes! {
+    /// Chosen by the client, at random, for a change that must not happen twice. A request repeated with the same
+    /// operation id gets the outcome of the first one for as long as the server remembers it.
+    pub struct OperationId([u8; 16]);
+}
+
+fixed_bytes! {
+    /// Names an unfinished upload on the server. Chosen by the server at random; outlives the connection.
+    pub struct UploadToken([u8; 16]);
+}
+
+numbered! {
+    /// What a listing is sorted by. PROTOCOL.md defines each order exactly.
+    pub enum SortKey: u8 {
+        Name = 0,
+        Size = 1,
+        Modified = 2,
+        Extension = 3,
+    }
+}
+
+numbered! {
+    pub enum Direction: u8 {
+        Ascending = 0,
+        Descending = 1,
+    }
+}
+
+numbered! {
+    /// Whether names that begin with a dot are part of a listing.
+    pub enum Hidden: u8 {
+        Shown = 0,
+        LeftOut = 1,
+    }
+}
+
+numbered! {
+    /// Whether a symbolic link in the last place is looked at itself or through.
+    pub enum Follow: u8 {
+        No = 0,
+        Yes = 1,
+    }
+}
+
+numbered! {
+    /// What to do where the destination exists already.
+    pub enum Existing: u8 {
+        /// Refuse with `AlreadyExists`.
+        Keep = 0,
+        /// Replace a file or link by a file or link; join a folder with a folder. A folder never replaces a file nor a
+        /// file a folder.
+        Replace = 1,
+        /// As `Replace`, but only where the source was modified later; else refuse with `AlreadyExists`.
+        ReplaceOlder = 2,
+    }
+}
+
+numbered! {
+    /// What "stored" means in the answer.
+    pub enum Durability: u8 {
+        /// Verified and in place; the system writes it to the disk in its own time.
+        Relaxed = 0,
+        /// Verified, in place, and flushed to the disk together with the folder's entry.
+        Synced = 1,
+    }
+}
+
+/// Names and attributes of a folder's content, sorted, in pages. Answers: [`ListPage`](crate::answer::ListPage)… then Done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    pub folder: Location,
+    pub sort: SortKey,
+    pub direction: Direction,
+    pub hidden: Hidden,
+    /// Pages that may be sent before the client grants more.
+    pub pages: u32,
+}
+
+/// A whole tree, depth first, parents before children, as the disk gives it; no link is followed below `start`.
+/// Answers: [`WalkPage`](crate::answer::WalkPage)… then Done. A `start` that is a file or link is the walk's only item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    pub start: Location,
+    /// Pages that may be sent before the client grants more.
+    pub pages: u32,
+}
+
+/// Attributes of up to 256 things at once. Answer: [`Stats`](crate::answer::Stats), one item a path in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    pub base: WirePath,
+    #[serde(deserialize_with = "bounded::<_, _, PATHS_MAX>")]
+    pub paths: Vec<WirePath>,
+    pub follow: Follow,
+}
+
+/// Bytes of a regular file. A whole file of at most 64 KiB comes as one [`FileWhole`](crate::answer::FileWhole); anything else as
+/// [`ReadHead`](crate::answer::ReadHead), [`Data`](crate::answer::Data)…, [`ReadDone`](crate::answer::ReadDone).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    pub file: Location,
+    /// What the file must still be, else `Changed`. A file that only grew is read up to the old size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    pub offset: u64,
+    /// At most 16 MiB.
+    pub len: u64,
+}
+
+/// Free and total space where `path` is. Answer: [`SpaceInfo`](crate::answer::SpaceInfo).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    pub path: WirePath,
+}
+
+/// Counts files, folders and bytes below up to 256 things. Answers: Progress…, [`Totals`](crate::answer::Totals).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    #[serde(deserialize_with = "bounded::<_, _, PATHS_MAX>")]
+    pub things: Vec<Location>,
+}
+
+/// How a file is to be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreAs {
+    /// Permission bits; only `mode & 0777 & ~umask` is applied.
+    pub mode: u16,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub modified_ns: i64,
+    pub existing: Existing,
+    /// With `existing` other than `Keep`: what the file there must still be, else `Changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Version>,
+    pub durability: Durability,
+}
+
+/// Stores a whole small file: written beside, checked against `hash`, renamed into place.
+/// Answer: [`Stored`](crate::answer::Stored).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    pub operation: OperationId,
+    pub file: Location,
+    pub store: StoreAs,
+    pub hash: Hash,
+    /// At most 64 KiB.
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "small_data")]
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for Put {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Put")
+            .field("file", &self.file)
+            .field("bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Begins an upload. The exchange stays open: [`UploadReady`](crate::answer::UploadReady), then the client's `UploadData` under the
+/// same id, each acknowledged (cumulatively) by [`UploadAck`](crate::answer::UploadAck), until `CommitUpload` is answered by
+/// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel` ends it and keeps what was received for a later resume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeginUpload {
+    pub operation: OperationId,
+    pub file: Location,
+    pub store: StoreAs,
+    /// Bytes that will come, as far as the client knows. Checked against free space before anything is written.
+    pub size: u64,
+}
+
+/// Makes a folder (mode 0700 | `mode & 0777 & ~umask`, so that it can be filled; `SetMode` sets the final one).
+/// Answer: [`Stored`](crate::answer::Stored), also where `existing` is not `Keep` and a folder is there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeFolder {
+    pub operation: OperationId,
+    pub folder: Location,
+    pub mode: u16,
+    pub existing: Existing,
+}
+
+/// Makes a symbolic link. Answer: [`Stored`](crate::answer::Stored).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeLink {
+    pub operation: OperationId,
+    pub link: Location,
+    /// 1 to 4,095 bytes, stored as they are; absolute and dangling ones too.
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "link_target")]
+    pub target: Vec<u8>,
+    pub modified_ns: i64,
+    pub existing: Existing,
+}
+
+/// Sets permission bits, `mode & 0777 & ~umask`, of a file or folder; never through a link. Answer: Done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetMode {
+    pub thing: Location,
+    pub mode: u16,
+}
+
+/// Sets the time of modification, of a link itself too. Answer: Done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetTimes {
+    pub thing: Location,
+    pub modified_ns: i64,
+}
+
+/// Renames within the root, atomically. Answer: Done; `OtherFileSystem` where it would have to copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    pub operation: OperationId,
+    pub from: Location,
+    pub to: Location,
+    pub existing: Existing,
+}
+
+/// Copies a file, link or whole tree within the root, times and modes too; each file written beside and renamed. What fails does not
+/// stop the rest. Answers: Progress…, [`Totals`](crate::answer::Totals).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    pub operation: OperationId,
+    pub from: Location,
+    pub to: Location,
+    pub existing: Existing,
+    pub durability: Durability,
+}
+
+numbered! {
+    /// Whether a folder goes with what is in it.
+    pub enum Depth: u8 {
+        /// A folder that is not empty is refused with `NotEmpty`.
+        Single = 0,
+        Tree = 1,
+    }
+}
+
+/// Removes a file, link or folder; never follows a link, never leaves the file system it started on. What fails does not stop the rest.
+/// Answers: Progress…, [`Totals`](crate::answer::Totals).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    pub operation: OperationId,
+    pub thing: Location,
+    pub depth: Depth,
+    /// What it must still be, else `Changed`. Used by a move, which removes only the source that it copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Version>,
+}
+
+fn small_data<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    bytes_up_to::<_, DATA_BYTES_MAX>(deserializer)
+}
+
+fn link_target<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let target = bytes_up_to::<_, { crate::limits::LINK_TARGET_BYTES_MAX }>(deserializer)?;
+    if target.is_empty() || target.contains(&0) {
+        return Err(serde::de::Error::custom("a link's target is empty or contains NUL"));
+    }
+    Ok(target)
+}
+
+/// A byte string of at most `MAX` bytes.
+pub(crate) fn bytes_up_to<'de, D: serde::Deserializer<'de>, const MAX: usize>(
+    deserializer: D,
+) -> Result<Vec<u8>, D::Error> {
+    let bytes = <&serde_bytes::Bytes>::deserialize(deserializer)?;
+    if bytes.len() > MAX {
+        return Err(serde::de::Error::custom(format_args!("more than {MAX} bytes")));
+    }
+    Ok(bytes.to_vec())
+}

@@ -1,0 +1,52 @@
+//! One request's conversation, seen from the service: where its answers go, what the client says meanwhile, and whether
+//! anybody still wants it.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::{Answer, Input, RequestId};
+
+/// Answers that may wait in an exchange's queue before the service waits for the reader.
+pub const ANSWERS_QUEUED_MAX: usize = 32;
+/// Inputs that may wait for the service; credit keeps an honest client far below.
+pub const INPUTS_QUEUED_MAX: usize = 512;
+
+/// Sends one request's answers. Cheap to clone; usable from async code and from blocking threads.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    id: RequestId,
+    queue: mpsc::Sender<(RequestId, Answer)>,
+}
+
+impl Answers {
+    pub const fn new(id: RequestId, queue: mpsc::Sender<(RequestId, Answer)>) -> Self {
+        Self { id, queue }
+    }
+
+    /// Waits for room. Err when nobody listens any more: the work can stop.
+    pub async fn send(&self, answer: impl Into<Answer>) -> Result<(), Fault> {
+        self.queue.send((self.id, answer.into())).await.map_err(|_| FaultCode::Cancelled.into())
+    }
+
+    /// As [`send`](Self::send), from a blocking thread.
+    pub fn send_blocking(&self, answer: impl Into<Answer>) -> Result<(), Fault> {
+        self.queue.blocking_send((self.id, answer.into())).map_err(|_| FaultCode::Cancelled.into())
+    }
+
+    /// Sends only if there is room at once: for progress, where the newest matters and a lost one does not.
+    pub fn send_if_room(&self, answer: impl Into<Answer>) {
+        let _ = self.queue.try_send((self.id, answer.into()));
+    }
+}
+
+/// What the service gets together with a request.
+#[derive(Debug)]
+pub struct Exchange {
+    pub answers: Answers,
+    /// `More`, `UploadData`, `CommitUpload`, `AbortUpload` for this request; `Cancel` comes as `cancel`. Closed when the
+    /// connection is gone.
+    pub inputs: mpsc::Receiver<Input>,
+    /// Set by the client's `Cancel`, by the loss of the connection, and at the end of a drain. Work looks at it between steps and ends
+    /// with `Cancelled`.
+    pub cancel: CancellationToken,
+}
