@@ -4,4 +4,5 @@
 //! `transfer`, `cli`, `shell`) speaks to services, moves files and owns the terminal. Data goes round one way: key → app →
 //! effect → shell → doing → event → app → ui → screen.
 
+pub mod cli;
 pub mod link;

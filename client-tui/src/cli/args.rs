@@ -1,0 +1,195 @@
+//! What was typed: flags and words, as clap reads them. Nothing is resolved here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+const TARGETS: &str = "\
+A TARGET is a local folder or file, or one of
+  tow://HOST[:PORT]/[PATH]       a towd over TCP (port 7171); PATH is relative to its root
+  unix:SOCKET_FILE[?path=PATH]   a towd on this machine
+A subcommand's word wins over a folder of that name: write ./ls for the folder.
+
+Exit codes: 0 done; 1 some items failed or were skipped; 2 wrong usage; 3 could not connect; 4 not found;
+5 permission denied; 130 interrupted.";
+
+/// Two panes, two machines: a file manager in the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "tow", version, after_help = TARGETS, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// What the left pane shows: a folder or a TARGET [default: the current folder]
+    pub left: Option<OsString>,
+    /// What the right pane shows: a folder or a TARGET [default: the current folder]
+    pub right: Option<OsString>,
+    /// Opens the current folder on the left and TARGET on the right
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["left", "right"])]
+    pub connect: Option<OsString>,
+    /// Where tow keeps its log [default: $XDG_STATE_HOME/towpath]
+    #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// One job, no screen.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists a folder: sizes and names, the total last
+    Ls(LsArgs),
+    /// Prints the size of a file, or of all files below a folder
+    Size(SizeArgs),
+    /// Copies from a TARGET to this machine
+    Get(TransferArgs),
+    /// Copies from this machine to a TARGET
+    Put(TransferArgs),
+    /// Copies between any two sides
+    Cp(TransferArgs),
+    /// Moves between any two sides
+    Mv(TransferArgs),
+    /// Removes files, links and folders
+    Rm(RmArgs),
+    /// Makes folders
+    Mkdir(MkdirArgs),
+    /// A prompt with the words: connme ls size upload download rm byebye
+    Shell(ShellArgs),
+}
+
+/// What every command's output can be.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub struct OutputArgs {
+    /// Prints one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Prints errors only
+    #[arg(long, short, conflicts_with = "progress")]
+    pub quiet: bool,
+    /// Shows progress even where standard error is no terminal; with --json as objects on standard output
+    #[arg(long)]
+    pub progress: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct LsArgs {
+    /// A folder or file, here or on a TARGET
+    #[arg(default_value = ".")]
+    pub target: OsString,
+    /// Also kind, mode and time of modification
+    #[arg(short, long)]
+    pub long: bool,
+    #[arg(long, value_enum, default_value_t = SortBy::Name, value_name = "ORDER")]
+    pub sort: SortBy,
+    /// The other way round
+    #[arg(long)]
+    pub reverse: bool,
+    /// Also names that begin with a dot
+    #[arg(long, short)]
+    pub all: bool,
+    /// Exact bytes
+    #[arg(long, conflicts_with = "human")]
+    pub bytes: bool,
+    /// Units that fit (kB, MB, GB)
+    #[arg(long)]
+    pub human: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What a listing is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    Name,
+    Size,
+    Time,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SizeArgs {
+    /// Files or folders, here or on a TARGET
+    #[arg(required = true)]
+    pub targets: Vec<OsString>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TransferArgs {
+    /// SOURCE… DEST: a DEST that is an existing folder or ends in / receives each SOURCE under its own name; otherwise DEST is the
+    /// new name
+    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "DEST"])]
+    pub operands: Vec<OsString>,
+    /// Takes DEST as the name itself, also where it is an existing folder
+    #[arg(short = 'T', long)]
+    pub no_target_folder: bool,
+    /// Leaves out what matches, by name or by path below SOURCE; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    #[command(flatten)]
+    pub conflicts: ConflictArgs,
+    /// Folders are always copied whole; accepted for the sake of habit
+    #[arg(short = 'r', short_alias = 'a', long, hide = true)]
+    pub recursive: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub struct ConflictArgs {
+    /// What happens to an existing file that differs [default: ask on a terminal, else never]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub overwrite: Option<Overwrite>,
+}
+
+/// What happens to a file that exists at the destination and differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Overwrite {
+    /// Ask for each
+    Ask,
+    /// Keep it and name it on standard error
+    Never,
+    /// Replace it
+    Always,
+    /// Replace it where the source was modified later
+    Newer,
+    /// Replace it where the content differs
+    Different,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RmArgs {
+    /// Files, links or folders, here or on a TARGET
+    #[arg(required = true)]
+    pub targets: Vec<OsString>,
+    /// Folders with all that is in them
+    #[arg(short, long, short_alias = 'R')]
+    pub recursive: bool,
+    /// Answers the confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct MkdirArgs {
+    /// Folders to make, here or on a TARGET
+    #[arg(required = true)]
+    pub targets: Vec<OsString>,
+    /// Missing parents too; no error where the folder exists
+    #[arg(short, long)]
+    pub parents: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ShellArgs {
+    /// Connects at once
+    #[arg(long, value_name = "TARGET")]
+    pub connect: Option<OsString>,
+    /// rm asks nothing
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub conflicts: ConflictArgs,
+}
