@@ -1,6 +1,7 @@
 //! A link: a way to a file service, in this process or at the far end of a connection. Whoever holds a [`Link`] opens
 //! exchanges on it and need not know which of the two it is.
 
+pub mod calls;
 mod in_process;
 
 use std::sync::Arc;

@@ -1,0 +1,108 @@
+//! Typed shorthands for requests with one answer, and random operation ids. What takes long or streams is opened with
+//! [`Link::open`] by whoever shows its progress.
+
+use towpath_protocol::answer::{SpaceInfo, Totals};
+use towpath_protocol::entry::{Attributes, Entry};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::input::More;
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::request::{
+    Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, Measure, OperationId, Remove, Rename,
+    SortKey, Space, Stat,
+};
+
+use super::{Exchange, Link};
+
+/// Pages that a listing may be ahead of its reader.
+const PAGES_AHEAD: u32 = 4;
+
+/// A fresh random operation id, from the system's generator.
+pub fn operation_id() -> Result<OperationId, Fault> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::new(FaultCode::Internal).because(format!("no random numbers: {error}")))?;
+    Ok(OperationId(bytes))
+}
+
+impl Link {
+    /// What `path` is: of a link in the last place itself, or of what it leads to.
+    pub async fn stat(&self, path: &WirePath, follow: Follow) -> Result<Attributes, Fault> {
+        let place = Location::of(path);
+        let request = Stat { base: place.base, paths: vec![place.path], follow };
+        let Answer::Stats(stats) = self.call(request).await? else { return Err(unexpected()) };
+        let item = stats.items.into_iter().next().ok_or_else(unexpected)?;
+        item.0.map_err(|code| Fault::new(code).at(path.clone()))
+    }
+
+    /// Opens a listing.
+    pub fn list(&self, folder: &WirePath, sort: SortKey, direction: Direction, hidden: Hidden) -> Listing {
+        let folder = Location::through(folder);
+        Listing { exchange: self.open(List { folder, sort, direction, hidden, pages: PAGES_AHEAD }) }
+    }
+
+    /// Makes one folder; its parent must exist.
+    pub async fn make_folder(&self, path: &WirePath, existing: Existing) -> Result<(), Fault> {
+        let folder = Location::of(path);
+        self.call(MakeFolder { operation: operation_id()?, folder, mode: 0o777, existing }).await.map(drop)
+    }
+
+    /// Renames within the root.
+    pub async fn rename(&self, from: &WirePath, to: &WirePath, existing: Existing) -> Result<(), Fault> {
+        let (from, to) = (Location::of(from), Location::of(to));
+        self.call(Rename { operation: operation_id()?, from, to, existing }).await.map(drop)
+    }
+
+    /// Removes a thing, a folder with all that is in it only with [`Depth::Tree`]. What could not be removed is counted and named in
+    /// the totals.
+    pub async fn remove(&self, path: &WirePath, depth: Depth) -> Result<Totals, Fault> {
+        let thing = Location::of(path);
+        totals(self.call(Remove { operation: operation_id()?, thing, depth, expected: None }).await?)
+    }
+
+    /// Counts files, folders and bytes of a thing and all that is below it.
+    pub async fn measure(&self, path: &WirePath) -> Result<Totals, Fault> {
+        totals(self.call(Measure { things: vec![Location::of(path)] }).await?)
+    }
+
+    /// Free and total space where `path` is.
+    pub async fn space(&self, path: &WirePath) -> Result<SpaceInfo, Fault> {
+        match self.call(Space { path: path.clone() }).await? {
+            Answer::SpaceInfo(space) => Ok(space),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+/// A listing that arrives.
+#[derive(Debug)]
+pub struct Listing {
+    exchange: Exchange,
+}
+
+impl Listing {
+    /// The next entries, in the order asked for; none at the end.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, Fault> {
+        match self.exchange.next().await? {
+            Answer::ListPage(page) => {
+                // The grant may cross the end of the listing; then nobody needs it.
+                let _ = self.exchange.send(More { pages: 1 }).await;
+                Ok(Some(page.entries))
+            }
+            Answer::Done(_) => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn totals(answer: Answer) -> Result<Totals, Fault> {
+    match answer {
+        Answer::Totals(totals) => Ok(totals),
+        _ => Err(unexpected()),
+    }
+}
+
+/// The other side answered with something that its request cannot be answered with.
+fn unexpected() -> Fault {
+    Fault::new(FaultCode::Malformed).because("an answer of the wrong kind")
+}
