@@ -5,4 +5,6 @@
 //! effect → shell → doing → event → app → ui → screen.
 
 pub mod cli;
+pub mod config;
 pub mod link;
+pub mod shell;
