@@ -11,3 +11,4 @@
 
 pub mod exchange;
 pub mod service;
+pub mod session;

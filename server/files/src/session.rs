@@ -1,0 +1,199 @@
+//! One connection: frames on one side, requests of the file service on the other, over any pair of byte streams.
+//!
+//! It knows order, credit, deadlines and the end of a connection. It may not know what carries the bytes (a socket, a
+//! pipe, TLS), and it touches no disk.
+//!
+//! `hello` opens the session, `router` reads and never waits for anybody's work, `outbox` is the only writer, `exchanges`
+//! is what both know of the open requests, `record` tells a log what was done.
+
+mod end;
+mod exchanges;
+mod hello;
+mod outbox;
+mod outgoing;
+mod record;
+mod router;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::frame::Decoder;
+use towpath_protocol::hello::{Limits, Welcome};
+use towpath_protocol::limits::HELLO_SECONDS_MAX;
+use towpath_protocol::message::{Answer, Bye, Request, RequestId};
+
+pub use end::SessionEnd;
+pub use record::{Act, Outcome, SessionEvent, SessionLog, Unlogged, Work};
+
+use crate::exchange::Exchange;
+use crate::service::Service;
+use exchanges::Exchanges;
+use outbox::Outbox;
+use router::{Lanes, Router};
+
+/// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
+const REPLIES_QUEUED_MAX: usize = 1024;
+/// Answers that may wait in each of the two lanes: at 64 KiB a data frame, 2 MiB of bulk.
+const LANE_ANSWERS_QUEUED_MAX: usize = 32;
+/// How long the last words may take to leave, and the peer to notice the end.
+const LAST_WORDS_SECONDS_MAX: u64 = 2;
+/// How long cancelled work may take to stop before the session ends without it.
+const STOP_SECONDS_MAX: u64 = 10;
+/// Most bytes that are read and thrown away while a refused peer is told so.
+const LINGER_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What answers the requests of a session: the file [`Service`], or a test's script.
+pub trait Serve: Send + Sync + 'static {
+    /// What Hello is answered with; the session lowers its limits to those of both sides.
+    fn welcome(&self) -> &Welcome;
+
+    /// Serves one request to its end: exactly one final answer, which is the last one, sent once the work has stopped.
+    fn serve(self: Arc<Self>, request: Request, exchange: Exchange) -> impl Future<Output = ()> + Send;
+}
+
+impl Serve for Service {
+    fn welcome(&self) -> &Welcome {
+        Self::welcome(self)
+    }
+
+    fn serve(self: Arc<Self>, request: Request, exchange: Exchange) -> impl Future<Output = ()> + Send {
+        Self::serve(self, request, exchange)
+    }
+}
+
+/// How one session is to run.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// What this side allows; the peer may only lower it.
+    pub limits: Limits,
+    /// By when Hello must be answered: one absolute moment, counted from the accept.
+    pub hello_deadline: Instant,
+    /// How long the peer may take no byte while there are bytes for it.
+    pub stall: Duration,
+    /// How long the peer may say nothing while no request of its own is open; none for as long as it likes.
+    pub idle: Option<Duration>,
+    /// How long running requests may go on once the session drains.
+    pub drain_time: Duration,
+    /// Set when the server is about to leave: no new requests, running ones finish, then Bye.
+    pub drain: CancellationToken,
+    pub log: Arc<dyn SessionLog>,
+}
+
+impl Default for SessionOptions {
+    /// The protocol's own limits, from now on, with nobody listening to what is done.
+    fn default() -> Self {
+        Self {
+            limits: Limits::OURS,
+            hello_deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX),
+            stall: Duration::from_secs(120),
+            idle: None,
+            drain_time: Duration::from_secs(8),
+            drain: CancellationToken::new(),
+            log: Arc::new(Unlogged),
+        }
+    }
+}
+
+impl std::fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionOptions").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Serves one connection to its end. When this returns, or is dropped, all its requests are cancelled and their inputs
+/// closed. Never fails: how it ended is the result.
+pub async fn serve<S, R, W>(
+    mut reader: R,
+    mut writer: W,
+    service: Arc<S>,
+    options: SessionOptions,
+) -> SessionEnd
+where
+    S: Serve,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let log = options.log.clone();
+    let began = Instant::now();
+    let mut decoder = Decoder::new();
+    let opened = hello::open(&mut reader, &mut writer, &mut decoder, service.welcome(), &options).await;
+    let end = match opened {
+        Ok(opened) => {
+            log.record(SessionEvent::Connected { agent: opened.agent });
+            run(&mut reader, &mut writer, decoder, service, opened.limits, options).await
+        }
+        Err(end) => end,
+    };
+    if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
+        linger(&mut reader, &mut writer).await;
+    }
+    log.record(SessionEvent::Left { end: &end, seconds: began.elapsed().as_secs_f64() });
+    end
+}
+
+/// The session proper: from the answered Hello to the last words.
+async fn run<S, R, W>(
+    reader: &mut R,
+    writer: &mut W,
+    decoder: Decoder,
+    service: Arc<S>,
+    limits: Limits,
+    options: SessionOptions,
+) -> SessionEnd
+where
+    S: Serve,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (replies_sender, replies) = mpsc::channel(REPLIES_QUEUED_MAX);
+    let (control_sender, control) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
+    let (bulk_sender, bulk) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
+    let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, options.log.clone()));
+    // Also where this future is dropped in the middle.
+    let _cancel_all = exchanges.cancel_all_on_drop();
+    let mut outbox = Outbox::new(replies, control, bulk, exchanges.clone(), options.stall);
+    let lanes = Lanes { replies: replies_sender, control: control_sender, bulk: bulk_sender };
+    let router = Router::new(service, exchanges.clone(), lanes, options);
+
+    let end = tokio::select! {
+        end = router.route(reader, decoder) => end,
+        end = outbox.write_to(writer) => end,
+    };
+    if let Some(last) = last_words(&end) {
+        let saying = outbox.say_last(writer, RequestId::NONE, &last);
+        let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), saying).await;
+    }
+    exchanges.stop();
+    let _ = timeout(Duration::from_secs(STOP_SECONDS_MAX), outbox.run_out()).await;
+    exchanges.lost();
+    end
+}
+
+/// What the peer is told at the end, if it can still be told anything.
+fn last_words(end: &SessionEnd) -> Option<Answer> {
+    match end {
+        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Idle => Some(Bye {}.into()),
+        SessionEnd::Broken(error) => Some(Fault::new(FaultCode::Malformed).because(error.to_string()).into()),
+        SessionEnd::Violation(fault) => Some(fault.clone().into()),
+        SessionEnd::Lost(_)
+        | SessionEnd::Stalled
+        | SessionEnd::NotTowpath { .. }
+        | SessionEnd::HelloLate
+        | SessionEnd::Refused(_) => None,
+    }
+}
+
+/// Ends our direction and takes in what the peer still sends, so that the last words are not destroyed by a reset.
+async fn linger(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl AsyncWrite + Unpin)) {
+    let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), async {
+        if writer.shutdown().await.is_ok() {
+            let _ = tokio::io::copy(&mut reader.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await;
+        }
+    })
+    .await;
+}

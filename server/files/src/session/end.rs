@@ -1,0 +1,53 @@
+//! How a session ended, in words for a log.
+
+use std::fmt;
+use std::io;
+
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::frame::FrameError;
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum SessionEnd {
+    /// The client said Bye and was answered.
+    Bye,
+    /// The server is leaving; what was running had its time, and the client was told Bye.
+    Drained,
+    /// Nothing was said and nothing asked for longer than allowed.
+    Idle,
+    /// The connection ended without a Bye, for this reason if the system gave one.
+    Lost(Option<io::Error>),
+    /// The client takes no bytes although there are some for it.
+    Stalled,
+    /// The peer's first bytes are not Towpath's preamble: what it said, 8 bytes at most.
+    NotTowpath { said: Vec<u8> },
+    /// Hello did not come in time.
+    HelloLate,
+    /// The first message was answered with this fault.
+    Refused(Fault),
+    /// The bytes are not frames.
+    Broken(FrameError),
+    /// The client broke the rules of the protocol, and was told this.
+    Violation(Fault),
+}
+
+/// Lower case, without a full stop, safe for a terminal.
+impl fmt::Display for SessionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bye => f.write_str("said goodbye"),
+            Self::Drained => f.write_str("the server is shutting down"),
+            Self::Idle => f.write_str("nothing was said for too long"),
+            Self::Lost(None) => f.write_str("the connection was lost"),
+            Self::Lost(Some(error)) => write!(f, "the connection was lost: {error}"),
+            Self::Stalled => f.write_str("the client takes no data"),
+            Self::NotTowpath { said } => {
+                write!(f, "not a Towpath client: it began with '{}'", DisplayName::new(said))
+            }
+            Self::HelloLate => f.write_str("no greeting in time"),
+            Self::Refused(fault) | Self::Violation(fault) => write!(f, "{fault}"),
+            Self::Broken(error) => write!(f, "not valid frames: {error}"),
+        }
+    }
+}

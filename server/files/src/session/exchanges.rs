@@ -1,0 +1,195 @@
+//! The open exchanges of a session: what the router puts in, and the outbox takes out when the final answer leaves. A slot is
+//! free only then, so a cancelled request holds its slot until its work has stopped.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::{Answer, Input, Request, RequestId};
+
+use super::record::{Deed, Records, SessionEvent, SessionLog};
+use crate::exchange::INPUTS_QUEUED_MAX;
+
+/// What is known of one open request.
+#[derive(Debug)]
+struct Open {
+    /// None once the client can say no more in it.
+    inputs: Option<mpsc::Sender<Input>>,
+    cancel: CancellationToken,
+    /// What its final answer is to be, whatever the work says: the client broke a rule in it.
+    refusal: Option<Fault>,
+    /// For the log; none where the request is not worth a line.
+    deed: Option<Deed>,
+}
+
+/// Why a request cannot be opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotOpened {
+    /// As many as the session allows are open.
+    TooMany,
+    /// The id belongs to an open request.
+    IdInUse,
+}
+
+/// An input came beyond all credit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InboxFull;
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<RequestId, Open>,
+    records: Records,
+}
+
+/// All open exchanges of one session.
+pub(super) struct Exchanges {
+    table: Mutex<Table>,
+    open_max: usize,
+    emptied: Notify,
+    all: CancellationToken,
+    log: Arc<dyn SessionLog>,
+}
+
+impl std::fmt::Debug for Exchanges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchanges").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl Exchanges {
+    pub(super) fn new(open_max: usize, log: Arc<dyn SessionLog>) -> Self {
+        let (table, emptied, all) = (Mutex::default(), Notify::new(), CancellationToken::new());
+        Self { table, open_max, emptied, all, log }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a slot for `request`.
+    pub(super) fn open(
+        &self,
+        id: RequestId,
+        request: &Request,
+    ) -> Result<(mpsc::Receiver<Input>, CancellationToken), NotOpened> {
+        let mut table = self.table();
+        let Table { open, records } = &mut *table;
+        if open.len() >= self.open_max && !open.contains_key(&id) {
+            return Err(NotOpened::TooMany);
+        }
+        let Entry::Vacant(slot) = open.entry(id) else { return Err(NotOpened::IdInUse) };
+        let (inputs, inbox) = mpsc::channel(INPUTS_QUEUED_MAX);
+        let cancel = self.all.child_token();
+        let deed = records.begin(request);
+        slot.insert(Open { inputs: Some(inputs), cancel: cancel.clone(), refusal: None, deed });
+        Ok((inbox, cancel))
+    }
+
+    /// Passes an input on. One for an exchange that is not open is ignored: its final answer may have crossed it.
+    pub(super) fn input(&self, id: RequestId, input: Input) -> Result<(), InboxFull> {
+        let mut table = self.table();
+        let Some(open) = table.open.get_mut(&id) else { return Ok(()) };
+        match input {
+            Input::Cancel(_) => {
+                open.cancel.cancel();
+                return Ok(());
+            }
+            Input::UploadData(ref data) => {
+                if let Some(deed) = &mut open.deed {
+                    deed.add_bytes(data.data.len());
+                }
+            }
+            Input::More(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
+        }
+        let sent = open.inputs.as_ref().map_or(Ok(()), |inputs| inputs.try_send(input));
+        match sent {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(InboxFull),
+            // The work has ended, and its final answer is on the way.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    /// Ends an open exchange with `fault` as its final answer, once its work has stopped. False where none is open.
+    pub(super) fn refuse(&self, id: RequestId, fault: Fault) -> bool {
+        let mut table = self.table();
+        let Some(open) = table.open.get_mut(&id) else { return false };
+        open.refusal.get_or_insert(fault);
+        open.inputs = None;
+        open.cancel.cancel();
+        true
+    }
+
+    /// Takes note of an answer that is about to leave: a final one frees the slot. Returns what is to be said instead.
+    pub(super) fn answered(&self, id: RequestId, answer: Answer) -> Answer {
+        let mut table = self.table();
+        let Table { open, records } = &mut *table;
+        let Some(exchange) = open.get_mut(&id) else { return answer };
+        if !answer.is_final() {
+            if let Some(deed) = &mut exchange.deed {
+                deed.note(&answer);
+            }
+            return answer;
+        }
+        let Some(exchange) = open.remove(&id) else { return answer };
+        let answer = exchange.refusal.map_or(answer, Answer::Fault);
+        let work = exchange.deed.map(|deed| records.end(deed, &answer)).unwrap_or_default();
+        let is_empty = open.is_empty();
+        drop(table);
+        for work in work {
+            self.log.record(SessionEvent::Done(&work));
+        }
+        if is_empty {
+            self.emptied.notify_one();
+        }
+        answer
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().open.is_empty()
+    }
+
+    /// Returns at once where one has become empty since the last call.
+    pub(super) async fn emptied(&self) {
+        self.emptied.notified().await;
+    }
+
+    /// The client can say no more in any exchange; their work goes on.
+    pub(super) fn close_inputs(&self) {
+        self.table().open.values_mut().for_each(|open| open.inputs = None);
+    }
+
+    /// Asks all work to stop.
+    pub(super) fn cancel_all(&self) {
+        self.all.cancel();
+    }
+
+    pub(super) fn cancel_all_on_drop(&self) -> DropGuard {
+        self.all.clone().drop_guard()
+    }
+
+    /// The connection is gone: nothing more comes in, and nobody waits for answers.
+    pub(super) fn stop(&self) {
+        self.cancel_all();
+        self.close_inputs();
+    }
+
+    /// After the end: what has not come to an end by now, and what was read in part, is logged as that.
+    pub(super) fn lost(&self) {
+        let mut table = self.table();
+        let Table { open, records } = &mut *table;
+        let lost = Answer::Fault(FaultCode::Disconnected.into());
+        let mut work: Vec<_> = open
+            .drain()
+            .filter_map(|(_, exchange)| exchange.deed)
+            .flat_map(|deed| records.end(deed, &lost))
+            .collect();
+        work.extend(records.rest());
+        drop(table);
+        for work in work {
+            self.log.record(SessionEvent::Done(&work));
+        }
+    }
+}

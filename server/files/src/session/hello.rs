@@ -1,0 +1,136 @@
+//! The first exchange of a session: preambles, Hello, Welcome, all before one absolute deadline and under the small frame
+//! limit. It may not know anything of requests.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout_at;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::frame::{Decoder, Incoming, Undecodable, encode_answer};
+use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PROTOCOL_VERSION, Welcome};
+use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
+
+use super::{SessionEnd, SessionOptions};
+
+/// Bytes read at a time before Hello is answered.
+const READ_BYTES: usize = 4 * 1024;
+
+/// What was agreed.
+pub(super) struct Opened {
+    pub(super) agent: String,
+    pub(super) limits: Limits,
+}
+
+/// Greets and is greeted. Afterwards `decoder` holds what came behind the Hello, and allows frames as agreed.
+pub(super) async fn open<R, W>(
+    reader: &mut R,
+    writer: &mut W,
+    decoder: &mut Decoder,
+    welcome: &Welcome,
+    options: &SessionOptions,
+) -> Result<Opened, SessionEnd>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let opening = async {
+        writer.write_all(PREAMBLE).await.map_err(lost)?;
+        writer.flush().await.map_err(lost)?;
+        read_preamble(reader).await?;
+        let (id, hello) = match read_hello(reader, decoder).await? {
+            Ok(hello) => hello,
+            Err((id, fault)) => return refuse(writer, id, fault).await,
+        };
+        let limits = options.limits.lowered_by(hello.limits);
+        let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..welcome.clone() };
+        say(writer, id, &welcome.into()).await.map_err(lost)?;
+        decoder.allow_frames_up_to(limits.frame_bytes as usize);
+        Ok(Opened { agent: hello.agent, limits })
+    };
+    let drained = async {
+        options.drain.cancelled().await;
+        SessionEnd::Refused(FaultCode::ShuttingDown.into())
+    };
+    tokio::select! {
+        opened = timeout_at(options.hello_deadline, opening) => {
+            opened.unwrap_or_else(|_elapsed| Err(SessionEnd::HelloLate))
+        }
+        end = drained => Err(end),
+    }
+}
+
+/// Judges each byte as it comes, so that a browser or a shell is told at its first line.
+async fn read_preamble(reader: &mut (impl AsyncRead + Unpin)) -> Result<(), SessionEnd> {
+    let mut said = [0; PREAMBLE.len()];
+    let mut len = 0;
+    while len < said.len() {
+        match reader.read(&mut said[len..]).await.map_err(lost)? {
+            0 if len == 0 => return Err(SessionEnd::Lost(None)),
+            0 => return Err(SessionEnd::NotTowpath { said: said[..len].to_vec() }),
+            read => len += read,
+        }
+        if !PREAMBLE.starts_with(&said[..len]) {
+            return Err(SessionEnd::NotTowpath { said: said[..len].to_vec() });
+        }
+    }
+    Ok(())
+}
+
+/// The Hello, or the fault that the first message is answered with.
+async fn read_hello(
+    reader: &mut (impl AsyncRead + Unpin),
+    decoder: &mut Decoder,
+) -> Result<Result<(RequestId, Hello), (RequestId, Fault)>, SessionEnd> {
+    loop {
+        match decoder.next_to_server() {
+            Ok(Some(first)) => return Ok(judge(first)),
+            Ok(None) => {}
+            Err(error) => {
+                let fault = Fault::new(FaultCode::Malformed).because(error.to_string());
+                return Ok(Err((RequestId::NONE, fault)));
+            }
+        }
+        decoder.space().reserve(READ_BYTES);
+        let mut space = bytes::BufMut::limit(decoder.space(), READ_BYTES);
+        if reader.read_buf(&mut space).await.map_err(lost)? == 0 {
+            return Err(SessionEnd::Lost(None));
+        }
+    }
+}
+
+fn judge(first: Incoming<ToServer>) -> Result<(RequestId, Hello), (RequestId, Fault)> {
+    let fault = match first.message {
+        Ok(ToServer::Session(Session::Hello(hello))) if hello.protocol == PROTOCOL_VERSION => {
+            return Ok((first.id, hello));
+        }
+        Ok(ToServer::Session(Session::Hello(hello))) => Fault::new(FaultCode::Unsupported).because(format!(
+            "this server speaks protocol {PROTOCOL_VERSION}, the client {}: use versions that match",
+            hello.protocol
+        )),
+        Ok(_) => Fault::new(FaultCode::OutOfOrder).because("the first message must be Hello"),
+        Err(Undecodable::UnknownKind(_)) => {
+            Fault::new(FaultCode::Unsupported).because("the first message must be Hello")
+        }
+        Err(Undecodable::BadBody(_)) => Fault::new(FaultCode::Malformed).because("in the first message"),
+    };
+    Err((first.id, fault))
+}
+
+async fn refuse<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    id: RequestId,
+    fault: Fault,
+) -> Result<Opened, SessionEnd> {
+    say(writer, id, &Answer::Fault(fault.clone())).await.map_err(lost)?;
+    Err(SessionEnd::Refused(fault))
+}
+
+async fn say(writer: &mut (impl AsyncWrite + Unpin), id: RequestId, answer: &Answer) -> io::Result<()> {
+    let encoded = encode_answer(id, answer).map_err(io::Error::other)?;
+    writer.write_all(&encoded.head).await?;
+    writer.flush().await
+}
+
+fn lost(error: io::Error) -> SessionEnd {
+    SessionEnd::Lost(Some(error))
+}

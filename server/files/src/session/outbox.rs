@@ -1,0 +1,189 @@
+//! The session's only writer. It takes answers from three queues (the session's own replies, the control lane, the bulk lane),
+//! and writes what is ready with one vectored write, without copying data. While the stream takes nothing, a control answer
+//! that comes in still goes before the bulk that waits.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use towpath_protocol::frame::encode_answer;
+use towpath_protocol::message::{Answer, Lane, RequestId};
+
+use super::SessionEnd;
+use super::exchanges::Exchanges;
+use super::outgoing::{Outgoing, SLICES_MAX};
+
+type Queue = mpsc::Receiver<(RequestId, Answer)>;
+
+/// Queues in, frames out.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    replies: Queue,
+    control: Queue,
+    bulk: Queue,
+    outgoing: Outgoing,
+    exchanges: Arc<Exchanges>,
+    stall: Duration,
+    /// When the stream last took bytes, or last had nothing to take.
+    progress: Instant,
+}
+
+/// Which queue an answer came from.
+#[derive(Clone, Copy)]
+enum Origin {
+    Session,
+    Exchange(Lane),
+}
+
+impl Outbox {
+    pub(super) fn new(
+        replies: Queue,
+        control: Queue,
+        bulk: Queue,
+        exchanges: Arc<Exchanges>,
+        stall: Duration,
+    ) -> Self {
+        Self {
+            replies,
+            control,
+            bulk,
+            outgoing: Outgoing::default(),
+            exchanges,
+            stall,
+            progress: Instant::now(),
+        }
+    }
+
+    /// Writes until the stream fails or takes nothing for too long.
+    pub(super) async fn write_to(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> SessionEnd {
+        loop {
+            self.take_what_is_ready();
+            let step =
+                if self.outgoing.is_empty() { self.rest(writer).await } else { self.write(writer).await };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Finishes the frame that has begun and says one last thing, before all that still waits. Where the exchanges have ended,
+    /// as before a Bye, nothing waits but what was taken from the queues already; that is written first.
+    pub(super) async fn say_last(
+        &mut self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        id: RequestId,
+        last: &Answer,
+    ) -> io::Result<()> {
+        if self.exchanges.is_empty() {
+            self.take_what_is_ready();
+        } else {
+            self.outgoing.drop_waiting();
+        }
+        let frame = encode_answer(id, last).map_err(io::Error::other)?;
+        self.outgoing.push(Lane::Bulk, frame);
+        while !self.outgoing.is_empty() {
+            self.write_some(writer).await?;
+        }
+        writer.flush().await
+    }
+
+    /// After the end: takes the answers that still come, so that no work waits for room, until all work has stopped. The
+    /// caller has dropped its own ends of the queues.
+    pub(super) async fn run_out(&mut self) {
+        loop {
+            tokio::select! {
+                Some((id, answer)) = self.control.recv() => drop(self.exchanges.answered(id, answer)),
+                Some((id, answer)) = self.bulk.recv() => drop(self.exchanges.answered(id, answer)),
+                else => return,
+            }
+        }
+    }
+
+    /// Nothing to write: flushes what the stream holds, then waits for an answer.
+    async fn rest(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SessionEnd> {
+        match timeout(self.stall, writer.flush()).await {
+            Err(_elapsed) => return Err(SessionEnd::Stalled),
+            Ok(Err(error)) => return Err(SessionEnd::Lost(Some(error))),
+            Ok(Ok(())) => {}
+        }
+        tokio::select! {
+            biased;
+            Some((id, answer)) = self.replies.recv() => self.encode(Origin::Session, id, answer),
+            Some((id, answer)) = self.control.recv() => self.encode(Origin::Exchange(Lane::Control), id, answer),
+            Some((id, answer)) = self.bulk.recv() => self.encode(Origin::Exchange(Lane::Bulk), id, answer),
+            // All senders are gone: the router has ended, and with it this future.
+            else => std::future::pending().await,
+        }
+        self.progress = Instant::now();
+        Ok(())
+    }
+
+    /// One write, or one more control answer while the stream takes nothing.
+    async fn write(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SessionEnd> {
+        let room = self.outgoing.has_room(Lane::Control);
+        let deadline = self.progress + self.stall;
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = self.outgoing.slices(&mut slices);
+        let (origin, id, answer) = tokio::select! {
+            biased;
+            written = timeout_at(deadline, writer.write_vectored(&slices[..count])) => {
+                let written = match written {
+                    Err(_elapsed) => return Err(SessionEnd::Stalled),
+                    Ok(Err(error)) => return Err(SessionEnd::Lost(Some(error))),
+                    Ok(Ok(0)) => return Err(SessionEnd::Lost(Some(io::ErrorKind::WriteZero.into()))),
+                    Ok(Ok(written)) => written,
+                };
+                self.outgoing.advance(written);
+                self.progress = Instant::now();
+                return Ok(());
+            }
+            Some((id, answer)) = self.replies.recv(), if room => (Origin::Session, id, answer),
+            Some((id, answer)) = self.control.recv(), if room => (Origin::Exchange(Lane::Control), id, answer),
+        };
+        self.encode(origin, id, answer);
+        Ok(())
+    }
+
+    async fn write_some(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = self.outgoing.slices(&mut slices);
+        match writer.write_vectored(&slices[..count]).await? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                self.outgoing.advance(written);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fills one write from the queues, without waiting, control before bulk.
+    fn take_what_is_ready(&mut self) {
+        while self.outgoing.has_room(Lane::Control) {
+            if let Ok((id, answer)) = self.replies.try_recv() {
+                self.encode(Origin::Session, id, answer);
+            } else if let Ok((id, answer)) = self.control.try_recv() {
+                self.encode(Origin::Exchange(Lane::Control), id, answer);
+            } else {
+                break;
+            }
+        }
+        while self.outgoing.has_room(Lane::Bulk) {
+            let Ok((id, answer)) = self.bulk.try_recv() else { return };
+            self.encode(Origin::Exchange(Lane::Bulk), id, answer);
+        }
+    }
+
+    fn encode(&mut self, origin: Origin, id: RequestId, answer: Answer) {
+        let (lane, answer) = match origin {
+            Origin::Session => (Lane::Control, answer),
+            Origin::Exchange(lane) => (lane, self.exchanges.answered(id, answer)),
+        };
+        match encode_answer(id, &answer) {
+            Ok(frame) => self.outgoing.push(lane, frame),
+            Err(error) => tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded"),
+        }
+    }
+}

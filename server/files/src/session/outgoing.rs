@@ -1,0 +1,151 @@
+//! Frames on their way out: which bytes come next. Control goes before bulk at each frame's end; a frame that has begun is
+//! finished first. Pure: it knows no stream.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use towpath_protocol::frame::Encoded;
+use towpath_protocol::message::Lane;
+
+/// Bytes that are gathered for one write.
+pub(super) const BATCH_BYTES: usize = 256 * 1024;
+/// Slices for one write; a frame has two at most.
+pub(super) const SLICES_MAX: usize = 64;
+
+/// Frames that wait for the stream, in two lanes.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// A frame of which some bytes were written: how many.
+    begun: Option<(Encoded, usize)>,
+    control: VecDeque<Encoded>,
+    bulk: VecDeque<Encoded>,
+    /// Bytes of all of them that are not written yet.
+    bytes: usize,
+    /// Bytes of the frames in `control`.
+    control_bytes: usize,
+}
+
+impl Outgoing {
+    pub(super) fn push(&mut self, lane: Lane, frame: Encoded) {
+        self.bytes += frame.len();
+        match lane {
+            Lane::Control => {
+                self.control_bytes += frame.len();
+                self.control.push_back(frame);
+            }
+            Lane::Bulk => self.bulk.push_back(frame),
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether another frame of this lane may come. Bulk fills one write; control may come although bulk has filled it.
+    pub(super) fn has_room(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Control => self.control_bytes < BATCH_BYTES && self.control.len() < SLICES_MAX,
+            Lane::Bulk => self.bytes < BATCH_BYTES && self.control.len() + self.bulk.len() < SLICES_MAX / 2,
+        }
+    }
+
+    /// The bytes that come next, in order; their number.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let begun = self.begun.iter().flat_map(|(frame, written)| {
+            let head = frame.head.get(*written..).unwrap_or_default();
+            let data = frame.data.get(written.saturating_sub(frame.head.len())..).unwrap_or_default();
+            [head, data]
+        });
+        let whole =
+            self.control.iter().chain(&self.bulk).flat_map(|frame| [&frame.head[..], &frame.data[..]]);
+        let parts = begun.chain(whole).filter(|part| !part.is_empty());
+        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count()
+    }
+
+    /// Takes note that the first `written` of those bytes were written.
+    pub(super) fn advance(&mut self, mut written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        while written > 0 {
+            let Some((frame, before)) = self.begun.take().or_else(|| self.pop().map(|frame| (frame, 0)))
+            else {
+                return;
+            };
+            let left = frame.len() - before;
+            if written < left {
+                self.begun = Some((frame, before + written));
+                return;
+            }
+            written -= left;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Encoded> {
+        let Some(frame) = self.control.pop_front() else { return self.bulk.pop_front() };
+        self.control_bytes -= frame.len();
+        Some(frame)
+    }
+
+    /// Forgets all frames but the one that has begun.
+    pub(super) fn drop_waiting(&mut self) {
+        self.control.clear();
+        self.bulk.clear();
+        self.control_bytes = 0;
+        self.bytes = self.begun.as_ref().map_or(0, |(frame, written)| frame.len() - written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn frame(head: &[u8], data: &'static [u8]) -> Encoded {
+        Encoded { head: head.to_vec(), data: Bytes::from_static(data) }
+    }
+
+    fn next_bytes(outgoing: &Outgoing) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = outgoing.slices(&mut slices);
+        slices[..count].concat()
+    }
+
+    #[test]
+    fn control_goes_before_bulk_but_never_into_a_frame_that_has_begun() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(Lane::Bulk, frame(b"b1", b"ulk1"));
+        outgoing.push(Lane::Bulk, frame(b"b2", b"ulk2"));
+        outgoing.advance(3);
+        outgoing.push(Lane::Control, frame(b"CONTROL", b""));
+        assert_eq!(next_bytes(&outgoing), b"lk1CONTROLb2ulk2");
+    }
+
+    #[test]
+    fn every_way_of_cutting_the_writes_gives_the_same_bytes() {
+        for step in 1..=20 {
+            let mut outgoing = Outgoing::default();
+            outgoing.push(Lane::Bulk, frame(b"head-1:", b"data-1"));
+            outgoing.push(Lane::Bulk, frame(b"head-2:", b""));
+            outgoing.push(Lane::Bulk, frame(b"head-3:", b"data-3"));
+            let mut out = Vec::new();
+            while !outgoing.is_empty() {
+                let bytes = next_bytes(&outgoing);
+                let count = step.min(bytes.len());
+                out.extend_from_slice(&bytes[..count]);
+                outgoing.advance(count);
+            }
+            assert_eq!(out, b"head-1:data-1head-2:head-3:data-3", "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn dropping_what_waits_keeps_the_frame_that_has_begun() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(Lane::Bulk, frame(b"b1", b"ulk1"));
+        outgoing.push(Lane::Bulk, frame(b"b2", b"ulk2"));
+        outgoing.advance(1);
+        outgoing.drop_waiting();
+        assert_eq!(next_bytes(&outgoing), b"1ulk1");
+        outgoing.advance(5);
+        assert!(outgoing.is_empty());
+    }
+}

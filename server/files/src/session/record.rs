@@ -1,0 +1,282 @@
+//! What a session did, for a log: one record a file or tree, not one a message. Ranges of one file are put together.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use tokio::time::Instant;
+use towpath_protocol::answer::Totals;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::message::{Answer, Request};
+use towpath_protocol::path::Location;
+
+use super::SessionEnd;
+
+/// Files of one session that were read in part and may be read on.
+const PARTLY_READ_MAX: usize = 256;
+
+/// Told what happens in a session. Called from the session's own task: must not block.
+pub trait SessionLog: Send + Sync {
+    fn record(&self, event: SessionEvent<'_>);
+}
+
+/// Writes nothing down.
+#[derive(Debug, Clone, Copy)]
+pub struct Unlogged;
+
+impl SessionLog for Unlogged {
+    fn record(&self, _event: SessionEvent<'_>) {}
+}
+
+/// What happens in a session.
+#[derive(Debug)]
+pub enum SessionEvent<'a> {
+    /// Hello was answered. `agent` is what the peer calls itself: at most 512 bytes, raw.
+    Connected {
+        agent: String,
+    },
+    Done(&'a Work),
+    /// The last event of every session, also of one that never was connected.
+    Left {
+        end: &'a SessionEnd,
+        seconds: f64,
+    },
+}
+
+/// What was done to a file or tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Download,
+    Upload,
+    Remove,
+    MakeFolder,
+    MakeLink,
+    Rename,
+    Copy,
+}
+
+/// How it came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Complete,
+    /// A file of which only some ranges were read.
+    Partial,
+    /// A tree in which this many things could not be done.
+    Failures(u64),
+    Failed(Fault),
+}
+
+/// One piece of work, finished.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    pub act: Act,
+    /// Relative to the root, escaped for people; the root is the empty text.
+    pub path: String,
+    /// Where to, for a Rename or Copy; likewise.
+    pub to: Option<String>,
+    pub files: u64,
+    pub folders: u64,
+    pub bytes: u64,
+    pub seconds: f64,
+    pub outcome: Outcome,
+}
+
+/// A request that is worth a record, while it runs.
+#[derive(Debug)]
+pub(super) struct Deed {
+    act: Act,
+    location: Location,
+    to: Option<Location>,
+    began: Instant,
+    bytes: u64,
+    /// For a Read: where it starts.
+    offset: u64,
+    /// For a Read: how large the file is, once that is known.
+    size: Option<u64>,
+}
+
+impl Deed {
+    fn of(request: &Request) -> Option<Self> {
+        let (act, location, to) = match request {
+            Request::Read(read) => (Act::Download, &read.file, None),
+            Request::Put(put) => (Act::Upload, &put.file, None),
+            Request::BeginUpload(upload) => (Act::Upload, &upload.file, None),
+            Request::Remove(remove) => (Act::Remove, &remove.thing, None),
+            Request::MakeFolder(make) => (Act::MakeFolder, &make.folder, None),
+            Request::MakeLink(make) => (Act::MakeLink, &make.link, None),
+            Request::Rename(rename) => (Act::Rename, &rename.from, Some(&rename.to)),
+            Request::Copy(copy) => (Act::Copy, &copy.from, Some(&copy.to)),
+            Request::List(_)
+            | Request::Walk(_)
+            | Request::Stat(_)
+            | Request::Space(_)
+            | Request::Measure(_)
+            | Request::SetMode(_)
+            | Request::SetTimes(_) => return None,
+        };
+        let (offset, bytes) = match request {
+            Request::Read(read) => (read.offset, 0),
+            Request::Put(put) => (0, put.data.len() as u64),
+            _ => (0, 0),
+        };
+        let (location, to) = (location.clone(), to.cloned());
+        Some(Self { act, location, to, began: Instant::now(), bytes, offset, size: None })
+    }
+
+    pub(super) const fn add_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Takes note of an answer that is not the final one.
+    pub(super) fn note(&mut self, answer: &Answer) {
+        match answer {
+            Answer::ReadHead(head) => self.size = Some(head.attributes.size),
+            Answer::Data(data) => self.add_bytes(data.data.len()),
+            _ => {}
+        }
+    }
+
+    fn work(&self, outcome: Outcome, totals: &Totals) -> Work {
+        Work {
+            act: self.act,
+            path: self.location.display(),
+            to: self.to.as_ref().map(Location::display),
+            files: totals.files,
+            folders: totals.folders,
+            bytes: totals.bytes,
+            seconds: self.began.elapsed().as_secs_f64(),
+            outcome,
+        }
+    }
+
+    /// The record of anything but a Read, or none where its final answer is not one of a change.
+    fn finished(&self, answer: &Answer) -> Work {
+        let one = |files, folders| Totals { files, folders, bytes: self.bytes, ..Totals::default() };
+        match answer {
+            Answer::Fault(fault) => self.work(Outcome::Failed(fault.clone()), &one(0, 0)),
+            Answer::Totals(totals) if totals.failed > 0 => {
+                self.work(Outcome::Failures(totals.failed), totals)
+            }
+            Answer::Totals(totals) => self.work(Outcome::Complete, totals),
+            // An upload that ends so was aborted by the client.
+            Answer::Done(_) if self.act == Act::Upload => self.work(Outcome::Partial, &one(0, 0)),
+            _ if self.act == Act::MakeFolder => self.work(Outcome::Complete, &one(0, 1)),
+            _ => self.work(Outcome::Complete, &one(1, 0)),
+        }
+    }
+}
+
+/// One file that is being downloaded, range by range.
+#[derive(Debug)]
+struct Download {
+    began: Instant,
+    reads_open: u32,
+    bytes: u64,
+    end_reached: bool,
+    fault: Option<Fault>,
+}
+
+impl Download {
+    fn work(self, location: &Location) -> Work {
+        let outcome = match self.fault {
+            Some(fault) => Outcome::Failed(fault),
+            None if self.end_reached => Outcome::Complete,
+            None => Outcome::Partial,
+        };
+        Work {
+            act: Act::Download,
+            path: location.display(),
+            to: None,
+            files: u64::from(outcome == Outcome::Complete),
+            folders: 0,
+            bytes: self.bytes,
+            seconds: self.began.elapsed().as_secs_f64(),
+            outcome,
+        }
+    }
+}
+
+/// Makes records of requests.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    downloads: HashMap<Location, Download>,
+}
+
+impl Records {
+    /// None where `request` is not worth a record.
+    pub(super) fn begin(&mut self, request: &Request) -> Option<Deed> {
+        let deed = Deed::of(request)?;
+        if deed.act == Act::Download {
+            self.downloads
+                .entry(deed.location.clone())
+                .or_insert_with(|| Download {
+                    began: deed.began,
+                    reads_open: 0,
+                    bytes: 0,
+                    end_reached: false,
+                    fault: None,
+                })
+                .reads_open += 1;
+        }
+        Some(deed)
+    }
+
+    /// The records that the final answer of `deed` completes.
+    pub(super) fn end(&mut self, deed: Deed, answer: &Answer) -> Vec<Work> {
+        if deed.act != Act::Download {
+            return vec![deed.finished(answer)];
+        }
+        let Some(download) = self.downloads.get_mut(&deed.location) else { return Vec::new() };
+        download.reads_open -= 1;
+        download.bytes += deed.bytes;
+        match answer {
+            Answer::FileWhole(whole) => {
+                download.bytes += whole.data.len() as u64;
+                download.end_reached = true;
+            }
+            Answer::ReadDone(done) => {
+                download.end_reached |= deed.size.is_none_or(|size| deed.offset + done.len >= size);
+            }
+            Answer::Fault(fault) => drop(download.fault.get_or_insert_with(|| fault.clone())),
+            _ => {}
+        }
+        if download.reads_open > 0 {
+            return Vec::new();
+        }
+        if download.end_reached || download.fault.is_some() {
+            let ended = self.downloads.remove(&deed.location);
+            return ended.map(|download| download.work(&deed.location)).into_iter().collect();
+        }
+        self.evict()
+    }
+
+    /// Keeps the number of files that are read in part within bounds: the oldest one goes.
+    fn evict(&mut self) -> Vec<Work> {
+        if self.downloads.len() <= PARTLY_READ_MAX {
+            return Vec::new();
+        }
+        let resting = self.downloads.iter().filter(|(_, download)| download.reads_open == 0);
+        let oldest = resting.min_by_key(|(_, download)| download.began).map(|(location, _)| location.clone());
+        let oldest = oldest.and_then(|location| self.downloads.remove_entry(&location));
+        oldest.map(|(location, download)| download.work(&location)).into_iter().collect()
+    }
+
+    /// The files that were read in part and not to their end.
+    pub(super) fn rest(&mut self) -> Vec<Work> {
+        self.downloads.drain().map(|(location, download)| download.work(&location)).collect()
+    }
+}
+
+/// `downloaded`, `uploaded` …: what was done, in one word.
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Download => "downloaded",
+            Self::Upload => "uploaded",
+            Self::Remove => "deleted",
+            Self::MakeFolder => "made folder",
+            Self::MakeLink => "made link",
+            Self::Rename => "renamed",
+            Self::Copy => "copied",
+        })
+    }
+}

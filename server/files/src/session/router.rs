@@ -1,0 +1,303 @@
+//! The session's only reader: takes frames in and passes them on. It never waits for a disk, for a request's work or for a
+//! full queue, so Cancel, Ping and acknowledgements always pass.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::frame::{Decoder, Incoming, Undecodable};
+use towpath_protocol::message::{Answer, Input, Lane, Pong, Request, RequestId, Session, ToServer};
+
+use super::exchanges::{Exchanges, InboxFull, NotOpened};
+use super::{Serve, SessionEnd, SessionOptions};
+use crate::exchange::{Answers, Exchange};
+
+/// Bytes read at a time from a peer that says little.
+const READ_BYTES_MIN: usize = 16 * 1024;
+/// Bytes read at a time from a peer that fills what it is given.
+const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// What work that did not finish in time has, once it is cancelled, to say so.
+const CANCELLED_TIME: Duration = Duration::from_secs(1);
+
+/// The ways to the outbox.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    /// What the session itself says.
+    pub(super) replies: mpsc::Sender<(RequestId, Answer)>,
+    pub(super) control: mpsc::Sender<(RequestId, Answer)>,
+    pub(super) bulk: mpsc::Sender<(RequestId, Answer)>,
+}
+
+/// How far the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No new requests; running ones may go on until then, and once they are cancelled have a moment to say so.
+    Draining {
+        until: Instant,
+        by: Leaver,
+        cancelled: bool,
+    },
+}
+
+/// Who wants to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaver {
+    Client,
+    Server,
+}
+
+/// What is awaited next.
+enum Waited {
+    Bytes(usize),
+    Failed(std::io::Error),
+    Emptied,
+    Leave,
+    Overdue,
+    Idle,
+}
+
+pub(super) struct Router<S> {
+    service: Arc<S>,
+    exchanges: Arc<Exchanges>,
+    lanes: Lanes,
+    options: SessionOptions,
+    phase: Phase,
+    /// Bytes to read at a time.
+    read_bytes: usize,
+    /// Whether the peer has closed its direction.
+    input_ended: bool,
+}
+
+impl<S: Serve> Router<S> {
+    pub(super) const fn new(
+        service: Arc<S>,
+        exchanges: Arc<Exchanges>,
+        lanes: Lanes,
+        options: SessionOptions,
+    ) -> Self {
+        Self {
+            service,
+            exchanges,
+            lanes,
+            options,
+            phase: Phase::Open,
+            read_bytes: READ_BYTES_MIN,
+            input_ended: false,
+        }
+    }
+
+    /// Routes until the session ends.
+    pub(super) async fn route(
+        mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        mut decoder: Decoder,
+    ) -> SessionEnd {
+        match self.run(reader, &mut decoder).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn run(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        decoder: &mut Decoder,
+    ) -> Result<std::convert::Infallible, SessionEnd> {
+        loop {
+            while let Some(incoming) = decoder.next_to_server().map_err(SessionEnd::Broken)? {
+                self.take(incoming)?;
+            }
+            self.check_drained()?;
+            match self.wait(reader, decoder).await {
+                Waited::Bytes(0) => self.input_ends()?,
+                Waited::Bytes(_) | Waited::Emptied => {}
+                Waited::Failed(error) => return Err(SessionEnd::Lost(Some(error))),
+                Waited::Leave => self.drain(Leaver::Server),
+                Waited::Overdue => self.overdue()?,
+                Waited::Idle => return Err(SessionEnd::Idle),
+            }
+        }
+    }
+
+    async fn wait(&mut self, reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Waited {
+        let (draining, until) = match self.phase {
+            Phase::Open => (false, Instant::now()),
+            Phase::Draining { until, .. } => (true, until),
+        };
+        let idle_max = self.options.idle.filter(|_| self.exchanges.is_empty());
+        let idle_until = Instant::now() + idle_max.unwrap_or(Duration::ZERO);
+        tokio::select! {
+            biased;
+            () = self.options.drain.cancelled(), if !draining => Waited::Leave,
+            () = sleep_until(until), if draining => Waited::Overdue,
+            () = self.exchanges.emptied(), if draining || self.options.idle.is_some() => Waited::Emptied,
+            read = read_some(reader, decoder, &mut self.read_bytes), if !self.input_ended => match read {
+                Ok(read) => Waited::Bytes(read),
+                Err(error) => Waited::Failed(error),
+            },
+            () = sleep_until(idle_until), if idle_max.is_some() => Waited::Idle,
+        }
+    }
+
+    /// The peer's direction is closed: in order after its Bye, which may be the end of a half-closed connection.
+    fn input_ends(&mut self) -> Result<(), SessionEnd> {
+        self.input_ended = true;
+        match self.phase {
+            Phase::Draining { by: Leaver::Client, .. } => Ok(()),
+            Phase::Open | Phase::Draining { .. } => Err(SessionEnd::Lost(None)),
+        }
+    }
+
+    fn drain(&mut self, by: Leaver) {
+        if self.phase == Phase::Open {
+            let until = Instant::now() + self.options.drain_time;
+            self.phase = Phase::Draining { until, by, cancelled: false };
+        }
+        if by == Leaver::Client {
+            // It has said its last word: an upload that still waits for data waits in vain.
+            self.exchanges.close_inputs();
+        }
+    }
+
+    fn overdue(&mut self) -> Result<(), SessionEnd> {
+        match &mut self.phase {
+            Phase::Draining { until, cancelled, .. } if !*cancelled => {
+                *cancelled = true;
+                *until += CANCELLED_TIME;
+                self.exchanges.cancel_all();
+                Ok(())
+            }
+            Phase::Open | Phase::Draining { .. } => Err(self.drained()),
+        }
+    }
+
+    fn check_drained(&self) -> Result<(), SessionEnd> {
+        if self.phase != Phase::Open && self.exchanges.is_empty() { Err(self.drained()) } else { Ok(()) }
+    }
+
+    const fn drained(&self) -> SessionEnd {
+        match self.phase {
+            Phase::Draining { by: Leaver::Client, .. } => SessionEnd::Bye,
+            Phase::Open | Phase::Draining { .. } => SessionEnd::Drained,
+        }
+    }
+
+    fn take(&mut self, Incoming { id, message }: Incoming<ToServer>) -> Result<(), SessionEnd> {
+        match message {
+            Ok(ToServer::Request(request)) => self.request(id, request),
+            Ok(ToServer::Input(input)) => self.input(id, input),
+            Ok(ToServer::Session(Session::Ping(_))) => self.reply(id, Pong {}.into()),
+            Ok(ToServer::Session(Session::Bye(_))) => {
+                self.drain(Leaver::Client);
+                Ok(())
+            }
+            Ok(ToServer::Session(Session::Hello(_))) => {
+                let fault = Fault::new(FaultCode::OutOfOrder).because("the session is open already");
+                Err(SessionEnd::Violation(fault))
+            }
+            Err(Undecodable::UnknownKind(kind)) => {
+                self.refuse(id, Fault::new(FaultCode::Unsupported).because(format!("message kind {kind}")))
+            }
+            Err(Undecodable::BadBody(kind)) => self.bad_body(id, kind),
+        }
+    }
+
+    fn request(&mut self, id: RequestId, request: Request) -> Result<(), SessionEnd> {
+        if self.phase != Phase::Open {
+            return self.refuse(id, FaultCode::ShuttingDown.into());
+        }
+        if id == RequestId::NONE {
+            return self.reply(id, out_of_order("a request needs an id other than 0").into());
+        }
+        match self.exchanges.open(id, &request) {
+            Ok((inputs, cancel)) => {
+                let lane = match request.lane() {
+                    Lane::Control => &self.lanes.control,
+                    Lane::Bulk => &self.lanes.bulk,
+                };
+                let answers = Answers::new(id, lane.clone());
+                let work = self
+                    .service
+                    .clone()
+                    .serve(request, Exchange { answers: answers.clone(), inputs, cancel });
+                tokio::spawn(contain(work, answers));
+                Ok(())
+            }
+            Err(NotOpened::IdInUse) => self.refuse(id, out_of_order("the id belongs to an open request")),
+            Err(NotOpened::TooMany) => {
+                let fault = Fault::new(FaultCode::LimitExceeded).because("too many open requests");
+                self.reply(id, fault.into())
+            }
+        }
+    }
+
+    fn input(&mut self, id: RequestId, input: Input) -> Result<(), SessionEnd> {
+        self.exchanges.input(id, input).map_err(|InboxFull| {
+            let fault =
+                Fault::new(FaultCode::LimitExceeded).because("more was sent than there was credit for");
+            SessionEnd::Violation(fault)
+        })
+    }
+
+    fn bad_body(&mut self, id: RequestId, kind: u16) -> Result<(), SessionEnd> {
+        let fault = Fault::new(FaultCode::Malformed).because(format!("in a message of kind {kind}"));
+        if Input::KINDS.iter().any(|(input, _)| *input == kind) {
+            // As with a sound one: where no such exchange is open, its final answer may have crossed it.
+            self.exchanges.refuse(id, fault);
+            return Ok(());
+        }
+        self.refuse(id, fault)
+    }
+
+    /// Answers with `fault`: at once, or where the id belongs to an open request, as that one's only final answer.
+    fn refuse(&mut self, id: RequestId, fault: Fault) -> Result<(), SessionEnd> {
+        if self.exchanges.refuse(id, fault.clone()) { Ok(()) } else { self.reply(id, fault.into()) }
+    }
+
+    fn reply(&mut self, id: RequestId, answer: Answer) -> Result<(), SessionEnd> {
+        self.lanes.replies.try_send((id, answer)).map_err(|_| {
+            let fault = Fault::new(FaultCode::LimitExceeded).because("too many answers are not taken");
+            SessionEnd::Violation(fault)
+        })
+    }
+}
+
+fn out_of_order(detail: &str) -> Fault {
+    Fault::new(FaultCode::OutOfOrder).because(detail)
+}
+
+/// Reads once; a peer that fills the space is given more the next time.
+async fn read_some(
+    reader: &mut (impl AsyncRead + Unpin),
+    decoder: &mut Decoder,
+    read_bytes: &mut usize,
+) -> std::io::Result<usize> {
+    decoder.space().reserve(*read_bytes);
+    let read = reader.read_buf(&mut decoder.space().limit(*read_bytes)).await?;
+    *read_bytes = if read == *read_bytes { READ_BYTES_MAX } else { READ_BYTES_MIN.max(*read_bytes / 2) };
+    Ok(read)
+}
+
+/// Runs a request's work. A panic in it is that request's fault and nobody else's.
+async fn contain(work: impl Future<Output = ()>, answers: Answers) {
+    let mut work = pin!(work);
+    let ended = std::future::poll_fn(|context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_panic) => Poll::Ready(Err(())),
+        }
+    });
+    if ended.await.is_err() {
+        let fault = Fault::new(FaultCode::Internal).because("the request's work panicked");
+        let _ = answers.send(fault).await;
+    }
+}
