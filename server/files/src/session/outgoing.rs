@@ -106,7 +106,7 @@ mod tests {
     fn next_bytes(outgoing: &Outgoing) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let count = outgoing.slices(&mut slices);
-        slices[..count].concat()
+        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     #[test]
