@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use crate::request::{
-    BeginUpload, Copy, List, MakeFolder, MakeLink, Measure, Put, Read, Remove, Rename, SetMode, SetTimes,
-    Space, Stat, Walk,
+    BeginUpload, Copy, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode,
+    SetTimes, Space, Stat, Walk,
 };
 
 /// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
@@ -181,6 +181,27 @@ impl Request {
         match self {
             Self::Read(_) => Lane::Bulk,
             _ => Lane::Control,
+        }
+    }
+
+    /// For a change that must not happen twice: what a repeat is recognised by.
+    pub const fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Put(Put { operation, .. })
+            | Self::BeginUpload(BeginUpload { operation, .. })
+            | Self::MakeFolder(MakeFolder { operation, .. })
+            | Self::MakeLink(MakeLink { operation, .. })
+            | Self::Rename(Rename { operation, .. })
+            | Self::Copy(Copy { operation, .. })
+            | Self::Remove(Remove { operation, .. }) => Some(*operation),
+            Self::List(_)
+            | Self::Walk(_)
+            | Self::Stat(_)
+            | Self::Read(_)
+            | Self::Space(_)
+            | Self::Measure(_)
+            | Self::SetMode(_)
+            | Self::SetTimes(_) => None,
         }
     }
 
