@@ -238,7 +238,6 @@ keys fg Enter
 screen a-up.txt
 keys q
 screen 'ready>'
-same "$work/panes" "$work/panes"
 
 story 'the server leaves in order'
 kill -TERM "$main"

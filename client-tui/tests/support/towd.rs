@@ -1,0 +1,91 @@
+//! A real `towd` on a free port, for as long as a test runs.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running server. Dropped, it is ended.
+pub struct Towd {
+    child: Child,
+    address: String,
+}
+
+/// The server's program: `TOWD_BIN`, or the one built beside `tow`. `cargo test --workspace` builds it; where the tests of this package
+/// are run alone it is built now.
+pub fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| {
+            if let Some(program) = std::env::var_os("TOWD_BIN") {
+                return program.into();
+            }
+            let program = Path::new(env!("CARGO_BIN_EXE_tow")).with_file_name("towd");
+            if !program.is_file() {
+                let built = Command::new(env!("CARGO"))
+                    .args(["build", "--quiet", "--package", "towpath-server", "--bin", "towd"])
+                    .status()
+                    .unwrap();
+                assert!(built.success(), "towd cannot be built");
+            }
+            program
+        })
+        .clone()
+}
+
+impl Towd {
+    /// Serves `root` on a free port of the loopback; `arguments` are added.
+    pub fn start(root: &Path, state: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(["--json", "--listen", "127.0.0.1:0", "--root"])
+            .arg(root)
+            .args(arguments)
+            .env("TOW_STATE_DIR", state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = listening["address"].as_str().unwrap().to_owned();
+        Self { child, address }
+    }
+
+    /// `tow://ADDRESS/PATH`.
+    pub fn target(&self, path: &str) -> String {
+        format!("tow://{}/{path}", self.address)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Ends it in order, and waits for that.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.child.wait().unwrap()
+    }
+
+    /// Ends it without warning.
+    pub fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Towd {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
