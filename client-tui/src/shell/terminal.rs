@@ -56,18 +56,7 @@ impl Terminal {
             }
         }
         take()?;
-        match Self::blank() {
-            Ok(terminal) => Ok(terminal),
-            Err(error) => {
-                give_back();
-                Err(error.into())
-            }
-        }
-    }
-
-    fn blank() -> io::Result<Self> {
-        let bytes = FrameBytes::default();
-        let ratatui = Ratatui::new(CrosstermBackend::new(bytes.clone()))?;
+        let (ratatui, bytes) = blank().inspect_err(|_| give_back())?;
         Ok(Self { ratatui, bytes })
     }
 
@@ -81,15 +70,15 @@ impl Terminal {
     pub fn take_again(&mut self) -> io::Result<()> {
         give_back();
         take()?;
-        *self = Self::blank()?;
         self.clear()
     }
 
     /// Wipes the screen, so that the next frame is drawn whole.
     pub fn clear(&mut self) -> io::Result<()> {
         // Not `Ratatui::clear`: it asks the terminal where the cursor is, and the answer would come in between the keys.
-        *self = Self::blank()?;
-        io::stdout().lock().write_all(b"\x1b[0m\x1b[2J").and_then(|()| io::stdout().lock().flush())
+        (self.ratatui, self.bytes) = blank()?;
+        let mut out = io::stdout().lock();
+        out.write_all(b"\x1b[0m\x1b[2J").and_then(|()| out.flush())
     }
 }
 
@@ -97,6 +86,12 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// A screen on which nothing was drawn.
+fn blank() -> io::Result<(Ratatui<CrosstermBackend<FrameBytes>>, FrameBytes)> {
+    let bytes = FrameBytes::default();
+    Ok((Ratatui::new(CrosstermBackend::new(bytes.clone()))?, bytes))
 }
 
 fn take() -> io::Result<()> {

@@ -143,6 +143,11 @@ impl Pty {
         Pid::from_raw(self.child.process_id().unwrap().cast_signed()).unwrap()
     }
 
+    /// The process group that has the terminal now, by its leader.
+    pub fn foreground_process(&self) -> Option<Pid> {
+        Pid::from_raw(self.master.process_group_leader()?)
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(self.process(), signal).unwrap();
     }
@@ -171,7 +176,8 @@ fn watch(mut output: Box<dyn Read + Send>, shared: &Shared) {
     loop {
         // A pseudo-terminal whose program is gone reads as an error.
         let bytes = output.read(&mut buffer).unwrap_or(0);
-        let mut seen = shared.seen.lock().unwrap();
+        // A test that failed while it looked leaves the lock poisoned; the bytes are still to be read.
+        let mut seen = shared.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.emulator.process(&buffer[..bytes]);
         seen.bytes.extend_from_slice(&buffer[..bytes]);
         seen.closed = bytes == 0;
