@@ -17,6 +17,7 @@ pub mod hello;
 pub mod input;
 pub mod limits;
 pub mod message;
+pub mod order;
 pub mod path;
 pub mod request;
 mod wire;
