@@ -9,6 +9,8 @@
 //! family) → `root` (the only way from a wire path to something the system opens) → `disk` (the only system calls on
 //! people's files).
 
+mod disk;
 pub mod exchange;
+pub mod root;
 pub mod service;
 pub mod session;

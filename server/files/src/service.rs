@@ -1,20 +1,76 @@
 //! The service: one root, and the only `match` over requests. One line a kind, no logic.
 
+mod beside;
+mod copy;
+mod credit;
+mod list;
+mod make;
+mod measure;
+mod outcomes;
+mod read;
+mod remove;
+mod rename;
+mod stat;
+mod tally;
+mod tree;
+mod upload;
+mod walk;
+mod write;
+
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::hello::Welcome;
+use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
+use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
+use towpath_protocol::path::{Location, WirePath};
 
 use crate::exchange::Exchange;
+use crate::root::{Root, RootError, RootSpec};
 
 /// Answers requests beneath one root.
 #[derive(Debug)]
 pub struct Service {
     welcome: Welcome,
+    root: Root,
+    outcomes: outcomes::Outcomes,
+}
+
+/// What a service is to serve, and how.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    pub root: RootSpec,
+    pub access: Access,
+    /// Where a session begins, below the root.
+    pub home: WirePath,
 }
 
 impl Service {
+    /// Opens the root.
+    pub fn new(config: ServiceConfig) -> Result<Self, RootError> {
+        let root = Root::open(&config.root)?;
+        let (root_name, root_kind) = match &config.root {
+            RootSpec::Whole => ("/".to_owned(), RootKind::Whole),
+            RootSpec::Jailed(path) => {
+                (DisplayName::new(path.as_os_str().as_bytes()).to_string(), RootKind::Jailed)
+            }
+        };
+        let welcome = Welcome {
+            protocol: PROTOCOL_VERSION,
+            agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
+            capabilities: Vec::new(),
+            limits: Limits::OURS,
+            root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
+            root_kind,
+            access: config.access,
+            name_case: if cfg!(target_os = "macos") { NameCase::Insensitive } else { NameCase::Sensitive },
+            home: config.home,
+        };
+        Ok(Self { welcome, root, outcomes: outcomes::Outcomes::default() })
+    }
+
     /// What a session's Hello is answered with: root, access, limits, capabilities.
     pub const fn welcome(&self) -> &Welcome {
         &self.welcome
@@ -23,13 +79,55 @@ impl Service {
     /// Serves one request to its end. Sends exactly one final answer, whatever happens.
     pub async fn serve(self: Arc<Self>, request: Request, exchange: Exchange) {
         let answers = exchange.answers.clone();
-        let outcome: Result<Answer, Fault> = self.dispatch(request, exchange).await;
+        let outcome = self.once(request, exchange).await;
         let _ = answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
     }
 
-    async fn dispatch(self: Arc<Self>, request: Request, _exchange: Exchange) -> Result<Answer, Fault> {
-        match request {
-            _ => Err(FaultCode::Unsupported.into()),
+    /// Does nothing that changes something twice, and nothing at all where nothing may change.
+    async fn once(self: Arc<Self>, request: Request, exchange: Exchange) -> Result<Answer, Fault> {
+        if request.changes() && self.welcome.access == Access::ReadOnly {
+            return Err(FaultCode::ReadOnly.into());
         }
+        let Some(operation) = request.operation() else { return self.dispatch(request, exchange).await };
+        let cancel = exchange.cancel.clone();
+        self.outcomes.once(operation, &cancel, self.clone().dispatch(request, exchange)).await
+    }
+
+    async fn dispatch(self: Arc<Self>, request: Request, exchange: Exchange) -> Result<Answer, Fault> {
+        match request {
+            Request::List(request) => list::list(self, request, exchange).await,
+            Request::Walk(request) => walk::walk(self, request, exchange).await,
+            Request::Stat(request) => stat::stat(self, request).await,
+            Request::Read(request) => read::read(self, request, exchange).await,
+            Request::Space(request) => measure::space(self, request).await,
+            Request::Measure(request) => measure::measure(self, request, exchange).await,
+            Request::Put(request) => write::put(self, request).await,
+            Request::BeginUpload(request) => upload::upload(self, request, exchange).await,
+            Request::MakeFolder(request) => make::folder(self, request).await,
+            Request::MakeLink(request) => make::link(self, request).await,
+            Request::SetMode(request) => make::mode(self, request).await,
+            Request::SetTimes(request) => make::times(self, request).await,
+            Request::Rename(request) => rename::rename(self, request).await,
+            Request::Copy(request) => copy::copy(self, request, exchange).await,
+            Request::Remove(request) => remove::remove(self, request, exchange).await,
+        }
+    }
+
+    /// Does work on the disk in a blocking thread. A fault that names no path is of `location`.
+    async fn blocking<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let done = tokio::task::spawn_blocking(move || work(&self)).await;
+        done.unwrap_or_else(|_| Err(FaultCode::Internal.into())).map_err(at(location))
+    }
+}
+
+/// Names what a fault is about, where nobody has.
+fn at(location: &Location) -> impl FnOnce(Fault) -> Fault {
+    move |fault| match location.whole() {
+        Ok(path) if fault.path.is_none() => fault.at(path),
+        _ => fault,
     }
 }

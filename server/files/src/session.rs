@@ -73,6 +73,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// By when Hello must be answered: one absolute moment, counted from the accept.
     pub hello_deadline: Instant,
+    /// What Hello is answered with instead of Welcome, where this server takes no more sessions.
+    pub refusal: Option<Fault>,
     /// How long the peer may take no byte while there are bytes for it.
     pub stall: Duration,
     /// How long the peer may say nothing while no request of its own is open; none for as long as it likes.
@@ -90,6 +92,7 @@ impl Default for SessionOptions {
         Self {
             limits: Limits::OURS,
             hello_deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX),
+            refusal: None,
             stall: Duration::from_secs(120),
             idle: None,
             drain_time: Duration::from_secs(8),

@@ -41,6 +41,9 @@ where
             Ok(hello) => hello,
             Err((id, fault)) => return refuse(writer, id, fault).await,
         };
+        if let Some(refusal) = options.refusal.clone() {
+            return refuse(writer, id, refusal).await;
+        }
         let limits = options.limits.lowered_by(hello.limits);
         let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..welcome.clone() };
         say(writer, id, &welcome.into()).await.map_err(lost)?;

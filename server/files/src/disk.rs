@@ -1,0 +1,131 @@
+//! The only place that makes system calls on people's files, and the one table from the system's errors to faults. It gets
+//! descriptors of folders and single names, never paths, and follows no link. It may not know requests or answers.
+
+mod reading;
+pub(crate) mod writing;
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
+use towpath_protocol::entry::{Attributes, Kind, LinkTarget};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
+
+pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, space};
+
+/// What the names of unfinished files begin with, beside the place where they will be. They are never shown.
+pub(crate) const PART_PREFIX: &[u8] = b".towpath-part-";
+
+/// Whether a name is that of an unfinished file of ours.
+pub(crate) fn is_part(name: &Name) -> bool {
+    name.as_bytes().starts_with(PART_PREFIX)
+}
+
+/// The one table from the system's errors to fault codes. Where an error means something else in one call, that call says
+/// so itself (`XDEV` and `LOOP` while a path is resolved).
+pub(crate) const fn code_of(errno: Errno) -> FaultCode {
+    match errno {
+        Errno::NOENT => FaultCode::NotFound,
+        Errno::ACCESS | Errno::PERM => FaultCode::PermissionDenied,
+        Errno::EXIST => FaultCode::AlreadyExists,
+        Errno::NOTDIR => FaultCode::NotAFolder,
+        Errno::ISDIR => FaultCode::IsAFolder,
+        Errno::NOTEMPTY => FaultCode::NotEmpty,
+        Errno::NXIO | Errno::NODEV => FaultCode::SpecialFile,
+        Errno::LOOP => FaultCode::OutsideRoot,
+        Errno::NAMETOOLONG => FaultCode::NameTooLong,
+        Errno::ROFS => FaultCode::ReadOnly,
+        Errno::NOSPC | Errno::DQUOT => FaultCode::NoSpace,
+        Errno::FBIG | Errno::OVERFLOW => FaultCode::FileTooLarge,
+        Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::ILSEQ | Errno::MLINK => {
+            FaultCode::NotSupportedHere
+        }
+        Errno::BUSY | Errno::TXTBSY | Errno::AGAIN => FaultCode::Busy,
+        Errno::XDEV => FaultCode::OtherFileSystem,
+        Errno::MFILE | Errno::NFILE => FaultCode::TooManyOpenFiles,
+        Errno::STALE => FaultCode::Changed,
+        _ => FaultCode::Io,
+    }
+}
+
+/// A fault of no path; errors that the table has no word for keep the system's own.
+pub(crate) fn fault_of(errno: Errno) -> Fault {
+    let fault = Fault::new(code_of(errno));
+    match fault.code {
+        FaultCode::Io | FaultCode::NotSupportedHere => fault.because(errno.to_string()),
+        _ => fault,
+    }
+}
+
+/// Attributes of one name in a folder, of a link itself. Where a link leads is read, what is there is not looked up.
+pub(crate) fn stat(folder: impl AsFd, name: &Name) -> Result<Attributes, Fault> {
+    let folder = folder.as_fd();
+    let stat = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).map_err(fault_of)?;
+    let mut attributes = attributes_of(&stat);
+    if attributes.kind == Kind::Link {
+        let bytes = rustix::fs::readlinkat(folder, name.as_bytes(), Vec::new()).map_err(fault_of)?;
+        attributes.link = link_target(bytes.as_bytes());
+    }
+    Ok(attributes)
+}
+
+/// Attributes of something open; of a link too, where it was opened only to be looked at.
+pub(crate) fn stat_open(thing: impl AsFd) -> Result<Attributes, Fault> {
+    let thing = thing.as_fd();
+    let mut attributes = attributes_of(&rustix::fs::fstat(thing).map_err(fault_of)?);
+    if attributes.kind == Kind::Link {
+        let bytes = rustix::fs::readlinkat(thing, b"".as_slice(), Vec::new()).map_err(fault_of)?;
+        attributes.link = link_target(bytes.as_bytes());
+    }
+    Ok(attributes)
+}
+
+/// Some of `/proc`'s links have no text; the protocol knows no such target.
+fn link_target(bytes: &[u8]) -> Option<LinkTarget> {
+    (!bytes.is_empty()).then(|| LinkTarget { bytes: bytes.into(), kind: None })
+}
+
+const fn kind_of(kind: FileType) -> Kind {
+    match kind {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        FileType::Symlink => Kind::Link,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice => Kind::CharacterDevice,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::Unknown => Kind::Other,
+    }
+}
+
+fn attributes_of(stat: &Stat) -> Attributes {
+    let kind = kind_of(FileType::from_raw_mode(stat.st_mode));
+    Attributes {
+        kind,
+        size: if kind == Kind::File { stat.st_size as u64 } else { 0 },
+        modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
+        changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+        mode: (stat.st_mode & 0o7777) as u16,
+        identity: identity(stat.st_dev as u64, stat.st_ino as u64),
+        link: None,
+    }
+}
+
+/// Nanoseconds since 1970; what does not fit (years before 1677 and after 2262) is moved to the nearest that does.
+const fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+}
+
+/// One number for device and inode: different for any two inodes of one device.
+const fn identity(device: u64, inode: u64) -> u64 {
+    mixed(mixed(device) ^ inode)
+}
+
+/// The finisher of `SplitMix64`: a permutation in which every bit depends on all others.
+const fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

@@ -1,0 +1,108 @@
+//! Reading: files, folders, space. The same rules as `disk`: descriptors and single names only, no link is followed.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use towpath_protocol::answer::SpaceInfo;
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
+
+use super::{code_of, fault_of, is_part, kind_of, stat_open};
+
+/// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
+pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// Opens a regular file of a folder for reading.
+pub(crate) fn open_file(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    let file = rustix::fs::openat(folder, name.as_bytes(), READ_FILE, Mode::empty()).map_err(fault_of)?;
+    only_a_file(file).map_err(Fault::new)
+}
+
+/// Refuses everything that was opened with [`READ_FILE`] and is not a regular file; reads of the rest may wait.
+pub(crate) fn only_a_file(file: OwnedFd) -> Result<OwnedFd, FaultCode> {
+    match stat_open(&file).map_err(|fault| fault.code)?.kind {
+        Kind::File => {}
+        Kind::Folder => return Err(FaultCode::IsAFolder),
+        _ => return Err(FaultCode::SpecialFile),
+    }
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(code_of)?;
+    Ok(file)
+}
+
+/// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out, and so are names that the
+/// protocol cannot say.
+#[derive(Debug)]
+pub(crate) struct FolderReader(Dir);
+
+impl FolderReader {
+    pub(crate) fn new(folder: impl AsFd) -> Result<Self, Fault> {
+        Dir::read_from(folder).map(Self).map_err(fault_of)
+    }
+}
+
+impl Iterator for FolderReader {
+    /// The kind where the disk tells it together with the name.
+    type Item = Result<(Name, Option<Kind>), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.0.next()? {
+                Ok(entry) => entry,
+                Err(errno) => return Some(Err(fault_of(errno))),
+            };
+            let Ok(name) = Name::new(entry.file_name().to_bytes()) else { continue };
+            if !is_part(&name) {
+                let kind = entry.file_type();
+                return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
+            }
+        }
+    }
+}
+
+/// All names in a folder, unfinished files too: for whoever removes it.
+pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Name>, Fault> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder).map_err(fault_of)? {
+        if let Ok(name) = Name::new(entry.map_err(fault_of)?.file_name().to_bytes()) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Appends up to `len` bytes of a file from `offset` on to `buffer`, and says how many; fewer only at the end of the file.
+pub(crate) fn read_at(
+    file: impl AsFd,
+    buffer: &mut Vec<u8>,
+    offset: u64,
+    len: usize,
+) -> Result<usize, Fault> {
+    let before = buffer.len();
+    buffer.reserve(len);
+    while buffer.len() - before < len {
+        let read = buffer.len() - before;
+        // The spare room may be larger than what is asked for; a read beyond it is cut off below.
+        match rustix::io::pread(&file, spare_capacity(buffer), offset + read as u64) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(fault_of(errno)),
+        }
+    }
+    buffer.truncate(before + len);
+    Ok(buffer.len() - before)
+}
+
+/// Free and total bytes of the file system that something open is on.
+pub(crate) fn space(thing: impl AsFd) -> Result<SpaceInfo, Fault> {
+    let stat = rustix::fs::fstatvfs(thing).map_err(fault_of)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(SpaceInfo { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+}

@@ -1,0 +1,382 @@
+//! The system calls that change people's files. Each works on an open folder and one checked name in it, follows no link in
+//! that name, and knows nothing of policies, requests or answers.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
+
+use super::{PART_PREFIX, fault_of};
+
+/// Bytes of one `copy_file_range` or `read`: small enough that a cancel is noticed at once.
+pub(crate) const COPY_STEP_BYTES_MAX: usize = 8 * 1024 * 1024;
+const COPY_BUFFER_BYTES: usize = 256 * 1024;
+
+/// A new name for something that is not yet in place: short, whatever the final name, and not to be guessed.
+pub(crate) fn part_name() -> Result<Name, Fault> {
+    let mut random = [0_u8; 6];
+    getrandom::fill(&mut random).map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
+    let digits = random.map(|byte| format!("{byte:02x}")).concat();
+    Name::new([PART_PREFIX, digits.as_bytes()].concat()).map_err(|_| FaultCode::Internal.into())
+}
+
+/// Creates a file that nobody else can open; fails where the name exists, as whatever it may be.
+pub(crate) fn create_new(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(0o600)).map_err(fault_of)
+}
+
+/// Writes all of `data` at the file's position.
+pub(crate) fn write_all(file: impl AsFd, mut data: &[u8]) -> Result<(), Fault> {
+    while !data.is_empty() {
+        match rustix::io::write(&file, data) {
+            Ok(0) => return Err(FaultCode::Io.into()),
+            Ok(written) => data = &data[written..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(fault_of(errno)),
+        }
+    }
+    Ok(())
+}
+
+/// Sets permission bits of an open file or folder, exactly these.
+pub(crate) fn set_open_mode(thing: impl AsFd, mode: u16) -> Result<(), Fault> {
+    rustix::fs::fchmod(thing, Mode::from_raw_mode(mode.into())).map_err(fault_of)
+}
+
+/// Sets permission bits of a file or folder, exactly these; refuses a link. A folder keeps the setgid and sticky bits that
+/// it has here, since they are this system's, not the client's.
+pub(crate) fn set_mode(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), Fault> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let thing = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)?;
+    let stat = rustix::fs::fstat(&thing).map_err(fault_of)?;
+    let kept = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+        rustix::fs::FileType::Symlink => {
+            return Err(Fault::new(FaultCode::NotSupportedHere).because("a link has no mode of its own"));
+        }
+        rustix::fs::FileType::Directory => stat.st_mode & 0o7000,
+        _ => 0,
+    };
+    let mode = Mode::from_raw_mode(u32::from(mode) | kept);
+    // `fchmod` refuses a descriptor of this kind, and opening the thing for reading may not be allowed. The name under
+    // /proc leads to the very inode that was looked at, whatever has taken its place meanwhile.
+    let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&thing));
+    match rustix::fs::chmod(handle, mode) {
+        Err(Errno::NOENT | Errno::NOTDIR) => set_mode_by_opening(folder.as_fd(), name, mode),
+        done => done.map_err(fault_of),
+    }
+}
+
+/// As [`set_mode`], where /proc is not mounted.
+fn set_mode_by_opening(folder: BorrowedFd<'_>, name: &Name, mode: Mode) -> Result<(), Fault> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let thing = rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)?;
+    rustix::fs::fchmod(thing, mode).map_err(fault_of)
+}
+
+fn modified_at(modified_ns: i64) -> Timestamps {
+    const SECOND_NS: i64 = 1_000_000_000;
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: modified_ns.div_euclid(SECOND_NS),
+            tv_nsec: modified_ns.rem_euclid(SECOND_NS),
+        },
+    }
+}
+
+/// As [`set_open_mode`], for a folder: keeps the setgid and sticky bits that it has here.
+pub(crate) fn set_open_folder_mode(folder: impl AsFd, mode: u16) -> Result<(), Fault> {
+    let kept = rustix::fs::fstat(&folder).map_err(fault_of)?.st_mode & 0o7000;
+    rustix::fs::fchmod(folder, Mode::from_raw_mode(u32::from(mode) | kept)).map_err(fault_of)
+}
+
+/// Sets the time of modification of an open file or folder.
+pub(crate) fn set_open_modified(thing: impl AsFd, modified_ns: i64) -> Result<(), Fault> {
+    rustix::fs::futimens(thing, &modified_at(modified_ns)).map_err(fault_of)
+}
+
+/// Sets the time of modification of whatever has this name, a link itself too.
+pub(crate) fn set_modified(folder: impl AsFd, name: &Name, modified_ns: i64) -> Result<(), Fault> {
+    rustix::fs::utimensat(folder, name.as_bytes(), &modified_at(modified_ns), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(fault_of)
+}
+
+/// Makes a folder with these permission bits, the process's umask taken away; fails where the name exists.
+pub(crate) fn make_folder(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), Fault> {
+    rustix::fs::mkdirat(folder, name.as_bytes(), Mode::from_raw_mode(mode.into())).map_err(fault_of)
+}
+
+/// Makes a symbolic link; fails where the name exists.
+pub(crate) fn make_link(folder: impl AsFd, name: &Name, target: &[u8]) -> Result<(), Fault> {
+    rustix::fs::symlinkat(target, folder, name.as_bytes()).map_err(fault_of)
+}
+
+/// Removes a file, link or special file.
+pub(crate) fn remove_file(folder: impl AsFd, name: &Name) -> Result<(), Fault> {
+    rustix::fs::unlinkat(folder, name.as_bytes(), AtFlags::empty()).map_err(fault_of)
+}
+
+/// Removes an empty folder.
+pub(crate) fn remove_folder(folder: impl AsFd, name: &Name) -> Result<(), Fault> {
+    rustix::fs::unlinkat(folder, name.as_bytes(), AtFlags::REMOVEDIR).map_err(|errno| match errno {
+        Errno::EXIST | Errno::NOTEMPTY => FaultCode::NotEmpty.into(),
+        errno => fault_of(errno),
+    })
+}
+
+/// Where something is: an open folder and a name in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    pub(crate) folder: BorrowedFd<'a>,
+    pub(crate) name: &'a Name,
+}
+
+impl<'a> Spot<'a> {
+    pub(crate) fn new(folder: &'a impl AsFd, name: &'a Name) -> Self {
+        Self { folder: folder.as_fd(), name }
+    }
+}
+
+/// Renames over what is there, atomically. The system itself refuses a file over a folder.
+pub(crate) fn rename_over(from: Spot<'_>, to: Spot<'_>) -> Result<(), Fault> {
+    rustix::fs::renameat(from.folder, from.name.as_bytes(), to.folder, to.name.as_bytes())
+        .map_err(rename_fault)
+}
+
+/// Renames only where the new name is free, else `AlreadyExists`.
+pub(crate) fn rename_new(from: Spot<'_>, to: Spot<'_>) -> Result<(), Fault> {
+    let (old, new) = (from.name.as_bytes(), to.name.as_bytes());
+    match rustix::fs::renameat_with(from.folder, old, to.folder, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_new_in_steps(from, to),
+        done => done.map_err(rename_fault),
+    }
+}
+
+/// As [`rename_new`], on file systems that cannot do it in one (NFS, some of FUSE): a second hard link fails where the name
+/// exists, just as well. Only where there are no hard links either, it looks first.
+fn rename_new_in_steps(from: Spot<'_>, to: Spot<'_>) -> Result<(), Fault> {
+    let (old, new) = (from.name.as_bytes(), to.name.as_bytes());
+    match rustix::fs::linkat(from.folder, old, to.folder, new, AtFlags::empty()) {
+        Ok(()) => remove_file(from.folder, from.name),
+        Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => {
+            match rustix::fs::statat(to.folder, new, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Err(FaultCode::AlreadyExists.into()),
+                Err(Errno::NOENT) => rename_over(from, to),
+                Err(errno) => Err(fault_of(errno)),
+            }
+        }
+        Err(errno) => Err(rename_fault(errno)),
+    }
+}
+
+fn rename_fault(errno: Errno) -> Fault {
+    match errno {
+        Errno::XDEV => FaultCode::OtherFileSystem.into(),
+        Errno::INVAL => FaultCode::IntoItself.into(),
+        Errno::EXIST | Errno::NOTEMPTY => FaultCode::AlreadyExists.into(),
+        errno => fault_of(errno),
+    }
+}
+
+/// Tells one thing from another within this system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Inode {
+    device: Dev,
+    number: u64,
+}
+
+impl Inode {
+    /// Of what has this name, a link itself too.
+    pub(crate) fn of(spot: Spot<'_>) -> Result<Self, Fault> {
+        let stat = rustix::fs::statat(spot.folder, spot.name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+        stat.map(|stat| Self::from(&stat)).map_err(fault_of)
+    }
+
+    pub(crate) fn of_open(thing: impl AsFd) -> Result<Self, Fault> {
+        rustix::fs::fstat(thing).map(|stat| Self::from(&stat)).map_err(fault_of)
+    }
+}
+
+impl From<&Stat> for Inode {
+    fn from(stat: &Stat) -> Self {
+        Self { device: stat.st_dev, number: stat.st_ino }
+    }
+}
+
+/// Whether a file has other names as well.
+pub(crate) fn has_hard_links(spot: Spot<'_>) -> Result<bool, Fault> {
+    let stat = rustix::fs::statat(spot.folder, spot.name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+    stat.map(|stat| stat.st_nlink > 1).map_err(fault_of)
+}
+
+/// Opens a folder within a folder, not through a link.
+pub(crate) fn open_folder(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)
+}
+
+/// As [`open_folder`], and `OtherFileSystem` where something is mounted on it.
+pub(crate) fn open_folder_here(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    let opened = open_folder_unmounted(&folder, name)?;
+    if rustix::fs::fstat(&opened).map_err(fault_of)?.st_dev
+        != rustix::fs::fstat(folder).map_err(fault_of)?.st_dev
+    {
+        return Err(FaultCode::OtherFileSystem.into());
+    }
+    Ok(opened)
+}
+
+/// Notices a bind mount too, which has the same device on both sides.
+#[cfg(target_os = "linux")]
+fn open_folder_unmounted(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    use rustix::fs::ResolveFlags;
+
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(&folder, name.as_bytes(), flags, Mode::empty(), resolve) {
+        Err(Errno::XDEV) => Err(FaultCode::OtherFileSystem.into()),
+        // Older kernels, and sandboxes that know no openat2.
+        Err(Errno::NOSYS | Errno::PERM) => open_folder(folder, name),
+        opened => opened.map_err(fault_of),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_folder_unmounted(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    open_folder(folder, name)
+}
+
+/// Opens the folder that holds this one.
+pub(crate) fn open_parent(folder: impl AsFd) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, c"..", flags, Mode::empty()).map_err(fault_of)
+}
+
+/// Whether `folder` is `ancestor` or lies below it, whatever names lead there. As far up as may be looked.
+pub(crate) fn lies_within(folder: &OwnedFd, ancestor: Inode) -> bool {
+    let Ok(mut inode) = Inode::of_open(folder) else { return false };
+    let mut parent = open_parent(folder);
+    loop {
+        if inode == ancestor {
+            return true;
+        }
+        let Ok(opened) = parent else { return false };
+        match Inode::of_open(&opened) {
+            Ok(above) if above != inode => inode = above,
+            _ => return false,
+        }
+        parent = open_parent(opened);
+    }
+}
+
+/// Flushes a file's content and attributes, or a folder's entries, to the disk. An error means that data is lost: never try again.
+pub(crate) fn flush(thing: impl AsFd) -> Result<(), Fault> {
+    rustix::fs::fsync(thing).map_err(fault_of)
+}
+
+/// Flushes a folder's entries. A file system that cannot flush folders has nothing to flush.
+pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {
+    match rustix::fs::fsync(folder) {
+        // Nor has one that this user may write to and not read; it can only be opened to be looked at.
+        Err(Errno::INVAL | Errno::ROFS | Errno::BADF) => Ok(()),
+        done => done.map_err(fault_of),
+    }
+}
+
+/// Makes `to`, empty until now, share all content of `from`. False where the file system cannot.
+#[cfg(target_os = "linux")]
+pub(crate) fn share_content(from: impl AsFd, to: impl AsFd) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn share_content(_from: impl AsFd, _to: impl AsFd) -> bool {
+    false
+}
+
+/// Moves bytes from one open file to another, each at its own position, in the cheapest way that the system offers.
+#[derive(Debug, Default)]
+pub(crate) struct Pump {
+    /// The system does not copy these two by itself.
+    by_hand: bool,
+    buffer: Vec<u8>,
+}
+
+impl Pump {
+    /// To be called before another pair of files.
+    pub(crate) const fn restart(&mut self) {
+        self.by_hand = false;
+    }
+
+    /// Copies up to `len` bytes, at most [`COPY_STEP_BYTES_MAX`]. 0 is the end of the file.
+    pub(crate) fn step(&mut self, from: impl AsFd, to: impl AsFd, len: u64) -> Result<u64, Fault> {
+        let len = usize::try_from(len).unwrap_or(COPY_STEP_BYTES_MAX).min(COPY_STEP_BYTES_MAX);
+        if !self.by_hand {
+            match copy_in_kernel(&from, &to, len) {
+                Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => return Err(fault_of(errno)),
+                // Files under /proc and the like answer 0 here, and have content nonetheless.
+                Ok(0) | Err(_) => self.by_hand = true,
+                Ok(copied) => return Ok(copied as u64),
+            }
+        }
+        self.buffer.resize(COPY_BUFFER_BYTES, 0);
+        let room = len.min(self.buffer.len());
+        loop {
+            match rustix::io::read(&from, &mut self.buffer[..room]) {
+                Ok(read) => {
+                    write_all(&to, &self.buffer[..read])?;
+                    return Ok(read as u64);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(fault_of(errno)),
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn copy_in_kernel(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize, Errno> {
+    rustix::fs::copy_file_range(from, None, to, None, len)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn copy_in_kernel(_from: impl AsFd, _to: impl AsFd, _len: usize) -> Result<usize, Errno> {
+    Err(Errno::NOSYS)
+}
+
+/// Bytes that this user may still write on the folder's file system; none where it does not say.
+pub(crate) fn free_bytes(folder: impl AsFd) -> Result<Option<u64>, Fault> {
+    let space = rustix::fs::fstatvfs(folder).map_err(fault_of)?;
+    // What is kept back for root is root's.
+    let blocks = if rustix::process::geteuid().is_root() { space.f_bfree } else { space.f_bavail };
+    Ok((space.f_blocks > 0).then(|| blocks.saturating_mul(space.f_frsize)))
+}
+
+/// What `mode` from a client becomes here: permission bits only, the process's umask taken away.
+pub(crate) fn permitted(mode: u16) -> u16 {
+    mode & 0o777 & !umask()
+}
+
+/// The process's umask, read once.
+fn umask() -> u16 {
+    static UMASK: OnceLock<u16> = OnceLock::new();
+    *UMASK.get_or_init(|| umask_from_proc().unwrap_or_else(umask_by_setting))
+}
+
+/// Linux tells it without a moment in which it is another one.
+#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, not of people's")]
+fn umask_from_proc() -> Option<u16> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u16::from_str_radix(octal.trim(), 8).ok()
+}
+
+fn umask_by_setting() -> u16 {
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    (umask.as_raw_mode() & 0o777) as u16
+}

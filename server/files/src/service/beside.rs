@@ -1,0 +1,189 @@
+//! Things that are made beside their place and put there when they are complete: whoever looks sees what was there before,
+//! or the new thing, never half of it. Knows the policies for what exists already; knows no request and no connection.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::{Location, Name};
+use towpath_protocol::request::{Durability, Existing, StoreAs};
+
+use crate::disk;
+use crate::disk::writing::{self, Spot};
+use crate::root::Root;
+
+/// Names tried before giving up; one is enough unless somebody plays with us.
+const NAMES_TRIED_MAX: usize = 8;
+
+/// A folder, held open, and a name in it: where something is, or is to be.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) folder: Arc<OwnedFd>,
+    pub(super) name: Name,
+}
+
+/// What may be replaced at the destination, by something that was modified when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    pub(super) existing: Existing,
+    pub(super) expected: Option<Version>,
+    pub(super) modified_ns: i64,
+    pub(super) durability: Durability,
+}
+
+impl From<&StoreAs> for Policy {
+    fn from(store: &StoreAs) -> Self {
+        Self {
+            existing: store.existing,
+            expected: store.expected,
+            modified_ns: store.modified_ns,
+            durability: store.durability,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a file or link may go where `there` is, or where nothing is.
+    pub(super) fn allows_over(&self, there: Option<&Attributes>) -> Result<(), Fault> {
+        let Some(there) = there else {
+            return match (self.existing, self.expected) {
+                (Existing::Replace | Existing::ReplaceOlder, Some(_)) => Err(FaultCode::Changed.into()),
+                _ => Ok(()),
+            };
+        };
+        match self.existing {
+            Existing::Keep => return Err(FaultCode::AlreadyExists.into()),
+            Existing::Replace | Existing::ReplaceOlder if there.kind == Kind::Folder => {
+                return Err(FaultCode::IsAFolder.into());
+            }
+            Existing::Replace | Existing::ReplaceOlder if there.kind.is_special() => {
+                return Err(FaultCode::SpecialFile.into());
+            }
+            Existing::ReplaceOlder if self.modified_ns <= there.modified_ns => {
+                return Err(Fault::new(FaultCode::AlreadyExists).because("and is not older"));
+            }
+            Existing::Replace | Existing::ReplaceOlder => {}
+        }
+        match self.expected {
+            Some(expected) if expected != there.version() => Err(FaultCode::Changed.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn find(root: &Root, location: &Location) -> Result<Self, Fault> {
+        let (folder, name) = root.parent_of(location)?;
+        Ok(Self { folder: Arc::new(folder), name })
+    }
+
+    /// What is there now, looked at itself where it is a link.
+    pub(super) fn look(&self) -> Result<Option<Attributes>, Fault> {
+        match disk::stat(&*self.folder, &self.name) {
+            Ok(attributes) => Ok(Some(attributes)),
+            Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) fn spot(&self) -> Spot<'_> {
+        Spot::new(&*self.folder, &self.name)
+    }
+}
+
+/// Something under a temporary name, removed when dropped unless it was put in place.
+#[derive(Debug)]
+struct Beside {
+    folder: Arc<OwnedFd>,
+    name: Name,
+    placed: bool,
+}
+
+impl Beside {
+    /// Makes it with `make`, which fails where the name exists.
+    fn make<T>(
+        folder: &Arc<OwnedFd>,
+        make: impl Fn(&OwnedFd, &Name) -> Result<T, Fault>,
+    ) -> Result<(Self, T), Fault> {
+        for _ in 0..NAMES_TRIED_MAX {
+            let name = writing::part_name()?;
+            match make(folder, &name) {
+                Ok(made) => return Ok((Self { folder: folder.clone(), name, placed: false }, made)),
+                Err(fault) if fault.code == FaultCode::AlreadyExists => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(FaultCode::AlreadyExists.into())
+    }
+
+    /// Renames it to its final name, in the same folder.
+    fn place(mut self, name: &Name, policy: &Policy) -> Result<(), Fault> {
+        let to = Held { folder: self.folder.clone(), name: name.clone() };
+        let from = Spot::new(&*self.folder, &self.name);
+        if policy.existing == Existing::Keep {
+            writing::rename_new(from, to.spot())?;
+        } else {
+            policy.allows_over(to.look()?.as_ref())?;
+            writing::rename_over(from, to.spot())?;
+        }
+        self.placed = true;
+        match policy.durability {
+            Durability::Synced => writing::flush_folder(&*self.folder),
+            Durability::Relaxed => Ok(()),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if self.placed {
+            return;
+        }
+        if let Err(fault) = writing::remove_file(&*self.folder, &self.name) {
+            tracing::warn!(part = %self.name.display(), %fault, "a part file could not be removed");
+        }
+    }
+}
+
+/// A file that is being written beside its place.
+#[derive(Debug)]
+pub(super) struct Part {
+    // Closed before the name goes.
+    file: OwnedFd,
+    beside: Beside,
+}
+
+impl Part {
+    pub(super) fn create(folder: &Arc<OwnedFd>) -> Result<Self, Fault> {
+        let (beside, file) = Beside::make(folder, |folder, name| writing::create_new(folder, name))?;
+        Ok(Self { file, beside })
+    }
+
+    pub(super) const fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    pub(super) fn write(&self, data: &[u8]) -> Result<(), Fault> {
+        writing::write_all(&self.file, data)
+    }
+
+    /// Gives the complete file its mode and time, and puts it in place.
+    pub(super) fn place(self, name: &Name, mode: u16, policy: &Policy) -> Result<Attributes, Fault> {
+        writing::set_open_mode(&self.file, writing::permitted(mode))?;
+        writing::set_open_modified(&self.file, policy.modified_ns)?;
+        if policy.durability == Durability::Synced {
+            writing::flush(&self.file)?;
+        }
+        let Self { file, beside } = self;
+        beside.place(name, policy)?;
+        disk::stat_open(&file)
+    }
+}
+
+/// Puts a symbolic link in place, its time set.
+pub(super) fn place_link(to: &Held, target: &[u8], policy: &Policy) -> Result<(), Fault> {
+    let (beside, ()) = Beside::make(&to.folder, |folder, name| writing::make_link(folder, name, target))?;
+    writing::set_modified(&*beside.folder, &beside.name, policy.modified_ns)?;
+    beside.place(&to.name, policy)
+}

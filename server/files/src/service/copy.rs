@@ -1,0 +1,167 @@
+//! Copy: a file, link or whole tree within the root, by the server alone. Files are written beside their place and renamed;
+//! folders get their final mode and time when all in them is done.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::{Copy, Durability, Existing};
+
+use super::beside::{Held, Part, Policy, place_link};
+use super::make::{FILLABLE, make_folder};
+use super::tally::Tally;
+use super::{Service, at};
+use crate::disk;
+use crate::disk::writing::{self, Inode, Pump};
+use crate::exchange::Exchange;
+
+pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.from.clone(), move |service| {
+            let whole = request.from.whole().map_err(|_| FaultCode::NameTooLong)?;
+            // Below `to` the names are those below `from`, and must be sayable as well.
+            request.to.whole().map_err(|_| FaultCode::NameTooLong)?;
+            let from = Held::find(&service.root, &request.from)?;
+            let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
+            let mut copying = Copying {
+                tally: Tally::new(&exchange, whole),
+                existing: request.existing,
+                durability: request.durability,
+                pump: Pump::default(),
+                target: None,
+            };
+            copying.start(&from, &to)?;
+            Ok(copying.tally.finish().into())
+        })
+        .await
+}
+
+/// A copy at work.
+struct Copying {
+    tally: Tally,
+    existing: Existing,
+    durability: Durability,
+    pump: Pump,
+    /// The folder that the copy makes; must not turn up in the source.
+    target: Option<Inode>,
+}
+
+impl Copying {
+    /// A fault of the thing itself that was named is the whole copy's.
+    fn start(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
+        let source = disk::stat(&*from.folder, &from.name)?;
+        if source.kind == Kind::Folder && writing::lies_within(&to.folder, Inode::of(from.spot())?) {
+            return Err(FaultCode::IntoItself.into());
+        }
+        self.thing(from, to)
+    }
+
+    fn thing(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
+        self.tally.step()?;
+        self.tally.check_depth()?;
+        let source = disk::stat(&*from.folder, &from.name)?;
+        let there = to.look()?;
+        if there.as_ref().is_some_and(|there| there.identity == source.identity) {
+            return Err(FaultCode::IntoItself.into());
+        }
+        match source.kind {
+            Kind::File => self.file(from, to, there.as_ref()),
+            Kind::Link => self.link(&source, to, there.as_ref()),
+            Kind::Folder => self.folder(from, to),
+            _ => Err(FaultCode::SpecialFile.into()),
+        }
+    }
+
+    const fn policy(&self, source: &Attributes) -> Policy {
+        Policy {
+            existing: self.existing,
+            expected: None,
+            modified_ns: source.modified_ns,
+            durability: self.durability,
+        }
+    }
+
+    fn file(&mut self, from: &Held, to: &Held, there: Option<&Attributes>) -> Result<(), Fault> {
+        let file = disk::open_file(&*from.folder, &from.name)?;
+        let source = disk::stat_open(&file)?;
+        let policy = self.policy(&source);
+        policy.allows_over(there)?;
+        let part = Part::create(&to.folder)?;
+        let copied = self.content(&file, part.file(), source.size)?;
+        if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
+            return Err(FaultCode::Changed.into());
+        }
+        part.place(&to.name, source.mode, &policy)?;
+        self.tally.file(copied);
+        Ok(())
+    }
+
+    /// Copies `size` bytes, or until the end of a file that says to be empty. Gives the bytes copied.
+    fn content(&mut self, from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<u64, Fault> {
+        if size > 0 && writing::share_content(from, to) {
+            return Ok(disk::stat_open(to)?.size);
+        }
+        self.pump.restart();
+        let end = if size == 0 { u64::MAX } else { size };
+        let mut copied = 0;
+        while copied < end {
+            self.tally.step()?;
+            let step = self.pump.step(from, to, end - copied)?;
+            if step == 0 {
+                break;
+            }
+            copied += step;
+            self.tally.bytes_under_way(step);
+        }
+        Ok(copied)
+    }
+
+    fn link(&mut self, source: &Attributes, to: &Held, there: Option<&Attributes>) -> Result<(), Fault> {
+        let policy = self.policy(source);
+        policy.allows_over(there)?;
+        let target = source.link.as_ref().ok_or(FaultCode::Io)?;
+        place_link(to, &target.bytes, &policy)?;
+        self.tally.file(0);
+        Ok(())
+    }
+
+    fn folder(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
+        let source = Arc::new(writing::open_folder(&*from.folder, &from.name)?);
+        let inode = Inode::of_open(&*source)?;
+        if self.target == Some(inode) {
+            return Err(FaultCode::IntoItself.into());
+        }
+        let attributes = disk::stat_open(&*source)?;
+        let names = disk::names(&source)?;
+        make_folder(to, FILLABLE, self.existing)?;
+        let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
+        if self.target.is_none() {
+            self.target = Some(Inode::of_open(&*target)?);
+        }
+        for name in names.into_iter().filter(|name| !disk::is_part(name)) {
+            self.tally.enter(name.clone());
+            let from = Held { folder: source.clone(), name: name.clone() };
+            let to = Held { folder: target.clone(), name };
+            if let Err(fault) = self.thing(&from, &to) {
+                self.tally.failed(fault)?;
+            }
+            self.tally.leave();
+        }
+        writing::set_open_folder_mode(&*target, writing::permitted(attributes.mode))?;
+        writing::set_open_modified(&*target, attributes.modified_ns)?;
+        if self.durability == Durability::Synced {
+            writing::flush_folder(&*target)?;
+            writing::flush_folder(&*to.folder)?;
+        }
+        self.tally.folder();
+        Ok(())
+    }
+}
+
+/// Whether a file was written to while it was read, other than at its end.
+const fn changed(before: &Version, after: &Version) -> bool {
+    let touched = before.modified_ns != after.modified_ns || before.changed_ns != after.changed_ns;
+    after.size < before.size || (after.size == before.size && touched)
+}

@@ -1,0 +1,83 @@
+//! What is made or set in one step: folders, links, modes, times.
+
+use std::sync::Arc;
+
+use towpath_protocol::answer::{Done, Stored};
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::{Durability, Existing, MakeFolder, MakeLink, SetMode, SetTimes};
+
+use super::Service;
+use super::beside::{Held, Policy, place_link};
+use crate::disk;
+use crate::disk::writing;
+
+/// Permission bits that a folder has until its final ones are set, so that it can be filled.
+pub(super) const FILLABLE: u16 = 0o700;
+
+pub(super) async fn folder(service: Arc<Service>, request: MakeFolder) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.folder.clone(), move |service| {
+            let to = Held::find(&service.root, &request.folder)?;
+            make_folder(&to, request.mode, request.existing)?;
+            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)? }.into())
+        })
+        .await
+}
+
+/// Whether a folder was made or was there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    New,
+    Joined,
+}
+
+/// Makes a folder, or joins one that exists where `existing` allows it; never through a link.
+pub(super) fn make_folder(to: &Held, mode: u16, existing: Existing) -> Result<Made, Fault> {
+    match writing::make_folder(&*to.folder, &to.name, FILLABLE | writing::permitted(mode)) {
+        Ok(()) => Ok(Made::New),
+        Err(fault) if fault.code != FaultCode::AlreadyExists || existing == Existing::Keep => Err(fault),
+        Err(_) => match to.look()? {
+            Some(there) if there.kind == Kind::Folder => Ok(Made::Joined),
+            _ => Err(FaultCode::NotAFolder.into()),
+        },
+    }
+}
+
+pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.link.clone(), move |service| {
+            let to = Held::find(&service.root, &request.link)?;
+            let policy = Policy {
+                existing: request.existing,
+                expected: None,
+                modified_ns: request.modified_ns,
+                durability: Durability::Relaxed,
+            };
+            policy.allows_over(to.look()?.as_ref())?;
+            place_link(&to, &request.target, &policy)?;
+            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)? }.into())
+        })
+        .await
+}
+
+pub(super) async fn mode(service: Arc<Service>, request: SetMode) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.thing.clone(), move |service| {
+            let thing = Held::find(&service.root, &request.thing)?;
+            writing::set_mode(&*thing.folder, &thing.name, writing::permitted(request.mode))?;
+            Ok(Done {}.into())
+        })
+        .await
+}
+
+pub(super) async fn times(service: Arc<Service>, request: SetTimes) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.thing.clone(), move |service| {
+            let thing = Held::find(&service.root, &request.thing)?;
+            writing::set_modified(&*thing.folder, &thing.name, request.modified_ns)?;
+            Ok(Done {}.into())
+        })
+        .await
+}

@@ -1,0 +1,214 @@
+//! What became of recent changes, so that a request repeated after a lost answer gets that same answer and does nothing
+//! twice. A repeat that comes while the first is still at work waits for it. Knows no disk and no request, only operation
+//! ids and final answers.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::OperationId;
+
+/// Outcomes remembered; the oldest goes first.
+pub(super) const OUTCOMES_MAX: usize = 1024;
+/// Faults within them, a few kilobytes each at worst.
+const OUTCOME_FAULTS_MAX: usize = 4096;
+
+/// How one change ended.
+type Outcome = Result<Answer, Fault>;
+
+/// The outcomes of one service.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Finished ones, and those at work: none within.
+    known: HashMap<OperationId, watch::Receiver<Option<Outcome>>>,
+    /// Finished ones with the faults in each, the oldest first.
+    finished: VecDeque<(OperationId, usize)>,
+    faults: usize,
+}
+
+/// Somebody asks what became of an operation.
+enum Claim<'a> {
+    /// Nobody knows it: the one who asks is to do it.
+    Ours(AtWork<'a>),
+    /// It is done, or somebody is at it.
+    Known(watch::Receiver<Option<Outcome>>),
+}
+
+/// Held while an operation is at work. Dropped without an outcome, it forgets the operation.
+struct AtWork<'a> {
+    outcomes: &'a Outcomes,
+    operation: OperationId,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Outcomes {
+    /// Runs `work` unless the operation is known; then gives its outcome, waiting for it if need be. What was cancelled is
+    /// not done and not remembered: a repeat takes it up again.
+    pub(super) async fn once(
+        &self,
+        operation: OperationId,
+        cancel: &CancellationToken,
+        work: impl Future<Output = Outcome>,
+    ) -> Outcome {
+        loop {
+            let mut known = match self.claim(operation) {
+                Claim::Ours(at_work) => {
+                    let outcome = work.await;
+                    at_work.finish(&outcome);
+                    return outcome;
+                }
+                Claim::Known(known) => known,
+            };
+            let found = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(FaultCode::Cancelled.into()),
+                found = known.wait_for(Option::is_some) => found.ok().and_then(|outcome| outcome.clone()),
+            };
+            // None where the work was given up, without an outcome to tell.
+            if let Some(outcome) = found {
+                return outcome;
+            }
+        }
+    }
+
+    fn claim(&self, operation: OperationId) -> Claim<'_> {
+        let mut table = self.table();
+        if let Some(known) = table.known.get(&operation) {
+            return Claim::Known(known.clone());
+        }
+        let (outcome, known) = watch::channel(None);
+        table.known.insert(operation, known);
+        Claim::Ours(AtWork { outcomes: self, operation, outcome })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AtWork<'_> {
+    fn finish(self, outcome: &Outcome) {
+        if is_remembered(outcome) {
+            self.outcomes.table().remember(self.operation, outcome);
+            self.outcome.send_replace(Some(outcome.clone()));
+        }
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        if self.outcome.borrow().is_none() {
+            self.outcomes.table().known.remove(&self.operation);
+        }
+    }
+}
+
+impl Table {
+    fn remember(&mut self, operation: OperationId, outcome: &Outcome) {
+        let faults = match outcome {
+            Ok(Answer::Totals(totals)) => totals.faults.len(),
+            _ => 1,
+        };
+        self.finished.push_back((operation, faults));
+        self.faults += faults;
+        while self.finished.len() > OUTCOMES_MAX || self.faults > OUTCOME_FAULTS_MAX {
+            let Some((oldest, faults)) = self.finished.pop_front() else { break };
+            self.known.remove(&oldest);
+            self.faults -= faults;
+        }
+    }
+}
+
+fn is_remembered(outcome: &Outcome) -> bool {
+    !matches!(outcome, Err(fault) if fault.code == FaultCode::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::oneshot;
+    use towpath_protocol::answer::Progress;
+
+    use super::*;
+
+    fn answer(files: u64) -> Answer {
+        Answer::Progress(Progress { files, ..Progress::default() })
+    }
+
+    fn operation(number: u32) -> OperationId {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        OperationId(id)
+    }
+
+    #[tokio::test]
+    async fn a_repeat_gets_the_first_outcome_and_does_nothing() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        let first = outcomes.once(operation(1), &cancel, async { Ok(answer(1)) }).await;
+        let second = outcomes.once(operation(1), &cancel, async { panic!("done twice") }).await;
+        assert_eq!(first, Ok(answer(1)));
+        assert_eq!(second, first);
+    }
+
+    #[tokio::test]
+    async fn a_repeat_during_the_work_waits_for_it() {
+        let outcomes = Arc::new(Outcomes::default());
+        let cancel = CancellationToken::new();
+        let (go, wait) = oneshot::channel::<()>();
+        let runs = AtomicU32::new(0);
+        let first = outcomes.once(operation(1), &cancel, async {
+            runs.fetch_add(1, Ordering::Relaxed);
+            let _ = wait.await;
+            Ok(answer(1))
+        });
+        let repeat = outcomes.once(operation(1), &cancel, async { panic!("done twice") });
+        let release = async { go.send(()).unwrap() };
+        let (first, repeat, ()) = tokio::join!(first, repeat, release);
+        assert_eq!((first, runs.into_inner()), (Ok(answer(1)), 1));
+        assert_eq!(repeat, Ok(answer(1)));
+    }
+
+    #[tokio::test]
+    async fn what_was_cancelled_or_given_up_is_done_again() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        let cancelled = async { Err(FaultCode::Cancelled.into()) };
+        assert!(outcomes.once(operation(1), &cancel, cancelled).await.is_err());
+        let given_up = outcomes.once(operation(1), &cancel, std::future::pending());
+        assert!(poll_once(given_up).await.is_none());
+        assert_eq!(outcomes.once(operation(1), &cancel, async { Ok(answer(2)) }).await, Ok(answer(2)));
+    }
+
+    #[tokio::test]
+    async fn the_oldest_outcomes_are_forgotten_first() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        for number in 0..=OUTCOMES_MAX as u32 {
+            let _ = outcomes.once(operation(number), &cancel, async { Ok(answer(1)) }).await;
+        }
+        assert_eq!(outcomes.once(operation(0), &cancel, async { Ok(answer(2)) }).await, Ok(answer(2)));
+        assert_eq!(outcomes.once(operation(9), &cancel, async { Ok(answer(2)) }).await, Ok(answer(1)));
+        assert_eq!(outcomes.table().known.len(), OUTCOMES_MAX);
+    }
+
+    /// Polls a future once and drops it.
+    async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+        let mut future = Box::pin(future);
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.as_mut().poll(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,117 @@
+//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use towpath_protocol::answer::{Data, FileWhole, ReadDone, ReadHead};
+use towpath_protocol::entry::Version;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::{Hash, RangeHasher, is_subtree};
+use towpath_protocol::limits::{DATA_BYTES_MAX, READ_BYTES_MAX, SMALL_FILE_BYTES_MAX};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::Read;
+
+use super::Service;
+use crate::disk;
+use crate::exchange::Exchange;
+
+/// Bytes read from the disk at a time; sent on in frames of 64 KiB without another copy.
+const READ_STEP_BYTES: usize = 4 * DATA_BYTES_MAX;
+
+pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchange) -> Result<Answer, Fault> {
+    if request.len > READ_BYTES_MAX {
+        return Err(Fault::new(FaultCode::LimitExceeded)
+            .because(format!("more than {READ_BYTES_MAX} bytes at a time")));
+    }
+    service
+        .blocking(&request.file.clone(), move |service| {
+            let file = service.root.open_file(&request.file)?;
+            Source::new(file, &request)?.read(&request, &exchange)
+        })
+        .await
+}
+
+struct Source {
+    file: OwnedFd,
+    /// What the reader wants, or what was found.
+    version: Version,
+    grown: bool,
+}
+
+impl Source {
+    fn new(file: OwnedFd, request: &Read) -> Result<Self, Fault> {
+        let found = disk::stat_open(&file)?.version();
+        let version = request.version.unwrap_or(found);
+        let mut source = Self { file, version, grown: false };
+        source.check(found)?;
+        Ok(source)
+    }
+
+    /// A file that only grew still has the bytes it had; all else is another file.
+    fn check(&mut self, found: Version) -> Result<(), Fault> {
+        let grown = found.identity == self.version.identity && found.size > self.version.size;
+        self.grown |= grown;
+        if grown || found == self.version { Ok(()) } else { Err(FaultCode::Changed.into()) }
+    }
+
+    fn read(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
+        let is_whole = request.offset == 0 && request.len >= self.version.size;
+        if is_whole && self.version.size <= SMALL_FILE_BYTES_MAX as u64 {
+            return self.read_whole();
+        }
+        let end = request.offset.saturating_add(request.len).min(self.version.size);
+        let is_hashed = is_whole || is_subtree(request.offset, request.len);
+        let mut hasher = is_hashed.then(|| RangeHasher::new(request.offset));
+        exchange.answers.send_blocking(ReadHead { attributes: disk::stat_open(&self.file)? })?;
+        let mut offset = request.offset;
+        while offset < end {
+            if exchange.cancel.is_cancelled() {
+                return Err(FaultCode::Cancelled.into());
+            }
+            let len = READ_STEP_BYTES.min((end - offset) as usize);
+            let data = self.read_step(offset, len)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&data);
+            }
+            for start in (0..len).step_by(DATA_BYTES_MAX) {
+                let data = data.slice(start..len.min(start + DATA_BYTES_MAX));
+                exchange.answers.send_blocking(Data { offset: offset + start as u64, data })?;
+            }
+            offset += len as u64;
+        }
+        self.check(disk::stat_open(&self.file)?.version())?;
+        let hash = hasher.filter(|_| end > request.offset || is_whole);
+        let hash = hash.map(|hasher| if is_whole { hasher.finish_whole() } else { hasher.finish_part() });
+        Ok(ReadDone { len: end.saturating_sub(request.offset), hash, grown: self.grown }.into())
+    }
+
+    fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
+        let mut buffer = Vec::with_capacity(len);
+        if disk::read_at(&self.file, &mut buffer, offset, len)? < len {
+            return Err(FaultCode::Changed.into());
+        }
+        Ok(buffer.into())
+    }
+
+    /// A small file in one message. One that says it is empty may not be (`/proc`): it is read to its end.
+    fn read_whole(mut self) -> Result<Answer, Fault> {
+        let size = self.version.size as usize;
+        let wanted = if size == 0 { SMALL_FILE_BYTES_MAX + 1 } else { size };
+        let mut data = Vec::with_capacity(wanted);
+        let read = disk::read_at(&self.file, &mut data, 0, wanted)?;
+        let attributes = disk::stat_open(&self.file)?;
+        self.check(attributes.version())?;
+        if read < size {
+            return Err(FaultCode::Changed.into());
+        }
+        if self.grown {
+            data.truncate(size);
+        }
+        if data.len() > SMALL_FILE_BYTES_MAX {
+            let why = "it does not say how long it is, and is longer than 64 KiB";
+            return Err(Fault::new(FaultCode::FileTooLarge).because(why));
+        }
+        Ok(FileWhole { attributes, hash: Hash::of(&data), grown: self.grown, data }.into())
+    }
+}

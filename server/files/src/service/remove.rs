@@ -1,0 +1,159 @@
+//! Remove: a file, link, folder or whole tree, name by name in folders held open, so that nothing that happens meanwhile
+//! can lead it elsewhere. Never follows a link, never enters another file system.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::Name;
+use towpath_protocol::request::{Depth, Remove};
+
+use super::beside::Held;
+use super::tally::Tally;
+use super::{Service, at};
+use crate::disk;
+use crate::disk::writing::{self, Inode};
+use crate::exchange::Exchange;
+
+/// Folders of one branch that are held open; those above are found again through `..`, and checked.
+const FOLDERS_OPEN_MAX: usize = 64;
+
+pub(super) async fn remove(
+    service: Arc<Service>,
+    request: Remove,
+    exchange: Exchange,
+) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.thing.clone(), move |service| {
+            let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
+            let mut tally = Tally::new(&exchange, whole);
+            let thing = Held::find(&service.root, &request.thing)?;
+            remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
+            Ok(tally.finish().into())
+        })
+        .await
+}
+
+fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<(), Fault> {
+    let there = disk::stat(&*thing.folder, &thing.name)?;
+    if request.expected.is_some_and(|expected| expected != there.version()) {
+        return Err(FaultCode::Changed.into());
+    }
+    tally.step()?;
+    match (there.kind, request.depth) {
+        (Kind::Folder, Depth::Tree) => remove_tree(thing, tally),
+        (Kind::Folder, Depth::Single) => {
+            writing::remove_folder(&*thing.folder, &thing.name)?;
+            tally.folder();
+            Ok(())
+        }
+        _ => {
+            writing::remove_file(&*thing.folder, &thing.name)?;
+            tally.file(there.size);
+            Ok(())
+        }
+    }
+}
+
+/// A folder whose content is being removed.
+struct Level {
+    name: Name,
+    /// None while too many are open.
+    folder: Option<OwnedFd>,
+    inode: Inode,
+    names: std::vec::IntoIter<Name>,
+    failures_before: u64,
+}
+
+impl Level {
+    fn open(parent: &OwnedFd, name: Name, tally: &Tally) -> Result<Self, Fault> {
+        let folder = writing::open_folder_here(parent, &name)?;
+        let inode = Inode::of_open(&folder)?;
+        let names = disk::names(&folder)?.into_iter();
+        Ok(Self { name, folder: Some(folder), inode, names, failures_before: tally.failures() })
+    }
+}
+
+/// Removes a folder and all in it, from the leaves up, without recursion: a tree may be deeper than a stack.
+fn remove_tree(top: &Held, tally: &mut Tally) -> Result<(), Fault> {
+    let mut levels = vec![Level::open(&top.folder, top.name.clone(), tally)?];
+    while let Some(level) = levels.last_mut() {
+        tally.step()?;
+        let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
+        if let Some(name) = level.names.next() {
+            tally.enter(name.clone());
+            match remove_entry(folder, name, tally) {
+                Ok(None) => tally.leave(),
+                Ok(Some(deeper)) => {
+                    levels.push(deeper);
+                    if let Some(far) = levels.len().checked_sub(FOLDERS_OPEN_MAX + 1) {
+                        levels[far].folder = None;
+                    }
+                }
+                Err(fault) => {
+                    tally.failed(fault)?;
+                    tally.leave();
+                }
+            }
+        } else if let Some(emptied) = levels.pop() {
+            match levels.last_mut() {
+                None => return remove_emptied(&top.folder, &emptied, tally),
+                Some(parent) => {
+                    reopen(parent, &emptied)?;
+                    if let Some(folder) = &parent.folder
+                        && let Err(fault) = remove_emptied(folder, &emptied, tally)
+                    {
+                        tally.failed(fault)?;
+                    }
+                    tally.leave();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes an entry, or opens it where it is a folder whose content goes first.
+fn remove_entry(folder: &OwnedFd, name: Name, tally: &mut Tally) -> Result<Option<Level>, Fault> {
+    let there = match disk::stat(folder, &name) {
+        // Somebody else was faster.
+        Err(fault) if fault.code == FaultCode::NotFound => return Ok(None),
+        there => there?,
+    };
+    if there.kind == Kind::Folder {
+        return Level::open(folder, name, tally).map(Some);
+    }
+    writing::remove_file(folder, &name)?;
+    tally.file(there.size);
+    Ok(None)
+}
+
+/// Removes a folder whose content is gone. Where some of it failed, that was told already, and the folder stays.
+fn remove_emptied(parent: &OwnedFd, emptied: &Level, tally: &mut Tally) -> Result<(), Fault> {
+    match writing::remove_folder(parent, &emptied.name) {
+        Ok(()) => {
+            tally.folder();
+            Ok(())
+        }
+        Err(fault) if fault.code == FaultCode::NotEmpty && tally.failures() > emptied.failures_before => {
+            Ok(())
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Opens a folder again from the one within it, if it was closed. It must be the same one still.
+fn reopen(parent: &mut Level, child: &Level) -> Result<(), Fault> {
+    if parent.folder.is_some() {
+        return Ok(());
+    }
+    let Some(child) = &child.folder else { return Err(FaultCode::Internal.into()) };
+    let folder = writing::open_parent(child)?;
+    if Inode::of_open(&folder)? != parent.inode {
+        return Err(Fault::new(FaultCode::Changed).because("a folder was moved while it was being removed"));
+    }
+    parent.folder = Some(folder);
+    Ok(())
+}

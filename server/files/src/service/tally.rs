@@ -1,0 +1,126 @@
+//! Counts what long work has done and where it is, tells the client about it now and then, and notices when it is to stop.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::answer::{Progress, Totals};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::FAULTS_MAX;
+use towpath_protocol::path::{Name, WirePath};
+
+use crate::exchange::{Answers, Exchange};
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How far work on a tree has come.
+#[derive(Debug)]
+pub(super) struct Tally {
+    answers: Answers,
+    cancel: CancellationToken,
+    totals: Totals,
+    /// Bytes of the file that is being worked on.
+    under_way: u64,
+    told: Instant,
+    /// The work's start, below the root, and where it is below that.
+    start: WirePath,
+    below: Vec<Name>,
+}
+
+impl Tally {
+    pub(super) fn new(exchange: &Exchange, start: WirePath) -> Self {
+        Self {
+            answers: exchange.answers.clone(),
+            cancel: exchange.cancel.clone(),
+            totals: Totals::default(),
+            under_way: 0,
+            told: Instant::now(),
+            start,
+            below: Vec::new(),
+        }
+    }
+
+    /// To be called between steps, each a fraction of a second at most: tells the client, and ends cancelled work.
+    pub(super) fn step(&mut self) -> Result<(), Fault> {
+        if self.cancel.is_cancelled() {
+            return Err(FaultCode::Cancelled.into());
+        }
+        if self.told.elapsed() >= PROGRESS_INTERVAL {
+            self.told = Instant::now();
+            self.answers.send_if_room(Progress {
+                files: self.totals.files,
+                folders: self.totals.folders,
+                bytes: self.totals.bytes + self.under_way,
+                failed: self.totals.failed,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter(&mut self, name: Name) {
+        self.below.push(name);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.below.pop();
+    }
+
+    /// Bytes of the file that is being worked on have been done.
+    pub(super) const fn bytes_under_way(&mut self, bytes: u64) {
+        self.under_way += bytes;
+    }
+
+    /// A file, link or special file is done, all its bytes included.
+    pub(super) const fn file(&mut self, bytes: u64) {
+        self.totals.files += 1;
+        self.totals.bytes += bytes;
+        self.under_way = 0;
+    }
+
+    pub(super) const fn folder(&mut self) {
+        self.totals.folders += 1;
+    }
+
+    /// What the work is at has failed. Err where the rest cannot be done either.
+    pub(super) fn failed(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.under_way = 0;
+        let fault = if fault.path.is_none() { fault.at(self.here()) } else { fault };
+        if stops_all(fault.code) {
+            return Err(fault);
+        }
+        self.totals.failed += 1;
+        if self.totals.faults.len() < FAULTS_MAX {
+            self.totals.faults.push(fault);
+        }
+        Ok(())
+    }
+
+    pub(super) const fn failures(&self) -> u64 {
+        self.totals.failed
+    }
+
+    pub(super) fn finish(self) -> Totals {
+        self.totals
+    }
+
+    /// Err where the work is deeper than any path that the protocol can say.
+    pub(super) fn check_depth(&self) -> Result<(), Fault> {
+        let names = self.start.names().iter().chain(&self.below).cloned().collect();
+        WirePath::new(names)
+            .map(drop)
+            .map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))
+    }
+
+    /// Where the work is, or as near to it as a path can say.
+    fn here(&self) -> WirePath {
+        let mut here = self.start.clone();
+        for name in &self.below {
+            let Ok(further) = here.join(name) else { break };
+            here = further;
+        }
+        here
+    }
+}
+
+const fn stops_all(code: FaultCode) -> bool {
+    matches!(code, FaultCode::Cancelled | FaultCode::NoSpace | FaultCode::ReadOnly)
+}

@@ -1,0 +1,125 @@
+//! Goes through a tree, parents before what is in them, as the disk gives it: one open folder a level, nothing else held.
+//! Follows no link below its start. Walk and Measure read it.
+
+use std::os::fd::OwnedFd;
+
+use towpath_protocol::entry::{Entry, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::PATH_COMPONENTS_MAX;
+use towpath_protocol::path::Location;
+
+use crate::disk::writing::open_folder;
+use crate::disk::{self, FolderReader};
+use crate::root::Root;
+
+/// One thing in a tree.
+#[derive(Debug)]
+pub(super) struct Met {
+    /// 0 for the start itself.
+    pub(super) depth: usize,
+    pub(super) entry: Entry,
+    /// Why a folder's content does not follow.
+    pub(super) fault: Option<FaultCode>,
+}
+
+/// The way through a tree.
+#[derive(Debug)]
+pub(super) struct Tree {
+    start: Option<Met>,
+    levels: Vec<Level>,
+}
+
+/// A folder whose content is being read.
+#[derive(Debug)]
+struct Level {
+    folder: OwnedFd,
+    reader: FolderReader,
+}
+
+impl Tree {
+    /// A start without a name of its own (a root, or what a base leads to) is not met itself; its content has depth 1.
+    pub(super) fn open(root: &Root, start: &Location) -> Result<Self, Fault> {
+        let Some(name) = start.path.name() else {
+            let is_folder = disk::stat_open(root.thing(start)?)?.kind == Kind::Folder;
+            if !is_folder {
+                return Self::of_file_behind(root, start);
+            }
+            let folder = root.open_folder(start)?;
+            let reader = FolderReader::new(&folder)?;
+            return Ok(Self { start: None, levels: vec![Level { folder, reader }] });
+        };
+        let (parent, _) = root.parent_of(start)?;
+        let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
+        let mut tree = Self { start: None, levels: Vec::new() };
+        tree.start = Some(tree.meet(content_of(&parent, &entry, 0), entry, 0));
+        Ok(tree)
+    }
+
+    /// A base that leads to a file is met under the base's own name.
+    fn of_file_behind(root: &Root, start: &Location) -> Result<Self, Fault> {
+        let attributes = disk::stat_open(root.thing(start)?)?;
+        let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
+        let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
+        Ok(Self { start: Some(met), levels: Vec::new() })
+    }
+
+    /// What is met, and its content opened for the next steps where it is a folder.
+    fn meet(&mut self, content: Result<Option<Level>, Fault>, entry: Entry, depth: usize) -> Met {
+        let fault = match content {
+            Ok(level) => {
+                self.levels.extend(level);
+                None
+            }
+            Err(fault) => Some(fault.code),
+        };
+        Met { depth, entry, fault }
+    }
+}
+
+/// The content of a folder that was met at `depth`; none of what is no folder.
+fn content_of(parent: &OwnedFd, entry: &Entry, depth: usize) -> Result<Option<Level>, Fault> {
+    if entry.attributes.kind != Kind::Folder {
+        return Ok(None);
+    }
+    if depth >= PATH_COMPONENTS_MAX {
+        return Err(FaultCode::NameTooLong.into());
+    }
+    let folder = open_folder(parent, &entry.name)?;
+    let reader = FolderReader::new(&folder)?;
+    Ok(Some(Level { folder, reader }))
+}
+
+impl Iterator for Tree {
+    /// Err where a folder that was being read fails in the middle.
+    type Item = Result<Met, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(start) = self.start.take() {
+            return Some(Ok(start));
+        }
+        loop {
+            let depth = self.levels.len();
+            let level = self.levels.last_mut()?;
+            let name = match level.reader.next() {
+                None => {
+                    self.levels.pop();
+                    continue;
+                }
+                Some(Err(fault)) => {
+                    self.levels.pop();
+                    return Some(Err(fault));
+                }
+                Some(Ok((name, _))) => name,
+            };
+            let attributes = match disk::stat(&level.folder, &name) {
+                Ok(attributes) => attributes,
+                // It vanished between its name and now.
+                Err(fault) if fault.code == FaultCode::NotFound => continue,
+                Err(fault) => return Some(Err(fault)),
+            };
+            let entry = Entry { name, attributes };
+            let content = content_of(&level.folder, &entry, depth);
+            return Some(Ok(self.meet(content, entry, depth)));
+        }
+    }
+}

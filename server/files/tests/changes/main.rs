@@ -1,0 +1,13 @@
+//! Everything that changes files, through the service's door and on a real file system. May run as root.
+#![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
+
+mod attacks;
+mod copies;
+mod full_disk;
+mod removals;
+mod renames;
+mod repeats;
+mod shapes;
+mod uploads;
+mod world;
+mod writes;
