@@ -1,1 +1,228 @@
-fn main() {}
+//! `towd`, the headless server of Towpath: a thin shell around the file service. It turns arguments into doors, gives each
+//! connection a session, and leaves in order when it is told to.
+//!
+//! It knows no client, no screen, and no files but its own. `config` resolves the arguments, `listen` holds the doors,
+//! `announce` prints what is ready, `log` is what the server says afterwards.
+
+mod announce;
+mod config;
+mod listen;
+mod log;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use towpath_files::root::{RootSpec, local_path};
+use towpath_files::service::{Service, ServiceConfig};
+use towpath_files::session::SessionEnd;
+use towpath_protocol::hello::Access;
+use towpath_protocol::path::WirePath;
+
+use announce::Announcement;
+use config::{Config, ConfigError, Doors};
+use listen::unix::UnixDoor;
+use listen::{Host, stdio, tcp};
+use log::{Log, shown};
+
+/// Wrong usage, as documented.
+const EXIT_USAGE: u8 = 2;
+/// Could not start, or broke.
+const EXIT_FAILED: u8 = 1;
+/// Open files wanted: sessions, and what they read and write.
+const OPEN_FILES_WANTED: u64 = 65_536;
+/// After this the server leaves, whatever still runs.
+const LEAVE_TIME: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let config = match Config::resolve(std::env::args_os()) {
+        Ok(config) => config,
+        Err(ConfigError::Arguments(error)) => {
+            // Help and version go to standard output with 0, errors to standard error with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
+        }
+        Err(ConfigError::Other(error)) => return fail(&error, EXIT_USAGE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start"), EXIT_FAILED),
+    };
+    let (log, log_thread) = match Log::start(config.json) {
+        Ok(started) => started,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start"), EXIT_FAILED),
+    };
+    raise_open_files(&log);
+    let outcome = runtime.block_on(run(config, &log));
+    log_thread.end();
+    // Work that did not stop in time, and a read of standard input that nobody can interrupt, are left behind.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(Failure { code, error }) => fail(&error, code),
+    }
+}
+
+/// Why towd did not run, and its exit code.
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: EXIT_FAILED, error }
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "towd: {error:#}");
+    ExitCode::from(code)
+}
+
+async fn run(config: Config, log: &Log) -> Result<ExitCode, Failure> {
+    let service = open_service(&config)?;
+    let host = Arc::new(Host::new(Arc::new(service), log.clone()));
+    match &config.doors {
+        Doors::Stdio => serve_stdio(&host).await,
+        Doors::Listen { addresses, unix } => listen(&config, addresses, unix.as_deref(), &host).await,
+    }
+}
+
+/// Opens the root; a session on the whole file system begins in the home folder.
+fn open_service(config: &Config) -> Result<Service, Failure> {
+    let access = if config.read_only { Access::ReadOnly } else { Access::ReadWrite };
+    let (root, home) = match &config.root {
+        Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
+        None => (RootSpec::Whole, home_folder()),
+    };
+    let service = Service::new(ServiceConfig { root, access, home });
+    Ok(service.context("--root")?)
+}
+
+/// The user's home, or the root where there is none.
+fn home_folder() -> WirePath {
+    std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default()
+}
+
+/// One session on standard input and output.
+async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
+    let (reader, writer) = stdio::open().context("standard input and output")?;
+    let mut signals = Signals::new()?;
+    let session = host.serve(reader, writer, stdio::peer(), None);
+    tokio::pin!(session);
+    let end = tokio::select! {
+        end = &mut session => end,
+        () = signals.first() => {
+            host.leaving.cancel();
+            tokio::select! {
+                end = session => end,
+                code = signals.second() => return Ok(code),
+                () = tokio::time::sleep(LEAVE_TIME) => SessionEnd::Drained,
+            }
+        }
+    };
+    Ok(match end {
+        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Lost(None) => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_FAILED),
+    })
+}
+
+/// Opens all doors, says so, and serves until a signal.
+async fn listen(
+    config: &Config,
+    addresses: &[String],
+    unix: Option<&Path>,
+    host: &Arc<Host>,
+) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new()?;
+    let mut listeners = Vec::new();
+    for text in addresses {
+        let address = tcp::resolve(text).await.map_err(|error| Failure { code: EXIT_USAGE, error })?;
+        listeners.push(tcp::bind(address)?);
+    }
+    let door = unix.map(UnixDoor::bind).transpose()?;
+    warn(config, &listeners, &host.log);
+    let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
+    let bound = bound.context("--listen")?;
+    let root = shown(config.root.as_deref().unwrap_or(Path::new("/")));
+    Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only }.print(config.json);
+
+    for listener in listeners {
+        host.sessions.spawn(host.clone().accept_tcp(listener));
+    }
+    if let Some(door) = door {
+        host.sessions.spawn(host.clone().accept_unix(door));
+    }
+    host.sessions.close();
+
+    signals.first().await;
+    let open = host.sessions.len().saturating_sub(addresses.len() + usize::from(unix.is_some()));
+    host.log.info(&format!("leaving; {open} sessions are told"));
+    host.leaving.cancel();
+    tokio::select! {
+        () = host.sessions.wait() => Ok(ExitCode::SUCCESS),
+        code = signals.second() => Ok(code),
+        () = tokio::time::sleep(LEAVE_TIME) => {
+            host.log.warning("some requests did not come to an end in time and are cut off");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn warn(config: &Config, listeners: &[TcpListener], log: &Log) {
+    if geteuid().is_root() && !config.read_only {
+        log.warning("towd runs as root: whoever connects can change every file below the served folder");
+    }
+    if !listeners.is_empty() {
+        log.warning(
+            "every user and program of this machine can connect to a TCP port; `--unix PATH` lets in only yours",
+        );
+    }
+}
+
+/// SIGINT and SIGTERM: the first asks to leave in order, the second to leave at once.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// With the exit code that shells give a program that such a signal ended.
+    async fn second(&mut self) -> ExitCode {
+        tokio::select! {
+            _ = self.interrupt.recv() => ExitCode::from(130),
+            _ = self.terminate.recv() => ExitCode::from(143),
+        }
+    }
+}
+
+/// As many open files as the system lets this user have, within reason.
+fn raise_open_files(log: &Log) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(OPEN_FILES_WANTED, |maximum| maximum.min(OPEN_FILES_WANTED));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        log.warning(&format!("the limit of open files cannot be raised to {wanted}: {error}"));
+    }
+}

@@ -1,0 +1,109 @@
+//! What towd prints on standard output: once, when it is ready. Nothing else in this program writes there.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use towpath_protocol::display::DisplayName;
+
+/// What is listened on.
+#[derive(Debug)]
+pub(crate) struct Announcement<'a> {
+    pub(crate) root: &'a str,
+    pub(crate) addresses: &'a [SocketAddr],
+    pub(crate) unix: Option<&'a Path>,
+    pub(crate) read_only: bool,
+}
+
+impl Announcement<'_> {
+    /// Prints it, as one JSON line or for a person. A closed standard output is not an error: nobody wants to know.
+    pub(crate) fn print(&self, json: bool) {
+        let text = if json { self.json() } else { self.text() };
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    fn json(&self) -> String {
+        let mut line = Map::new();
+        line.insert("event".to_owned(), "listening".into());
+        if let Some(address) = self.addresses.first() {
+            line.insert("address".to_owned(), address.to_string().into());
+            let all: Vec<_> = self.addresses.iter().map(|address| Value::from(address.to_string())).collect();
+            line.insert("addresses".to_owned(), all.into());
+        }
+        if let Some(path) = self.unix {
+            line.insert("unix".to_owned(), path.to_string_lossy().into());
+        }
+        line.insert("root".to_owned(), self.root.into());
+        line.insert("connect".to_owned(), self.targets().into_iter().next().unwrap_or_default().into());
+        format!("{}\n", Value::Object(line))
+    }
+
+    fn text(&self) -> String {
+        let only = if self.read_only { " (read-only)" } else { "" };
+        let mut text = format!("towd {} serves {}{only}\n", env!("CARGO_PKG_VERSION"), self.root);
+        for address in self.addresses {
+            let _ = writeln!(text, "listening on {address}");
+        }
+        if let Some(path) = self.unix {
+            let _ = writeln!(text, "listening on {}", crate::log::shown(path));
+        }
+        text.push_str("connect with:\n");
+        for target in self.targets() {
+            let _ = writeln!(text, "    tow --connect {}", quoted(&target));
+        }
+        text
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let tcp = self.addresses.iter().map(|address| format!("tow://{address}/"));
+        let unix = self.unix.map(|path| format!("unix:{}", path.to_string_lossy()));
+        tcp.chain(unix).collect()
+    }
+}
+
+/// As one word for a shell.
+fn quoted(word: &str) -> String {
+    let shown = DisplayName::new(word.as_bytes()).to_string();
+    if shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-@%+=,[]".contains(&byte)) {
+        shown
+    } else {
+        format!("'{}'", shown.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_addresses_are_all_listed_and_the_first_is_the_one_to_connect_to() {
+        let addresses = ["127.0.0.1:7171".parse().unwrap(), "[::1]:7172".parse().unwrap()];
+        let announcement =
+            Announcement { root: "/srv/files", addresses: &addresses, unix: None, read_only: true };
+        let json: Value = serde_json::from_str(&announcement.json()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "event": "listening", "address": "127.0.0.1:7171", "addresses": ["127.0.0.1:7171", "[::1]:7172"],
+                "root": "/srv/files", "connect": "tow://127.0.0.1:7171/",
+            })
+        );
+        let text = announcement.text();
+        assert!(text.contains("serves /srv/files (read-only)\n"), "{text}");
+        assert!(text.contains("    tow --connect tow://[::1]:7172/\n"), "{text}");
+    }
+
+    #[test]
+    fn a_socket_whose_path_has_a_space_can_be_pasted() {
+        let announcement = Announcement {
+            root: "/",
+            addresses: &[],
+            unix: Some(Path::new("/tmp/my socket")),
+            read_only: false,
+        };
+        assert!(announcement.text().contains("tow --connect 'unix:/tmp/my socket'\n"));
+    }
+}

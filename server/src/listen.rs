@@ -1,0 +1,155 @@
+//! Doors: each gives accepted byte streams, and a session of its own to each. Here are the limits that hold for all of them:
+//! how many may be greeting, how many may be open, and what happens when the system has no room for more.
+
+pub(crate) mod stdio;
+pub(crate) mod tcp;
+pub(crate) mod unix;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use towpath_files::service::Service;
+use towpath_files::session::{self, SessionEnd, SessionOptions};
+use towpath_protocol::fault::{Fault, FaultCode};
+
+use crate::log::{Log, PeerLog};
+use unix::UnixDoor;
+
+/// Sessions that may not have greeted yet. More wait in the system's queue, for as long as a greeting may take at most.
+const GREETING_MAX: usize = 64;
+/// Sessions that may be open. One more is told so.
+const SESSIONS_MAX: usize = 256;
+/// The first pause after the system had no room for a connection; each further one is twice as long.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What every session of this server shares.
+#[derive(Debug)]
+pub(crate) struct Host {
+    service: Arc<Service>,
+    pub(crate) log: Log,
+    greeting: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+    /// Set when the server is about to leave.
+    pub(crate) leaving: CancellationToken,
+    pub(crate) sessions: TaskTracker,
+}
+
+impl Host {
+    pub(crate) fn new(service: Arc<Service>, log: Log) -> Self {
+        Self {
+            service,
+            log,
+            greeting: Arc::new(Semaphore::new(GREETING_MAX)),
+            open: Arc::new(Semaphore::new(SESSIONS_MAX)),
+            leaving: CancellationToken::new(),
+            sessions: TaskTracker::new(),
+        }
+    }
+
+    /// Serves one stream to its end.
+    pub(crate) async fn serve(
+        &self,
+        reader: impl AsyncRead + Unpin,
+        writer: impl AsyncWrite + Unpin,
+        peer: String,
+        greeting: Option<OwnedSemaphorePermit>,
+    ) -> SessionEnd {
+        let place = self.open.clone().try_acquire_owned().ok();
+        let refusal = place.is_none().then(|| {
+            Fault::new(FaultCode::LimitExceeded)
+                .because("the server has as many sessions as it takes; try again later")
+        });
+        let log = Arc::new(PeerLog::new(self.log.clone(), peer, greeting));
+        let options =
+            SessionOptions { refusal, drain: self.leaving.clone(), log, ..SessionOptions::default() };
+        session::serve(reader, writer, self.service.clone(), options).await
+    }
+
+    /// Accepts until the server leaves.
+    pub(crate) async fn accept_tcp(self: Arc<Self>, listener: TcpListener) {
+        let mut pause = Pause::default();
+        while let Some(greeting) = self.next_place().await {
+            let accepted = tokio::select! {
+                () = self.leaving.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    pause = Pause::default();
+                    tcp::tune(&stream);
+                    let (reader, writer) = stream.into_split();
+                    let host = self.clone();
+                    self.sessions.spawn(async move {
+                        host.serve(reader, writer, address.to_string(), Some(greeting)).await;
+                    });
+                }
+                Err(error) => pause.after(&error, &self.log).await,
+            }
+        }
+    }
+
+    /// Accepts until the server leaves; then the socket is taken away.
+    pub(crate) async fn accept_unix(self: Arc<Self>, door: UnixDoor) {
+        let mut pause = Pause::default();
+        while let Some(greeting) = self.next_place().await {
+            let accepted = tokio::select! {
+                () = self.leaving.cancelled() => return,
+                accepted = door.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    pause = Pause::default();
+                    let peer = unix::peer(&stream);
+                    let (reader, writer) = stream.into_split();
+                    let host = self.clone();
+                    self.sessions.spawn(async move {
+                        host.serve(reader, writer, peer, Some(greeting)).await;
+                    });
+                }
+                Err(error) => pause.after(&error, &self.log).await,
+            }
+        }
+    }
+
+    /// A place among those that greet; none once the server leaves.
+    async fn next_place(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            () = self.leaving.cancelled() => None,
+            place = self.greeting.clone().acquire_owned() => place.ok(),
+        }
+    }
+}
+
+/// Keeps an accept that fails from being tried without end.
+#[derive(Debug)]
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(PAUSE_MIN)
+    }
+}
+
+impl Pause {
+    async fn after(&mut self, error: &std::io::Error, log: &Log) {
+        // The one connection failed, not the listening.
+        if matches!(
+            error.kind(),
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+        ) {
+            return;
+        }
+        if self.0 == PAUSE_MIN {
+            log.warning(&format!("a connection cannot be accepted: {error}; trying again"));
+        }
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(PAUSE_MAX);
+    }
+}

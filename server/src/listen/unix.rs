@@ -1,0 +1,70 @@
+//! Listening on a unix socket that only this user can reach.
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use rustix::fs::{AtFlags, CWD, FileType, Mode};
+use rustix::process::umask;
+use tokio::net::{UnixListener, UnixStream};
+
+/// A socket in the file system, taken away when this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnixDoor {
+    pub(crate) listener: UnixListener,
+    pub(crate) path: PathBuf,
+    /// Device and inode: another towd may have put its own there meanwhile.
+    identity: Option<(u64, u64)>,
+}
+
+impl UnixDoor {
+    /// Binds `path`. A socket that nobody listens on is replaced; one that is alive, and anything else, is not.
+    pub(crate) fn bind(path: &Path) -> anyhow::Result<Self> {
+        let shown = crate::log::shown(path);
+        if let Ok(stat) = rustix::fs::lstat(path) {
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+                bail!("--unix {shown}: exists and is not a socket");
+            }
+            match BlockingStream::connect(path) {
+                Ok(_) => bail!("--unix {shown}: address already in use; is another towd running?"),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    rustix::fs::unlink(path)
+                        .with_context(|| format!("--unix {shown}: cannot be replaced"))?;
+                }
+                Err(error) => return Err(error).with_context(|| format!("--unix {shown}")),
+            }
+        }
+        // From its first moment nobody else can connect: a mode that is set afterwards comes too late.
+        let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+        let bound = UnixListener::bind(path);
+        umask(before);
+        let listener = bound.map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => anyhow!("--unix {shown}: the path is too long for a socket"),
+            _ => anyhow::Error::new(error).context(format!("--unix {shown}")),
+        })?;
+        Ok(Self { listener, path: path.to_owned(), identity: identity(path) })
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = rustix::fs::unlinkat(CWD, &self.path, AtFlags::empty());
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let stat = rustix::fs::lstat(path).ok()?;
+    Some((stat.st_dev, stat.st_ino))
+}
+
+/// Who is at the other end, for the log.
+pub(crate) fn peer(stream: &UnixStream) -> String {
+    let Ok(peer) = stream.peer_cred() else { return "unix".to_owned() };
+    match peer.pid() {
+        Some(pid) => format!("unix(uid {}, pid {pid})", peer.uid()),
+        None => format!("unix(uid {})", peer.uid()),
+    }
+}
