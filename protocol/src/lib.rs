@@ -18,6 +18,7 @@ pub mod input;
 pub mod limits;
 pub mod message;
 pub mod order;
+pub mod outgoing;
 pub mod path;
 pub mod request;
 mod wire;

@@ -10,7 +10,6 @@ mod end;
 mod exchanges;
 mod hello;
 mod outbox;
-mod outgoing;
 mod record;
 mod router;
 

@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::frame::encode_answer;
 use towpath_protocol::message::{Answer, Lane, RequestId};
+use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 
 use super::SessionEnd;
 use super::exchanges::Exchanges;
-use super::outgoing::{Outgoing, SLICES_MAX};
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
 

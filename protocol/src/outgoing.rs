@@ -1,20 +1,20 @@
-//! Frames on their way out: which bytes come next. Control goes before bulk at each frame's end; a frame that has begun is
-//! finished first. Pure: it knows no stream.
+//! Frames on their way out, for both sides: which bytes come next. Control goes before bulk at each frame's end; a frame that
+//! has begun is finished first. Pure: it knows no stream.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use towpath_protocol::frame::Encoded;
-use towpath_protocol::message::Lane;
+use crate::frame::Encoded;
+use crate::message::Lane;
 
 /// Bytes that are gathered for one write.
-pub(super) const BATCH_BYTES: usize = 256 * 1024;
+pub const BATCH_BYTES: usize = 256 * 1024;
 /// Slices for one write; a frame has two at most.
-pub(super) const SLICES_MAX: usize = 64;
+pub const SLICES_MAX: usize = 64;
 
 /// Frames that wait for the stream, in two lanes.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub struct Outgoing {
     /// A frame of which some bytes were written: how many.
     begun: Option<(Encoded, usize)>,
     control: VecDeque<Encoded>,
@@ -26,7 +26,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn push(&mut self, lane: Lane, frame: Encoded) {
+    pub fn push(&mut self, lane: Lane, frame: Encoded) {
         self.bytes += frame.len();
         match lane {
             Lane::Control => {
@@ -37,12 +37,12 @@ impl Outgoing {
         }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
     /// Whether another frame of this lane may come. Bulk fills one write; control may come although bulk has filled it.
-    pub(super) fn has_room(&self, lane: Lane) -> bool {
+    pub fn has_room(&self, lane: Lane) -> bool {
         match lane {
             Lane::Control => self.control_bytes < BATCH_BYTES && self.control.len() < SLICES_MAX,
             Lane::Bulk => self.bytes < BATCH_BYTES && self.control.len() + self.bulk.len() < SLICES_MAX / 2,
@@ -50,7 +50,7 @@ impl Outgoing {
     }
 
     /// The bytes that come next, in order; their number.
-    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let begun = self.begun.iter().flat_map(|(frame, written)| {
             let head = frame.head.get(*written..).unwrap_or_default();
             let data = frame.data.get(written.saturating_sub(frame.head.len())..).unwrap_or_default();
@@ -63,7 +63,7 @@ impl Outgoing {
     }
 
     /// Takes note that the first `written` of those bytes were written.
-    pub(super) fn advance(&mut self, mut written: usize) {
+    pub fn advance(&mut self, mut written: usize) {
         self.bytes = self.bytes.saturating_sub(written);
         while written > 0 {
             let Some((frame, before)) = self.begun.take().or_else(|| self.pop().map(|frame| (frame, 0)))
@@ -86,7 +86,7 @@ impl Outgoing {
     }
 
     /// Forgets all frames but the one that has begun.
-    pub(super) fn drop_waiting(&mut self) {
+    pub fn drop_waiting(&mut self) {
         self.control.clear();
         self.bulk.clear();
         self.control_bytes = 0;
