@@ -1,7 +1,6 @@
 //! List: a folder's entries in the order asked for. Names are read and sorted first; only what the order needs and what is
 //! sent is looked at, so the first page of a huge folder comes as fast as its names.
 
-use std::cmp::Ordering;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -10,9 +9,9 @@ use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
 use towpath_protocol::message::Answer;
-use towpath_protocol::order::{compare, extension, name_order};
+use towpath_protocol::order::{compare, compare_names};
 use towpath_protocol::path::{Location, Name};
-use towpath_protocol::request::{Direction, Hidden, List, SortKey};
+use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::Service;
 use super::credit::Pages;
@@ -66,12 +65,7 @@ impl Folder<'_> {
             names.push((is_folder, name));
         }
         names.sort_unstable_by(|(a_is_folder, a), (b_is_folder, b)| {
-            let by_extension = || extension(a.as_bytes()).cmp(extension(b.as_bytes()));
-            let by_key = if request.sort == SortKey::Extension { by_extension() } else { Ordering::Equal };
-            let ascending = by_key.then_with(|| name_order(a.as_bytes(), b.as_bytes()));
-            let directed =
-                if request.direction == Direction::Descending { ascending.reverse() } else { ascending };
-            b_is_folder.cmp(a_is_folder).then(directed)
+            compare_names(request.sort, request.direction, (*a_is_folder, a), (*b_is_folder, b))
         });
         let total = names.len();
         self.send(total, names.into_iter().map(|(_, name)| (name, None)), pages)
