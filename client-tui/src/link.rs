@@ -1,10 +1,15 @@
 //! A link: a way to a file service, in this process or at the far end of a connection. Whoever holds a [`Link`] opens
 //! exchanges on it and need not know which of the two it is.
 
+mod batch;
 pub mod calls;
+mod connection;
+pub mod dial;
 mod in_process;
+pub mod target;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use towpath_files::service::Service;
@@ -13,6 +18,7 @@ use towpath_protocol::hello::Welcome;
 use towpath_protocol::input::Cancel;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 
+use connection::Connection;
 use in_process::InProcess;
 
 /// A way to a file service. Cheap to clone; all clones are one link.
@@ -22,6 +28,7 @@ pub struct Link(Arc<Inner>);
 #[derive(Debug)]
 enum Inner {
     InProcess(InProcess),
+    Connection(Box<Connection>),
 }
 
 impl Link {
@@ -30,10 +37,15 @@ impl Link {
         Self(Arc::new(Inner::InProcess(InProcess::new(service))))
     }
 
+    fn connection(connection: Connection) -> Self {
+        Self(Arc::new(Inner::Connection(Box::new(connection))))
+    }
+
     /// Root, access, limits and capabilities of the service.
     pub fn welcome(&self) -> &Welcome {
         match &*self.0 {
             Inner::InProcess(link) => link.welcome(),
+            Inner::Connection(link) => link.welcome(),
         }
     }
 
@@ -46,6 +58,40 @@ impl Link {
     pub fn open(&self, request: impl Into<Request>) -> Exchange {
         match &*self.0 {
             Inner::InProcess(link) => link.open(request.into()),
+            Inner::Connection(link) => link.open_exchange(request.into()),
+        }
+    }
+
+    /// How long the server took for the last Ping, or for Hello; none within this process.
+    pub fn round_trip(&self) -> Option<Duration> {
+        match &*self.0 {
+            Inner::InProcess(_) => None,
+            Inner::Connection(link) => Some(link.round_trip()),
+        }
+    }
+
+    /// Resolves to the reason once the connection is gone; never within this process.
+    pub async fn lost(&self) -> Fault {
+        let mut lost = match &*self.0 {
+            Inner::InProcess(_) => return std::future::pending().await,
+            Inner::Connection(link) => link.lost(),
+        };
+        let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_else(|| FaultCode::Disconnected.into())
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_lost(&self) -> bool {
+        match &*self.0 {
+            Inner::InProcess(_) => false,
+            Inner::Connection(link) => link.lost().borrow().is_some(),
+        }
+    }
+
+    /// Ends the session in order; what is still open fails with `Disconnected`.
+    pub async fn bye(&self) {
+        if let Inner::Connection(link) = &*self.0 {
+            link.bye().await;
         }
     }
 
@@ -73,6 +119,7 @@ pub struct Exchange {
 #[derive(Debug)]
 enum Inputs {
     InProcess(in_process::Inputs),
+    Connection(connection::Inputs),
 }
 
 impl Exchange {
@@ -95,6 +142,7 @@ impl Exchange {
     pub async fn send(&self, input: impl Into<Input>) -> Result<(), Fault> {
         match &self.inputs {
             Inputs::InProcess(inputs) => inputs.send(input.into()).await,
+            Inputs::Connection(inputs) => inputs.send(input.into()).await,
         }
     }
 
@@ -102,6 +150,7 @@ impl Exchange {
     pub fn cancel(&self) {
         match &self.inputs {
             Inputs::InProcess(inputs) => inputs.cancel(Cancel {}),
+            Inputs::Connection(inputs) => inputs.cancel(Cancel {}),
         }
     }
 }
