@@ -228,3 +228,6 @@ fn wire_path(path: &OsStr) -> Result<WirePath, Fault> {
     WirePath::parse(path.as_bytes())
         .map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,11 @@ mod upload;
 mod walk;
 mod write;
 
+use std::future::poll_fn;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -79,7 +82,7 @@ impl Service {
     /// Serves one request to its end. Sends exactly one final answer, whatever happens.
     pub async fn serve(self: Arc<Self>, request: Request, exchange: Exchange) {
         let answers = exchange.answers.clone();
-        let outcome = self.once(request, exchange).await;
+        let outcome = caught(self.once(request, exchange)).await;
         let _ = answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
     }
 
@@ -124,10 +127,35 @@ impl Service {
     }
 }
 
+/// A panic in one request is that request's fault, and nobody else's.
+async fn caught<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(FaultCode::Internal.into())))
+    })
+    .await
+}
+
 /// Names what a fault is about, where nobody has.
 fn at(location: &Location) -> impl FnOnce(Fault) -> Fault {
     move |fault| match location.whole() {
         Ok(path) if fault.path.is_none() => fault.at(path),
         _ => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_fault_of_its_request_alone() {
+        let outcome = caught(async {
+            tokio::task::yield_now().await;
+            assert!(std::hint::black_box(false), "a fault of the program");
+            Ok(())
+        });
+        assert_eq!(outcome.await, Err(FaultCode::Internal.into()));
     }
 }

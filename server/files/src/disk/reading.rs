@@ -1,16 +1,16 @@
 //! Reading: files, folders, space. The same rules as `disk`: descriptors and single names only, no link is followed.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use towpath_protocol::answer::SpaceInfo;
-use towpath_protocol::entry::Kind;
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::{code_of, fault_of, is_part, kind_of, stat_open};
+use super::{code_of, fault_of, is_part, kind_of, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
 pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
@@ -36,15 +36,40 @@ pub(crate) fn only_a_file(file: OwnedFd) -> Result<OwnedFd, FaultCode> {
     Ok(file)
 }
 
-/// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out, and so are names that the
-/// protocol cannot say.
+/// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out, and so are names
+/// that the protocol cannot say.
 #[derive(Debug)]
 pub(crate) struct FolderReader(Dir);
 
 impl FolderReader {
-    pub(crate) fn new(folder: impl AsFd) -> Result<Self, Fault> {
-        Dir::read_from(folder).map(Self).map_err(fault_of)
+    /// Takes a folder that is open for reading and was not read from before.
+    pub(crate) fn new(folder: OwnedFd) -> Result<Self, Fault> {
+        Dir::new(folder).map(Self).map_err(fault_of)
     }
+
+    /// The folder itself, for looking at what is in it.
+    pub(crate) fn folder(&self) -> Result<BorrowedFd<'_>, Fault> {
+        self.0.fd().map_err(fault_of)
+    }
+
+    /// Attributes of one name in it; none where that has vanished meanwhile. What is there but cannot be looked at (a mount of
+    /// another user, a folder without the right to search) keeps its name, and its kind where the folder told it: the
+    /// second value says why the rest is not known.
+    pub(crate) fn look(
+        &self,
+        name: &Name,
+        kind: Option<Kind>,
+    ) -> Result<Option<(Attributes, Option<FaultCode>)>, Fault> {
+        match stat(self.folder()?, name) {
+            Ok(attributes) => Ok(Some((attributes, None))),
+            Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
+            Err(fault) => Ok(Some((unknown(kind.unwrap_or(Kind::Other)), Some(fault.code)))),
+        }
+    }
+}
+
+const fn unknown(kind: Kind) -> Attributes {
+    Attributes { kind, size: 0, modified_ns: 0, changed_ns: 0, mode: 0, identity: 0, link: None }
 }
 
 impl Iterator for FolderReader {

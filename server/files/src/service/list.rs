@@ -1,12 +1,11 @@
 //! List: a folder's entries in the order asked for. Names are read and sorted first; only what the order needs and what is
 //! sent is looked at, so the first page of a huge folder comes as fast as its names.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use towpath_protocol::answer::{Done, ListPage};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
-use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::fault::Fault;
 use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::order::{compare, compare_names};
@@ -15,7 +14,7 @@ use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::Service;
 use super::credit::Pages;
-use crate::disk::{self, FolderReader};
+use crate::disk::FolderReader;
 use crate::exchange::Exchange;
 use crate::root::Root;
 
@@ -27,8 +26,8 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
     service
         .blocking(&request.folder.clone(), move |service| {
             let root = &service.root;
-            let folder = root.open_folder(&request.folder)?;
-            let mut listing = Folder { root, folder: &folder, location: &request.folder };
+            let reader = FolderReader::new(root.open_folder(&request.folder)?)?;
+            let mut listing = Folder { root, reader, location: &request.folder };
             match request.sort {
                 SortKey::Name | SortKey::Extension => listing.by_name(&request, &mut pages)?,
                 SortKey::Size | SortKey::Modified => listing.by_attributes(&request, &mut pages)?,
@@ -38,9 +37,15 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
         .await
 }
 
+/// What is known of an entry before its page is made.
+enum Known {
+    Kind(Option<Kind>),
+    All(Attributes),
+}
+
 struct Folder<'a> {
     root: &'a Root,
-    folder: &'a OwnedFd,
+    reader: FolderReader,
     location: &'a Location,
 }
 
@@ -48,62 +53,57 @@ impl Folder<'_> {
     /// Sorts names, then looks at each entry when its page is made.
     fn by_name(&mut self, request: &List, pages: &mut Pages) -> Result<(), Fault> {
         let mut names = Vec::new();
-        for entry in FolderReader::new(self.folder)? {
-            let (name, kind) = entry?;
-            if request.hidden == Hidden::LeftOut && name.is_hidden() {
-                continue;
-            }
-            if names.len() % PAGE_ENTRIES_MAX == 0 {
-                pages.check()?;
-            }
-            let is_folder = match kind {
-                Some(kind) => kind == Kind::Folder,
-                None => {
-                    disk::stat(self.folder, &name).is_ok_and(|attributes| attributes.kind == Kind::Folder)
-                }
+        while let Some((name, kind)) = self.next(request, pages)? {
+            let kind = match kind {
+                Some(kind) => Some(kind),
+                // The disk does not tell kinds together with names.
+                None => self.reader.look(&name, None)?.map(|(attributes, _)| attributes.kind),
             };
-            names.push((is_folder, name));
+            names.push((kind, name));
         }
-        names.sort_unstable_by(|(a_is_folder, a), (b_is_folder, b)| {
-            compare_names(request.sort, request.direction, (*a_is_folder, a), (*b_is_folder, b))
+        let is_folder = |kind: &Option<Kind>| *kind == Some(Kind::Folder);
+        names.sort_unstable_by(|(a_kind, a), (b_kind, b)| {
+            compare_names(request.sort, request.direction, (is_folder(a_kind), a), (is_folder(b_kind), b))
         });
         let total = names.len();
-        self.send(total, names.into_iter().map(|(_, name)| (name, None)), pages)
+        self.send(total, names.into_iter().map(|(kind, name)| (name, Known::Kind(kind))), pages)
     }
 
     /// Looks at everything, sorts, sends.
     fn by_attributes(&mut self, request: &List, pages: &mut Pages) -> Result<(), Fault> {
         let mut entries = Vec::new();
-        for entry in FolderReader::new(self.folder)? {
-            let (name, _) = entry?;
-            if request.hidden == Hidden::LeftOut && name.is_hidden() {
-                continue;
-            }
-            if entries.len() % PAGE_ENTRIES_MAX == 0 {
-                pages.check()?;
-            }
-            if let Some(attributes) = self.look(&name)? {
+        while let Some((name, kind)) = self.next(request, pages)? {
+            if let Some((attributes, _)) = self.reader.look(&name, kind)? {
                 entries.push(Entry { name, attributes });
             }
         }
         entries.sort_unstable_by(|a, b| compare(request.sort, request.direction, a, b));
         let total = entries.len();
-        self.send(total, entries.into_iter().map(|entry| (entry.name, Some(entry.attributes))), pages)
+        self.send(total, entries.into_iter().map(|entry| (entry.name, Known::All(entry.attributes))), pages)
+    }
+
+    /// The next name that the request wants.
+    fn next(&mut self, request: &List, pages: &Pages) -> Result<Option<(Name, Option<Kind>)>, Fault> {
+        for entry in &mut self.reader {
+            pages.check()?;
+            let (name, kind) = entry?;
+            if request.hidden == Hidden::Shown || !name.is_hidden() {
+                return Ok(Some((name, kind)));
+            }
+        }
+        Ok(None)
     }
 
     fn send(
         &self,
         total: usize,
-        entries: impl Iterator<Item = (Name, Option<Attributes>)>,
+        entries: impl Iterator<Item = (Name, Known)>,
         pages: &mut Pages,
     ) -> Result<(), Fault> {
         let total = total as u64;
         let (mut page, mut bytes, mut entries_max, mut is_first) = (Vec::new(), 0, FIRST_PAGE_ENTRIES, true);
-        for (name, attributes) in entries {
-            let Some(attributes) = attributes.map_or_else(|| self.look(&name), |known| Ok(Some(known)))?
-            else {
-                continue;
-            };
+        for (name, known) in entries {
+            let Some(attributes) = self.complete(&name, known)? else { continue };
             bytes += entry_bytes(&name, &attributes);
             page.push(Entry { name, attributes });
             if page.len() >= entries_max || bytes >= PAGE_BYTES_TARGET {
@@ -117,18 +117,20 @@ impl Folder<'_> {
         Ok(())
     }
 
-    /// None where the entry has vanished meanwhile.
-    fn look(&self, name: &Name) -> Result<Option<Attributes>, Fault> {
-        match disk::stat(self.folder, name) {
-            Ok(mut attributes) => {
-                if let (Some(link), Ok(location)) = (&mut attributes.link, self.location.join(name)) {
-                    link.kind = location.whole().ok().and_then(|path| self.root.kind_behind(&path));
-                }
-                Ok(Some(attributes))
-            }
-            Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
-            Err(fault) => Err(fault),
+    /// All attributes of an entry that is about to be sent; none where it has vanished meanwhile.
+    fn complete(&self, name: &Name, known: Known) -> Result<Option<Attributes>, Fault> {
+        let mut attributes = match known {
+            Known::All(attributes) => attributes,
+            Known::Kind(kind) => match self.reader.look(name, kind)? {
+                Some((attributes, _)) => attributes,
+                None => return Ok(None),
+            },
+        };
+        if let Some(link) = &mut attributes.link {
+            let path = self.location.join(name).and_then(|location| location.whole());
+            link.kind = path.ok().and_then(|path| self.root.kind_behind(&path));
         }
+        Ok(Some(attributes))
     }
 }
 

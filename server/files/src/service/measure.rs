@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use towpath_protocol::entry::Kind;
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
-use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Measure, Space};
 
 use super::Service;
@@ -25,7 +25,7 @@ pub(super) async fn measure(
             let mut tally = Tally::new(&exchange, WirePath::root());
             for thing in &request.things {
                 let tree = Tree::open(&service.root, thing);
-                if let Err(fault) = tree.and_then(|tree| count(tree, &mut tally)) {
+                if let Err(fault) = tree.and_then(|tree| count(thing, tree, &mut tally)) {
                     tally.failed(super::at(thing)(fault))?;
                 }
             }
@@ -34,25 +34,31 @@ pub(super) async fn measure(
         .await
 }
 
-fn count(tree: Tree, tally: &mut Tally) -> Result<(), Fault> {
+fn count(thing: &Location, tree: Tree, tally: &mut Tally) -> Result<(), Fault> {
+    let mut below: Vec<Name> = Vec::new();
     for met in tree {
         tally.step()?;
-        match met {
-            Ok(Met { entry, fault, .. }) => {
-                match entry.attributes.kind {
-                    Kind::Folder => tally.folder(),
-                    _ => tally.file(entry.attributes.size),
-                }
-                if let Some(code) = fault {
-                    tally.failed(
-                        Fault::new(code).because(format!("{} cannot be read", entry.name.display())),
-                    )?;
-                }
-            }
-            Err(fault) => tally.failed(fault)?,
+        let Met { depth, entry, fault } = met?;
+        // The start itself has depth 0, and its own name is the thing's last.
+        below.truncate(depth.saturating_sub(1));
+        if depth > 0 {
+            below.push(entry.name);
+        }
+        match entry.attributes.kind {
+            Kind::Folder => tally.folder(),
+            _ => tally.file(entry.attributes.size),
+        }
+        if let Some(code) = fault {
+            tally.failed(at_below(thing, &below, code))?;
         }
     }
     Ok(())
+}
+
+/// A fault of something below a thing; of the thing itself where that lies deeper than any path can say.
+fn at_below(thing: &Location, below: &[Name], code: FaultCode) -> Fault {
+    let path = WirePath::new(below.to_vec()).and_then(|below| thing.whole()?.join_path(&below));
+    path.or_else(|_| thing.whole()).map_or_else(|_| code.into(), |path| Fault::new(code).at(path))
 }
 
 pub(super) async fn space(service: Arc<Service>, request: Space) -> Result<Answer, Fault> {

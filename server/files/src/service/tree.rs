@@ -1,7 +1,7 @@
 //! Goes through a tree, parents before what is in them, as the disk gives it: one open folder a level, nothing else held.
 //! Follows no link below its start. Walk and Measure read it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -18,7 +18,7 @@ pub(super) struct Met {
     /// 0 for the start itself.
     pub(super) depth: usize,
     pub(super) entry: Entry,
-    /// Why a folder's content does not follow.
+    /// Why a folder's content does not follow, or why no more than name and kind of a thing is known.
     pub(super) fault: Option<FaultCode>,
 }
 
@@ -26,14 +26,8 @@ pub(super) struct Met {
 #[derive(Debug)]
 pub(super) struct Tree {
     start: Option<Met>,
-    levels: Vec<Level>,
-}
-
-/// A folder whose content is being read.
-#[derive(Debug)]
-struct Level {
-    folder: OwnedFd,
-    reader: FolderReader,
+    /// The folders whose content is being read, outermost first.
+    levels: Vec<FolderReader>,
 }
 
 impl Tree {
@@ -44,9 +38,8 @@ impl Tree {
             if !is_folder {
                 return Self::of_file_behind(root, start);
             }
-            let folder = root.open_folder(start)?;
-            let reader = FolderReader::new(&folder)?;
-            return Ok(Self { start: None, levels: vec![Level { folder, reader }] });
+            let reader = FolderReader::new(root.open_folder(start)?)?;
+            return Ok(Self { start: None, levels: vec![reader] });
         };
         let (parent, _) = root.parent_of(start)?;
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
@@ -64,7 +57,7 @@ impl Tree {
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
-    fn meet(&mut self, content: Result<Option<Level>, Fault>, entry: Entry, depth: usize) -> Met {
+    fn meet(&mut self, content: Result<Option<FolderReader>, Fault>, entry: Entry, depth: usize) -> Met {
         let fault = match content {
             Ok(level) => {
                 self.levels.extend(level);
@@ -77,16 +70,14 @@ impl Tree {
 }
 
 /// The content of a folder that was met at `depth`; none of what is no folder.
-fn content_of(parent: &OwnedFd, entry: &Entry, depth: usize) -> Result<Option<Level>, Fault> {
+fn content_of(parent: impl AsFd, entry: &Entry, depth: usize) -> Result<Option<FolderReader>, Fault> {
     if entry.attributes.kind != Kind::Folder {
         return Ok(None);
     }
     if depth >= PATH_COMPONENTS_MAX {
         return Err(FaultCode::NameTooLong.into());
     }
-    let folder = open_folder(parent, &entry.name)?;
-    let reader = FolderReader::new(&folder)?;
-    Ok(Some(Level { folder, reader }))
+    FolderReader::new(open_folder(parent, &entry.name)?).map(Some)
 }
 
 impl Iterator for Tree {
@@ -100,7 +91,7 @@ impl Iterator for Tree {
         loop {
             let depth = self.levels.len();
             let level = self.levels.last_mut()?;
-            let name = match level.reader.next() {
+            let (name, kind) = match level.next() {
                 None => {
                     self.levels.pop();
                     continue;
@@ -109,16 +100,19 @@ impl Iterator for Tree {
                     self.levels.pop();
                     return Some(Err(fault));
                 }
-                Some(Ok((name, _))) => name,
+                Some(Ok(entry)) => entry,
             };
-            let attributes = match disk::stat(&level.folder, &name) {
-                Ok(attributes) => attributes,
+            let (attributes, fault) = match level.look(&name, kind) {
+                Ok(Some(looked_at)) => looked_at,
                 // It vanished between its name and now.
-                Err(fault) if fault.code == FaultCode::NotFound => continue,
+                Ok(None) => continue,
                 Err(fault) => return Some(Err(fault)),
             };
             let entry = Entry { name, attributes };
-            let content = content_of(&level.folder, &entry, depth);
+            if fault.is_some() {
+                return Some(Ok(Met { depth, entry, fault }));
+            }
+            let content = level.folder().and_then(|folder| content_of(folder, &entry, depth));
             return Some(Ok(self.meet(content, entry, depth)));
         }
     }
