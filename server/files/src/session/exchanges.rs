@@ -135,7 +135,7 @@ impl Exchanges {
         }
         let Some(exchange) = open.remove(&id) else { return answer };
         let answer = exchange.refusal.map_or(answer, Answer::Fault);
-        let work = exchange.deed.map(|deed| records.end(deed, &answer)).unwrap_or_default();
+        let work = exchange.deed.map(|deed| records.end(&deed, &answer)).unwrap_or_default();
         let is_empty = open.is_empty();
         drop(table);
         for work in work {
@@ -184,7 +184,7 @@ impl Exchanges {
         let mut work: Vec<_> = open
             .drain()
             .filter_map(|(_, exchange)| exchange.deed)
-            .flat_map(|deed| records.end(deed, &lost))
+            .flat_map(|deed| records.end(&deed, &lost))
             .collect();
         work.extend(records.rest());
         drop(table);

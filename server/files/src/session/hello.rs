@@ -56,7 +56,7 @@ where
     };
     tokio::select! {
         opened = timeout_at(options.hello_deadline, opening) => {
-            opened.unwrap_or_else(|_elapsed| Err(SessionEnd::HelloLate))
+            opened.unwrap_or(Err(SessionEnd::HelloLate))
         }
         end = drained => Err(end),
     }

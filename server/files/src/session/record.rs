@@ -221,7 +221,7 @@ impl Records {
     }
 
     /// The records that the final answer of `deed` completes.
-    pub(super) fn end(&mut self, deed: Deed, answer: &Answer) -> Vec<Work> {
+    pub(super) fn end(&mut self, deed: &Deed, answer: &Answer) -> Vec<Work> {
         if deed.act != Act::Download {
             return vec![deed.finished(answer)];
         }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Incoming, Undecodable};
 use towpath_protocol::message::{Answer, Input, Lane, Pong, Request, RequestId, Session, ToServer};
@@ -24,6 +25,10 @@ const READ_BYTES_MIN: usize = 16 * 1024;
 /// Bytes read at a time from a peer that fills what it is given.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
+/// Requests of one session that are worked on at a time, in each lane; more wait. Most work holds a thread, and one client must
+/// not take them all. Uploads wait for their client, hold no thread, and do not count.
+const BULK_SERVED_MAX: usize = 32;
+const CONTROL_SERVED_MAX: usize = 96;
 /// What work that did not finish in time has, once it is cancelled, to say so.
 const CANCELLED_TIME: Duration = Duration::from_secs(1);
 
@@ -69,6 +74,8 @@ pub(super) struct Router<S> {
     service: Arc<S>,
     exchanges: Arc<Exchanges>,
     lanes: Lanes,
+    control_places: Arc<Semaphore>,
+    bulk_places: Arc<Semaphore>,
     options: SessionOptions,
     phase: Phase,
     /// Bytes to read at a time.
@@ -78,7 +85,7 @@ pub(super) struct Router<S> {
 }
 
 impl<S: Serve> Router<S> {
-    pub(super) const fn new(
+    pub(super) fn new(
         service: Arc<S>,
         exchanges: Arc<Exchanges>,
         lanes: Lanes,
@@ -88,6 +95,8 @@ impl<S: Serve> Router<S> {
             service,
             exchanges,
             lanes,
+            control_places: Arc::new(Semaphore::new(CONTROL_SERVED_MAX)),
+            bulk_places: Arc::new(Semaphore::new(BULK_SERVED_MAX)),
             options,
             phase: Phase::Open,
             read_bytes: READ_BYTES_MIN,
@@ -220,16 +229,7 @@ impl<S: Serve> Router<S> {
         }
         match self.exchanges.open(id, &request) {
             Ok((inputs, cancel)) => {
-                let lane = match request.lane() {
-                    Lane::Control => &self.lanes.control,
-                    Lane::Bulk => &self.lanes.bulk,
-                };
-                let answers = Answers::new(id, lane.clone());
-                let work = self
-                    .service
-                    .clone()
-                    .serve(request, Exchange { answers: answers.clone(), inputs, cancel });
-                tokio::spawn(contain(work, answers));
+                self.begin(id, request, inputs, cancel);
                 Ok(())
             }
             Err(NotOpened::IdInUse) => self.refuse(id, out_of_order("the id belongs to an open request")),
@@ -238,6 +238,29 @@ impl<S: Serve> Router<S> {
                 self.reply(id, fault.into())
             }
         }
+    }
+
+    fn begin(
+        &self,
+        id: RequestId,
+        request: Request,
+        inputs: mpsc::Receiver<Input>,
+        cancel: CancellationToken,
+    ) {
+        let (lane, places) = match request.lane() {
+            Lane::Control => (&self.lanes.control, &self.control_places),
+            Lane::Bulk => (&self.lanes.bulk, &self.bulk_places),
+        };
+        let answers = Answers::new(id, lane.clone());
+        let places = (!matches!(request, Request::BeginUpload(_))).then(|| places.clone());
+        let (service, told) = (self.service.clone(), answers.clone());
+        let work = async move {
+            match place(places, &cancel).await {
+                Ok(_place) => service.serve(request, Exchange { answers, inputs, cancel }).await,
+                Err(fault) => drop(answers.send(fault).await),
+            }
+        };
+        tokio::spawn(contain(work, told));
     }
 
     fn input(&mut self, id: RequestId, input: Input) -> Result<(), SessionEnd> {
@@ -285,6 +308,19 @@ async fn read_some(
     let read = reader.read_buf(&mut decoder.space().limit(*read_bytes)).await?;
     *read_bytes = if read == *read_bytes { READ_BYTES_MAX } else { READ_BYTES_MIN.max(*read_bytes / 2) };
     Ok(read)
+}
+
+/// Waits for a place among those that are worked on, unless the client gives up.
+async fn place(
+    places: Option<Arc<Semaphore>>,
+    cancel: &CancellationToken,
+) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+    let Some(places) = places else { return Ok(None) };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
+        place = places.acquire_owned() => place.map(Some).map_err(|_closed| FaultCode::Cancelled.into()),
+    }
 }
 
 /// Runs a request's work. A panic in it is that request's fault and nobody else's.

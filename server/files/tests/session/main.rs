@@ -1,0 +1,9 @@
+//! The session, spoken to in raw frames over a pipe. The requests are answered by the tests themselves, so that each decides
+//! when what happens; time is paused, so that deadlines cost none.
+
+mod ends;
+mod greeting;
+mod lanes;
+mod records;
+mod requests;
+mod world;

@@ -1,0 +1,229 @@
+//! Requests and what is said within them: ids, limits, cancel, broken frames, panics.
+
+use bytes::Bytes;
+use towpath_files::exchange::INPUTS_QUEUED_MAX;
+use towpath_files::session::{SessionEnd, SessionOptions};
+use towpath_protocol::answer::{Done, SpaceInfo};
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::hello::{Limits, PROTOCOL_VERSION};
+use towpath_protocol::input::{AbortUpload, Cancel, More, UploadData};
+use towpath_protocol::message::{Answer, Input, Ping, Pong, Session};
+use towpath_protocol::request::Measure;
+
+use super::world::{World, bulk, control, fault, hello};
+
+/// `[kind, id, body]` with its length in front.
+fn frame(kind: u8, id: u8, body: &[u8]) -> Vec<u8> {
+    let message = [&[0x93, 0xcc, kind, id][..], body].concat();
+    [&(message.len() as u32).to_be_bytes()[..], &message].concat()
+}
+
+fn cancel() -> Input {
+    Cancel {}.into()
+}
+
+async fn ping(world: &mut World) {
+    world.client.say(77, Session::from(Ping {})).await;
+    assert_eq!(world.client.hear().await, (77, Pong {}.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_come_under_their_ids_in_whatever_order_the_work_ends() {
+    let mut world = World::open(SessionOptions::default()).await;
+    for id in [5, 6] {
+        world.client.say(id, control()).await;
+    }
+    let (_, first) = world.request().await;
+    let (_, second) = world.request().await;
+    second.answers.send(SpaceInfo { free: 2, total: 2 }).await.unwrap();
+    assert_eq!(world.client.hear().await, (6, SpaceInfo { free: 2, total: 2 }.into()));
+    first.answers.send(Done {}).await.unwrap();
+    assert_eq!(world.client.hear().await, (5, Done {}.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_kind_is_refused_and_the_session_lives_on() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.bytes(&frame(99, 4, &[0x80])).await;
+    assert_eq!(world.client.hear_fault().await, (4, FaultCode::Unsupported));
+    ping(&mut world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_body_is_refused_and_the_session_lives_on() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.bytes(&frame(16, 4, &[0x80])).await;
+    assert_eq!(world.client.hear_fault().await, (4, FaultCode::Malformed));
+    ping(&mut world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_left_over_in_a_frame_end_the_session() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.bytes(&frame(3, 4, &[0x80, 0x80])).await;
+    assert_eq!(world.client.hear_fault().await, (0, FaultCode::Malformed));
+    world.client.hear_end().await;
+    drop(world.client);
+    assert!(matches!(world.session.await.unwrap(), SessionEnd::Broken(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_too_long_ends_the_session_by_its_header() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.bytes(&(Limits::OURS.frame_bytes + 1).to_be_bytes()).await;
+    assert_eq!(world.client.hear_fault().await, (0, FaultCode::Malformed));
+    world.client.hear_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_an_id_is_refused() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(0, control()).await;
+    assert_eq!(world.client.hear_fault().await, (0, FaultCode::OutOfOrder));
+    ping(&mut world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_used_twice_gets_one_final_answer_once_the_work_has_stopped() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(1, control()).await;
+    let (_, exchange) = world.request().await;
+    world.client.say(1, control()).await;
+    exchange.cancel.cancelled().await;
+    ping(&mut world).await;
+    exchange.answers.send(SpaceInfo { free: 1, total: 1 }).await.unwrap();
+    assert_eq!(world.client.hear_fault().await, (1, FaultCode::OutOfOrder));
+    world.client.say(1, control()).await;
+    let (_, again) = world.request().await;
+    again.answers.send(Done {}).await.unwrap();
+    assert_eq!(world.client.hear().await, (1, Done {}.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_free_again_the_moment_its_final_answer_is_heard() {
+    let mut world = World::open(SessionOptions::default()).await;
+    for _ in 0..1000 {
+        world.client.say(1, control()).await;
+        let (_, exchange) = world.request().await;
+        exchange.answers.send(Done {}).await.unwrap();
+        assert_eq!(world.client.hear().await, (1, Done {}.into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_breaks_the_rules_ends_its_upload_and_nothing_else() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(1, control()).await;
+    let (_, mut exchange) = world.request().await;
+    // UploadData without a byte.
+    world.client.bytes(&frame(34, 1, &[0x92, 0x00, 0xc4, 0x00])).await;
+    exchange.cancel.cancelled().await;
+    assert_eq!(exchange.inputs.recv().await, None);
+    exchange.answers.send(fault(FaultCode::Cancelled)).await.unwrap();
+    assert_eq!(world.client.hear_fault().await, (1, FaultCode::Malformed));
+    ping(&mut world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_more_than_agreed_is_refused_until_a_slot_is_free() {
+    let mut world = World::silent(SessionOptions::default());
+    world.client.greet(Limits { requests_in_flight: 4, ..Limits::OURS }).await;
+    let mut open = Vec::new();
+    for id in 1..=4 {
+        world.client.say(id, control()).await;
+        open.push(world.request().await.1);
+    }
+    world.client.say(5, control()).await;
+    assert_eq!(world.client.hear_fault().await, (5, FaultCode::LimitExceeded));
+
+    // A cancel frees no slot before the work has stopped.
+    world.client.say(2, cancel()).await;
+    open[1].cancel.cancelled().await;
+    world.client.say(6, control()).await;
+    assert_eq!(world.client.hear_fault().await, (6, FaultCode::LimitExceeded));
+    open[1].answers.send(fault(FaultCode::Cancelled)).await.unwrap();
+    assert_eq!(world.client.hear_fault().await, (2, FaultCode::Cancelled));
+    world.client.say(7, control()).await;
+    assert_eq!(world.request().await.0, control());
+    assert!(!open[0].cancel.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_beyond_those_that_are_worked_on_wait_and_can_be_cancelled() {
+    let mut world = World::open(SessionOptions::default()).await;
+    let may_end = world.may_end.clone();
+    let busy = may_end.acquire().await.unwrap();
+    for id in 1..=40 {
+        world.client.say(id, bulk()).await;
+    }
+    world.client.say(41, control()).await;
+    let mut served = Vec::new();
+    loop {
+        let (request, exchange) = world.request().await;
+        if request == control() {
+            break;
+        }
+        served.push(exchange);
+    }
+    assert_eq!(served.len(), 32, "the control lane has places of its own");
+    world.client.say(40, cancel()).await;
+    assert_eq!(world.client.hear_fault().await, (40, FaultCode::Cancelled));
+    drop(busy);
+    for _ in 33..40 {
+        served.push(world.request().await.1);
+    }
+    assert!(world.requests.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_arrive_in_order_and_those_for_no_open_request_are_ignored() {
+    let mut world = World::open(SessionOptions::default()).await;
+    for stray in [cancel(), More { pages: 1 }.into(), AbortUpload {}.into()] {
+        world.client.say(9, stray).await;
+    }
+    world.client.say(1, control()).await;
+    let (_, mut exchange) = world.request().await;
+    for pages in 1..=100 {
+        world.client.say(1, Input::from(More { pages })).await;
+    }
+    for pages in 1..=100 {
+        assert_eq!(exchange.inputs.recv().await, Some(More { pages }.into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_beyond_all_credit_end_the_session() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(1, control()).await;
+    let (_, exchange) = world.request().await;
+    let data = Bytes::from_static(&[1]);
+    for offset in 0..=INPUTS_QUEUED_MAX as u64 {
+        world.client.say(1, Input::from(UploadData { offset, data: data.clone() })).await;
+    }
+    assert_eq!(world.client.hear_fault().await, (0, FaultCode::LimitExceeded));
+    exchange.cancel.cancelled().await;
+    drop(exchange);
+    world.client.hear_end().await;
+    drop(world.client);
+    assert!(matches!(world.session.await.unwrap(), SessionEnd::Violation(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_hello_ends_the_session() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(0, hello(PROTOCOL_VERSION, Limits::OURS)).await;
+    assert_eq!(world.client.hear_fault().await, (0, FaultCode::OutOfOrder));
+    world.client.hear_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_request_is_that_requests_fault() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(1, control()).await;
+    let (_, other) = world.request().await;
+    world.client.say(2, towpath_protocol::message::Request::from(Measure { things: Vec::new() })).await;
+    assert_eq!(world.client.hear_fault().await, (2, FaultCode::Internal));
+    other.answers.send(Done {}).await.unwrap();
+    assert!(matches!(world.client.hear().await, (1, Answer::Done(_))));
+    ping(&mut world).await;
+}
