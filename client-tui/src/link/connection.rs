@@ -88,7 +88,9 @@ impl Connection {
         let mut decoder = Decoder::new();
         say_hello(&mut writer).await?;
         skip_to_preamble(&mut reader, &mut decoder).await?;
-        let welcome = read_welcome(&mut reader, &mut decoder).await?;
+        let mut welcome = read_welcome(&mut reader, &mut decoder).await?;
+        // A server may lower our limits, never raise them.
+        welcome.limits = Limits::OURS.lowered_by(welcome.limits);
         decoder.allow_frames_up_to(welcome.limits.frame_bytes as usize);
 
         let (control_sender, control) = mpsc::channel(LANE_MESSAGES_MAX);
@@ -96,7 +98,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             waiters: Mutex::default(),
             next_id: AtomicU32::new(2),
-            slots: Arc::new(Semaphore::new(welcome.limits.requests_in_flight.max(1) as usize)),
+            slots: Arc::new(Semaphore::new(welcome.limits.requests_in_flight as usize)),
             control: control_sender,
             bulk: bulk_sender,
             closed: CancellationToken::new(),
