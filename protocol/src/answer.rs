@@ -114,7 +114,8 @@ pub struct ReadHead {
     pub attributes: Attributes,
 }
 
-/// Bytes of a file: `[offset, bytes]`, one after the other without gaps; 1 byte to 64 KiB.
+/// Bytes of a file: `[offset, bytes]`, 1 byte to 64 KiB. They follow one another without gaps, which the receiver checks; `offset +
+/// data.len()` may overflow here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Data {
     pub offset: u64,

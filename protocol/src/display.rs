@@ -3,9 +3,10 @@
 
 use std::fmt::{self, Write};
 
-/// Shows bytes as text with everything escaped that could move a cursor, hide or reorder text, or make two names look
-/// alike: C0 and C1 controls and DEL (`\x1b`), bytes that are not UTF-8 (`\xff`), bidi marks, zero-width and other
-/// invisible characters, line and paragraph separators, private use and noncharacters (`\u{202e}`).
+/// Shows bytes as text with everything escaped that could move a cursor, or hide, reorder or imitate text: C0 and C1
+/// controls and DEL (`\x1b`), bytes that are not UTF-8 (`\xff`), and as `\u{202e}` bidi marks, zero-width and other
+/// invisible characters, separators and blanks other than the space and the ideographic space, private use, and what is not
+/// assigned. Not reversible: a backslash of the name itself stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisplayName<'a>(&'a [u8]);
 
@@ -19,12 +20,12 @@ impl fmt::Display for DisplayName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if (c as u32) < 0x100 && c.is_control() {
+                if c.is_control() {
                     write!(f, "\\x{:02x}", c as u32)?;
-                } else if is_invisible(c) {
-                    write!(f, "\\u{{{:x}}}", c as u32)?;
-                } else {
+                } else if is_visible(c) {
                     f.write_char(c)?;
+                } else {
+                    write!(f, "\\u{{{:x}}}", c as u32)?;
                 }
             }
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
@@ -33,11 +34,96 @@ impl fmt::Display for DisplayName<'_> {
     }
 }
 
-/// Whether a character has no shape of its own, or changes the place of others.
-const fn is_invisible(c: char) -> bool {
+/// Whether a character has a shape of its own and a known meaning.
+fn is_visible(c: char) -> bool {
+    c.is_ascii() || c == '\u{3000}' || (is_printable(c) && !is_blank_letter(c))
+}
+
+/// Whether the standard library's tables know the character as one to print: not a format character (bidi marks,
+/// zero-width joiners, tags, U+FEFF), a separator, private use, a noncharacter, or unassigned.
+fn is_printable(c: char) -> bool {
+    // Asked behind a letter, where a combining mark, which is fine, is printable too.
+    let mut text = [b'a'; 5];
+    let len = 1 + c.encode_utf8(&mut text[1..]).len();
+    std::str::from_utf8(&text[..len]).is_ok_and(|text| text.escape_debug().count() == 2)
+}
+
+/// Letters, marks and symbols that show nothing: fillers, the braille blank, joiners, variation selectors.
+const fn is_blank_letter(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e000}'..='\u{f8ff}'
-        | '\u{fdd0}'..='\u{fdef}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> String {
+        DisplayName::new(bytes).to_string()
+    }
+
+    #[test]
+    fn what_could_deceive_is_escaped() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"\x1b]52;c;\x07", r"\x1b]52;c;\x07"),
+            (b"a\nb\tc\rd\x00", r"a\x0ab\x09c\x0dd\x00"),
+            (b"\x7f", r"\x7f"),
+            ("\u{80}\u{9b}31m\u{9f}".as_bytes(), r"\x80\x9b31m\x9f"),
+            (b"\xff\xc3(\xed\xa0\x80", r"\xff\xc3(\xed\xa0\x80"),
+            (b"cut \xf0\x9f\x98", r"cut \xf0\x9f\x98"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(shown(bytes), *expected);
+        }
+        let invisible = [
+            0xa0, 0xad, 0x34f, 0x600, 0x61c, 0x115f, 0x1160, 0x180e, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f,
+            0x2028, 0x2029, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x202f, 0x2060, 0x2066, 0x2067, 0x2068,
+            0x2069, 0x206f, 0x2800, 0x3164, 0xe000, 0xf8ff, 0xfdd0, 0xfe0f, 0xfeff, 0xffa0, 0xfff9, 0xfffe,
+            0xffff, 0x1d173, 0x1fffe, 0xe0001, 0xe0041, 0xe0100, 0xf_0000, 0x10_ffff,
+        ];
+        for code in invisible {
+            let c = char::from_u32(code).unwrap();
+            assert_eq!(shown(format!("a{c}b").as_bytes()), format!("a\\u{{{code:x}}}b"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_assigned_is_escaped() {
+        for code in [0x378, 0x530, 0x2fe0, 0x1_0fff, 0x4_0000, 0xd_ffff] {
+            let c = char::from_u32(code).unwrap();
+            assert_eq!(shown(c.to_string().as_bytes()), format!("\\u{{{code:x}}}"));
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_shown_as_it_is() {
+        let names = [
+            "read me.txt",
+            r#"it's "so" \x1b"#,
+            "-rf",
+            "日本　語",
+            "Ελληνικά",
+            "עברית",
+            "العربية",
+            "हिन्दी",
+            "한국어",
+            "e\u{301}",
+            "\u{301}",
+            "🦀🎉",
+            "½ ≠ ☃",
+            "\u{fffd}",
+        ];
+        for name in names {
+            assert_eq!(shown(name.as_bytes()), name);
+        }
+    }
+
+    #[test]
+    fn nothing_shown_contains_a_control_character() {
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let text = shown(c.to_string().as_bytes());
+            assert!(!text.is_empty() && !text.chars().any(char::is_control), "U+{:04X}", c as u32);
+        }
+    }
 }

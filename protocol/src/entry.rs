@@ -56,7 +56,7 @@ pub struct Attributes {
     pub mode: u16,
     /// A hash of device and inode.
     pub identity: u64,
-    /// For a link: where it points, as stored.
+    /// For a link, where it can be read: where it points, as stored. Nothing else has one.
     pub link: Option<LinkTarget>,
 }
 
@@ -133,6 +133,9 @@ impl Attributes {
             target.is_empty() || target.len() > LINK_TARGET_BYTES_MAX || target.contains(&0)
         }) {
             return Err(E::custom("a link's target is empty, too long or contains NUL"));
+        }
+        if target.is_some() && kind != Kind::Link {
+            return Err(E::custom("only a link has a target"));
         }
         let link = target.map(|target| LinkTarget { bytes: Box::from(&**target), kind: target_kind });
         Ok(Self { kind, size, modified_ns, changed_ns, mode, identity, link })

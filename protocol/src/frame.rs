@@ -1,7 +1,8 @@
 //! Frames: a `u32` big-endian length, then exactly one MessagePack value, the array `[kind, id, body]`.
 //!
 //! Decoding is sans-io: bytes go in through [`Decoder::space`] or [`Decoder::push`], messages come out of `next_*`. An
-//! announced length beyond the limit is refused from the header, before anything is allocated for it.
+//! announced length beyond the limit is refused from the header, before anything is allocated for it. What the numbers in a
+//! message mean together (offsets that follow one another, ranges that do not overflow) is its receiver's matter.
 
 use std::io::ErrorKind;
 
@@ -11,8 +12,10 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::answer::Data;
 use crate::input::UploadData;
-use crate::limits::{DATA_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
-use crate::message::{Answer, Family, Input, Request, RequestId, Session, ToServer};
+use crate::limits::{DATA_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
+use crate::message::{
+    Answer, DATA_KIND, Family, Input, Request, RequestId, Session, ToServer, UPLOAD_DATA_KIND,
+};
 
 /// Bytes of the length prefix.
 pub const HEADER_BYTES: usize = 4;
@@ -31,7 +34,7 @@ pub enum FrameError {
 /// A frame whose envelope is sound but whose body is not: the request is refused, the session goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undecodable {
-    /// A kind that this side does not know.
+    /// A kind that this side does not know. Its body is not looked at.
     UnknownKind(u16),
     /// A known kind with a body that breaks its rules.
     BadBody(u16),
@@ -63,9 +66,10 @@ impl Decoder {
         Self { buffer: BytesMut::new(), frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO }
     }
 
-    /// Sets the limit for the frames to come, once Hello is answered.
-    pub const fn allow_frames_up_to(&mut self, bytes: usize) {
-        self.frame_bytes_max = bytes;
+    /// Sets the limit for the frames to come, those included that are in the buffer already, once Hello is answered. Never
+    /// more than the protocol's own, whatever a peer has offered.
+    pub fn allow_frames_up_to(&mut self, bytes: usize) {
+        self.frame_bytes_max = bytes.min(FRAME_BYTES_MAX);
     }
 
     /// Room for the next bytes from the stream, to be read into directly. The caller bounds what it reads at a time; what is
@@ -136,7 +140,7 @@ pub fn encode_to_server(id: RequestId, message: &ToServer) -> Result<Encoded, rm
         ToServer::Session(message) => encode(id, message),
         ToServer::Request(message) => encode(id, message),
         ToServer::Input(Input::UploadData(UploadData { offset, data })) => {
-            Ok(encode_data(34, id, *offset, data))
+            Ok(encode_data(UPLOAD_DATA_KIND, id, *offset, data))
         }
         ToServer::Input(message) => encode(id, message),
     }
@@ -145,7 +149,7 @@ pub fn encode_to_server(id: RequestId, message: &ToServer) -> Result<Encoded, rm
 /// Encodes a server's message. Fails only where a body's own serialisation fails, which none of this crate's does.
 pub fn encode_answer(id: RequestId, message: &Answer) -> Result<Encoded, rmp_serde::encode::Error> {
     match message {
-        Answer::Data(Data { offset, data }) => Ok(encode_data(149, id, *offset, data)),
+        Answer::Data(Data { offset, data }) => Ok(encode_data(DATA_KIND, id, *offset, data)),
         message => encode(id, message),
     }
 }
@@ -208,7 +212,7 @@ fn decode<M>(
 }
 
 fn to_server_body(kind: u16, body: &Bytes) -> Result<Result<ToServer, Undecodable>, FrameError> {
-    if kind == 34 {
+    if kind == UPLOAD_DATA_KIND {
         return Ok(decode_data(kind, body)
             .map(|(offset, data)| ToServer::Input(Input::UploadData(UploadData { offset, data }))));
     }
@@ -223,7 +227,7 @@ fn to_server_body(kind: u16, body: &Bytes) -> Result<Result<ToServer, Undecodabl
 }
 
 fn answer_body(kind: u16, body: &Bytes) -> Result<Result<Answer, Undecodable>, FrameError> {
-    if kind == 149 {
+    if kind == DATA_KIND {
         return Ok(decode_data(kind, body).map(|(offset, data)| Answer::Data(Data { offset, data })));
     }
     Ok(decode_family::<Answer>(kind, body)?.unwrap_or(Err(Undecodable::UnknownKind(kind))))

@@ -22,7 +22,8 @@ impl Hash {
     }
 }
 
-/// Whether a range of `len` bytes at `offset` is a subtree once the file goes on after it or ends within it.
+/// Whether a range of `len` bytes at `offset` is a subtree of the file's hash, whether the file goes on after it or ends within it,
+/// as long as it is not the whole file.
 pub const fn is_subtree(offset: u64, len: u64) -> bool {
     len >= RANGE_BYTES && len.is_power_of_two() && offset.is_multiple_of(len)
 }
@@ -35,7 +36,8 @@ pub struct RangeHasher {
 }
 
 impl RangeHasher {
-    /// For a range that starts at `offset`, a multiple of [`RANGE_BYTES`].
+    /// For a range that starts at `offset`, a multiple of [`RANGE_BYTES`]. Not more may go into it than the largest power of
+    /// two that divides `offset` (for 0: anything), which holds for every range that [`is_subtree`] accepts; more panics.
     pub fn new(offset: u64) -> Self {
         let mut hasher = Hasher::new();
         if offset > 0 {

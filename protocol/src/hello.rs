@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX, TEXT_BYTES_MAX,
-    UPLOAD_CREDIT_BYTES_MAX,
+    self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX,
+    TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
 };
 use crate::path::WirePath;
 use crate::wire::{bounded, bounded_text, numbered};
@@ -56,15 +56,20 @@ impl Limits {
         upload_credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
     };
 
-    /// The lower of each pair, where zero means "as you like". Never below what one message needs.
+    /// The lower of each pair. A peer's zero, and what is more than ours, is ours; a peer's number below what the protocol
+    /// needs to work ([`FRAME_BYTES_LEAST`], 4 requests, one range) is that. So both sides can compute the same result, in either order.
     #[must_use]
     pub fn lowered_by(self, peer: Self) -> Self {
         fn lower<T: Ord + Default>(ours: T, theirs: T, least: T) -> T {
             if theirs == T::default() { ours } else { ours.min(theirs.max(least)) }
         }
         Self {
-            frame_bytes: lower(self.frame_bytes, peer.frame_bytes, 2 * limits::DATA_BYTES_MAX as u32),
-            requests_in_flight: lower(self.requests_in_flight, peer.requests_in_flight, 4),
+            frame_bytes: lower(self.frame_bytes, peer.frame_bytes, FRAME_BYTES_LEAST as u32),
+            requests_in_flight: lower(
+                self.requests_in_flight,
+                peer.requests_in_flight,
+                REQUESTS_IN_FLIGHT_LEAST,
+            ),
             upload_credit_bytes: lower(
                 self.upload_credit_bytes,
                 peer.upload_credit_bytes,
@@ -73,6 +78,9 @@ impl Limits {
         }
     }
 }
+
+/// The fewest requests in flight that a peer can ask for.
+const REQUESTS_IN_FLIGHT_LEAST: u32 = 4;
 
 /// The client's first message. Answered by [`Welcome`] or a Fault, after which the server closes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,4 +138,37 @@ pub struct Welcome {
     pub name_case: NameCase,
     /// Where a session begins, below the root: empty for a jailed root, the user's home for a whole one.
     pub home: WirePath,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(frame_bytes: u32, requests_in_flight: u32, upload_credit_bytes: u64) -> Limits {
+        Limits { frame_bytes, requests_in_flight, upload_credit_bytes }
+    }
+
+    #[test]
+    fn a_peer_lowers_limits_and_never_raises_them() {
+        let ours = Limits::OURS;
+        let cases = [
+            ("as you like", limits(0, 0, 0), ours),
+            ("more than ours", limits(u32::MAX, u32::MAX, u64::MAX), ours),
+            ("less", limits(600_000, 64, 2 << 20), limits(600_000, 64, 2 << 20)),
+            ("less than can work", limits(1, 1, 1), limits(512 * 1024, 4, 1 << 20)),
+            ("one of them", limits(0, 8, 0), Limits { requests_in_flight: 8, ..ours }),
+        ];
+        for (name, peer, expected) in cases {
+            let session = ours.lowered_by(peer);
+            assert_eq!(session, expected, "{name}");
+            assert_eq!(ours.lowered_by(session), session, "{name}: said back, it stays");
+        }
+    }
+
+    #[test]
+    fn a_capability_is_cut_at_a_character() {
+        assert_eq!(Capability::new("resume").as_str(), "resume");
+        let long = format!("{}é", "x".repeat(63));
+        assert_eq!(Capability::new(&long).as_str(), "x".repeat(63));
+    }
 }

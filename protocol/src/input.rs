@@ -15,7 +15,8 @@ pub struct More {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {}
 
-/// Bytes for an upload: `[offset, bytes]`. Offsets follow one another without gaps; 1 byte to 64 KiB.
+/// Bytes for an upload: `[offset, bytes]`, 1 byte to 64 KiB. Offsets follow one another without gaps, which the receiver checks; `offset +
+/// data.len()` may overflow here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UploadData {
     pub offset: u64,

@@ -5,12 +5,15 @@
 pub const FRAME_BYTES_MAX_BEFORE_HELLO: usize = 16 * 1024;
 /// Longest frame (bytes after the length prefix) once the session is open.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// The lowest frame limit that a peer can ask for: room for the largest message that a server makes on its own (a page, a
+/// `Totals` with all its faults). A client's long `Stat` or `Measure` must be split to fit.
+pub const FRAME_BYTES_LEAST: usize = 512 * 1024;
 /// Most file bytes in one `Data`, `UploadData`, `Put` or `FileWhole` frame. Small, so that an answer to a key press never
 /// waits behind more than this on a slow line.
 pub const DATA_BYTES_MAX: usize = 64 * 1024;
 /// A file of at most this size travels whole, in one message each way.
 pub const SMALL_FILE_BYTES_MAX: usize = DATA_BYTES_MAX;
-/// Nesting of MessagePack values.
+/// Nesting of arrays and maps in one frame, the frame's own array counted.
 pub const DEPTH_MAX: usize = 16;
 
 /// Longest name of one file or folder.
@@ -57,7 +60,9 @@ const _: () = assert!(PATH_BYTES_MAX + TEXT_BYTES_MAX + 1024 < FRAME_BYTES_MAX_B
 const _: () = assert!(
     CAPABILITIES_MAX * (CAPABILITY_BYTES_MAX + 8) + 4 * TEXT_BYTES_MAX < FRAME_BYTES_MAX_BEFORE_HELLO
 );
-const _: () = assert!(PAGE_BYTES_TARGET + PAGE_ENTRIES_MAX * 128 + 2 * PATH_BYTES_MAX < FRAME_BYTES_MAX);
-const _: () = assert!(FAULTS_MAX * (PATH_BYTES_MAX + 2 * TEXT_BYTES_MAX) < FRAME_BYTES_MAX);
-const _: () = assert!(DATA_BYTES_MAX + 2 * PATH_BYTES_MAX + 1024 < FRAME_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_TARGET + PAGE_ENTRIES_MAX * 128 + 2 * PATH_BYTES_MAX < FRAME_BYTES_LEAST);
+const _: () = assert!(FAULTS_MAX * (PATH_BYTES_MAX + 2 * TEXT_BYTES_MAX) < FRAME_BYTES_LEAST);
+const _: () = assert!(PATHS_MAX * 128 < FRAME_BYTES_LEAST);
+const _: () = assert!(DATA_BYTES_MAX + 2 * PATH_BYTES_MAX + 1024 < FRAME_BYTES_LEAST);
+const _: () = assert!(FRAME_BYTES_LEAST <= FRAME_BYTES_MAX && FRAME_BYTES_MAX <= u32::MAX as usize);
 const _: () = assert!(READ_BYTES_MAX.is_multiple_of(RANGE_BYTES) && UPLOAD_CREDIT_BYTES_MAX >= RANGE_BYTES);

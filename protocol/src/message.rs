@@ -48,9 +48,13 @@ pub(crate) trait Family: Sized {
     ) -> Option<Result<Self, D::Error>>;
 }
 
+/// The kinds that carry a file's bytes; `frame` encodes and decodes their bodies without copying them.
+pub(crate) const UPLOAD_DATA_KIND: u16 = 34;
+pub(crate) const DATA_KIND: u16 = 149;
+
 /// Defines a family of messages: an enum with one variant a kind, its number, and its name.
 macro_rules! family {
-    ($(#[$meta:meta])* pub enum $family:ident { $($kind:literal $name:ident($body:ty),)+ }) => {
+    ($(#[$meta:meta])* pub enum $family:ident { $($kind:tt $name:ident($body:ty),)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $family { $($name($body),)+ }
@@ -66,7 +70,6 @@ macro_rules! family {
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)+ }
             }
-
         }
 
         impl Family for $family {
@@ -130,7 +133,7 @@ family! {
     pub enum Input {
         4 Cancel(Cancel),
         5 More(More),
-        34 UploadData(UploadData),
+        UPLOAD_DATA_KIND UploadData(UploadData),
         35 CommitUpload(CommitUpload),
         36 AbortUpload(AbortUpload),
     }
@@ -149,7 +152,7 @@ family! {
         146 Stats(Stats),
         147 FileWhole(FileWhole),
         148 ReadHead(ReadHead),
-        149 Data(Data),
+        DATA_KIND Data(Data),
         150 ReadDone(ReadDone),
         151 SpaceInfo(SpaceInfo),
         160 UploadReady(UploadReady),

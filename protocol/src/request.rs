@@ -16,12 +16,13 @@ fixed_bytes! {
 }
 
 fixed_bytes! {
-    /// Names an unfinished upload on the server. Chosen by the server at random; outlives the connection.
+    /// Names an unfinished upload on the server, which chose it at random. Means nothing after its exchange, unless the server has a
+    /// capability that says otherwise.
     pub struct UploadToken([u8; 16]);
 }
 
 numbered! {
-    /// What a listing is sorted by. PROTOCOL.md defines each order exactly.
+    /// What a listing is sorted by. [`order`](crate::order) and PROTOCOL.md define each order exactly.
     pub enum SortKey: u8 {
         Name = 0,
         Size = 1,
@@ -114,7 +115,7 @@ pub struct Read {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
     pub offset: u64,
-    /// At most 16 MiB.
+    /// At most 16 MiB. `offset + len` may lie beyond the file's end, and beyond what a `u64` holds.
     pub len: u64,
 }
 
@@ -169,7 +170,8 @@ impl std::fmt::Debug for Put {
 
 /// Begins an upload. The exchange stays open: [`UploadReady`](crate::answer::UploadReady), then the client's `UploadData` under the
 /// same id, each acknowledged (cumulatively) by [`UploadAck`](crate::answer::UploadAck), until `CommitUpload` is answered by
-/// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel` ends it and keeps what was received for a later resume.
+/// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel`, a fault or a lost connection ends it, and what was received is
+/// removed: an upload is begun anew, from its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeginUpload {
     pub operation: OperationId,
