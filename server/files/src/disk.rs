@@ -107,7 +107,7 @@ fn attributes_of(stat: &Stat) -> Attributes {
         modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
         changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
         mode: (stat.st_mode & 0o7777) as u16,
-        identity: identity(stat.st_dev as u64, stat.st_ino as u64),
+        identity: identity(stat),
         link: None,
     }
 }
@@ -118,8 +118,9 @@ const fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
 }
 
 /// One number for device and inode: different for any two inodes of one device.
-const fn identity(device: u64, inode: u64) -> u64 {
-    mixed(mixed(device) ^ inode)
+#[allow(clippy::unnecessary_cast, reason = "their types differ from system to system")]
+const fn identity(stat: &Stat) -> u64 {
+    mixed(mixed(stat.st_dev as u64) ^ stat.st_ino as u64)
 }
 
 /// The finisher of `SplitMix64`: a permutation in which every bit depends on all others.

@@ -20,6 +20,7 @@ mod write;
 use std::future::poll_fn;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -82,7 +83,7 @@ impl Service {
     /// Serves one request to its end. Sends exactly one final answer, whatever happens.
     pub async fn serve(self: Arc<Self>, request: Request, exchange: Exchange) {
         let answers = exchange.answers.clone();
-        let outcome = caught(self.once(request, exchange)).await;
+        let outcome = caught(Box::pin(self.once(request, exchange))).await;
         let _ = answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
     }
 
@@ -128,10 +129,9 @@ impl Service {
 }
 
 /// A panic in one request is that request's fault, and nobody else's.
-async fn caught<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let mut work = std::pin::pin!(work);
+async fn caught<T>(mut work: impl Future<Output = Result<T, Fault>> + Unpin) -> Result<T, Fault> {
     poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut work).poll(context)));
         polled.unwrap_or_else(|_| Poll::Ready(Err(FaultCode::Internal.into())))
     })
     .await
@@ -151,11 +151,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_fault_of_its_request_alone() {
-        let outcome = caught(async {
+        let outcome = caught(Box::pin(async {
             tokio::task::yield_now().await;
             assert!(std::hint::black_box(false), "a fault of the program");
             Ok(())
-        });
+        }));
         assert_eq!(outcome.await, Err(FaultCode::Internal.into()));
     }
 }

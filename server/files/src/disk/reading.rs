@@ -116,8 +116,7 @@ pub(crate) fn read_at(
         // The spare room may be larger than what is asked for; a read beyond it is cut off below.
         match rustix::io::pread(&file, spare_capacity(buffer), offset + read as u64) {
             Ok(0) => break,
-            Ok(_) => {}
-            Err(Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(fault_of(errno)),
         }
     }

@@ -1,0 +1,12 @@
+//! Everything that only looks at files, through the service's door and on a real file system. May run as root.
+#![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
+
+mod files;
+mod listings;
+mod measures;
+mod permissions;
+mod stats;
+mod walks;
+#[allow(dead_code, reason = "shared with the tests of changes, which use other parts of it")]
+#[path = "../changes/world.rs"]
+mod world;
