@@ -30,7 +30,7 @@ struct Args {
     /// Refuse every change
     #[arg(long)]
     read_only: bool,
-    /// Read root, listen, unix and read_only from a TOML file; arguments win
+    /// Take `root`, `listen`, `unix` and `read_only` from a TOML file; arguments win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print what is listened on as one JSON line, and log as JSON, an object a line on standard error
@@ -130,7 +130,7 @@ fn read_file(path: &Path) -> anyhow::Result<File> {
     #[allow(clippy::disallowed_methods, reason = "towd's own configuration, nothing that a client names")]
     let text = std::fs::read_to_string(path).with_context(|| shown.clone())?;
     let mut file: File = toml::from_str(&text).with_context(|| shown)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     file.root = file.root.map(|root| folder.join(root));
     file.unix = file.unix.map(|unix| folder.join(unix));
     Ok(file)

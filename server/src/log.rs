@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use towpath_files::session::{Act, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::fault::Fault;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -236,7 +237,7 @@ impl PeerLog {
             Outcome::Complete => ("complete", None, None),
             Outcome::Partial => ("partial", None, None),
             Outcome::Failures(count) => ("failures", Some(*count), None),
-            Outcome::Failed(fault) => ("failed", None, Some(fault.to_string())),
+            Outcome::Failed(fault) => ("failed", None, Some(why(fault, &work.path))),
         };
         let event = words(work.act).0.replace(' ', "_");
         let event = if fault.is_some() { format!("not_{event}") } else { event };
@@ -275,6 +276,17 @@ fn path(path: &str) -> &str {
     if path.is_empty() { "/" } else { path }
 }
 
+/// Why something failed; what it is about is not said twice.
+fn why(fault: &Fault, what: &str) -> String {
+    let mut fault = fault.clone();
+    fault.path = fault.path.filter(|path| path.display() != what);
+    fault.to_string()
+}
+
+fn counted(count: u64, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
 /// To the millisecond.
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
@@ -288,7 +300,7 @@ impl fmt::Display for Told<'_> {
         let Work { act, path: what, to, files, folders, bytes, seconds, outcome } = self.0;
         let (done, verb) = words(*act);
         if let Outcome::Failed(fault) = outcome {
-            return write!(f, "could not {verb} {}: {fault}", path(what));
+            return write!(f, "could not {verb} {}: {}", path(what), why(fault, what));
         }
         write!(f, "{done} {}", path(what))?;
         if let Some(to) = to {
@@ -297,7 +309,9 @@ impl fmt::Display for Told<'_> {
         match act {
             Act::Download | Act::Upload => write!(f, ": {bytes} bytes in {seconds:.3} s")?,
             Act::Remove | Act::Copy => {
-                write!(f, ": {files} files, {folders} folders, {bytes} bytes in {seconds:.3} s")?;
+                let files = counted(*files, "file");
+                let folders = counted(*folders, "folder");
+                write!(f, ": {files}, {folders}, {bytes} bytes in {seconds:.3} s")?;
             }
             Act::MakeFolder | Act::MakeLink | Act::Rename => {}
         }

@@ -152,7 +152,7 @@ async fn listen(
     warn(config, &listeners, &host.log);
     let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
     let bound = bound.context("--listen")?;
-    let root = shown(config.root.as_deref().unwrap_or(Path::new("/")));
+    let root = shown(config.root.as_deref().unwrap_or_else(|| Path::new("/")));
     Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only }.print(config.json);
 
     for listener in listeners {

@@ -51,7 +51,8 @@ pub trait Serve: Send + Sync + 'static {
     /// What Hello is answered with; the session lowers its limits to those of both sides.
     fn welcome(&self) -> &Welcome;
 
-    /// Serves one request to its end: exactly one final answer, which is the last one, sent once the work has stopped.
+    /// Serves one request to its end: exactly one final answer, which is the last one, sent once the work has stopped,
+    /// also where it panicked.
     fn serve(self: Arc<Self>, request: Request, exchange: Exchange) -> impl Future<Output = ()> + Send;
 }
 
@@ -92,7 +93,7 @@ impl Default for SessionOptions {
             limits: Limits::OURS,
             hello_deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX),
             refusal: None,
-            stall: Duration::from_secs(120),
+            stall: Duration::from_mins(2),
             idle: None,
             drain_time: Duration::from_secs(8),
             drain: CancellationToken::new(),

@@ -14,7 +14,7 @@ const BACKLOG: u32 = 1024;
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// After so much silence the system asks whether the other side is still there.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Turns `ADDR:PORT` into one loopback address.
@@ -29,7 +29,7 @@ pub(crate) async fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
             wide.ip()
         );
     }
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
     first.copied().ok_or_else(|| anyhow!("--listen {text}: the name has no address"))
 }
 

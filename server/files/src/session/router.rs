@@ -1,10 +1,7 @@
 //! The session's only reader: takes frames in and passes them on. It never waits for a disk, for a request's work or for a
 //! full queue, so Cancel, Ping and acknowledgements always pass.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BufMut;
@@ -253,14 +250,13 @@ impl<S: Serve> Router<S> {
         };
         let answers = Answers::new(id, lane.clone());
         let places = (!matches!(request, Request::BeginUpload(_))).then(|| places.clone());
-        let (service, told) = (self.service.clone(), answers.clone());
-        let work = async move {
+        let service = self.service.clone();
+        tokio::spawn(async move {
             match place(places, &cancel).await {
                 Ok(_place) => service.serve(request, Exchange { answers, inputs, cancel }).await,
                 Err(fault) => drop(answers.send(fault).await),
             }
-        };
-        tokio::spawn(contain(work, told));
+        });
     }
 
     fn input(&mut self, id: RequestId, input: Input) -> Result<(), SessionEnd> {
@@ -320,20 +316,5 @@ async fn place(
         biased;
         () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
         place = places.acquire_owned() => place.map(Some).map_err(|_closed| FaultCode::Cancelled.into()),
-    }
-}
-
-/// Runs a request's work. A panic in it is that request's fault and nobody else's.
-async fn contain(work: impl Future<Output = ()>, answers: Answers) {
-    let mut work = pin!(work);
-    let ended = std::future::poll_fn(|context| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_panic) => Poll::Ready(Err(())),
-        }
-    });
-    if ended.await.is_err() {
-        let fault = Fault::new(FaultCode::Internal).because("the request's work panicked");
-        let _ = answers.send(fault).await;
     }
 }

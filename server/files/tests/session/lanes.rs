@@ -47,7 +47,7 @@ async fn what_waits_for_a_slow_reader_is_bounded_and_nothing_of_it_is_lost() {
         }
         reading.answers.send(ReadDone { len: FRAMES * 64 * 1024, hash: None, grown: false }).await.unwrap();
     });
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(!sender.is_finished(), "{FRAMES} frames cannot all wait");
     for frame in 0..FRAMES {
         assert_eq!(world.client.hear().await, (1, data(frame * 64 * 1024).into()));
@@ -97,7 +97,7 @@ async fn control_answers_do_not_make_a_stalled_client_look_alive() {
         }
     }
     assert!(matches!(world.end().await, SessionEnd::Stalled));
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,7 @@ use towpath_protocol::answer::{Done, SpaceInfo};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::{Limits, PROTOCOL_VERSION};
 use towpath_protocol::input::{AbortUpload, Cancel, More, UploadData};
-use towpath_protocol::message::{Answer, Input, Ping, Pong, Session};
-use towpath_protocol::request::Measure;
+use towpath_protocol::message::{Input, Ping, Pong, Session};
 
 use super::world::{World, bulk, control, fault, hello};
 
@@ -214,16 +213,4 @@ async fn a_second_hello_ends_the_session() {
     world.client.say(0, hello(PROTOCOL_VERSION, Limits::OURS)).await;
     assert_eq!(world.client.hear_fault().await, (0, FaultCode::OutOfOrder));
     world.client.hear_end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_in_a_request_is_that_requests_fault() {
-    let mut world = World::open(SessionOptions::default()).await;
-    world.client.say(1, control()).await;
-    let (_, other) = world.request().await;
-    world.client.say(2, towpath_protocol::message::Request::from(Measure { things: Vec::new() })).await;
-    assert_eq!(world.client.hear_fault().await, (2, FaultCode::Internal));
-    other.answers.send(Done {}).await.unwrap();
-    assert!(matches!(world.client.hear().await, (1, Answer::Done(_))));
-    ping(&mut world).await;
 }

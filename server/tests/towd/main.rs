@@ -1,0 +1,8 @@
+//! The real `towd`, started as a person or a script starts it, spoken to in frames over its real doors.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod doors;
+mod leaving;
+mod log;
+mod starting;
+mod world;

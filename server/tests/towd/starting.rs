@@ -1,0 +1,216 @@
+//! What towd prints when it is ready, what it takes from its configuration, and what it says when it cannot start.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::hello::{Access, RootKind};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::{Existing, MakeFolder, OperationId, Stat};
+
+use super::world::{Client, Towd, at, folder, run, towd, write};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_json_line_is_all_that_a_script_needs() {
+    let root = folder(&[("file", b"12345")]);
+    let towd = Towd::on_tcp(root.path());
+    let address = towd.address().to_owned();
+    assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+    assert_eq!(
+        towd.listening,
+        json!({
+            "event": "listening", "address": address, "addresses": [address],
+            "root": root.path().to_str().unwrap(), "connect": format!("tow://{address}/"),
+        })
+    );
+    let mut client = towd.connect();
+    let welcome = client.welcome.clone().unwrap();
+    assert_eq!((welcome.root_kind, welcome.access), (RootKind::Jailed, Access::ReadWrite));
+    assert_eq!(welcome.root_name, root.path().to_str().unwrap());
+    let stat = Stat {
+        base: towpath_protocol::path::WirePath::root(),
+        paths: vec![at("file").path],
+        follow: towpath_protocol::request::Follow::No,
+    };
+    match client.call(stat).1 {
+        Answer::Stats(stats) => assert_eq!(stats.items[0].0.as_ref().unwrap().size, 5),
+        other => panic!("{other:?}"),
+    }
+    assert!(towd.stop().success());
+}
+
+#[test]
+fn a_person_reads_root_address_and_a_line_to_paste() {
+    let root = folder(&[]);
+    let mut child = towd()
+        .args(["--listen", "localhost:0", "--read-only"])
+        .current_dir(root.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut said = String::new();
+    while !said.contains("tow --connect") || !said.ends_with('\n') {
+        let mut bytes = [0; 256];
+        let read = stdout.read(&mut bytes).unwrap();
+        assert_ne!(read, 0, "{said}");
+        said.push_str(&text(&bytes[..read]));
+    }
+    let shown = root.path().to_str().unwrap();
+    assert!(said.contains(&format!("serves {shown} (read-only)\n")), "{said}");
+    let target = said.split("tow --connect ").nth(1).unwrap().trim();
+    let address = target.strip_prefix("tow://").and_then(|target| target.strip_suffix('/')).unwrap();
+    assert!(said.contains(&format!("listening on {address}\n")), "{said}");
+    let mut client = Client::over_tcp(address);
+    let make = MakeFolder {
+        operation: OperationId([1; 16]),
+        folder: at("new"),
+        mode: 0o755,
+        existing: Existing::Keep,
+    };
+    assert_eq!(client.refused(make), FaultCode::ReadOnly);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn every_address_that_is_asked_for_is_served() {
+    let root = folder(&[]);
+    let towd = Towd::start(root.path(), ["--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"]);
+    let addresses = towd.listening["addresses"].as_array().unwrap();
+    assert_eq!(addresses.len(), 2);
+    assert_eq!(addresses[0], towd.listening["address"]);
+    for address in addresses {
+        Client::over_tcp(address.as_str().unwrap());
+    }
+}
+
+#[test]
+fn addresses_that_other_machines_reach_are_refused_with_a_way_out() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7171", "[::ffff:192.0.2.1]:0"] {
+        let output = run(["--listen", address]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{address}: {said}");
+        assert!(said.starts_with(&format!("towd: --listen {address}: ")), "{said}");
+        assert!(said.contains("not encrypted yet") && said.contains("ssh -L"), "{said}");
+        assert_eq!(said.lines().count(), 1);
+    }
+}
+
+#[test]
+fn wrong_usage_is_named_and_exits_with_2() {
+    for (arguments, word) in [
+        (&["--listen", "7171"][..], "--listen 7171"),
+        (&["--listen", "127.0.0.1:99999"], "--listen 127.0.0.1:99999"),
+        (&["--no-such"], "--no-such"),
+        (&["--stdio", "--listen", "127.0.0.1:0"], "--stdio"),
+        (&["--config", "/nonexistent/towd.toml"], "/nonexistent/towd.toml"),
+    ] {
+        let output = run(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(word), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn help_and_version_are_answers_and_no_errors() {
+    for flag in ["--help", "--version"] {
+        let output = run([flag]);
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(text(&output.stdout).contains("towd") || flag == "--help");
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_served_is_named() {
+    let root = folder(&[("file", b"")]);
+    let file = root.path().join("file");
+    for (path, why) in [
+        (Path::new("/no/such\x1bfolder"), r"/no/such\x1bfolder: no such folder"),
+        (file.as_path(), "not a folder"),
+    ] {
+        let output = run([Path::new("--root"), path, Path::new("--listen"), Path::new("127.0.0.1:0")]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(!said.contains('\x1b'));
+    }
+}
+
+#[test]
+fn a_busy_port_is_named_with_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(["--listen", &address]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(&format!("{address}: address already in use")), "{said}");
+    assert!(said.contains("--listen 127.0.0.1:0"), "{said}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_configuration_file_says_what_arguments_do_not() {
+    let root = folder(&[]);
+    let other = folder(&[]);
+    let config = root.path().join("towd.toml");
+    write(&config, b"root = \".\"\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\nread_only = true\n");
+    let with = |arguments: &[&str]| {
+        let mut command = towd();
+        command.arg("--json").arg("--config").arg(&config).args(arguments).current_dir("/");
+        Towd::spawn(command)
+    };
+    let plain = with(&[]);
+    assert_eq!(plain.listening["addresses"].as_array().unwrap().len(), 2);
+    let welcome = plain.connect().welcome.unwrap();
+    assert_eq!(welcome.access, Access::ReadOnly);
+    assert!(Path::new(&welcome.root_name).starts_with(root.path()), "{}", welcome.root_name);
+
+    let overruled = with(&["--root", other.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    assert_eq!(overruled.listening["addresses"].as_array().unwrap().len(), 1);
+    assert_eq!(overruled.listening["root"], other.path().to_str().unwrap());
+}
+
+#[test]
+fn a_configuration_file_with_a_mistake_is_named_with_the_key() {
+    let root = folder(&[]);
+    let config = root.path().join("towd.toml");
+    for (content, word) in [
+        (&b"listn = \"127.0.0.1:0\"\n"[..], "listn"),
+        (b"read_only = 3\n", "read_only"),
+        (b"listen = 7171\n", "listen"),
+        (b"root = \n", "root"),
+    ] {
+        write(&config, content);
+        let output = run([Path::new("--config"), &config]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(config.to_str().unwrap()) && said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_is_no_reason_to_stop() {
+    let root = folder(&[]);
+    let socket = root.path().join("socket");
+    let mut command = towd();
+    command.arg("--root").arg(root.path()).arg("--unix").arg(&socket);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    drop(child.stderr.take());
+    super::doors::wait_for_socket(&socket);
+    Client::over_unix(&socket);
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,258 @@
+//! A running `towd`, and a client of it in plain blocking calls.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::frame::{Decoder, encode_to_server};
+use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PROTOCOL_VERSION, Welcome};
+use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
+use towpath_protocol::path::{Location, WirePath};
+
+/// What nothing in these tests takes, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program, with nothing of the caller's own settings.
+pub(crate) fn towd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_towd"));
+    command.env_remove("TOWD_LOG").env_remove("SSH_CONNECTION").stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
+    towd().args(arguments).output().unwrap()
+}
+
+/// Lines as they come, collected by a thread.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<(Mutex<Vec<String>>, Condvar)>);
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let collected = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                collected.0.0.lock().unwrap().push(line);
+                collected.0.1.notify_all();
+            }
+        });
+        lines
+    }
+
+    /// Waits for a line that holds `text`.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut lines = self.0.0.lock().unwrap();
+        loop {
+            if let Some(line) = lines.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let left = end.checked_duration_since(Instant::now());
+            let left = left.unwrap_or_else(|| panic!("no {text:?} in {lines:#?}"));
+            lines = self.0.1.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().clone()
+    }
+}
+
+/// A server that is ready. Dropped, it is killed.
+pub(crate) struct Towd {
+    pub(crate) child: Child,
+    /// What `--json` printed.
+    pub(crate) listening: Value,
+    /// What comes on standard output after that: nothing.
+    stdout: BufReader<std::process::ChildStdout>,
+    pub(crate) log: Lines,
+}
+
+impl Towd {
+    /// Serves `root` with these arguments besides `--json`.
+    pub(crate) fn start<A: AsRef<OsStr>>(root: &Path, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = towd();
+        command.arg("--json").arg("--root").arg(root).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// On a free port of the loopback.
+    pub(crate) fn on_tcp(root: &Path) -> Self {
+        Self::start(root, ["--listen", "127.0.0.1:0"])
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Lines::of(child.stderr.take().unwrap());
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let listening = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}, {:?}", log.all()));
+        Self { child, listening, stdout, log }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.listening["address"].as_str().unwrap()
+    }
+
+    pub(crate) fn connect(&self) -> Client<TcpStream, TcpStream> {
+        Client::over_tcp(self.address())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end, and that it has printed nothing more.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+        status
+    }
+
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+}
+
+impl Drop for Towd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that has been greeted.
+pub(crate) struct Client<R, W> {
+    reader: R,
+    writer: W,
+    decoder: Decoder,
+    pub(crate) welcome: Option<Welcome>,
+    next_id: u32,
+}
+
+impl Client<TcpStream, TcpStream> {
+    pub(crate) fn over_tcp(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::greet(stream.try_clone().unwrap(), stream)
+    }
+}
+
+impl Client<UnixStream, UnixStream> {
+    pub(crate) fn over_unix(path: &Path) -> Self {
+        Self::on(UnixStream::connect(path).unwrap())
+    }
+
+    pub(crate) fn on(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::greet(stream.try_clone().unwrap(), stream)
+    }
+}
+
+impl<R: Read, W: Write> Client<R, W> {
+    pub(crate) fn greet(mut reader: R, mut writer: W) -> Self {
+        writer.write_all(PREAMBLE).unwrap();
+        let mut preamble = [0; 8];
+        reader.read_exact(&mut preamble).unwrap();
+        assert_eq!(&preamble, PREAMBLE);
+        let mut decoder = Decoder::new();
+        decoder.allow_frames_up_to(Limits::OURS.frame_bytes as usize);
+        let mut client = Self { reader, writer, decoder, welcome: None, next_id: 1 };
+        let agent = "test\x1b/1".to_owned();
+        let hello =
+            Hello { protocol: PROTOCOL_VERSION, agent, capabilities: Vec::new(), limits: Limits::OURS };
+        client.say(0, &ToServer::Session(Session::Hello(hello)));
+        match client.hear() {
+            Some((0, Answer::Welcome(welcome))) => client.welcome = Some(welcome),
+            other => panic!("{other:?}"),
+        }
+        client
+    }
+
+    pub(crate) fn say(&mut self, id: u32, message: &ToServer) {
+        let encoded = encode_to_server(RequestId(id), message).unwrap();
+        self.writer.write_all(&encoded.head).unwrap();
+        self.writer.write_all(&encoded.data).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// The next answer; none at the end of the stream.
+    pub(crate) fn hear(&mut self) -> Option<(u32, Answer)> {
+        loop {
+            if let Some(incoming) = self.decoder.next_answer().unwrap() {
+                return Some((incoming.id.0, incoming.message.unwrap()));
+            }
+            let mut bytes = vec![0; 64 * 1024];
+            match self.reader.read(&mut bytes).unwrap() {
+                0 => return None,
+                read => self.decoder.push(&bytes[..read]),
+            }
+        }
+    }
+
+    /// Begins a request; its id.
+    pub(crate) fn begin(&mut self, request: impl Into<Request>) -> u32 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.say(id, &ToServer::Request(request.into()));
+        id
+    }
+
+    pub(crate) fn input(&mut self, id: u32, input: impl Into<Input>) {
+        self.say(id, &ToServer::Input(input.into()));
+    }
+
+    /// The final answer of a request that is the only one; what came before it is returned first.
+    pub(crate) fn call(&mut self, request: impl Into<Request>) -> (Vec<Answer>, Answer) {
+        let id = self.begin(request);
+        let mut before = Vec::new();
+        loop {
+            let (heard, answer) = self.hear().expect("the server has closed the connection");
+            assert_eq!(heard, id);
+            if answer.is_final() {
+                return (before, answer);
+            }
+            before.push(answer);
+        }
+    }
+
+    /// The fault of a request that must fail.
+    pub(crate) fn refused(&mut self, request: impl Into<Request>) -> FaultCode {
+        match self.call(request).1 {
+            Answer::Fault(fault) => fault.code,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A folder with these files.
+pub(crate) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        write(&folder.path().join(name), content);
+    }
+    folder
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test's own file")]
+pub(crate) fn write(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).unwrap();
+}
+
+pub(crate) fn at(path: &str) -> Location {
+    Location { base: WirePath::root(), path: WirePath::parse(path.as_bytes()).unwrap() }
+}
