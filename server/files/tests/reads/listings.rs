@@ -117,13 +117,12 @@ async fn every_order_is_the_one_asked_for() {
     let sorted = async |sort, direction| {
         names(&world, List { sort, direction, hidden: Hidden::LeftOut, ..list("", 8) }).await
     };
-    use Direction::{Ascending, Descending};
-    assert_eq!(sorted(SortKey::Name, Ascending).await, ["z", "a9.rs", "a10.rs", "b.txt"]);
-    assert_eq!(sorted(SortKey::Name, Descending).await, ["z", "b.txt", "a10.rs", "a9.rs"]);
-    assert_eq!(sorted(SortKey::Size, Ascending).await, ["z", "b.txt", "a9.rs", "a10.rs"]);
-    assert_eq!(sorted(SortKey::Size, Descending).await, ["z", "a10.rs", "a9.rs", "b.txt"]);
-    assert_eq!(sorted(SortKey::Modified, Ascending).await, ["z", "a10.rs", "a9.rs", "b.txt"]);
-    assert_eq!(sorted(SortKey::Extension, Ascending).await, ["z", "a9.rs", "a10.rs", "b.txt"]);
+    assert_eq!(sorted(SortKey::Name, Direction::Ascending).await, ["z", "a9.rs", "a10.rs", "b.txt"]);
+    assert_eq!(sorted(SortKey::Name, Direction::Descending).await, ["z", "b.txt", "a10.rs", "a9.rs"]);
+    assert_eq!(sorted(SortKey::Size, Direction::Ascending).await, ["z", "b.txt", "a9.rs", "a10.rs"]);
+    assert_eq!(sorted(SortKey::Size, Direction::Descending).await, ["z", "a10.rs", "a9.rs", "b.txt"]);
+    assert_eq!(sorted(SortKey::Modified, Direction::Ascending).await, ["z", "a10.rs", "a9.rs", "b.txt"]);
+    assert_eq!(sorted(SortKey::Extension, Direction::Ascending).await, ["z", "a9.rs", "a10.rs", "b.txt"]);
     assert_eq!(names(&world, list("", 8)).await, ["z", ".hidden", "a9.rs", "a10.rs", "b.txt"]);
 }
 

@@ -1,5 +1,11 @@
 //! Everything that only looks at files, through the service's door and on a real file system. May run as root.
 #![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is tests, helpers too"
+)]
 
 mod files;
 mod listings;

@@ -26,7 +26,9 @@ fn as_nobody(story: impl AsyncFnOnce(&World)) {
     world.write("search_only/secret", "");
     let set =
         |path: &str, mode| fs::set_permissions(world.at(path), fs::Permissions::from_mode(mode)).unwrap();
-    MODES.iter().rev().for_each(|(path, mode)| set(path, *mode));
+    for (path, mode) in MODES.iter().rev() {
+        set(path, *mode);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .on_thread_start(|| {
             if geteuid().is_root() {
@@ -37,7 +39,9 @@ fn as_nobody(story: impl AsyncFnOnce(&World)) {
         .build()
         .unwrap();
     runtime.block_on(story(&world));
-    MODES.iter().for_each(|(path, _)| set(path, 0o700));
+    for (path, _) in MODES {
+        set(path, 0o700);
+    }
 }
 
 fn list(folder: &str, sort: SortKey) -> List {
