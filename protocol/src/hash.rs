@@ -107,28 +107,86 @@ impl RangeMerger {
 mod tests {
     use super::*;
 
+    /// Bytes without a period that a range could share.
+    fn content(len: usize) -> Vec<u8> {
+        let mut data = vec![0; len];
+        Hasher::new().update(b"content").finalize_xof().fill(&mut data);
+        data
+    }
+
+    fn parts(data: &[u8], range_bytes: u64) -> Vec<Hash> {
+        let ranges = data.chunks(range_bytes as usize).zip((0..).step_by(range_bytes as usize));
+        let part = |(range, offset): (&[u8], u64)| {
+            assert!(is_subtree(offset, range_bytes));
+            let mut hasher = RangeHasher::new(offset);
+            // In pieces, as they come from a disk.
+            for piece in range.chunks(100_000) {
+                hasher.update(piece);
+            }
+            hasher.finish_part()
+        };
+        ranges.map(part).collect()
+    }
+
+    fn merged(parts: Vec<Hash>) -> Option<Hash> {
+        let mut merger = RangeMerger::new();
+        for part in parts {
+            merger.push(part);
+        }
+        merger.finish()
+    }
+
     #[test]
     fn merged_ranges_are_the_hash_of_the_whole() {
-        let data: Vec<u8> = (0..9 * RANGE_BYTES as usize + 12_345).map(|i| (i * 31 % 251) as u8).collect();
-        for ranges in 2..=9_u64 {
-            for tail in [1, 1024, 12_345] {
-                let data = &data[..(ranges * RANGE_BYTES) as usize + tail];
-                let mut merger = RangeMerger::new();
-                for (index, range) in data.chunks(RANGE_BYTES as usize).enumerate() {
-                    let mut hasher = RangeHasher::new(index as u64 * RANGE_BYTES);
-                    hasher.update(range);
-                    merger.push(hasher.finish_part());
-                }
-                assert_eq!(merger.finish(), Some(Hash::of(data)), "{ranges} ranges and {tail} bytes");
+        let all = content(17 * RANGE_BYTES as usize + 12_345);
+        let mut lens = vec![all.len()];
+        for ranges in 1..=17 {
+            let len = ranges * RANGE_BYTES as usize;
+            lens.extend([len - 1024, len - 1, len, len + 1, len + 1024, len + 1025]);
+        }
+        for len in lens {
+            let data = &all[..len];
+            let whole = Hash::of(data);
+            for range_bytes in [RANGE_BYTES, 2 * RANGE_BYTES, 4 * RANGE_BYTES, 16 * RANGE_BYTES] {
+                let parts = parts(data, range_bytes);
+                let expected = (parts.len() > 1).then_some(whole);
+                assert_eq!(merged(parts), expected, "{len} bytes in ranges of {range_bytes}");
             }
-            let data = &data[..(ranges * RANGE_BYTES) as usize];
-            let mut merger = RangeMerger::new();
-            for (index, range) in data.chunks(RANGE_BYTES as usize).enumerate() {
-                let mut hasher = RangeHasher::new(index as u64 * RANGE_BYTES);
-                hasher.update(range);
-                merger.push(hasher.finish_part());
-            }
-            assert_eq!(merger.finish(), Some(Hash::of(data)), "{ranges} ranges exactly");
+        }
+    }
+
+    #[test]
+    fn one_range_or_none_is_not_merged() {
+        assert_eq!(RangeMerger::new().finish(), None);
+        assert_eq!(merged(vec![Hash([1; 32])]), None);
+    }
+
+    #[test]
+    fn ranges_in_another_order_are_another_file() {
+        let data = content(3 * RANGE_BYTES as usize);
+        let mut parts = parts(&data, RANGE_BYTES);
+        parts.swap(0, 1);
+        assert_ne!(merged(parts), Some(Hash::of(&data)));
+    }
+
+    #[test]
+    fn a_whole_file_in_one_go_is_plain_blake3() {
+        let data = content(3 * RANGE_BYTES as usize + 7);
+        let mut hasher = RangeHasher::new(0);
+        for piece in data.chunks(65_536) {
+            hasher.update(piece);
+        }
+        assert_eq!(hasher.finish_whole(), Hash::of(&data));
+    }
+
+    #[test]
+    fn only_aligned_powers_of_two_are_subtrees() {
+        let mib = RANGE_BYTES;
+        for (offset, len) in [(0, mib), (0, 4 * mib), (4 * mib, 4 * mib), (3 * mib, mib), (1 << 62, mib)] {
+            assert!(is_subtree(offset, len), "{offset} {len}");
+        }
+        for (offset, len) in [(0, 0), (0, mib / 2), (0, 3 * mib), (mib, 2 * mib), (1, mib), (0, mib + 1)] {
+            assert!(!is_subtree(offset, len), "{offset} {len}");
         }
     }
 }

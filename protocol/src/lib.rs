@@ -12,6 +12,7 @@ pub mod display;
 pub mod entry;
 pub mod fault;
 pub mod frame;
+pub mod fuzz;
 pub mod hash;
 pub mod hello;
 pub mod input;

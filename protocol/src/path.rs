@@ -229,3 +229,134 @@ impl Location {
         if base.is_empty() || path.is_empty() { base + &path } else { format!("{base}/{path}") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_error(bytes: &[u8]) -> Option<PathError> {
+        Name::new(bytes).err()
+    }
+
+    /// As a peer would send it.
+    fn decoded(names: &[&[u8]]) -> Option<WirePath> {
+        let names: Vec<_> = names.iter().map(|name| serde_bytes::Bytes::new(name)).collect();
+        rmp_serde::from_slice(&rmp_serde::to_vec(&names).unwrap()).ok()
+    }
+
+    #[test]
+    fn what_is_not_one_component_is_no_name() {
+        let cases: &[(&[u8], PathError)] = &[
+            (b"", PathError::Empty),
+            (b".", PathError::Dots),
+            (b"..", PathError::Dots),
+            (b"/", PathError::Separator),
+            (b"a/b", PathError::Separator),
+            (b"/etc", PathError::Separator),
+            (b"../x", PathError::Separator),
+            (b"link/", PathError::Separator),
+            (b"link/.", PathError::Separator),
+            (b"link//x", PathError::Separator),
+            (b"a\0", PathError::Separator),
+            (b"\0", PathError::Separator),
+            (&[b'x'; 256], PathError::NameTooLong),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(name_error(bytes), Some(*error), "{bytes:?}");
+            assert_eq!(decoded(&[b"ok", bytes]), None, "from a peer: {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_bytes_are_a_name_and_stay_as_they_are() {
+        let names: &[&[u8]] = &[
+            b"...",
+            b". ",
+            b" .",
+            b"-rf",
+            b"~",
+            b"a\\..\\b",
+            b"C:",
+            b"CON",
+            b"%2e%2e",
+            b"%2F",
+            b"a\nb",
+            b"\xff\xfe",
+            b"\xc0\xae\xc0\xae",
+            b"\xe2\x80\xa5",
+            "．．／".as_bytes(),
+            "e\u{301}".as_bytes(),
+            "é".as_bytes(),
+            &[b'x'; 255],
+        ];
+        for bytes in names {
+            assert_eq!(Name::new(*bytes).unwrap().as_bytes(), *bytes);
+            assert_eq!(decoded(&[bytes]).unwrap().to_bytes(), *bytes);
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_alike_are_different() {
+        for (a, b) in [("README", "readme"), ("é", "e\u{301}"), ("a", "a "), ("a", "а")] {
+            assert_ne!(Name::try_from(a), Name::try_from(b));
+        }
+    }
+
+    #[test]
+    fn paths_are_compared_by_whole_components() {
+        let path = |text: &str| WirePath::parse(text.as_bytes()).unwrap();
+        assert!(path("a/b").starts_with(&path("a")));
+        assert!(path("a").starts_with(&path("a")));
+        assert!(path("a").starts_with(&WirePath::root()));
+        assert!(!path("ab").starts_with(&path("a")));
+        assert!(!path("a").starts_with(&path("a/b")));
+    }
+
+    #[test]
+    fn parsing_splits_at_slashes_and_refuses_to_climb() {
+        let parsed = |text: &str| WirePath::parse(text.as_bytes()).map(|path| path.display());
+        for (text, expected) in
+            [("", ""), ("/", ""), (".", ""), ("//a/./b//", "a/b"), ("a\\b", "a\\b"), ("...", "...")]
+        {
+            assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["..", "a/..", "a/../b", "/.."] {
+            assert_eq!(parsed(text), Err(PathError::Dots), "{text}");
+        }
+        assert_eq!(parsed("a\0b"), Err(PathError::Separator));
+    }
+
+    #[test]
+    fn paths_are_bounded_in_bytes_and_in_depth() {
+        let (long, short): (&[u8], &[u8]) = (&[b'x'; 255], b"x");
+        assert!(decoded(&[long; 16]).is_some(), "16 times 256 bytes are 4,096");
+        assert_eq!(decoded(&[&[long; 16][..], &[b"y"]].concat()), None);
+        assert!(decoded(&[short; 128]).is_some());
+        assert_eq!(decoded(&[short; 129]), None);
+        let deep = decoded(&[short; 128]).unwrap();
+        assert_eq!(deep.join(&Name::try_from("y").unwrap()), Err(PathError::TooDeep));
+        let wide = decoded(&[long; 16]).unwrap();
+        assert_eq!(wide.join_path(&deep), Err(PathError::TooDeep));
+        assert_eq!(wide.join(&Name::try_from("y").unwrap()), Err(PathError::PathTooLong));
+    }
+
+    #[test]
+    fn a_location_names_a_thing_or_what_it_leads_to() {
+        let path = WirePath::parse(b"a/b").unwrap();
+        assert_eq!(Location::of(&path).display(), "a/b");
+        assert_eq!(
+            (Location::of(&path).base.display(), Location::of(&path).path.display()),
+            ("a".into(), "b".into())
+        );
+        assert_eq!(Location::through(&path), Location { base: path.clone(), path: WirePath::root() });
+        assert_eq!(Location::of(&WirePath::root()), Location::through(&WirePath::root()));
+        assert_eq!(Location::of(&path).whole(), Ok(path));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_path_is_safe() {
+        let path = WirePath::parse(b"a\x1b[2J/\xff/b").unwrap();
+        assert_eq!(path.display(), r"a\x1b[2J/\xff/b");
+        assert_eq!(format!("{path:?}"), r#""a\\x1b[2J/\\xff/b""#);
+    }
+}

@@ -1,0 +1,322 @@
+//! Any message that the types can hold and the wire allows, each kind by a strategy of its own.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use towpath_protocol::answer::{
+    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem, Stats, Stored,
+    Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+};
+use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::Hash;
+use towpath_protocol::hello::{Access, Capability, Hello, Limits, NameCase, RootKind, Welcome};
+use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::path::{Location, Name, WirePath};
+use towpath_protocol::request::{
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
+    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
+    UploadToken, Walk,
+};
+
+use super::Message;
+
+fn name() -> impl Strategy<Value = Name> {
+    let byte = prop_oneof![3 => select(&b"ab.- \n\x1b\xc3\xa9\xff"[..]), 1 => any::<u8>()];
+    prop_oneof![8 => vec(byte.clone(), 1..12), 1 => vec(byte, 200..=255)]
+        .prop_filter_map("not a name", |bytes| Name::new(bytes).ok())
+}
+
+fn path() -> impl Strategy<Value = WirePath> {
+    vec(name(), 0..6).prop_filter_map("not a path", |names| WirePath::new(names).ok())
+}
+
+fn location() -> impl Strategy<Value = Location> {
+    (path(), path()).prop_map(|(base, path)| Location { base, path })
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,40}"
+}
+
+fn hash() -> impl Strategy<Value = Hash> {
+    any::<[u8; 32]>().prop_map(Hash)
+}
+
+fn operation() -> impl Strategy<Value = OperationId> {
+    any::<[u8; 16]>().prop_map(OperationId)
+}
+
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![8 => vec(any::<u8>(), 1..300), 1 => Just(vec![0x90; 64 * 1024])]
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    (any::<u64>(), any::<u64>(), any::<i64>(), any::<i64>()).prop_map(
+        |(identity, size, modified_ns, changed_ns)| Version { identity, size, modified_ns, changed_ns },
+    )
+}
+
+fn link_target() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![8 => vec(1..=255_u8, 1..40), 1 => vec(1..=255_u8, 4095)]
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let link = (link_target(), option::of(select(Kind::ALL)));
+    (select(Kind::ALL), version(), 0..=0o7777_u16, option::of(link)).prop_map(
+        |(kind, version, mode, link)| {
+            let link = link.filter(|_| kind == Kind::Link);
+            let link = link.map(|(bytes, kind)| LinkTarget { bytes: bytes.into(), kind });
+            let Version { identity, size, modified_ns, changed_ns } = version;
+            Attributes { kind, size, modified_ns, changed_ns, mode, identity, link }
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    (name(), attributes()).prop_map(|(name, attributes)| Entry { name, attributes })
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    (select(FaultCode::ALL), option::of(path()), text()).prop_map(|(code, path, detail)| Fault {
+        code,
+        path,
+        detail,
+    })
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (any::<u32>(), any::<u32>(), any::<u64>()).prop_map(
+        |(frame_bytes, requests_in_flight, upload_credit_bytes)| Limits {
+            frame_bytes,
+            requests_in_flight,
+            upload_credit_bytes,
+        },
+    )
+}
+
+fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
+    vec(text().prop_map(|name| Capability::new(&name)), 0..64)
+}
+
+fn store() -> impl Strategy<Value = StoreAs> {
+    let choices = (select(Existing::ALL), select(Durability::ALL));
+    (any::<u16>(), any::<i64>(), option::of(version()), choices).prop_map(
+        |(mode, modified_ns, expected, (existing, durability))| StoreAs {
+            mode,
+            modified_ns,
+            existing,
+            expected,
+            durability,
+        },
+    )
+}
+
+fn boxed<S: Strategy + 'static>(strategy: S) -> BoxedStrategy<Message>
+where
+    S::Value: IntoMessage,
+{
+    strategy.prop_map(IntoMessage::into_message).boxed()
+}
+
+/// A body, as the message that holds it.
+trait IntoMessage: std::fmt::Debug {
+    fn into_message(self) -> Message;
+}
+
+impl IntoMessage for Session {
+    fn into_message(self) -> Message {
+        Message::ToServer(ToServer::Session(self))
+    }
+}
+
+impl IntoMessage for Request {
+    fn into_message(self) -> Message {
+        Message::ToServer(ToServer::Request(self))
+    }
+}
+
+impl IntoMessage for Input {
+    fn into_message(self) -> Message {
+        Message::ToServer(ToServer::Input(self))
+    }
+}
+
+impl IntoMessage for Answer {
+    fn into_message(self) -> Message {
+        Message::Answer(self)
+    }
+}
+
+/// A strategy for each kind that a client sends.
+pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
+    let hello = (any::<u16>(), text(), capabilities(), limits()).prop_map(
+        |(protocol, agent, capabilities, limits)| {
+            Session::Hello(Hello { protocol, agent, capabilities, limits })
+        },
+    );
+    let mut all = vec![
+        boxed(hello),
+        boxed(Just(Session::Bye(Bye {}))),
+        boxed(Just(Session::Ping(Ping {}))),
+        boxed(Just(Input::Cancel(Cancel {}))),
+        boxed(any::<u32>().prop_map(|pages| Input::More(More { pages }))),
+        boxed(
+            (any::<u64>(), data())
+                .prop_map(|(offset, data)| Input::UploadData(UploadData { offset, data: Bytes::from(data) })),
+        ),
+        boxed((any::<u64>(), hash()).prop_map(|(len, hash)| Input::CommitUpload(CommitUpload { len, hash }))),
+        boxed(Just(Input::AbortUpload(AbortUpload {}))),
+    ];
+    all.extend(reading());
+    all.extend(storing());
+    all.extend(changing());
+    all
+}
+
+fn reading() -> Vec<BoxedStrategy<Message>> {
+    let order = (select(SortKey::ALL), select(Direction::ALL), select(Hidden::ALL));
+    let list = (location(), order, any::<u32>()).prop_map(|(folder, (sort, direction, hidden), pages)| {
+        Request::List(List { folder, sort, direction, hidden, pages })
+    });
+    let stat = (path(), vec(path(), 0..20), select(Follow::ALL))
+        .prop_map(|(base, paths, follow)| Request::Stat(Stat { base, paths, follow }));
+    let read = (location(), option::of(version()), any::<u64>(), any::<u64>())
+        .prop_map(|(file, version, offset, len)| Request::Read(Read { file, version, offset, len }));
+    vec![
+        boxed(list),
+        boxed((location(), any::<u32>()).prop_map(|(start, pages)| Request::Walk(Walk { start, pages }))),
+        boxed(stat),
+        boxed(read),
+        boxed(path().prop_map(|path| Request::Space(Space { path }))),
+        boxed(vec(location(), 0..20).prop_map(|things| Request::Measure(Measure { things }))),
+    ]
+}
+
+fn storing() -> Vec<BoxedStrategy<Message>> {
+    let put = (operation(), location(), store(), hash(), data()).prop_map(
+        |(operation, file, store, hash, data)| Request::Put(Put { operation, file, store, hash, data }),
+    );
+    let begin =
+        (operation(), location(), store(), any::<u64>()).prop_map(|(operation, file, store, size)| {
+            Request::BeginUpload(BeginUpload { operation, file, store, size })
+        });
+    let folder = (operation(), location(), any::<u16>(), select(Existing::ALL)).prop_map(
+        |(operation, folder, mode, existing)| {
+            Request::MakeFolder(MakeFolder { operation, folder, mode, existing })
+        },
+    );
+    let link = (operation(), location(), link_target(), any::<i64>(), select(Existing::ALL)).prop_map(
+        |(operation, link, target, modified_ns, existing)| {
+            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing })
+        },
+    );
+    vec![boxed(put), boxed(begin), boxed(folder), boxed(link)]
+}
+
+fn changing() -> Vec<BoxedStrategy<Message>> {
+    let mode = (location(), any::<u16>()).prop_map(|(thing, mode)| Request::SetMode(SetMode { thing, mode }));
+    let times = (location(), any::<i64>())
+        .prop_map(|(thing, modified_ns)| Request::SetTimes(SetTimes { thing, modified_ns }));
+    let rename = (operation(), location(), location(), select(Existing::ALL)).prop_map(
+        |(operation, from, to, existing)| Request::Rename(Rename { operation, from, to, existing }),
+    );
+    let how = (select(Existing::ALL), select(Durability::ALL));
+    let copy = (operation(), location(), location(), how).prop_map(
+        |(operation, from, to, (existing, durability))| {
+            Request::Copy(Copy { operation, from, to, existing, durability })
+        },
+    );
+    let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
+        |(operation, thing, depth, expected)| Request::Remove(Remove { operation, thing, depth, expected }),
+    );
+    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove)]
+}
+
+/// A strategy for each kind that a server sends.
+pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
+    let mut all = vec![
+        boxed(Just(Answer::Done(Done {}))),
+        boxed(fault().prop_map(Answer::Fault)),
+        boxed(Just(Answer::Pong(Pong {}))),
+        boxed(Just(Answer::Bye(Bye {}))),
+        boxed(
+            (any::<u64>(), any::<u64>())
+                .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),
+        ),
+        boxed(attributes().prop_map(|attributes| Answer::Stored(Stored { attributes }))),
+        boxed((any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(|(token, offset, credit_bytes)| {
+            Answer::UploadReady(UploadReady { token: UploadToken(token), offset, credit_bytes })
+        })),
+        boxed(
+            (any::<u64>(), any::<u64>())
+                .prop_map(|(received, credit_bytes)| Answer::UploadAck(UploadAck { received, credit_bytes })),
+        ),
+        boxed(any::<[u64; 4]>().prop_map(|[files, folders, bytes, failed]| {
+            Answer::Progress(Progress { files, folders, bytes, failed })
+        })),
+        boxed((any::<[u64; 4]>(), vec(fault(), 0..=64)).prop_map(
+            |([files, folders, bytes, failed], faults)| {
+                Answer::Totals(Totals { files, folders, bytes, failed, faults })
+            },
+        )),
+        boxed(welcome()),
+    ];
+    all.extend(pages());
+    all.extend(files());
+    all
+}
+
+fn welcome() -> impl Strategy<Value = Answer> {
+    let root = (text(), select(RootKind::ALL), select(Access::ALL), select(NameCase::ALL), path());
+    (any::<u16>(), text(), capabilities(), limits(), root).prop_map(
+        |(protocol, agent, capabilities, limits, (root_name, root_kind, access, name_case, home))| {
+            let welcome = Welcome {
+                protocol,
+                agent,
+                capabilities,
+                limits,
+                root_name,
+                root_kind,
+                access,
+                name_case,
+                home,
+            };
+            welcome.into()
+        },
+    )
+}
+
+fn pages() -> Vec<BoxedStrategy<Message>> {
+    let item = (any::<u16>(), entry(), option::of(select(FaultCode::ALL)))
+        .prop_map(|(depth, entry, fault)| WalkItem { depth, entry, fault });
+    let stat = prop_oneof![attributes().prop_map(Ok), select(FaultCode::ALL).prop_map(Err)];
+    vec![
+        boxed(
+            (any::<u64>(), vec(entry(), 0..40))
+                .prop_map(|(total, entries)| Answer::ListPage(ListPage { total, entries })),
+        ),
+        boxed(vec(item, 0..40).prop_map(|items| Answer::WalkPage(WalkPage { items }))),
+        boxed(vec(stat.prop_map(StatItem), 0..40).prop_map(|items| Answer::Stats(Stats { items }))),
+    ]
+}
+
+fn files() -> Vec<BoxedStrategy<Message>> {
+    let whole = (attributes(), hash(), any::<bool>(), prop_oneof![Just(Vec::new()), data()]).prop_map(
+        |(attributes, hash, grown, data)| Answer::FileWhole(FileWhole { attributes, hash, grown, data }),
+    );
+    let done = (any::<u64>(), option::of(hash()), any::<bool>())
+        .prop_map(|(len, hash, grown)| Answer::ReadDone(ReadDone { len, hash, grown }));
+    vec![
+        boxed(whole),
+        boxed(attributes().prop_map(|attributes| Answer::ReadHead(ReadHead { attributes }))),
+        boxed(
+            (any::<u64>(), data())
+                .prop_map(|(offset, data)| Answer::Data(Data { offset, data: Bytes::from(data) })),
+        ),
+        boxed(done),
+    ]
+}

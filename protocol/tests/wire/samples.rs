@@ -1,0 +1,297 @@
+//! One message of each kind, as in a short session: the golden bytes and the examples of PROTOCOL.md.
+
+use bytes::Bytes;
+use towpath_protocol::answer::{
+    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem, Stats, Stored,
+    Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+};
+use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::Hash;
+use towpath_protocol::hello::{Access, Capability, Hello, Limits, NameCase, RootKind, Welcome};
+use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::path::{Location, Name, WirePath};
+use towpath_protocol::request::{
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
+    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
+    UploadToken, Walk,
+};
+
+use super::Message;
+
+const MODIFIED_NS: i64 = 1_700_000_000_123_456_789;
+const CHANGED_NS: i64 = 1_700_000_001_000_000_000;
+
+fn name(name: &str) -> Name {
+    Name::try_from(name).unwrap()
+}
+
+fn path(path: &str) -> WirePath {
+    WirePath::parse(path.as_bytes()).unwrap()
+}
+
+fn location(base: &str, below: &str) -> Location {
+    Location { base: path(base), path: path(below) }
+}
+
+fn operation(number: u8) -> OperationId {
+    OperationId([number; 16])
+}
+
+fn file_attributes(size: u64) -> Attributes {
+    Attributes {
+        kind: Kind::File,
+        size,
+        modified_ns: MODIFIED_NS,
+        changed_ns: CHANGED_NS,
+        mode: 0o644,
+        identity: 0x0123_4567_89ab_cdef,
+        link: None,
+    }
+}
+
+fn folder_attributes() -> Attributes {
+    Attributes { kind: Kind::Folder, mode: 0o755, identity: 77, ..file_attributes(0) }
+}
+
+fn link_attributes() -> Attributes {
+    let link = Some(LinkTarget { bytes: b"../bin".as_slice().into(), kind: Some(Kind::Folder) });
+    Attributes { kind: Kind::Link, mode: 0o777, identity: 78, link, ..file_attributes(0) }
+}
+
+fn version() -> Version {
+    file_attributes(5).version()
+}
+
+fn store() -> StoreAs {
+    StoreAs {
+        mode: 0o644,
+        modified_ns: MODIFIED_NS,
+        existing: Existing::Keep,
+        expected: None,
+        durability: Durability::Relaxed,
+    }
+}
+
+/// What a client says: the id and the message, in the order of the kinds' numbers.
+fn from_a_client() -> Vec<(u32, ToServer)> {
+    let session = |message| (1, ToServer::Session(message));
+    let within = |id, message| (id, ToServer::Input(message));
+    let mut all = vec![
+        session(Session::Hello(Hello {
+            protocol: 1,
+            agent: "speaker/1".to_owned(),
+            capabilities: vec![Capability::new("example")],
+            limits: Limits::OURS,
+        })),
+        (0, ToServer::Session(Session::Bye(Bye {}))),
+        (9, ToServer::Session(Session::Ping(Ping {}))),
+        within(2, Input::Cancel(Cancel {})),
+        within(2, Input::More(More { pages: 4 })),
+        within(10, Input::UploadData(UploadData { offset: 0, data: Bytes::from_static(b"hello") })),
+        within(10, Input::CommitUpload(CommitUpload { len: 5, hash: Hash::of(b"hello") })),
+        within(10, Input::AbortUpload(AbortUpload {})),
+    ];
+    let requests = reading_requests().into_iter().chain(changing_requests());
+    all.extend(requests.map(|(id, request)| (id, ToServer::Request(request))));
+    all
+}
+
+fn reading_requests() -> Vec<(u32, Request)> {
+    vec![
+        (
+            2,
+            Request::List(List {
+                folder: Location::through(&path("docs")),
+                sort: SortKey::Name,
+                direction: Direction::Ascending,
+                hidden: Hidden::Shown,
+                pages: 4,
+            }),
+        ),
+        (3, Request::Walk(Walk { start: location("docs", "old"), pages: 16 })),
+        (
+            4,
+            Request::Stat(Stat {
+                base: path("docs"),
+                paths: vec![path("a.txt"), path("old/missing")],
+                follow: Follow::No,
+            }),
+        ),
+        (
+            5,
+            Request::Read(Read {
+                file: location("docs", "a.txt"),
+                version: Some(version()),
+                offset: 0,
+                len: 65_536,
+            }),
+        ),
+        (7, Request::Space(Space { path: WirePath::root() })),
+        (8, Request::Measure(Measure { things: vec![location("docs", "old")] })),
+    ]
+}
+
+fn changing_requests() -> Vec<(u32, Request)> {
+    let existing = Existing::Keep;
+    vec![
+        (
+            9,
+            Request::Put(Put {
+                operation: operation(1),
+                file: location("docs", "a.txt"),
+                store: StoreAs { existing: Existing::Replace, expected: Some(version()), ..store() },
+                hash: Hash::of(b"hello"),
+                data: b"hello".to_vec(),
+            }),
+        ),
+        (
+            10,
+            Request::BeginUpload(BeginUpload {
+                operation: operation(2),
+                file: location("docs", "b.bin"),
+                store: StoreAs { durability: Durability::Synced, ..store() },
+                size: 5,
+            }),
+        ),
+        (
+            11,
+            Request::MakeFolder(MakeFolder {
+                operation: operation(3),
+                folder: location("docs", "new"),
+                mode: 0o755,
+                existing,
+            }),
+        ),
+        (
+            12,
+            Request::MakeLink(MakeLink {
+                operation: operation(4),
+                link: location("docs", "bin"),
+                target: b"../bin".to_vec(),
+                modified_ns: MODIFIED_NS,
+                existing,
+            }),
+        ),
+        (13, Request::SetMode(SetMode { thing: location("docs", "new"), mode: 0o750 })),
+        (14, Request::SetTimes(SetTimes { thing: location("docs", "new"), modified_ns: MODIFIED_NS })),
+        (
+            15,
+            Request::Rename(Rename {
+                operation: operation(5),
+                from: location("docs", "a.txt"),
+                to: location("docs", "c.txt"),
+                existing,
+            }),
+        ),
+        (
+            16,
+            Request::Copy(Copy {
+                operation: operation(6),
+                from: location("docs", "old"),
+                to: location("", "copy"),
+                existing,
+                durability: Durability::Relaxed,
+            }),
+        ),
+        (
+            17,
+            Request::Remove(Remove {
+                operation: operation(7),
+                thing: location("docs", "old"),
+                depth: Depth::Tree,
+                expected: None,
+            }),
+        ),
+    ]
+}
+
+/// What a server says.
+fn from_a_server() -> Vec<(u32, Answer)> {
+    let missing = Fault::new(FaultCode::NotFound).at(path("docs/old/missing"));
+    vec![
+        (2, Done {}.into()),
+        (15, missing.clone().because("it was removed a moment ago").into()),
+        (
+            1,
+            Welcome {
+                protocol: 1,
+                agent: "towpath/0.1.0".to_owned(),
+                capabilities: Vec::new(),
+                limits: Limits::OURS,
+                root_name: "/srv/files".to_owned(),
+                root_kind: RootKind::Jailed,
+                access: Access::ReadWrite,
+                name_case: NameCase::Sensitive,
+                home: WirePath::root(),
+            }
+            .into(),
+        ),
+        (9, Pong {}.into()),
+        (0, Bye {}.into()),
+        (
+            2,
+            ListPage {
+                total: 3,
+                entries: vec![
+                    Entry { name: name("old"), attributes: folder_attributes() },
+                    Entry { name: name("a.txt"), attributes: file_attributes(5) },
+                    Entry { name: name("bin"), attributes: link_attributes() },
+                ],
+            }
+            .into(),
+        ),
+        (
+            3,
+            WalkPage {
+                items: vec![
+                    WalkItem {
+                        depth: 0,
+                        entry: Entry { name: name("old"), attributes: folder_attributes() },
+                        fault: None,
+                    },
+                    WalkItem {
+                        depth: 1,
+                        entry: Entry { name: name("shut"), attributes: folder_attributes() },
+                        fault: Some(FaultCode::PermissionDenied),
+                    },
+                ],
+            }
+            .into(),
+        ),
+        (
+            4,
+            Stats { items: vec![StatItem(Ok(file_attributes(5))), StatItem(Err(FaultCode::NotFound))] }
+                .into(),
+        ),
+        (
+            5,
+            FileWhole {
+                attributes: file_attributes(5),
+                hash: Hash::of(b"hello"),
+                grown: false,
+                data: b"hello".to_vec(),
+            }
+            .into(),
+        ),
+        (6, ReadHead { attributes: file_attributes(5 << 20) }.into()),
+        (6, Data { offset: 4 << 20, data: Bytes::from_static(b"hello") }.into()),
+        (6, ReadDone { len: 1 << 20, hash: Some(Hash([0xab; 32])), grown: false }.into()),
+        (7, SpaceInfo { free: 1 << 30, total: 1 << 40 }.into()),
+        (10, UploadReady { token: UploadToken([0x5a; 16]), offset: 0, credit_bytes: 8 << 20 }.into()),
+        (10, UploadAck { received: 5, credit_bytes: 8 << 20 }.into()),
+        (10, Stored { attributes: file_attributes(5) }.into()),
+        (16, Progress { files: 12, folders: 3, bytes: 456_789, failed: 1 }.into()),
+        (17, Totals { files: 40, folders: 9, bytes: 1_234_567, failed: 1, faults: vec![missing] }.into()),
+    ]
+}
+
+/// All samples in the order of the kinds' numbers, each with its id.
+pub(super) fn all() -> Vec<(u32, Message)> {
+    let client = from_a_client().into_iter().map(|(id, message)| (id, Message::ToServer(message)));
+    let server = from_a_server().into_iter().map(|(id, message)| (id, Message::Answer(message)));
+    let mut all: Vec<_> = client.chain(server).collect();
+    all.sort_by_key(|(_, message)| message.kind().0);
+    all
+}
