@@ -94,7 +94,7 @@ impl Log {
         self.line(format!("{} {line}", now()));
     }
 
-    /// A JSON object with the time as its first key.
+    /// A JSON object with these fields and the time; those without a value are left out.
     fn object(&self, fields: Value) {
         let mut object = Map::from_iter([("time".to_owned(), Value::from(now()))]);
         if let Value::Object(fields) = fields {

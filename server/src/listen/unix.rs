@@ -15,7 +15,7 @@ pub(crate) struct UnixDoor {
     pub(crate) listener: UnixListener,
     pub(crate) path: PathBuf,
     /// Device and inode: another towd may have put its own there meanwhile.
-    identity: Option<(u64, u64)>,
+    identity: Option<(i128, i128)>,
 }
 
 impl UnixDoor {
@@ -55,9 +55,10 @@ impl Drop for UnixDoor {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// In a type that holds what any system numbers them with.
+fn identity(path: &Path) -> Option<(i128, i128)> {
     let stat = rustix::fs::lstat(path).ok()?;
-    Some((stat.st_dev, stat.st_ino))
+    Some((i128::from(stat.st_dev), i128::from(stat.st_ino)))
 }
 
 /// Who is at the other end, for the log.
