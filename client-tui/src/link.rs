@@ -1,7 +1,6 @@
 //! A link: a way to a file service, in this process or at the far end of a connection. Whoever holds a [`Link`] opens
 //! exchanges on it and need not know which of the two it is.
 
-mod batch;
 pub mod calls;
 mod connection;
 pub mod dial;
@@ -11,15 +10,22 @@ pub mod target;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towpath_files::service::Service;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Welcome;
 use towpath_protocol::input::Cancel;
+use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 
-use connection::Connection;
+pub use connection::GreetingFault;
+use connection::{Connection, LastWords};
 use in_process::InProcess;
+
+/// How long a session may take to begin.
+pub const BEGIN_TIME: Duration = Duration::from_secs(HELLO_SECONDS_MAX);
 
 /// A way to a file service. Cheap to clone; all clones are one link.
 #[derive(Debug, Clone)]
@@ -28,7 +34,7 @@ pub struct Link(Arc<Inner>);
 #[derive(Debug)]
 enum Inner {
     InProcess(InProcess),
-    Connection(Box<Connection>),
+    Connection(Arc<Connection>),
 }
 
 impl Link {
@@ -37,8 +43,28 @@ impl Link {
         Self(Arc::new(Inner::InProcess(InProcess::new(service))))
     }
 
-    fn connection(connection: Connection) -> Self {
-        Self(Arc::new(Inner::Connection(Box::new(connection))))
+    /// Begins a session over any byte stream, within [`BEGIN_TIME`]. Must be called within a tokio runtime. Once the last clone of the
+    /// link and its last exchange are dropped, the session ends in order.
+    pub async fn over<R, W>(reader: R, writer: W) -> Result<Self, GreetingFault>
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::over_until(reader, writer, Instant::now() + BEGIN_TIME, LastWords::none()).await
+    }
+
+    async fn over_until<R, W>(
+        reader: R,
+        writer: W,
+        deadline: Instant,
+        last_words: LastWords,
+    ) -> Result<Self, GreetingFault>
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Connection::open(reader, writer, deadline, last_words).await?;
+        Ok(Self(Arc::new(Inner::Connection(Arc::new(connection)))))
     }
 
     /// Root, access, limits and capabilities of the service.
@@ -54,44 +80,50 @@ impl Link {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Opens an exchange. Never waits; whatever goes wrong comes as the exchange's first answer. Must be called within a tokio runtime.
-    pub fn open(&self, request: impl Into<Request>) -> Exchange {
-        match &*self.0 {
-            Inner::InProcess(link) => link.open(request.into()),
-            Inner::Connection(link) => link.open_exchange(request.into()),
-        }
-    }
-
-    /// How long the server took for the last Ping, or for Hello; none within this process.
+    /// How long the server took to answer last; none within this process.
     pub fn round_trip(&self) -> Option<Duration> {
         match &*self.0 {
             Inner::InProcess(_) => None,
-            Inner::Connection(link) => Some(link.round_trip()),
+            Inner::Connection(link) => link.round_trip(),
         }
     }
 
-    /// Resolves to the reason once the connection is gone; never within this process.
-    pub async fn lost(&self) -> Fault {
-        let mut lost = match &*self.0 {
-            Inner::InProcess(_) => return std::future::pending().await,
-            Inner::Connection(link) => link.lost(),
+    /// Resolves with the reason once the connection is gone; never within this process. Does not keep the link alive.
+    pub fn lost(&self) -> impl Future<Output = Fault> + Send + 'static {
+        let lost = match &*self.0 {
+            Inner::InProcess(_) => None,
+            Inner::Connection(link) => Some(link.lost()),
         };
-        let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        reason.unwrap_or_else(|| FaultCode::Disconnected.into())
+        async move {
+            match lost {
+                Some(lost) => lost.await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Whether the connection is gone.
     pub fn is_lost(&self) -> bool {
         match &*self.0 {
             Inner::InProcess(_) => false,
-            Inner::Connection(link) => link.lost().borrow().is_some(),
+            Inner::Connection(link) => link.is_lost(),
         }
     }
 
-    /// Ends the session in order; what is still open fails with `Disconnected`.
+    /// Ends the session in order: no new requests, what runs on the server goes to its end, and who still waits for an answer is told
+    /// `Disconnected`. Returns once that is done, after two seconds at most.
     pub async fn bye(&self) {
-        if let Inner::Connection(link) = &*self.0 {
-            link.bye().await;
+        match &*self.0 {
+            Inner::InProcess(_) => {}
+            Inner::Connection(link) => link.bye().await,
+        }
+    }
+
+    /// Opens an exchange. Never waits; whatever goes wrong comes as the exchange's first answer. Must be called within a tokio runtime.
+    pub fn open(&self, request: impl Into<Request>) -> Exchange {
+        match &*self.0 {
+            Inner::InProcess(link) => link.open(request.into()),
+            Inner::Connection(link) => link.open_exchange(request.into()),
         }
     }
 
@@ -129,7 +161,7 @@ impl Exchange {
         if self.finished {
             return Err(FaultCode::OutOfOrder.into());
         }
-        let lost = || Answer::Fault(FaultCode::Disconnected.into());
+        let lost = || Answer::Fault(self.inputs.loss());
         let answer = self.answers.recv().await.map_or_else(lost, |(_, answer)| answer);
         self.finished = answer.is_final();
         match answer {
@@ -150,7 +182,17 @@ impl Exchange {
     pub fn cancel(&self) {
         match &self.inputs {
             Inputs::InProcess(inputs) => inputs.cancel(Cancel {}),
-            Inputs::Connection(inputs) => inputs.cancel(Cancel {}),
+            Inputs::Connection(inputs) => inputs.cancel(),
+        }
+    }
+}
+
+impl Inputs {
+    /// Why no answer came.
+    fn loss(&self) -> Fault {
+        match self {
+            Self::InProcess(_) => FaultCode::Disconnected.into(),
+            Self::Connection(inputs) => inputs.loss(),
         }
     }
 }

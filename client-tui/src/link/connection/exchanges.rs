@@ -1,0 +1,414 @@
+//! The open exchanges of a connection: who waits for which answers, what is still to be sent, and whether the connection lives.
+//! The links put requests in, the writer takes them out, the reader brings their answers. Nobody waits here for anybody: it is
+//! plain data behind one lock that is never held for long.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::input::Cancel;
+use towpath_protocol::message::{Answer, Input, Lane, Ping, Request, RequestId, Session, ToServer};
+
+use super::expected::{Expected, Verdict};
+
+/// Exchanges that may be open, most of them waiting to be sent. One more is refused.
+const OPEN_MAX: usize = 65_536;
+
+pub(super) type AnswerSender = mpsc::Sender<(RequestId, Answer)>;
+pub(super) type AnswerReceiver = mpsc::Receiver<(RequestId, Answer)>;
+
+/// All open exchanges of one connection.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    table: Mutex<Table>,
+    /// There is something for the writer.
+    work: Notify,
+    /// A request was sent, or never will be.
+    advanced: Notify,
+    gone: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Table {
+    open: HashMap<RequestId, Open>,
+    control: Waiting,
+    bulk: Waiting,
+    /// Exchanges of which the server has yet to be told that nobody wants them.
+    cancels: VecDeque<RequestId>,
+    /// Requests sent and not finally answered.
+    in_flight: usize,
+    in_flight_max: usize,
+    last_id: u32,
+    last_turn: u64,
+    ping: Option<PingOut>,
+    round_trip: Option<Duration>,
+    /// Set by the orderly end: nothing more is opened.
+    is_ending: bool,
+    lost: Option<Fault>,
+}
+
+/// Requests that wait to be sent, in the order in which they were opened.
+type Waiting = BTreeMap<u64, RequestId>;
+
+#[derive(Debug)]
+struct Open {
+    /// None once its answers go nowhere any more.
+    answers: Option<AnswerSender>,
+    expected: Expected,
+    lane: Lane,
+    progress: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// With its turn among those that wait.
+    Waiting(u64, Box<ToServer>),
+    Sent,
+    /// Sent, and no longer wanted. The id stays reserved until the final answer.
+    Cancelled,
+}
+
+#[derive(Debug)]
+struct PingOut {
+    id: RequestId,
+    sent: Option<Instant>,
+}
+
+impl Exchanges {
+    pub(super) fn new(in_flight_max: usize, round_trip: Duration) -> Self {
+        let table = Table {
+            open: HashMap::new(),
+            control: Waiting::new(),
+            bulk: Waiting::new(),
+            cancels: VecDeque::new(),
+            in_flight: 0,
+            in_flight_max,
+            last_id: 0,
+            last_turn: 0,
+            ping: None,
+            round_trip: Some(round_trip),
+            is_ending: false,
+            lost: None,
+        };
+        Self {
+            table: Mutex::new(table),
+            work: Notify::new(),
+            advanced: Notify::new(),
+            gone: CancellationToken::new(),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request in, to be sent in its turn.
+    pub(super) fn open(&self, request: Request) -> (RequestId, AnswerReceiver) {
+        let expected = Expected::after(&request);
+        let (sender, receiver) = mpsc::channel(expected.queue_len());
+        let mut table = self.table();
+        let Some(id) = table.enter(request, expected, sender.clone()) else {
+            let fault = table.lost.clone().unwrap_or_else(|| table.refusal());
+            drop(table);
+            let _ = sender.try_send((RequestId::NONE, fault.into()));
+            return (RequestId::NONE, receiver);
+        };
+        drop(table);
+        self.work.notify_one();
+        (id, receiver)
+    }
+
+    /// Nobody wants the rest. What was not sent yet never will be; else the server is told, and the final answer still comes.
+    pub(super) fn cancel(&self, id: RequestId) {
+        if self.table().cancel(id) {
+            self.work.notify_one();
+        }
+        self.advanced.notify_waiters();
+    }
+
+    /// Waits until the request was sent. Err once its exchange has ended.
+    pub(super) async fn sent(&self, id: RequestId) -> Result<(), Fault> {
+        loop {
+            let mut advanced = std::pin::pin!(self.advanced.notified());
+            advanced.as_mut().enable();
+            if self.table().is_sent(id)? {
+                return Ok(());
+            }
+            advanced.await;
+        }
+    }
+
+    /// Takes note of an input that is about to go out.
+    pub(super) fn note_input(&self, id: RequestId, input: &Input) -> Result<(), Fault> {
+        let Input::More(more) = input else { return Ok(()) };
+        let mut table = self.table();
+        let Some(open) = table.open.get_mut(&id) else { return Err(FaultCode::Cancelled.into()) };
+        let queued = open.answers.as_ref().map_or(0, |answers| answers.max_capacity() - answers.capacity());
+        open.expected.grant(more.pages, queued)
+    }
+
+    /// Whether an input still has somebody who waits for what comes of it.
+    pub(super) fn is_wanted(&self, id: RequestId) -> bool {
+        matches!(self.table().open.get(&id), Some(Open { progress: Stage::Sent, .. }))
+    }
+
+    /// The next thing to be sent; a request of the bulk lane only if `bulk_has_room`.
+    pub(super) fn next_message(&self, bulk_has_room: bool) -> Option<(Lane, RequestId, ToServer)> {
+        let message = self.table().next_message(bulk_has_room);
+        if matches!(message, Some((_, _, ToServer::Request(_)))) {
+            self.advanced.notify_waiters();
+        }
+        message
+    }
+
+    /// Returns at once where something has come since the last call.
+    pub(super) async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// A request that cannot be sent after all ends with `fault`.
+    pub(super) fn refuse(&self, id: RequestId, fault: Fault) {
+        self.table().finish(id, fault.into());
+        self.work.notify_one();
+    }
+
+    /// Passes an answer on. Err where the server breaks the protocol. One for an exchange that is not open is ignored: a newer
+    /// server may send notices.
+    pub(super) fn answer(&self, id: RequestId, answer: Answer) -> Result<(), Fault> {
+        let mut table = self.table();
+        if answer.is_final() {
+            if !table.pong(id, &answer) {
+                table.finish(id, answer);
+                drop(table);
+                self.work.notify_one();
+            }
+            return Ok(());
+        }
+        let Some(open) = table.open.get_mut(&id) else { return Ok(()) };
+        let verdict = match open.progress {
+            Stage::Waiting(..) => return Ok(()),
+            Stage::Sent | Stage::Cancelled => open.expected.take(&answer),
+        };
+        // The last place is the final answer's.
+        let has_room = open.answers.as_ref().is_none_or(|answers| answers.capacity() > 1);
+        match (verdict, has_room) {
+            (Verdict::Violation, _) => {
+                Err(Fault::new(FaultCode::Malformed).because(format!("{} was not asked for", answer.name())))
+            }
+            (Verdict::Deliver, false) => {
+                Err(Fault::new(FaultCode::LimitExceeded).because("more came than was asked for"))
+            }
+            (Verdict::Lossy, false) => Ok(()),
+            (Verdict::Deliver | Verdict::Lossy, true) => {
+                if let Some(answers) = &open.answers {
+                    let _ = answers.try_send((id, answer));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// An answer that cannot be understood ends its exchange for us; the server is told that nobody wants the rest.
+    pub(super) fn undecodable(&self, id: RequestId, fault: Fault) {
+        let mut table = self.table();
+        let Some(open) = table.open.get_mut(&id) else { return };
+        if let Some(answers) = open.answers.take() {
+            let _ = answers.try_send((id, fault.into()));
+        }
+        table.cancel(id);
+        drop(table);
+        self.work.notify_one();
+    }
+
+    /// Asks the server whether it is there, if it is not being asked already.
+    pub(super) fn ping(&self) {
+        let mut table = self.table();
+        if table.ping.is_none() {
+            let id = table.fresh_id();
+            table.ping = Some(PingOut { id, sent: None });
+            drop(table);
+            self.work.notify_one();
+        }
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.table().round_trip
+    }
+
+    /// Begins the orderly end.
+    pub(super) fn end(&self) {
+        self.table().is_ending = true;
+        self.work.notify_one();
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.table().is_ending
+    }
+
+    /// The connection is gone: everybody who waits is told `why`. Only the first reason counts.
+    pub(super) fn lose(&self, why: Fault) {
+        let mut table = self.table();
+        if table.lost.is_none() {
+            table.lost = Some(why);
+        }
+        let open = std::mem::take(&mut table.open);
+        table.control.clear();
+        table.bulk.clear();
+        table.cancels.clear();
+        drop(table);
+        drop(open);
+        self.gone.cancel();
+        self.advanced.notify_waiters();
+    }
+
+    /// Why the connection is gone.
+    pub(super) fn loss(&self) -> Fault {
+        self.table().lost.clone().unwrap_or_else(|| FaultCode::Disconnected.into())
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.is_cancelled()
+    }
+
+    pub(super) fn gone(&self) -> WaitForCancellationFutureOwned {
+        self.gone.clone().cancelled_owned()
+    }
+}
+
+impl Table {
+    fn fresh_id(&mut self) -> RequestId {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            let id = RequestId(self.last_id);
+            let is_ping = self.ping.as_ref().is_some_and(|ping| ping.id == id);
+            if id != RequestId::NONE && !is_ping && !self.open.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    fn enter(&mut self, request: Request, expected: Expected, answers: AnswerSender) -> Option<RequestId> {
+        if self.lost.is_some() || self.is_ending || self.open.len() >= OPEN_MAX {
+            return None;
+        }
+        let id = self.fresh_id();
+        self.last_turn += 1;
+        let turn = self.last_turn;
+        let message = Box::new(ToServer::Request(request));
+        let lane = message.lane();
+        self.waiting(lane).insert(turn, id);
+        let progress = Stage::Waiting(turn, message);
+        self.open.insert(id, Open { answers: Some(answers), expected, lane, progress });
+        Some(id)
+    }
+
+    /// Why nothing more is opened on a connection that lives.
+    fn refusal(&self) -> Fault {
+        if self.is_ending {
+            return Fault::new(FaultCode::Disconnected).because("the session is being ended");
+        }
+        Fault::new(FaultCode::LimitExceeded).because(format!("{OPEN_MAX} requests are open already"))
+    }
+
+    const fn waiting(&mut self, lane: Lane) -> &mut Waiting {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// True where the server is to be told.
+    fn cancel(&mut self, id: RequestId) -> bool {
+        let Some(open) = self.open.get_mut(&id) else { return false };
+        match open.progress {
+            Stage::Waiting(turn, _) => {
+                let (lane, answers) = (open.lane, open.answers.take());
+                self.waiting(lane).remove(&turn);
+                self.open.remove(&id);
+                if let Some(answers) = answers {
+                    let _ = answers.try_send((id, Answer::Fault(FaultCode::Cancelled.into())));
+                }
+                false
+            }
+            Stage::Sent => {
+                open.progress = Stage::Cancelled;
+                self.cancels.push_back(id);
+                true
+            }
+            Stage::Cancelled => false,
+        }
+    }
+
+    /// Err once its exchange has ended.
+    fn is_sent(&self, id: RequestId) -> Result<bool, Fault> {
+        match self.open.get(&id).map(|open| &open.progress) {
+            Some(Stage::Waiting(..)) => Ok(false),
+            Some(Stage::Sent) => Ok(true),
+            Some(Stage::Cancelled) => Err(FaultCode::Cancelled.into()),
+            None => Err(self.lost.clone().unwrap_or_else(|| FaultCode::Cancelled.into())),
+        }
+    }
+
+    fn next_message(&mut self, bulk_has_room: bool) -> Option<(Lane, RequestId, ToServer)> {
+        while let Some(id) = self.cancels.pop_front() {
+            // In the lane of its request, which it must not overtake. Answered meanwhile, it needs none.
+            if let Some(open) = self.open.get(&id) {
+                return Some((open.lane, id, ToServer::Input(Cancel {}.into())));
+            }
+        }
+        if let Some(ping) = self.ping.as_mut().filter(|ping| ping.sent.is_none()) {
+            ping.sent = Some(Instant::now());
+            return Some((Lane::Control, ping.id, ToServer::Session(Session::Ping(Ping {}))));
+        }
+        if self.is_ending {
+            return None;
+        }
+        if self.in_flight < self.in_flight_max
+            && let Some((_, id)) = self.control.pop_first()
+        {
+            return self.send(id);
+        }
+        // Small files in flight leave room for a person's listing.
+        if bulk_has_room
+            && self.in_flight + self.in_flight_max.div_ceil(16) < self.in_flight_max
+            && let Some((_, id)) = self.bulk.pop_first()
+        {
+            return self.send(id);
+        }
+        None
+    }
+
+    fn send(&mut self, id: RequestId) -> Option<(Lane, RequestId, ToServer)> {
+        let open = self.open.get_mut(&id)?;
+        let stage = std::mem::replace(&mut open.progress, Stage::Sent);
+        let Stage::Waiting(_, message) = stage else { return None };
+        self.in_flight += 1;
+        Some((open.lane, id, *message))
+    }
+
+    /// True where the answer was for our ping.
+    fn pong(&mut self, id: RequestId, answer: &Answer) -> bool {
+        let Some(ping) = self.ping.take_if(|ping| ping.id == id) else { return false };
+        if let (Answer::Pong(_), Some(sent)) = (answer, ping.sent) {
+            self.round_trip = Some(sent.elapsed());
+        }
+        true
+    }
+
+    /// Ends an exchange that was sent: its id and its slot are free again.
+    fn finish(&mut self, id: RequestId, answer: Answer) {
+        let is_sent = self.open.get(&id).is_some_and(|open| !matches!(open.progress, Stage::Waiting(..)));
+        if !is_sent {
+            return;
+        }
+        self.in_flight -= 1;
+        if let Some(answers) = self.open.remove(&id).and_then(|open| open.answers) {
+            // There is room: the last place is kept for it.
+            let _ = answers.try_send((id, answer));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a program at the far end of a pipe says on its standard error: drained, so that it never blocks, and its last lines kept, to
+//! tell why a connection ended.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::fault::Fault;
+
+const LINES_MAX: usize = 5;
+const LINE_BYTES_MAX: u64 = 300;
+/// How long the end of the words may come after the end of the answers.
+const LATE_MAX: Duration = Duration::from_millis(500);
+
+/// Cheap to clone; all clones hear the same words.
+#[derive(Debug, Clone, Default)]
+pub(in crate::link) struct LastWords {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    /// Set once nothing more can come; none for a peer that has no such stream.
+    ended: Option<CancellationToken>,
+}
+
+impl LastWords {
+    /// Of a peer that can say nothing beside its answers.
+    pub(in crate::link) fn none() -> Self {
+        Self::default()
+    }
+
+    /// Listens until the stream ends.
+    pub(in crate::link) fn of(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let ended = CancellationToken::new();
+        let words = Self { lines: Arc::default(), ended: Some(ended.clone()) };
+        let lines = words.lines.clone();
+        tokio::spawn(async move {
+            let _ended = ended.drop_guard();
+            let mut stream = BufReader::new(stream);
+            let mut line = Vec::new();
+            // A line without an end is cut; its rest counts as the next one.
+            while matches!((&mut stream).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await, Ok(1..)) {
+                let text = DisplayName::new(line.trim_ascii()).to_string();
+                tracing::debug!(%text, "the server's program says");
+                keep(&lines, text);
+                line.clear();
+            }
+        });
+        words
+    }
+
+    /// The last lines, once nothing more comes; empty where nothing was said.
+    pub(in crate::link) async fn text(&self) -> String {
+        if let Some(ended) = &self.ended {
+            let _ = timeout(LATE_MAX, ended.cancelled()).await;
+        }
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
+    }
+
+    /// The fault with the last words added.
+    pub(super) async fn explain(&self, fault: Fault) -> Fault {
+        let text = self.text().await;
+        if text.is_empty() {
+            return fault;
+        }
+        let detail = format!("{}; it said: {text}", fault.detail);
+        fault.because(detail)
+    }
+}
+
+fn keep(lines: &Mutex<VecDeque<String>>, text: String) {
+    if text.is_empty() {
+        return;
+    }
+    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    if lines.len() == LINES_MAX {
+        lines.pop_front();
+    }
+    lines.push_back(text);
+}

@@ -1,0 +1,169 @@
+//! The connection's only writer. It takes what the exchanges have for it, control before bulk at each frame's end, and writes what is
+//! ready with one vectored write, without copying data. While the stream takes nothing, a Cancel that comes in still goes before
+//! the bulk that waits.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::frame::{HEADER_BYTES, encode_to_server};
+use towpath_protocol::message::{Bye, Input, Lane, RequestId, Session, ToServer};
+use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+
+use super::exchanges::Exchanges;
+use super::lost;
+
+/// How long the server may take no byte while there are bytes for it.
+const STALL: Duration = Duration::from_mins(2);
+/// How long the orderly end may take.
+const BYE_TIME: Duration = Duration::from_secs(2);
+
+pub(super) type Inputs = mpsc::Receiver<(RequestId, Input)>;
+
+#[derive(Debug)]
+pub(super) struct Writer<W> {
+    stream: W,
+    exchanges: Arc<Exchanges>,
+    control: Inputs,
+    bulk: Inputs,
+    outgoing: Outgoing,
+    frame_bytes_max: usize,
+    /// When the stream last took bytes, or last had nothing to take.
+    progress: Instant,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    pub(super) fn new(
+        stream: W,
+        exchanges: Arc<Exchanges>,
+        control: Inputs,
+        bulk: Inputs,
+        frame_bytes_max: usize,
+    ) -> Self {
+        let (outgoing, progress) = (Outgoing::default(), Instant::now());
+        Self { stream, exchanges, control, bulk, outgoing, frame_bytes_max, progress }
+    }
+
+    /// Writes until the stream fails, or the orderly end is said. Returns why the connection cannot go on.
+    pub(super) async fn run(mut self) -> Fault {
+        match self.write_all().await {
+            Ok(()) => Fault::new(FaultCode::Disconnected).because("the session was ended"),
+            Err(fault) => fault,
+        }
+    }
+
+    async fn write_all(&mut self) -> Result<(), Fault> {
+        loop {
+            let is_ending = self.exchanges.is_ending();
+            self.take_what_is_ready();
+            if is_ending {
+                return self.say_bye().await;
+            }
+            if self.outgoing.is_empty() {
+                self.rest().await?;
+            } else {
+                self.write().await?;
+            }
+        }
+    }
+
+    /// The last word: what was taken goes out, then our direction closes. The server's own Bye ends the connection before the time is up.
+    async fn say_bye(&mut self) -> Result<(), Fault> {
+        self.push(Lane::Bulk, RequestId::NONE, &ToServer::Session(Session::Bye(Bye {})));
+        let saying = async {
+            while !self.outgoing.is_empty() {
+                self.write().await?;
+            }
+            self.stream.flush().await.map_err(lost)?;
+            self.stream.shutdown().await.map_err(lost)?;
+            std::future::pending().await
+        };
+        timeout(BYE_TIME, saying).await.unwrap_or(Ok(()))
+    }
+
+    /// Nothing to write: flushes what the stream holds, then waits for something.
+    async fn rest(&mut self) -> Result<(), Fault> {
+        timeout(STALL, self.stream.flush()).await.map_err(|_elapsed| stalled())?.map_err(lost)?;
+        tokio::select! {
+            biased;
+            () = self.exchanges.work() => {}
+            Some((id, input)) = self.control.recv() => self.push_input(Lane::Control, id, input),
+            Some((id, input)) = self.bulk.recv() => self.push_input(Lane::Bulk, id, input),
+        }
+        self.progress = Instant::now();
+        Ok(())
+    }
+
+    /// One write; or, while the stream takes nothing, one look at what has come.
+    async fn write(&mut self) -> Result<(), Fault> {
+        let room = self.outgoing.has_room(Lane::Control);
+        let deadline = self.progress + STALL;
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = self.outgoing.slices(&mut slices);
+        let (id, input) = tokio::select! {
+            biased;
+            written = timeout_at(deadline, self.stream.write_vectored(&slices[..count])) => {
+                let written = written.map_err(|_elapsed| stalled())?.map_err(lost)?;
+                if written == 0 {
+                    return Err(lost(io::ErrorKind::WriteZero.into()));
+                }
+                self.outgoing.advance(written);
+                self.progress = Instant::now();
+                return Ok(());
+            }
+            () = self.exchanges.work(), if room => return Ok(()),
+            Some((id, input)) = self.control.recv(), if room => (id, input),
+        };
+        self.push_input(Lane::Control, id, input);
+        Ok(())
+    }
+
+    /// Fills one write, without waiting, control before bulk.
+    fn take_what_is_ready(&mut self) {
+        while self.outgoing.has_room(Lane::Control) {
+            let bulk_has_room = self.outgoing.has_room(Lane::Bulk);
+            let Some((lane, id, message)) = self.exchanges.next_message(bulk_has_room) else { break };
+            self.push(lane, id, &message);
+        }
+        while self.outgoing.has_room(Lane::Control) {
+            let Ok((id, input)) = self.control.try_recv() else { break };
+            self.push_input(Lane::Control, id, input);
+        }
+        while self.outgoing.has_room(Lane::Bulk) {
+            let Ok((id, input)) = self.bulk.try_recv() else { return };
+            self.push_input(Lane::Bulk, id, input);
+        }
+    }
+
+    /// What is said in an exchange that has ended meanwhile is said to nobody.
+    fn push_input(&mut self, lane: Lane, id: RequestId, input: Input) {
+        if self.exchanges.is_wanted(id) {
+            self.push(lane, id, &ToServer::Input(input));
+        }
+    }
+
+    fn push(&mut self, lane: Lane, id: RequestId, message: &ToServer) {
+        match encode_to_server(id, message) {
+            Ok(frame) if frame.len() - HEADER_BYTES <= self.frame_bytes_max => {
+                self.outgoing.push(lane, frame);
+            }
+            Ok(frame) => {
+                let detail = format!("{} bytes are too long for one message", frame.len());
+                self.exchanges.refuse(id, Fault::new(FaultCode::LimitExceeded).because(detail));
+            }
+            Err(error) => {
+                tracing::error!(%error, "a message cannot be encoded");
+                self.exchanges.refuse(id, FaultCode::Internal.into());
+            }
+        }
+    }
+}
+
+fn stalled() -> Fault {
+    let detail = format!("it took nothing for {} seconds", STALL.as_secs());
+    Fault::new(FaultCode::Disconnected).because(detail)
+}

@@ -1,0 +1,23 @@
+//! A unix socket: a server on this machine, guarded by the socket file's own permissions.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::DialFault;
+use crate::link::Link;
+use crate::link::connection::LastWords;
+
+pub(super) async fn dial(socket: &Path, deadline: Instant) -> Result<Link, DialFault> {
+    let connected = timeout_at(deadline, UnixStream::connect(socket)).await;
+    let stream = connected.map_err(|_elapsed| DialFault::TimedOut)?.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => DialFault::NoSocket,
+        ErrorKind::ConnectionRefused => DialFault::Refused,
+        ErrorKind::PermissionDenied => DialFault::NotOurs,
+        _ => DialFault::Unreachable(error),
+    })?;
+    let (reader, writer) = stream.into_split();
+    Ok(Link::over_until(reader, writer, deadline, LastWords::none()).await?)
+}
