@@ -13,26 +13,24 @@ pub struct Towd {
     address: String,
 }
 
-/// The server's program: `TOWD_BIN`, or the one built beside `tow`. `cargo test --workspace` builds it; where the tests of this package
-/// are run alone it is built now.
+/// The server's program: `TOWD_BIN`, or the one beside `tow`, brought up to date: where the tests of this package are run alone, nobody
+/// else builds it.
 pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM
-        .get_or_init(|| {
-            if let Some(program) = std::env::var_os("TOWD_BIN") {
-                return program.into();
-            }
-            let program = Path::new(env!("CARGO_BIN_EXE_tow")).with_file_name("towd");
-            if !program.is_file() {
-                let built = Command::new(env!("CARGO"))
-                    .args(["build", "--quiet", "--package", "towpath-server", "--bin", "towd"])
-                    .status()
-                    .unwrap();
-                assert!(built.success(), "towd cannot be built");
-            }
-            program
-        })
-        .clone()
+    PROGRAM.get_or_init(|| std::env::var_os("TOWD_BIN").map_or_else(build, PathBuf::from)).clone()
+}
+
+fn build() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_tow")).parent().unwrap();
+    let profile = if folder.ends_with("release") { "release" } else { "dev" };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "towpath-server", "--bin", "towd", "--profile", profile])
+        .arg("--target-dir")
+        .arg(folder.parent().unwrap())
+        .status()
+        .unwrap();
+    assert!(built.success(), "towd cannot be built");
+    folder.join("towd")
 }
 
 impl Towd {
