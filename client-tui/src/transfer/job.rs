@@ -1,0 +1,126 @@
+//! What a job is, and what it reports: plain data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::GlobSet;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::path::WirePath;
+
+use crate::link::Link;
+
+/// Facts that may wait for whoever shows them.
+pub const FACTS_QUEUED_MAX: usize = 256;
+
+/// Whether the sources stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Copy,
+    Move,
+}
+
+/// What happens to a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExistingPolicy {
+    /// Ask about each, or about all at once.
+    Ask,
+    Skip,
+    Replace,
+    /// Replace where the source was modified later, else skip.
+    Newer,
+    /// Replace where the content differs; where it is the same, leave it.
+    Different,
+    /// Keep both, the new one as `name (2).ext`.
+    KeepBoth,
+}
+
+/// One thing to copy or move, with all below it, and the path that it is to have.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub from: WirePath,
+    pub to: WirePath,
+}
+
+/// A transfer: things of one link to paths of another, or of the same.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub verb: Verb,
+    pub source: Link,
+    pub destination: Link,
+    pub items: Vec<Item>,
+    pub existing: ExistingPolicy,
+    /// What matches by its name, or by its path below its item, is left out.
+    pub excludes: GlobSet,
+}
+
+/// How far a job is. The newest is all that matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub files: u64,
+    pub bytes: u64,
+    /// Found so far, those already done included.
+    pub files_total: u64,
+    pub bytes_total: u64,
+    /// Whether the totals still grow.
+    pub growing: bool,
+    /// The file that was begun last: its path at the source, bytes done, bytes in all.
+    pub current: Option<(WirePath, u64, u64)>,
+    pub elapsed: Duration,
+}
+
+/// Something that happened to one path of the source.
+#[derive(Debug)]
+pub enum Fact {
+    Failed(Fault),
+    /// Left as it was, and why.
+    Skipped(WirePath, &'static str),
+    /// Copied, but this is worth knowing.
+    Noticed(WirePath, &'static str),
+    Conflict(Conflict),
+}
+
+/// A question about a file that is in the way.
+#[derive(Debug)]
+pub struct Conflict {
+    pub from: WirePath,
+    pub to: WirePath,
+    pub source: Attributes,
+    pub there: Attributes,
+    /// Dropped without an answer, it means skip.
+    pub answer: oneshot::Sender<Decision>,
+}
+
+/// What to do about a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Anything but `Ask`.
+    pub policy: ExistingPolicy,
+    pub for_all: bool,
+}
+
+/// The ways from a job to whoever started it.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    pub progress: Arc<watch::Sender<Progress>>,
+    pub facts: mpsc::Sender<Fact>,
+    pub cancel: CancellationToken,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Files and links that arrived and were verified.
+    pub files: u64,
+    pub bytes: u64,
+    pub seconds: f64,
+    /// The same at both ends already.
+    pub unchanged: u64,
+    pub skipped: u64,
+    pub failed: u64,
+    pub cancelled: bool,
+    /// Why it stopped before its end, where it did.
+    pub stopped: Option<Fault>,
+}
