@@ -4,3 +4,70 @@
 //! people's scripts.
 
 pub mod args;
+mod copy;
+pub mod exit;
+mod ls;
+mod mkdir;
+pub mod output;
+mod place;
+mod progress;
+mod rm;
+mod shell;
+pub mod size;
+mod size_command;
+pub mod words;
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use towpath_files::service::Service;
+
+use args::Command;
+use exit::{Exit, Failure};
+use place::Places;
+
+use crate::transfer::job::Verb;
+
+/// Runs one command to its end, with its errors on standard error.
+pub async fn run(command: Command, local: Arc<Service>) -> Exit {
+    let mut places = Places::new(local);
+    // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
+    let takes_interrupts = matches!(
+        command,
+        Command::Get(_) | Command::Put(_) | Command::Cp(_) | Command::Mv(_) | Command::Shell(_)
+    );
+    let outcome = tokio::select! {
+        outcome = perform(command, &mut places) => outcome,
+        () = interrupted(), if !takes_interrupts => Ok(Exit::Interrupted),
+    };
+    places.bye().await;
+    outcome.unwrap_or_else(|failure| {
+        if !failure.message.is_empty() {
+            output::error(&failure.message);
+        }
+        failure.exit
+    })
+}
+
+async fn perform(command: Command, places: &mut Places) -> Result<Exit, Failure> {
+    match command {
+        Command::Ls(args) => ls::run(&args, places).await,
+        Command::Size(args) => size_command::run(&args, places).await,
+        Command::Get(args) | Command::Put(args) | Command::Cp(args) => {
+            copy::run(&args, Verb::Copy, places).await
+        }
+        Command::Mv(args) => copy::run(&args, Verb::Move, places).await,
+        Command::Rm(args) => rm::run(&args, places).await,
+        Command::Mkdir(args) => mkdir::run(&args, places).await,
+        Command::Shell(args) => shell::run(&args, places).await,
+    }
+}
+
+/// Ends when the person or the system asks the program to.
+async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}

@@ -1,0 +1,315 @@
+//! `tow get`, `put`, `cp`, `mv`: operands to a job, its facts to standard error, its summary to standard output.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::entry::{Attributes, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::{Direction, Follow, Hidden, SortKey};
+
+use super::args::{ConflictArgs, Overwrite, TransferArgs};
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use super::place::{Place, Places};
+use super::{progress, size};
+use crate::transfer;
+use crate::transfer::job::{
+    Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+};
+
+/// What a transfer is told besides its places.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) verb: Verb,
+    /// The destination is the new name itself, also where it is a folder.
+    pub(super) is_name: bool,
+    pub(super) conflicts: ConflictArgs,
+    pub(super) excludes: GlobSet,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (conflicts, excludes) = (ConflictArgs::default(), GlobSet::empty());
+        Self { verb: Verb::Copy, is_name: false, conflicts, excludes }
+    }
+}
+
+/// Copies or moves what `args` name.
+pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) -> Result<Exit, Failure> {
+    let output = Output::new(args.output);
+    let options = Options {
+        verb,
+        is_name: args.no_target_folder,
+        conflicts: args.conflicts,
+        excludes: excludes(&args.exclude)?,
+    };
+    let Some((destination, sources)) = args.operands.split_last() else {
+        return Err(Failure::usage("which SOURCE, and where to?"));
+    };
+    let destination = places.resolve(destination).await?;
+    let mut resolved = Vec::new();
+    for source in sources {
+        resolved.push(places.resolve(source).await?);
+    }
+    let summary = copy(resolved, destination, options, output).await?;
+    report(&summary, output)?;
+    Ok(exit_of(&summary))
+}
+
+fn excludes(globs: &[String]) -> Result<GlobSet, Failure> {
+    let bad = |error: globset::Error| Failure::usage(format!("--exclude: {}", error.kind()));
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        set.add(Glob::new(glob).map_err(bad)?);
+    }
+    set.build().map_err(bad)
+}
+
+/// 0 only where everything asked for is at the destination now.
+pub(super) fn exit_of(summary: &Summary) -> Exit {
+    match &summary.stopped {
+        _ if summary.cancelled => Exit::Interrupted,
+        Some(fault) => Exit::of(fault),
+        None if summary.failed + summary.skipped > 0 => Exit::Partly,
+        None => Exit::Done,
+    }
+}
+
+/// One job a source link; summed up.
+pub(super) async fn copy(
+    sources: Vec<Place>,
+    destination: Place,
+    options: Options,
+    output: Output,
+) -> Result<Summary, Failure> {
+    let mut total = Summary::default();
+    let items = resolve_items(sources, &destination, &options).await?;
+    let whole_failure = items.len() == 1;
+    for (source, items) in items {
+        let job = Job {
+            verb: options.verb,
+            source: source.link.clone(),
+            destination: destination.link.clone(),
+            items,
+            existing: policy(options.conflicts.overwrite),
+            excludes: options.excludes.clone(),
+        };
+        let summary = run_job(job, output).await;
+        if let Some(fault) = &summary.stopped {
+            if whole_failure && summary.files == 0 && summary.failed <= 1 {
+                return Err(Failure { exit: Exit::of(fault), message: fault.to_string() });
+            }
+            output::error(&fault.to_string());
+        }
+        add(&mut total, summary);
+        if total.cancelled || total.stopped.is_some() {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+fn add(total: &mut Summary, summary: Summary) {
+    total.files += summary.files;
+    total.bytes += summary.bytes;
+    total.seconds += summary.seconds;
+    total.unchanged += summary.unchanged;
+    total.skipped += summary.skipped;
+    total.failed += summary.failed;
+    total.cancelled |= summary.cancelled;
+    total.stopped = summary.stopped;
+}
+
+/// What each source becomes. A source that does not exist fails before anything is moved.
+async fn resolve_items(
+    sources: Vec<Place>,
+    destination: &Place,
+    options: &Options,
+) -> Result<Vec<(Place, Vec<Item>)>, Failure> {
+    let there = match destination.stat(Follow::Yes).await {
+        Ok(there) => Some(there),
+        Err(failure) if failure.exit == Exit::NotFound => None,
+        Err(failure) => return Err(failure),
+    };
+    let is_folder = there.as_ref().is_some_and(|there| there.kind == Kind::Folder);
+    let into = !options.is_name && (is_folder || destination.is_folder || destination.is_content);
+    if !into && sources.len() > 1 {
+        let why = Fault::new(FaultCode::NotAFolder).because("several sources need a folder");
+        return Err(Failure { exit: Exit::Usage, ..destination.failed(&why) });
+    }
+    if destination.is_folder && there.is_some() && !is_folder {
+        return Err(destination.failed(&FaultCode::NotAFolder.into()));
+    }
+    let mut resolved = Vec::new();
+    for source in sources {
+        let attributes = source.stat(Follow::No).await?;
+        let items = items_of(&source, &attributes, destination, into).await?;
+        resolved.push((source, items));
+    }
+    Ok(resolved)
+}
+
+async fn items_of(
+    source: &Place,
+    attributes: &Attributes,
+    destination: &Place,
+    into: bool,
+) -> Result<Vec<Item>, Failure> {
+    let too_long = |_| Failure::usage(format!("{}: the path becomes too long", source.typed));
+    if source.is_content && attributes.kind == Kind::Folder {
+        // A folder without a name of its own: what is in it goes into the destination.
+        let mut listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
+        let mut items = Vec::new();
+        while let Some(page) = listing.next_page().await.map_err(|fault| source.failed(&fault))? {
+            for entry in page {
+                let from = source.path.join(&entry.name).map_err(too_long)?;
+                items.push(Item { from, to: destination.path.join(&entry.name).map_err(too_long)? });
+            }
+        }
+        return Ok(items);
+    }
+    let to = match source.name() {
+        Some(name) if into => destination.path.join(name).map_err(too_long)?,
+        _ if destination.path.is_root() => {
+            return Err(Failure::usage(format!("{}: a root cannot be replaced", destination.typed)));
+        }
+        _ => destination.path.clone(),
+    };
+    Ok(vec![Item { from: source.path.clone(), to }])
+}
+
+fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
+    match overwrite {
+        Some(Overwrite::Ask) => ExistingPolicy::Ask,
+        None if output::is_interactive() => ExistingPolicy::Ask,
+        None | Some(Overwrite::Never) => ExistingPolicy::Skip,
+        Some(Overwrite::Always) => ExistingPolicy::Replace,
+        Some(Overwrite::Newer) => ExistingPolicy::Newer,
+        Some(Overwrite::Different) => ExistingPolicy::Different,
+    }
+}
+
+/// Runs a job with its facts on standard error and its progress as asked for. An interrupt cancels it in order.
+async fn run_job(job: Job, output: Output) -> Summary {
+    let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
+    let (progress_sender, mut progress) = watch::channel(Progress::default());
+    let cancel = CancellationToken::new();
+    let reports = Reports { progress: Arc::new(progress_sender), facts: fact_sender, cancel: cancel.clone() };
+    let begun = Instant::now();
+    let running = transfer::run(job, reports);
+    tokio::pin!(running);
+    let summary = loop {
+        tokio::select! {
+            biased;
+            () = super::interrupted(), if !cancel.is_cancelled() => cancel.cancel(),
+            Some(fact) = facts.recv() => {
+                clear(output);
+                tell(fact).await;
+            }
+            summary = &mut running => break summary,
+            Ok(()) = progress.changed(), if output.progress => show(&progress.borrow_and_update(), begun, output),
+        }
+    };
+    clear(output);
+    while let Ok(fact) = facts.try_recv() {
+        tell(fact).await;
+    }
+    summary
+}
+
+fn clear(output: Output) {
+    if output.progress && !output.json {
+        output::progress_line("");
+    }
+}
+
+fn show(now: &Progress, begun: Instant, output: Output) {
+    if output.json {
+        let object = json!({
+            "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
+            "bytes_total": now.bytes_total, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
+        });
+        let _ = output.object(&object);
+        return;
+    }
+    let name = now.current.as_ref().and_then(|(path, ..)| path.name()).map(|name| name.display().to_string());
+    let shown = progress::Shown {
+        name: name.unwrap_or_else(|| format!("{} files", now.files)),
+        bytes: now.bytes,
+        bytes_total: now.bytes_total,
+        growing: now.growing,
+    };
+    output::progress_line(&progress::line(&shown, begun, Instant::now()));
+}
+
+async fn tell(fact: Fact) {
+    match fact {
+        Fact::Failed(fault) => output::error(&fault.to_string()),
+        Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", shown(&path))),
+        Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", shown(&path))),
+        Fact::Conflict(conflict) => ask(conflict).await,
+    }
+}
+
+fn shown(path: &WirePath) -> String {
+    path.display()
+}
+
+/// One conflict, one question; an answer in capitals is for all that follow.
+async fn ask(conflict: Conflict) {
+    let side = |attributes: &Attributes| {
+        format!(
+            "{}, {}",
+            size::megabytes_and_bytes(attributes.size),
+            super::ls::local_time(attributes.modified_ns)
+        )
+    };
+    let newer = if conflict.source.modified_ns > conflict.there.modified_ns {
+        "the new one is newer"
+    } else {
+        "the one there is newer or as old"
+    };
+    let question = format!(
+        "{} exists: {}; to be replaced by {} ({newer}).\n\
+         [o]verwrite, [s]kip, keep [b]oth, overwrite if [n]ewer; in capitals for all:",
+        shown(&conflict.to),
+        side(&conflict.there),
+        side(&conflict.source),
+    );
+    let answer = tokio::task::spawn_blocking(move || output::ask(&question)).await;
+    let answer = answer.ok().and_then(Result::ok).flatten().unwrap_or_default();
+    let policy = match answer.to_ascii_lowercase().as_str() {
+        "o" | "y" => ExistingPolicy::Replace,
+        "b" => ExistingPolicy::KeepBoth,
+        "n" => ExistingPolicy::Newer,
+        _ => ExistingPolicy::Skip,
+    };
+    let for_all = answer.chars().next().is_some_and(char::is_uppercase);
+    let _ = conflict.answer.send(Decision { policy, for_all });
+}
+
+fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
+    let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
+    let mut line = format!(
+        "{files} {}, {}, {seconds:.2} s, {}, verified",
+        if files == 1 { "file" } else { "files" },
+        size::megabytes_and_bytes(bytes),
+        size::rate(bytes, seconds),
+    );
+    for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    output.line(&line)?;
+    output.object(&json!({
+        "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
+        "unchanged": unchanged, "skipped": skipped, "failed": failed,
+    }))?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! `tow ls`: a folder's entries, sorted where the disk is, printed as they arrive.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::entry::{Attributes, Entry, Kind};
+use towpath_protocol::request::{Direction, Follow, Hidden, SortKey};
+
+use super::args::{LsArgs, SortBy};
+use super::exit::{Exit, Failure};
+use super::output::{Output, write_line};
+use super::place::{Place, Places};
+use super::size;
+
+/// How sizes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Megabytes,
+    Human,
+    Bytes,
+}
+
+/// How a listing looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) unit: Unit,
+    pub(super) long: bool,
+}
+
+/// Lists what `args` name.
+pub(super) async fn run(args: &LsArgs, places: &mut Places) -> Result<Exit, Failure> {
+    let output = Output::new(args.output);
+    let place = places.resolve(&args.target).await?;
+    let hidden = if args.all { Hidden::Shown } else { Hidden::LeftOut };
+    let (sort, ascending) = match args.sort {
+        SortBy::Name => (SortKey::Name, true),
+        SortBy::Size => (SortKey::Size, false),
+        SortBy::Time => (SortKey::Modified, false),
+    };
+    let direction = if ascending == args.reverse { Direction::Descending } else { Direction::Ascending };
+    let unit = match (args.bytes, args.human) {
+        (true, _) => Unit::Bytes,
+        (_, true) => Unit::Human,
+        _ => Unit::Megabytes,
+    };
+    list(&place, (sort, direction, hidden), Look { unit, long: args.long }, output).await?;
+    Ok(Exit::Done)
+}
+
+/// Prints a folder's entries and their total, or the one entry that a file is.
+pub(super) async fn list(
+    place: &Place,
+    (sort, direction, hidden): (SortKey, Direction, Hidden),
+    look: Look,
+    output: Output,
+) -> Result<(), Failure> {
+    let attributes = place.stat(Follow::Yes).await?;
+    if attributes.kind != Kind::Folder {
+        let name = place.path.name().cloned();
+        let name = name.ok_or_else(|| Failure::usage(format!("{}: has no name to show", place.typed)))?;
+        return Ok(show(&Entry { name, attributes: place.stat(Follow::No).await? }, look, output)?);
+    }
+    let mut listing = place.link.list(&place.path, sort, direction, hidden);
+    let (mut entries, mut bytes) = (0_u64, 0_u64);
+    while let Some(page) = listing.next_page().await.map_err(|fault| Failure::at(&place.typed, &fault))? {
+        for entry in &page {
+            show(entry, look, output)?;
+            entries += 1;
+            bytes = bytes.saturating_add(entry.attributes.size);
+        }
+    }
+    output.line(&total(entries, bytes, look.unit))?;
+    io::stdout().flush()?;
+    Ok(())
+}
+
+fn total(entries: u64, bytes: u64, unit: Unit) -> String {
+    let size = match unit {
+        Unit::Human => size::human(bytes),
+        Unit::Megabytes => size::megabytes_and_bytes(bytes),
+        Unit::Bytes => format!("{bytes} bytes"),
+    };
+    format!("total {size} in {entries} {}", if entries == 1 { "entry" } else { "entries" })
+}
+
+fn show(entry: &Entry, look: Look, output: Output) -> io::Result<()> {
+    if output.json {
+        output.object(&object(entry))
+    } else if output.quiet {
+        Ok(())
+    } else {
+        write_line(&line(entry, look))
+    }
+}
+
+fn line(entry: &Entry, look: Look) -> String {
+    let Attributes { kind, size, mode, modified_ns, .. } = entry.attributes;
+    let size = match (kind, look.unit) {
+        (Kind::Folder, _) => "-".to_owned(),
+        (_, Unit::Megabytes) => size::megabytes(size),
+        (_, Unit::Human) => size::human(size),
+        (_, Unit::Bytes) => size.to_string(),
+    };
+    let name = shown_name(entry);
+    if look.long {
+        format!("{} {:04o} {size:>14} {}  {name}", letter(kind), mode, local_time(modified_ns))
+    } else {
+        format!("{size:>14}  {name}")
+    }
+}
+
+/// The name, with `/` behind a folder's and the target behind a link's.
+fn shown_name(entry: &Entry) -> String {
+    let name = entry.name.display();
+    match (&entry.attributes.link, entry.attributes.kind) {
+        (Some(link), _) => format!("{name} -> {}", DisplayName::new(&link.bytes)),
+        (None, Kind::Folder) => format!("{name}/"),
+        _ => name.to_string(),
+    }
+}
+
+const fn letter(kind: Kind) -> char {
+    match kind {
+        Kind::File => '-',
+        Kind::Folder => 'd',
+        Kind::Link => 'l',
+        Kind::Fifo => 'p',
+        Kind::Socket => 's',
+        Kind::CharacterDevice => 'c',
+        Kind::BlockDevice => 'b',
+        Kind::Other => '?',
+    }
+}
+
+/// A kind's word in machine output.
+const fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Folder => "folder",
+        Kind::Link => "link",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+        Kind::CharacterDevice => "character_device",
+        Kind::BlockDevice => "block_device",
+        Kind::Other => "other",
+    }
+}
+
+/// Whole seconds, clamped to what a calendar can show.
+fn timestamp(modified_ns: i64) -> Timestamp {
+    Timestamp::from_second(modified_ns.div_euclid(1_000_000_000)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+pub(super) fn local_time(modified_ns: i64) -> String {
+    timestamp(modified_ns).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn object(entry: &Entry) -> Value {
+    let attributes = &entry.attributes;
+    let mut object = Map::new();
+    put_name(&mut object, "name", entry.name.as_bytes(), &entry.name.display().to_string());
+    object.insert("kind".into(), kind_word(attributes.kind).into());
+    object.insert("size".into(), attributes.size.into());
+    object.insert("modified".into(), timestamp(attributes.modified_ns).to_string().into());
+    object.insert("mode".into(), format!("{:04o}", attributes.mode).into());
+    if let Some(link) = &attributes.link {
+        put_name(&mut object, "target", &link.bytes, &DisplayName::new(&link.bytes).to_string());
+    }
+    Value::Object(object)
+}
+
+/// A name as a JSON string, exactly as it is; one that is not UTF-8 as it is shown, and its bytes in base64 beside it.
+pub(super) fn put_name(object: &mut Map<String, Value>, key: &str, bytes: &[u8], shown: &str) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        object.insert(key.into(), text.into());
+    } else {
+        object.insert(key.into(), shown.into());
+        object.insert(format!("{key}_bytes"), base64::engine::general_purpose::STANDARD.encode(bytes).into());
+    }
+}
+
+/// `{"bytes":2,"megabytes":0.000002}`, the number as people write it.
+pub(super) fn size_object(bytes: u64) -> String {
+    format!("{{\"bytes\":{bytes},\"megabytes\":{}}}", size::megabytes_exact(bytes))
+}

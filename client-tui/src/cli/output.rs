@@ -1,0 +1,112 @@
+//! The only place that prints. Results go to standard output, errors, questions and progress to standard error; whatever
+//! came from a disk or a peer has been through `DisplayName` before it gets here.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the client's one output module")]
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+use towpath_protocol::display::DisplayName;
+
+use super::args::OutputArgs;
+
+/// How a command speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    pub json: bool,
+    pub quiet: bool,
+    /// Whether progress is shown at all.
+    pub progress: bool,
+}
+
+impl Output {
+    /// Progress is on by default only where standard error is a terminal.
+    pub fn new(args: OutputArgs) -> Self {
+        let progress = args.progress || (!args.quiet && !args.json && io::stderr().is_terminal());
+        Self { json: args.json, quiet: args.quiet, progress }
+    }
+
+    /// A line of result for people; nothing with `--quiet` or `--json`.
+    pub fn line(self, text: &str) -> io::Result<()> {
+        if self.quiet || self.json { Ok(()) } else { write_line(text) }
+    }
+
+    /// A JSON object on a line of its own; nothing without `--json`.
+    pub fn object(self, object: &Value) -> io::Result<()> {
+        if self.json { write_line(&json_text(object)) } else { Ok(()) }
+    }
+
+    /// A line of JSON made by hand, where a number must be written as people write it.
+    pub fn object_text(self, object: &str) -> io::Result<()> {
+        if self.json { write_line(object) } else { Ok(()) }
+    }
+}
+
+/// JSON in which whatever a terminal must not see raw is written as an escape; whoever parses it gets the same text.
+fn json_text(object: &Value) -> String {
+    let mut text = String::new();
+    for c in object.to_string().chars() {
+        let mut buffer = [0; 4];
+        let shown = DisplayName::new(c.encode_utf8(&mut buffer).as_bytes()).to_string();
+        if shown.starts_with(c) {
+            text.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
+/// A line on standard output. A reader that has gone away (`tow ls | head`) is an error of kind `BrokenPipe`.
+pub fn write_line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")
+}
+
+/// `tow: WHAT` on standard error. That nobody reads it is no reason to stop.
+pub fn error(what: &str) {
+    let _ = writeln!(io::stderr().lock(), "tow: {what}");
+}
+
+/// A line on standard error that is no error.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Replaces the current line of the terminal on standard error, or leaves it empty.
+pub fn progress_line(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "\r\x1b[K{text}");
+    let _ = err.flush();
+}
+
+/// A question on standard error, its answer from standard input; none at the end of the input.
+pub fn ask(question: &str) -> io::Result<Option<String>> {
+    {
+        let mut err = io::stderr().lock();
+        write!(err, "{question} ")?;
+        err.flush()?;
+    }
+    let mut answer = String::new();
+    let bytes = io::stdin().read_line(&mut answer)?;
+    Ok((bytes > 0).then(|| answer.trim().to_owned()))
+}
+
+/// Whether a person can be asked: standard input and standard error are a terminal.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_never_carries_what_a_terminal_would_obey() {
+        let name = "a\u{9b}31m\u{202e}b\x1b\u{e0001}ü\\";
+        let text = json_text(&serde_json::json!({ "name": name }));
+        assert!(text.is_ascii() || text.contains('ü'));
+        assert!(!text.contains(['\u{9b}', '\u{202e}', '\x1b', '\u{e0001}']));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["name"], name);
+    }
+}

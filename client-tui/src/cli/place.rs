@@ -1,0 +1,128 @@
+//! From an operand as it was typed to a link and a path on it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use towpath_files::root::local_path;
+use towpath_files::service::Service;
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::request::Follow;
+
+use super::exit::{Exit, Failure};
+use crate::link::Link;
+use crate::link::dial::dial;
+use crate::link::target::{Server, Target};
+
+/// Where something is, and how the person wrote it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) link: Link,
+    pub(super) path: WirePath,
+    /// As typed, escaped for the terminal.
+    pub(super) typed: String,
+    /// Written with a `/` at its end: a folder is meant.
+    pub(super) is_folder: bool,
+    /// Written without a name of its own (`.`, `..`, a whole root): what is in it is meant, under its own names.
+    pub(super) is_content: bool,
+}
+
+/// The links that a command has opened: one a server, and one to this machine's own files.
+#[derive(Debug)]
+pub(super) struct Places {
+    local: Link,
+    remote: Vec<(Server, Link)>,
+}
+
+impl Places {
+    pub(super) fn new(local: Arc<Service>) -> Self {
+        Self { local: Link::in_process(local), remote: Vec::new() }
+    }
+
+    /// A TARGET or a local path.
+    pub(super) async fn resolve(&mut self, operand: &OsStr) -> Result<Place, Failure> {
+        let typed = DisplayName::new(operand.as_bytes()).to_string();
+        let target = Target::parse(operand).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
+        let Target::Remote { server, path: path_bytes } = target else { return self.resolve_local(operand) };
+        let path =
+            WirePath::parse(&path_bytes).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
+        let (is_folder, is_content) = (path_bytes.ends_with(b"/"), path.is_root());
+        let link = self.link(server, &typed).await?;
+        let path = if is_content { link.welcome().home.clone() } else { path };
+        Ok(Place { link, path, typed, is_folder, is_content })
+    }
+
+    /// A path on this machine, whatever it looks like.
+    pub(super) fn resolve_local(&self, operand: &OsStr) -> Result<Place, Failure> {
+        let typed = DisplayName::new(operand.as_bytes()).to_string();
+        let path = local_path(Path::new(operand)).map_err(|fault| Failure::at(&typed, &fault))?;
+        let (is_folder, is_content) = (operand.as_bytes().ends_with(b"/"), is_content(operand.as_bytes()));
+        Ok(Place { link: self.local.clone(), path, typed, is_folder, is_content })
+    }
+
+    async fn link(&mut self, server: Server, typed: &str) -> Result<Link, Failure> {
+        if let Some((_, link)) = self.remote.iter().find(|(known, link)| *known == server && !link.is_lost())
+        {
+            return Ok(link.clone());
+        }
+        let failed = |error| Failure { exit: Exit::NotConnected, message: format!("{typed}: {error}") };
+        let link = dial(&server).await.map_err(failed)?;
+        self.remote.push((server, link.clone()));
+        Ok(link)
+    }
+
+    /// Ends every connection in order.
+    pub(super) async fn bye(&mut self) {
+        for (_, link) in self.remote.drain(..) {
+            link.bye().await;
+        }
+    }
+}
+
+impl Place {
+    pub(super) async fn stat(&self, follow: Follow) -> Result<Attributes, Failure> {
+        self.link.stat(&self.path, follow).await.map_err(|fault| self.failed(&fault))
+    }
+
+    /// The fault in the words of the operand.
+    pub(super) fn failed(&self, fault: &Fault) -> Failure {
+        Failure::at(&self.typed, fault)
+    }
+
+    /// The same place, meant as a folder that receives things under their own names.
+    #[must_use]
+    pub(super) fn as_folder(self) -> Self {
+        Self { is_folder: true, ..self }
+    }
+
+    /// A path relative to this place; a `/` in front begins at the root.
+    pub(super) fn below(&self, operand: &OsString) -> Result<Self, Failure> {
+        let bytes = operand.as_bytes();
+        let typed = DisplayName::new(bytes).to_string();
+        let bad = |error| Failure::usage(format!("{typed}: {error}"));
+        let path = WirePath::parse(bytes).map_err(bad)?;
+        let path = if bytes.starts_with(b"/") { path } else { self.path.join_path(&path).map_err(bad)? };
+        Ok(Self {
+            link: self.link.clone(),
+            path,
+            typed,
+            is_folder: bytes.ends_with(b"/"),
+            is_content: is_content(bytes),
+        })
+    }
+
+    /// Its own name, under which it arrives in a folder; none for a root.
+    pub(super) fn name(&self) -> Option<&Name> {
+        self.path.name()
+    }
+}
+
+/// Whether a typed path ends without a name of its own.
+fn is_content(typed: &[u8]) -> bool {
+    let last = typed.split(|byte| *byte == b'/').rfind(|part| !part.is_empty());
+    matches!(last, None | Some(b"." | b".."))
+}

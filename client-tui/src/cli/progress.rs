@@ -1,0 +1,92 @@
+//! The line that moves while a transfer runs.
+
+use std::time::Instant;
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::size;
+
+/// Columns of the bar.
+const BAR_COLUMNS: usize = 24;
+/// Columns that a name may take.
+const NAME_COLUMNS: usize = 28;
+
+/// A bar of `columns` cells with eighth blocks; `part` from 0 to 1.
+pub(super) fn bar(part: f64, columns: usize) -> String {
+    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (part.clamp(0.0, 1.0) * (columns * 8) as f64).floor() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        bar.push(EIGHTHS[eighths % 8 - 1]);
+    }
+    let filled = eighths.div_ceil(8);
+    bar.extend(std::iter::repeat_n('░', columns - filled));
+    bar
+}
+
+/// What the line shows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    /// The file under way, already escaped for a terminal.
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) bytes_total: u64,
+    /// Whether the total still grows.
+    pub(super) growing: bool,
+}
+
+/// Bar, percent, megabytes, rate and time left in one line.
+pub(super) fn line(shown: &Shown, begun: Instant, now: Instant) -> String {
+    let seconds = now.duration_since(begun).as_secs_f64();
+    let part = if shown.bytes_total == 0 { 0.0 } else { shown.bytes as f64 / shown.bytes_total as f64 };
+    let left = if shown.bytes == 0 || shown.growing {
+        String::new()
+    } else {
+        let seconds_left = (seconds * (1.0 / part.clamp(f64::MIN_POSITIVE, 1.0) - 1.0)).ceil() as u64;
+        format!("  {}:{:02} left", seconds_left / 60, seconds_left % 60)
+    };
+    format!(
+        "{} {} {:3.0}%  {}/{} MB  {}{left}",
+        fitted(&shown.name),
+        bar(part, BAR_COLUMNS),
+        (part * 100.0).floor(),
+        size::megabytes(shown.bytes),
+        if shown.growing { "…".to_owned() } else { size::megabytes(shown.bytes_total) },
+        size::rate(shown.bytes, seconds),
+    )
+}
+
+/// The end of a name that is too long, since that is where names differ; padded by its width on the screen.
+fn fitted(name: &str) -> String {
+    let mut columns = name.width();
+    if columns <= NAME_COLUMNS {
+        return format!("{name}{}", " ".repeat(NAME_COLUMNS - columns));
+    }
+    let mut graphemes = name.graphemes(true);
+    while columns > NAME_COLUMNS - 1 {
+        columns -= graphemes.next().map_or(columns, UnicodeWidthStr::width);
+    }
+    format!("…{}{}", graphemes.as_str(), " ".repeat(NAME_COLUMNS - 1 - columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_fills_by_eighths() {
+        assert_eq!(bar(0.0, 4), "░░░░");
+        assert_eq!(bar(0.5, 4), "██░░");
+        assert_eq!(bar(0.53, 4), "██▏░");
+        assert_eq!(bar(1.0, 4), "████");
+        assert_eq!(bar(7.0, 4), "████");
+    }
+
+    #[test]
+    fn long_names_keep_their_end_and_their_columns() {
+        for name in ["short", &"長い名前".repeat(9), &"x".repeat(99)] {
+            assert_eq!(fitted(name).width(), NAME_COLUMNS, "{name}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `tow rm`: removes what the operands name, after a question that says how much it is.
+
+use towpath_protocol::answer::Totals;
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::request::{Depth, Follow};
+
+use super::args::RmArgs;
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use super::place::{Place, Places};
+use super::size::megabytes_and_bytes;
+
+/// Removes each operand; what fails is named and does not stop the rest.
+pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {
+    let output = Output::new(args.output);
+    if !args.yes && !output::is_interactive() {
+        return Err(Failure::usage("rm: nobody is there to ask; give --yes to remove without a question"));
+    }
+    let depth = if args.recursive { Depth::Tree } else { Depth::Single };
+    let mut failed = Vec::new();
+    for target in &args.targets {
+        let removed = match places.resolve(target).await {
+            Ok(place) => remove(&place, depth, args.yes).await.map(|totals| (place, totals)),
+            Err(failure) => Err(failure),
+        };
+        match removed {
+            Ok((place, Some(totals))) => {
+                report(&place, &totals, output)?;
+                if totals.failed > 0 {
+                    failed.push(totals.faults.first().map_or(Exit::Partly, Exit::of));
+                }
+            }
+            Ok((_, None)) => {}
+            Err(failure) => {
+                output::error(&failure.message);
+                failed.push(failure.exit);
+            }
+        }
+    }
+    Ok(Exit::of_operands(&failed, args.targets.len()))
+}
+
+/// Asks unless `yes`, then removes; none where the person said no.
+pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Option<Totals>, Failure> {
+    if place.path.is_root() {
+        let why = Fault::new(FaultCode::PermissionDenied).because("a root is never removed");
+        return Err(Failure::at(&place.typed, &why));
+    }
+    if !yes && !confirmed(place, depth).await? {
+        return Ok(None);
+    }
+    let totals = place.link.remove(&place.path, depth).await.map_err(|fault| explain(place, &fault))?;
+    match totals.faults.as_slice() {
+        [fault] if totals.files + totals.folders == 0 => Err(explain(place, fault)),
+        _ => Ok(Some(totals)),
+    }
+}
+
+fn explain(place: &Place, fault: &Fault) -> Failure {
+    let failure = Failure::at(&place.typed, fault);
+    if fault.code == FaultCode::NotEmpty {
+        return Failure {
+            message: format!("{}; give -r to remove it with all that is in it", failure.message),
+            ..failure
+        };
+    }
+    failure
+}
+
+async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
+    let attributes = place.stat(Follow::No).await?;
+    let what = if attributes.kind == Kind::Folder && depth == Depth::Tree {
+        let totals =
+            place.link.measure(&place.path).await.map_err(|fault| Failure::at(&place.typed, &fault))?;
+        // The folder itself is one of those counted.
+        let folders = totals.folders.saturating_sub(1);
+        format!(
+            "{}/ with {} files and {folders} folders, {}",
+            place.typed,
+            totals.files,
+            megabytes_and_bytes(totals.bytes)
+        )
+    } else {
+        format!("{}, {}", place.typed, megabytes_and_bytes(attributes.size))
+    };
+    let answer = output::ask(&format!("Remove {what}? It cannot be undone. (y/n)"))?;
+    Ok(answer.is_some_and(|answer| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")))
+}
+
+fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
+    totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
+    output.line(&format!(
+        "removed {}: {} files, {} folders, {}",
+        place.typed,
+        totals.files,
+        totals.folders,
+        megabytes_and_bytes(totals.bytes)
+    ))?;
+    output.object(&serde_json::json!({
+        "event": "removed", "path": place.typed, "files": totals.files, "folders": totals.folders,
+        "bytes": totals.bytes, "failed": totals.failed,
+    }))?;
+    Ok(())
+}

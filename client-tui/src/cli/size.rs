@@ -1,0 +1,78 @@
+//! Sizes in words and digits. A megabyte is 10^6 bytes.
+
+/// Bytes in a megabyte.
+const MEGABYTE: u64 = 1_000_000;
+
+/// Megabytes with two decimals, and as many more as the first non-zero digit needs: `24.61`, `0.000002`, `0.00`.
+pub fn megabytes(bytes: u64) -> String {
+    let decimals = match bytes {
+        1..10 => 6,
+        10..100 => 5,
+        100..1_000 => 4,
+        1_000..10_000 => 3,
+        _ => 2,
+    };
+    // Rounded half up in integers: a double would be exact enough, but need not be trusted.
+    let unit = 10_u64.pow(6 - decimals);
+    let rounded = bytes / unit + u64::from(bytes % unit >= unit.div_ceil(2) && unit > 1);
+    let per_megabyte = 10_u64.pow(decimals);
+    format!("{}.{:0width$}", rounded / per_megabyte, rounded % per_megabyte, width = decimals as usize)
+}
+
+/// Megabytes as an exact decimal number without trailing zeros: `24.612345`, `0.000002`, `3`.
+pub fn megabytes_exact(bytes: u64) -> String {
+    let text = format!("{}.{:06}", bytes / MEGABYTE, bytes % MEGABYTE);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `0.000002 MB (2 bytes)`.
+pub fn megabytes_and_bytes(bytes: u64) -> String {
+    format!("{} MB ({bytes} byte{})", megabytes(bytes), if bytes == 1 { "" } else { "s" })
+}
+
+/// In the unit that fits: `24.61 MB`, `2 B`.
+pub fn human(bytes: u64) -> String {
+    humansize::format_size(bytes, humansize::DECIMAL)
+}
+
+/// Bytes a second in the unit that fits; a time too short to measure counts as a millisecond.
+pub fn rate(bytes: u64, seconds: f64) -> String {
+    format!("{}/s", human((bytes as f64 / seconds.max(0.001)) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn megabytes_show_two_decimals_and_the_first_digit_that_counts() {
+        let table = [
+            (0, "0.00"),
+            (1, "0.000001"),
+            (2, "0.000002"),
+            (99, "0.00010"),
+            (123, "0.0001"),
+            (999, "0.0010"),
+            (5_000, "0.005"),
+            (10_000, "0.01"),
+            (14_999, "0.01"),
+            (15_000, "0.02"),
+            (999_999, "1.00"),
+            (1_000_000, "1.00"),
+            (24_612_345, "24.61"),
+            (u64::MAX, "18446744073709.55"),
+        ];
+        for (bytes, text) in table {
+            assert_eq!(megabytes(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn exact_megabytes_lose_nothing() {
+        for (bytes, text) in
+            [(0, "0"), (2, "0.000002"), (1_500_000, "1.5"), (24_612_345, "24.612345"), (3_000_000, "3")]
+        {
+            assert_eq!(megabytes_exact(bytes), text);
+        }
+    }
+}

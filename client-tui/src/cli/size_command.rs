@@ -1,0 +1,49 @@
+//! `tow size`: megabytes and exact bytes of a file, or of all files below a folder.
+
+use towpath_protocol::answer::Totals;
+use towpath_protocol::entry::Kind;
+use towpath_protocol::request::Follow;
+
+use super::args::SizeArgs;
+use super::exit::{Exit, Failure};
+use super::ls::size_object;
+use super::output::{self, Output};
+use super::place::{Place, Places};
+use super::size::megabytes_and_bytes;
+
+/// Prints the size of each operand; with several, its name behind it.
+pub(super) async fn run(args: &SizeArgs, places: &mut Places) -> Result<Exit, Failure> {
+    let output = Output::new(args.output);
+    let mut failed = Vec::new();
+    for target in &args.targets {
+        let measured = match places.resolve(target).await {
+            Ok(place) => measure(&place).await.map(|totals| (place, totals)),
+            Err(failure) => Err(failure),
+        };
+        match measured {
+            Ok((place, totals)) => {
+                let name = if args.targets.len() > 1 { format!("  {}", place.typed) } else { String::new() };
+                output.line(&format!("{}{name}", megabytes_and_bytes(totals.bytes)))?;
+                output.object_text(&size_object(totals.bytes))?;
+                if totals.failed > 0 {
+                    totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
+                    failed.push(Exit::Partly);
+                }
+            }
+            Err(failure) => {
+                output::error(&failure.message);
+                failed.push(failure.exit);
+            }
+        }
+    }
+    Ok(Exit::of_operands(&failed, args.targets.len()))
+}
+
+/// Counts what a place is, through a link to what it leads to.
+pub(super) async fn measure(place: &Place) -> Result<Totals, Failure> {
+    let attributes = place.stat(Follow::Yes).await?;
+    if attributes.kind != Kind::Folder {
+        return Ok(Totals { files: 1, bytes: attributes.size, ..Totals::default() });
+    }
+    place.link.measure(&place.path).await.map_err(|fault| Failure::at(&place.typed, &fault))
+}
