@@ -270,6 +270,9 @@ impl Shared {
                     under_way.push(self.do_step(step, is_large));
                 }
             }
+            if ended && waiting.is_none() && under_way.is_empty() {
+                return Ok(());
+            }
             let takes_more = !ended && waiting.is_none() && under_way.len() < FILES_AT_ONCE;
             tokio::select! {
                 step = steps.recv(), if takes_more => {
@@ -286,7 +289,6 @@ impl Shared {
                     while under_way.next().await.is_some() {}
                     return Err(FaultCode::Cancelled.into());
                 }
-                else => return Ok(()),
             }
         }
     }
