@@ -3,7 +3,8 @@
 #
 #     TOW_BIN=target/release/tow TOWD_BIN=target/release/towd client-tui/tests/end_to_end.sh
 #
-# Prints a line a story; the first that fails ends the run and says what it saw. Needs rsync, tmux and python3.
+# Prints a line a story; the first that fails ends the run and says what it saw. Needs rsync, tmux, and python3 with
+# msgpack and blake3.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -201,6 +202,10 @@ story 'a unix socket'
 servers+=($!)
 until_file "$work/towd.sock"
 expect 0 "$tow" ls "unix:$work/towd.sock?path=names"
+
+story 'a client in another language, written from PROTOCOL.md alone'
+expect 0 python3 "$here/server/tests/speaker.py" "$url"
+says out 'all as PROTOCOL.md says'
 
 story 'the seven words'
 mkdir "$work/words"
