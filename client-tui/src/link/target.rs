@@ -232,13 +232,13 @@ mod tests {
         Target::parse(OsStr::new(text))
     }
 
-    fn tow(host: &str, port: u16, path: &str) -> Result<Target, TargetError> {
+    fn tow(host: &str, port: u16, path: &str) -> Target {
         let server = Server::Tow { host: host.to_owned(), port };
-        Ok(Target::Remote { server, path: path.into() })
+        Target::Remote { server, path: path.into() }
     }
 
-    fn unix(socket: &str, path: &str) -> Result<Target, TargetError> {
-        Ok(Target::Remote { server: Server::Unix { socket: socket.into() }, path: path.into() })
+    fn unix(socket: &str, path: &str) -> Target {
+        Target::Remote { server: Server::Unix { socket: socket.into() }, path: path.into() }
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             ("unix:/run/t?path=//a", unix("/run/t", "a")),
         ];
         for (text, expected) in table {
-            assert_eq!(parse(text), expected, "{text}");
+            assert_eq!(parse(text), Ok(expected), "{text}");
         }
     }
 

@@ -1,0 +1,11 @@
+//! The client's end of a session, against a server that a test plays frame by frame, with paused time; and against a real session over
+//! a link that delays, cuts and stalls by a seed.
+
+mod exchanges;
+#[path = "../support/fault_link.rs"]
+mod fault_link;
+mod faults;
+mod greeting;
+mod lanes;
+mod peer;
+mod pulse;

@@ -1,0 +1,145 @@
+//! Dialling: what is met at a place is told in words; a program at the far end of pipes ends with its link.
+#![allow(clippy::disallowed_methods, reason = "it looks for a file that a program writes")]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/towd.rs"]
+mod towd;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::process::Command;
+use tokio::time::timeout;
+use towpath::link::dial::{DialFault, child, dial};
+use towpath::link::target::{Server, Target};
+use towpath::link::{GreetingFault, Link};
+use towpath_protocol::fault::FaultCode;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn dial_typed(typed: &str) -> Result<Link, DialFault> {
+    let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(typed)) else { panic!("{typed}") };
+    dial(&server).await
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// `towd --stdio` on a folder, its process id written to `folder/pid`.
+async fn towd_child(folder: &Path) -> (Link, Pid) {
+    let mut command = shell(r#"echo $$ > pid && exec "$0" --stdio --root ."#);
+    command.arg(towd::program()).current_dir(folder).env("TOW_STATE_DIR", folder.join("state"));
+    let link = child(command).await.unwrap();
+    let pid = fs::read_to_string(folder.join("pid")).unwrap().trim().parse().unwrap();
+    (link, Pid::from_raw(pid).unwrap())
+}
+
+/// Waits until the process is gone, and reaped: a zombie still is there.
+async fn gone(pid: Pid) {
+    let gone = timeout(PATIENCE, async {
+        while test_kill_process(pid).is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    gone.await.expect("the program is still there");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_towd_is_asked_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let fault = dial_typed(&format!("tow://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(fault.to_string(), "nothing listens there; is towd running?");
+}
+
+#[tokio::test]
+async fn another_machine_is_not_spoken_to_in_the_clear() {
+    for place in ["tow://192.0.2.1/", "tow://[2001:db8::1]:99/"] {
+        let fault = dial_typed(place).await.unwrap_err();
+        assert!(matches!(fault, DialFault::NotEncrypted { .. }), "{fault}");
+        assert!(fault.to_string().contains("ssh -N -L"));
+    }
+}
+
+#[tokio::test]
+async fn a_web_server_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("tow://{}/", listener.local_addr().unwrap());
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        // Closed with bytes unread: the client may see a reset behind the answer.
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    };
+    let (fault, ()) = tokio::join!(dial_typed(&place), answering);
+    assert!(matches!(fault.unwrap_err(), DialFault::Greeting(GreetingFault::WebServer)));
+}
+
+#[tokio::test]
+async fn a_socket_that_is_not_there_or_not_served_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let server = Server::Unix { socket: socket.as_os_str().as_bytes().to_vec() };
+    assert!(matches!(dial(&server).await, Err(DialFault::NoSocket)));
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(matches!(dial(&server).await, Err(DialFault::Refused)));
+}
+
+#[tokio::test]
+async fn a_program_that_fails_is_told_in_its_own_words_made_safe() {
+    let fault = child(Command::new("/no/such/program")).await.unwrap_err();
+    assert!(matches!(fault, DialFault::NoProgram(_)), "{fault}");
+    let fault = child(shell(r"printf 'first\n\033[2Jsecond\n' >&2; exit 1")).await.unwrap_err();
+    assert!(matches!(fault, DialFault::ProgramFailed { .. }), "{fault}");
+    let text = "it closed the connection at once; is that towd?; it said: first / \\x1b[2Jsecond";
+    assert_eq!(fault.to_string(), text);
+}
+
+#[tokio::test]
+async fn a_program_ends_with_its_link_and_is_reaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, pid) = towd_child(dir.path()).await;
+    link.bye().await;
+    gone(pid).await;
+    let (link, pid) = towd_child(dir.path()).await;
+    drop(link);
+    gone(pid).await;
+}
+
+#[tokio::test]
+async fn a_program_that_dies_takes_its_link_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, pid) = towd_child(dir.path()).await;
+    kill_process(pid, Signal::KILL).unwrap();
+    let fault = timeout(PATIENCE, link.lost()).await.unwrap();
+    assert_eq!(fault.code, FaultCode::Disconnected);
+    gone(pid).await;
+}
+
+#[tokio::test]
+async fn what_a_program_said_last_explains_the_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    // A shell gives its input to a job in the background only if it is told to; and it must not hold the pipes itself.
+    let mut command = shell(
+        r#"exec 3<&0 4>&1 <&- >&-
+        "$0" --stdio --root . <&3 >&4 2>/dev/null & echo $! > pid
+        exec 3<&- 4>&-
+        wait; echo 'the line broke' >&2"#,
+    );
+    command.arg(towd::program()).current_dir(dir.path()).env("TOW_STATE_DIR", dir.path().join("state"));
+    let link = child(command).await.unwrap();
+    let pid = fs::read_to_string(dir.path().join("pid")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let fault = timeout(PATIENCE, link.lost()).await.unwrap();
+    assert!(fault.detail.ends_with("it said: the line broke"), "{fault}");
+}
