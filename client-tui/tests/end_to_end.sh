@@ -89,7 +89,8 @@ main=$server
 url=tow://$address
 
 story 'a real tree goes up and comes down unchanged'
-tree=$(find "${CARGO_HOME:-/nonexistent}/registry/src" ~root/.cargo/registry/src /usr/local/cargo/registry/src /usr/share -maxdepth 0 2>/dev/null | head -n 1)
+# Some of these are missing on every machine, which find calls a failure.
+tree=$(find "${CARGO_HOME:-/nonexistent}/registry/src" ~root/.cargo/registry/src /usr/local/cargo/registry/src /usr/share -maxdepth 0 2>/dev/null | head -n 1 || true)
 mkdir "$work/tree"
 # Hard links become files of their own and special files are left out: both documented.
 rsync -rlpt --no-specials --no-devices --max-size=20m "$tree/" "$work/tree/"
