@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, Dev, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, RawMode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
@@ -12,7 +12,7 @@ use towpath_protocol::path::Name;
 use super::{PART_PREFIX, fault_of};
 
 /// Bytes of one `copy_file_range` or `read`: small enough that a cancel is noticed at once.
-pub(crate) const COPY_STEP_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const COPY_STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A new name for something that is not yet in place: short, whatever the final name, and not to be guessed.
@@ -60,7 +60,7 @@ pub(crate) fn set_mode(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), 
         rustix::fs::FileType::Directory => stat.st_mode & 0o7000,
         _ => 0,
     };
-    let mode = Mode::from_raw_mode(u32::from(mode) | kept);
+    let mode = Mode::from_raw_mode(RawMode::from(mode) | kept);
     // `fchmod` refuses a descriptor of this kind, and opening the thing for reading may not be allowed. The name under
     // /proc leads to the very inode that was looked at, whatever has taken its place meanwhile.
     let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&thing));
@@ -91,7 +91,7 @@ fn modified_at(modified_ns: i64) -> Timestamps {
 /// As [`set_open_mode`], for a folder: keeps the setgid and sticky bits that it has here.
 pub(crate) fn set_open_folder_mode(folder: impl AsFd, mode: u16) -> Result<(), Fault> {
     let kept = rustix::fs::fstat(&folder).map_err(fault_of)?.st_mode & 0o7000;
-    rustix::fs::fchmod(folder, Mode::from_raw_mode(u32::from(mode) | kept)).map_err(fault_of)
+    rustix::fs::fchmod(folder, Mode::from_raw_mode(RawMode::from(mode) | kept)).map_err(fault_of)
 }
 
 /// Sets the time of modification of an open file or folder.

@@ -165,3 +165,19 @@ const fn changed(before: &Version, after: &Version) -> bool {
     let touched = before.modified_ns != after.modified_ns || before.changed_ns != after.changed_ns;
     after.size < before.size || (after.size == before.size && touched)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_only_grew_is_the_same_and_any_other_change_counts() {
+        let before = Version { identity: 1, size: 10, modified_ns: 100, changed_ns: 100 };
+        let after = |size, modified_ns, changed_ns| Version { identity: 1, size, modified_ns, changed_ns };
+        assert!(!changed(&before, &before));
+        assert!(!changed(&before, &after(11, 200, 200)), "grown");
+        assert!(changed(&before, &after(9, 200, 200)), "shrunk");
+        assert!(changed(&before, &after(10, 200, 200)), "written to");
+        assert!(changed(&before, &after(10, 100, 200)), "written to, and its time set back");
+    }
+}

@@ -59,7 +59,7 @@ enum Step {
 /// An upload after a step.
 #[derive(Debug)]
 enum After {
-    More(Upload),
+    More(Box<Upload>),
     End(Answer),
 }
 
@@ -70,8 +70,10 @@ pub(super) async fn upload(
 ) -> Result<Answer, Fault> {
     let request = Arc::new(request);
     let begin = request.clone();
-    let mut upload =
-        service.clone().blocking(&request.file, move |service| Upload::begin(service, &begin)).await?;
+    let mut upload = service
+        .clone()
+        .blocking(&request.file, move |service| Upload::begin(service, &begin).map(Box::new))
+        .await?;
     let mut arrived = Arrived::after(upload.received);
     let ready =
         UploadReady { token: upload.token, offset: upload.received, credit_bytes: UPLOAD_CREDIT_BYTES };
@@ -103,7 +105,7 @@ impl Upload {
         Ok(Self { token: UploadToken(token), to, part, hasher: RangeHasher::new(0), received: 0 })
     }
 
-    fn take(mut self, step: Step, request: &BeginUpload) -> Result<After, Fault> {
+    fn take(mut self: Box<Self>, step: Step, request: &BeginUpload) -> Result<After, Fault> {
         match step {
             Step::Write(batch) => {
                 for data in batch {

@@ -3,12 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
+use std::sync::Arc;
 
+use towpath_files::root::RootSpec;
+use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::message::Answer;
+use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Copy, Durability, Existing, SetTimes};
 
-use super::world::{SOME_TIME_NS, World, below, copy, make_fifo, umask};
+use super::world::{Access, SOME_TIME_NS, Talk, World, below, copy, make_fifo, umask};
 
 #[tokio::test]
 async fn a_tree_is_copied_with_modes_times_and_links() {
@@ -154,11 +158,17 @@ async fn a_cancelled_copy_leaves_no_half_file() {
 #[tokio::test]
 async fn a_file_without_a_size_is_copied_to_its_end() {
     let world = World::new();
-    // Shown as empty and yet full, as everything there.
-    let service = super::world::serve(std::path::Path::new("/proc/self"), super::world::Access::ReadWrite);
-    let mut request = copy("status", "x", Existing::Keep);
-    request.to = below("no/such/x");
-    let answer = super::world::Talk::open(&service, request.into()).end().await;
-    assert_eq!(answer.unwrap_err().code, FaultCode::NotFound);
+    let whole = Service::new(ServiceConfig {
+        root: RootSpec::Whole,
+        access: Access::ReadWrite,
+        home: WirePath::root(),
+    });
+    // Said to be empty and yet with content, as everything there.
+    let from = WirePath::parse(b"/proc/sys/kernel/ostype").unwrap();
+    let to = WirePath::parse(world.at("copied").as_os_str().as_encoded_bytes()).unwrap();
+    let request = Copy { from: Location::of(&from), to: Location::of(&to), ..copy("x", "y", Existing::Keep) };
+    let answer = Talk::open(&Arc::new(whole.unwrap()), request.into()).end().await;
+    assert!(matches!(answer, Ok(Answer::Totals(ref totals)) if totals.bytes == 6), "{answer:?}");
+    assert_eq!(world.read("copied"), b"Linux\n");
     world.check();
 }
