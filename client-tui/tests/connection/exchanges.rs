@@ -296,3 +296,27 @@ async fn a_request_too_long_for_one_message_is_refused_and_the_link_lives() {
     peer.say(id, NO_STATS).await;
     next.next().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_in_a_request_that_still_waits_goes_behind_it() {
+    let (link, mut peer) = session(64 * 1024, 4).await;
+    let _open: Vec<_> = (0..4).map(|_| link.open(stat("x"))).collect();
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(peer.request().await.0);
+    }
+    let (first, second) = (link.open(list(1)), link.open(list(1)));
+    let (sent, ()) = tokio::join!(first.send(More { pages: 1 }), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        peer.say(ids[0], NO_STATS).await;
+        let (id, _) = peer.request().await;
+        assert!(matches!(peer.input().await, (of, Input::More(_)) if of == id));
+    });
+    sent.unwrap();
+    // The second one never gets its turn.
+    let (sent, ()) = tokio::join!(second.send(More { pages: 1 }), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(peer);
+    });
+    assert_eq!(sent.unwrap_err().code, FaultCode::Disconnected);
+}
