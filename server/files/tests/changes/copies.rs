@@ -66,7 +66,7 @@ async fn a_tree_is_not_copied_into_itself() {
     // Another name for the same folder: compared are the folders, not the names.
     world.link("other", "folder");
     let mut through = copy("folder", "x", Existing::Replace);
-    through.to.base = towpath_protocol::path::WirePath::parse(b"other/deep").unwrap();
+    through.to.base = WirePath::parse(b"other/deep").unwrap();
     assert_eq!(world.refused(through).await, FaultCode::IntoItself);
     assert_eq!(
         world.refused(copy("folder/file", "folder/file", Existing::Replace)).await,
