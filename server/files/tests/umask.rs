@@ -1,5 +1,12 @@
 //! What the process's umask takes away. A program of its own, since it sets the umask of all its threads.
 #![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is tests, helpers too"
+)]
 
 #[path = "changes/world.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]

@@ -1,5 +1,12 @@
 //! Everything that changes files, through the service's door and on a real file system. May run as root.
 #![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is tests, helpers too"
+)]
 
 mod attacks;
 mod copies;

@@ -1,4 +1,4 @@
-//! Put, MakeFolder, MakeLink, SetMode, SetTimes: content, modes, times, policies, names.
+//! What is stored, made or set in one step: content, modes, times, policies, names.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ use super::world::{SOME_TIME_NS, World, below, make_folder, make_link, put, umas
 #[tokio::test]
 async fn a_file_arrives_with_its_content_mode_and_time() {
     let world = World::new();
-    for content in [&b""[..], b"a", &[7; 64 * 1024]] {
+    for content in [&b""[..], b"a", &vec![7; 64 * 1024]] {
         let mut request = put("new", content, Existing::Replace);
         request.store.mode = 0o4777;
         request.store.durability = Durability::Synced;
@@ -107,7 +107,7 @@ async fn a_folder_keeps_the_setgid_bit_that_it_has_here() {
 async fn a_mode_is_set_where_the_thing_cannot_be_opened() {
     let world = World::new();
     world.write("closed", "");
-    fs::set_permissions(world.at("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(world.at("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     world.ask(SetMode { thing: below("closed"), mode: 0o640 }).await.unwrap();
     assert_eq!(world.mode("closed"), 0o640 & !umask());
 }
