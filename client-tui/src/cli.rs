@@ -13,9 +13,7 @@ mod place;
 mod progress;
 mod rm;
 mod shell;
-pub mod size;
 mod size_command;
-pub mod words;
 
 use std::sync::Arc;
 

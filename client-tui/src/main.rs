@@ -2,11 +2,15 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use towpath::cli;
 use towpath::cli::args::Args;
 use towpath::cli::exit::Exit;
+use towpath::config::Settings;
+use towpath::shell;
+use towpath::shell::panes::Opening;
 use towpath_files::root::{RootSpec, local_path};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
@@ -14,7 +18,7 @@ use towpath_protocol::hello::Access;
 fn main() -> ExitCode {
     let args = Args::parse();
     match start(args) {
-        Ok(exit) => ExitCode::from(exit as u8),
+        Ok(exit) => exit,
         Err(error) => {
             cli::output::error(&format!("{error:#}"));
             ExitCode::from(Exit::Partly as u8)
@@ -22,14 +26,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: Args) -> anyhow::Result<Exit> {
+fn start(args: Args) -> anyhow::Result<ExitCode> {
     let home = std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default();
     let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     let local = Arc::new(Service::new(local)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = match args.command {
         Some(command) => runtime.block_on(cli::run(command, local)),
-        None => Exit::Usage,
+        None => {
+            let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
+            let filter = settings.log_filter.as_deref();
+            let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
+            shell::panic::install(log);
+            let opening = Opening { left: args.left, right: args.right.or(args.connect) };
+            let panes = runtime.block_on(shell::panes::run(opening, &settings, local));
+            runtime.shutdown_timeout(Duration::from_secs(2));
+            return panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)));
+        }
     };
-    Ok(exit)
+    Ok(ExitCode::from(exit as u8))
+}
+
+/// The screen never came up: what was typed makes no sense, or there is no terminal.
+fn usage(error: &anyhow::Error) -> ExitCode {
+    cli::output::error(&format!("{error:#}"));
+    ExitCode::from(Exit::Usage as u8)
 }

@@ -1,6 +1,10 @@
 //! The shell around the thinking wing: the terminal, the loop, and the only place that carries effects out.
 
+mod effects;
 pub mod log;
+mod pace;
+pub mod panes;
 pub mod panic;
+mod runtime;
 pub mod signals;
 pub mod terminal;

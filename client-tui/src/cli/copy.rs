@@ -16,7 +16,8 @@ use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::place::{Place, Places};
-use super::{progress, size};
+use super::progress;
+use crate::model::size;
 use crate::transfer;
 use crate::transfer::job::{
     Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
@@ -166,7 +167,7 @@ async fn items_of(
         let mut listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
         let mut items = Vec::new();
         while let Some(page) = listing.next_page().await.map_err(|fault| source.failed(&fault))? {
-            for entry in page {
+            for entry in page.entries {
                 let from = source.path.join(&entry.name).map_err(too_long)?;
                 items.push(Item { from, to: destination.path.join(&entry.name).map_err(too_long)? });
             }

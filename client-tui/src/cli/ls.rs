@@ -14,7 +14,7 @@ use super::args::{LsArgs, SortBy};
 use super::exit::{Exit, Failure};
 use super::output::{Output, write_line};
 use super::place::{Place, Places};
-use super::size;
+use crate::model::size;
 
 /// How sizes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) async fn list(
     let mut listing = place.link.list(&place.path, sort, direction, hidden);
     let (mut entries, mut bytes) = (0_u64, 0_u64);
     while let Some(page) = listing.next_page().await.map_err(|fault| Failure::at(&place.typed, &fault))? {
-        for entry in &page {
+        for entry in &page.entries {
             show(entry, look, output)?;
             entries += 1;
             bytes = bytes.saturating_add(entry.attributes.size);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use super::size;
+use crate::model::size;
 
 /// Columns of the bar.
 const BAR_COLUMNS: usize = 24;

@@ -9,7 +9,7 @@ use super::args::RmArgs;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::place::{Place, Places};
-use super::size::megabytes_and_bytes;
+use crate::model::size::megabytes_and_bytes;
 
 /// Removes each operand; what fails is named and does not stop the rest.
 pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {

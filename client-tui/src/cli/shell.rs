@@ -14,9 +14,9 @@ use super::ls::{self, Look, Unit};
 use super::output::{self, Output, write_line};
 use super::place::{Place, Places};
 use super::rm;
-use super::size::{human, megabytes_and_bytes};
 use super::size_command;
-use super::words;
+use crate::model::size::{human, megabytes_and_bytes};
+use crate::model::words;
 
 /// Every word: what follows it, and what it does. Help reads it, and so does completion.
 pub(super) const WORDS: [(&str, &str, &str); 8] = [

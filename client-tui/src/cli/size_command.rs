@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::ls::size_object;
 use super::output::{self, Output};
 use super::place::{Place, Places};
-use super::size::megabytes_and_bytes;
+use crate::model::size::megabytes_and_bytes;
 
 /// Prints the size of each operand; with several, its name behind it.
 pub(super) async fn run(args: &SizeArgs, places: &mut Places) -> Result<Exit, Failure> {

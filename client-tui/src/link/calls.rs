@@ -1,8 +1,8 @@
 //! Typed shorthands for requests with one answer, and random operation ids. What takes long or streams is opened with
 //! [`Link::open`] by whoever shows its progress.
 
-use towpath_protocol::answer::{SpaceInfo, Totals};
-use towpath_protocol::entry::{Attributes, Entry};
+use towpath_protocol::answer::{ListPage, SpaceInfo, Totals};
+use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::input::More;
 use towpath_protocol::message::Answer;
@@ -82,12 +82,12 @@ pub struct Listing {
 
 impl Listing {
     /// The next entries, in the order asked for; none at the end.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, Fault> {
+    pub async fn next_page(&mut self) -> Result<Option<ListPage>, Fault> {
         match self.exchange.next().await? {
             Answer::ListPage(page) => {
                 // The grant may cross the end of the listing; then nobody needs it.
                 let _ = self.exchange.send(More { pages: 1 }).await;
-                Ok(Some(page.entries))
+                Ok(Some(page))
             }
             Answer::Done(_) => Ok(None),
             _ => Err(unexpected()),

@@ -1,0 +1,126 @@
+//! The loop: takes all that waits, lets `update` decide, hands effects on, then draws once. No key ever waits for a disk or a network.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as Input, EventStream, KeyEventKind};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::effects::Effects;
+use super::pace::Pace;
+use super::signals::{Asked, Signals};
+use super::terminal::Terminal;
+use crate::app::App;
+use crate::app::effect::Effect;
+use crate::app::event::Event;
+use crate::app::update::update;
+use crate::ui::{Theme, render};
+
+/// Events of the doing wing that may wait.
+pub(super) const EVENTS_QUEUED_MAX: usize = 256;
+/// Typed keys that may wait.
+const INPUT_QUEUED_MAX: usize = 64;
+/// How long a digit after Esc may take.
+const DIGIT_TIME: Duration = Duration::from_millis(500);
+
+/// Runs the screen to its end; the exit code.
+pub(super) async fn run(
+    mut app: App,
+    first: Vec<Effect>,
+    theme: Theme,
+    mut effects: Effects,
+    mut events: mpsc::Receiver<Event>,
+) -> anyhow::Result<u8> {
+    let mut signals = Signals::listen()?;
+    let mut terminal = Terminal::take()?;
+    let mut input = read_input();
+    let mut pace = Pace::default();
+    let mut digit_until: Option<Instant> = None;
+    let mut waiting = first;
+    pace.change();
+    loop {
+        for effect in std::mem::take(&mut waiting) {
+            match effect {
+                Effect::Quit => {
+                    effects.end().await;
+                    return Ok(0);
+                }
+                Effect::Suspend => {
+                    signals.suspend(&mut terminal).await?;
+                    pace.change();
+                }
+                Effect::WaitForDigit => digit_until = Some(Instant::now() + DIGIT_TIME),
+                effect => effects.perform(effect),
+            }
+        }
+        let frame_at = pace.next_frame(Instant::now());
+        tokio::select! {
+            biased;
+            typed = input.recv() => {
+                let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
+                waiting = take_input(&mut app, typed);
+                while let Ok(more) = input.try_recv() {
+                    waiting.extend(take_input(&mut app, more));
+                }
+                pace.change();
+            }
+            Some(event) = events.recv() => {
+                waiting = update(&mut app, event);
+                while let Ok(event) = events.try_recv() {
+                    waiting.extend(update(&mut app, event));
+                }
+                pace.change();
+            }
+            asked = signals.next() => match asked {
+                Asked::End(code) => {
+                    effects.end().await;
+                    return Ok(code);
+                }
+                Asked::Suspend => waiting.push(Effect::Suspend),
+                Asked::Continued => {
+                    terminal.take_again()?;
+                    pace.change();
+                }
+            },
+            () = sleep_until(digit_until), if digit_until.is_some() => {
+                digit_until = None;
+                waiting = update(&mut app, Event::EscapeOver);
+            }
+            () = sleep_until(frame_at), if frame_at.is_some() => {
+                let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+                terminal.draw(|frame| render(&app, &theme, now_ns, frame))?;
+                pace.drawn(Instant::now());
+            }
+        }
+    }
+}
+
+/// What is typed, from a task of its own: the stream remembers only the waker of its first poll, so nobody may poll it in passing.
+fn read_input() -> mpsc::Receiver<Input> {
+    let (sender, receiver) = mpsc::channel(INPUT_QUEUED_MAX);
+    tokio::spawn(async move {
+        let mut stream = EventStream::new();
+        while let Some(Ok(input)) = stream.next().await {
+            if sender.send(input).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => update(app, Event::Key(key)),
+        Input::Paste(text) => update(app, Event::Paste(text)),
+        _ => Vec::new(),
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
