@@ -184,9 +184,8 @@ fn sort(app: &mut App, sort: SortKey) -> Vec<Effect> {
     let pane = app.here_mut();
     pane.direction = match (pane.sort == sort, pane.direction) {
         (true, Direction::Ascending) => Direction::Descending,
-        (true, Direction::Descending) => Direction::Ascending,
         (false, _) if matches!(sort, SortKey::Size | SortKey::Modified) => Direction::Descending,
-        (false, _) => Direction::Ascending,
+        _ => Direction::Ascending,
     };
     pane.sort = sort;
     vec![app.reload(side)]

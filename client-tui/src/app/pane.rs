@@ -180,7 +180,7 @@ impl Pane {
         self.filter = filter;
         let row = wanted
             .and_then(|name| self.shown.iter().position(|index| self.entries[*index as usize].name == name));
-        self.cursor = row.map_or(self.up_rows(), |row| row + self.up_rows());
+        self.cursor = row.map_or_else(|| self.up_rows(), |row| row + self.up_rows());
         self.clamp();
     }
 

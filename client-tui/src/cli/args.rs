@@ -25,7 +25,7 @@ pub struct Args {
     /// Opens the current folder on the left and TARGET on the right
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["left", "right"])]
     pub connect: Option<OsString>,
-    /// Where tow keeps its log [default: $XDG_STATE_HOME/towpath]
+    /// Where tow keeps its log [default: `$XDG_STATE_HOME/towpath`]
     #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
     pub state_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -69,6 +69,7 @@ pub struct OutputArgs {
     pub progress: bool,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, ClapArgs)]
 pub struct LsArgs {
     /// A folder or file, here or on a TARGET

@@ -304,7 +304,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     );
     for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
         if count > 0 {
-            line.push_str(&format!(", {count} {what}"));
+            line = format!("{line}, {count} {what}");
         }
     }
     output.line(&line)?;

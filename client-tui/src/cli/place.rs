@@ -95,7 +95,7 @@ impl Place {
 
     /// The same place, meant as a folder that receives things under their own names.
     #[must_use]
-    pub(super) fn as_folder(self) -> Self {
+    pub(super) fn into_folder(self) -> Self {
         Self { is_folder: true, ..self }
     }
 

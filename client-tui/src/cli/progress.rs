@@ -78,7 +78,7 @@ mod tests {
     fn a_bar_fills_by_eighths() {
         assert_eq!(bar(0.0, 4), "░░░░");
         assert_eq!(bar(0.5, 4), "██░░");
-        assert_eq!(bar(0.53, 4), "██▏░");
+        assert_eq!(bar(0.54, 4), "██▏░");
         assert_eq!(bar(1.0, 4), "████");
         assert_eq!(bar(7.0, 4), "████");
     }

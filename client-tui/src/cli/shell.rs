@@ -156,7 +156,7 @@ impl Shell<'_> {
         let (sources, folder) = with_folder(operands);
         let destination = match folder {
             Some(folder) => self.place(Some(folder))?,
-            None => self.place(None)?.as_folder(),
+            None => self.place(None)?.into_folder(),
         };
         let mut places = Vec::new();
         for source in sources {

@@ -206,7 +206,7 @@ impl Effects {
             }
             let mut text = format!("deleted {removed} files and folders");
             if failed > 0 {
-                text.push_str(&format!(", {failed} failed (E shows them)"));
+                text = format!("{text}, {failed} failed (E shows them)");
             }
             let _ = events.send(Event::JobEnded { id, good: failed == 0, text }).await;
         });
@@ -413,7 +413,7 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
         (summary.failed, "failed (E shows them)"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            text = format!("{text}, {count} {what}");
         }
     }
     if summary.cancelled {

@@ -39,7 +39,7 @@ pub async fn run(opening: Opening, settings: &Settings, local: Arc<Service>) -> 
     }
     let theme = if settings.colors == Colors::On { Theme::colours() } else { Theme::plain() };
     let (effects, events) = Effects::new(Link::in_process(local));
-    runtime::run(app, first, theme, effects, events).await
+    runtime::run(app, first, &theme, effects, events).await
 }
 
 /// A pane on a local folder; a TARGET is connected to once the screen stands.

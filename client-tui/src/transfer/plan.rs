@@ -65,6 +65,15 @@ impl Drop for Folder {
     }
 }
 
+/// What holds a path of the walk.
+enum Parent {
+    /// Nothing: it is the item itself.
+    None,
+    /// A folder that is excluded, or could not be made.
+    LeftOut,
+    Made(Arc<Folder>),
+}
+
 /// Something of a page with its path below the item.
 struct Found {
     below: WirePath,
@@ -125,7 +134,7 @@ impl<'a> Plan<'a> {
         self.compare(files).await?;
         // Of the folders only those above where the walk is are needed further.
         let way = &self.way;
-        self.folders.retain(|path, _| way.starts_with(&path.names()[..]));
+        self.folders.retain(|path, _| way.starts_with(path.names()));
         Ok(())
     }
 
@@ -151,7 +160,7 @@ impl<'a> Plan<'a> {
             }
             if entry.attributes.kind.is_special() {
                 self.shared
-                    .skipped(self.whole(&self.from, &below), "not a regular file (fifo, socket or device)")
+                    .skipped(Self::whole(&self.from, &below), "not a regular file (fifo, socket or device)")
                     .await;
                 continue;
             }
@@ -174,7 +183,7 @@ impl<'a> Plan<'a> {
                     }
                 };
                 if let Some(code) = folder.fault {
-                    let path = self.whole(&self.from, &folder.below);
+                    let path = Self::whole(&self.from, &folder.below);
                     self.shared.failed(Fault::new(code).at(path)).await?;
                 }
                 self.folders.insert(self.key(&folder.below), made);
@@ -185,11 +194,11 @@ impl<'a> Plan<'a> {
 
     async fn make_folder(&self, found: &Found) -> Result<Option<Arc<Folder>>, Fault> {
         let parent = match self.parent(&found.below) {
-            Some(None) => return Ok(None),
-            Some(Some(parent)) => Some(parent),
-            None => None,
+            Parent::LeftOut => return Ok(None),
+            Parent::Made(parent) => Some(parent),
+            Parent::None => None,
         };
-        let to = self.location(&self.to, &found.below)?;
+        let to = location(&self.to, &found.below)?;
         let operation = operation_id()?;
         let request = MakeFolder {
             operation,
@@ -208,7 +217,7 @@ impl<'a> Plan<'a> {
             }
             Err(fault) => return Err(fault),
         };
-        let (from, attributes) = (self.location(&self.from, &found.below)?, found.attributes.clone());
+        let (from, attributes) = (location(&self.from, &found.below)?, found.attributes.clone());
         let folder = Folder { from, to, attributes, filled: self.filled.clone(), is_new, _parent: parent };
         Ok(Some(Arc::new(folder)))
     }
@@ -218,11 +227,11 @@ impl<'a> Plan<'a> {
         let mut maybe_there = Vec::new();
         for file in files {
             match self.parent(&file.below) {
-                Some(None) => {}
-                Some(Some(parent)) if parent.is_new => self.step(file, None, Some(parent)).await?,
-                Some(parent) => maybe_there.push((file, parent)),
-                None if self.may_exist => maybe_there.push((file, None)),
-                None => self.step(file, None, None).await?,
+                Parent::LeftOut => {}
+                Parent::Made(parent) if parent.is_new => self.step(file, None, Some(parent)).await?,
+                Parent::Made(parent) => maybe_there.push((file, Some(parent))),
+                Parent::None if self.may_exist => maybe_there.push((file, None)),
+                Parent::None => self.step(file, None, None).await?,
             }
         }
         for batch in maybe_there.chunks(PATHS_MAX) {
@@ -246,7 +255,7 @@ impl<'a> Plan<'a> {
         there: Option<Attributes>,
         folder: Option<Arc<Folder>>,
     ) -> Result<(), Fault> {
-        let (from, to) = (self.location(&self.from, &file.below)?, self.location(&self.to, &file.below)?);
+        let (from, to) = (location(&self.from, &file.below)?, location(&self.to, &file.below)?);
         if there.as_ref().is_some_and(|there| is_unchanged(&file.attributes, there)) {
             self.shared.unchanged();
             return Ok(());
@@ -261,7 +270,7 @@ impl<'a> Plan<'a> {
     /// What is at these paths of the destination; none where nothing is.
     async fn stat(&self, below: &[WirePath]) -> Result<Vec<Option<Attributes>>, Fault> {
         let paths =
-            below.iter().map(|path| Ok(self.location(&self.to, path)?.path)).collect::<Result<_, Fault>>()?;
+            below.iter().map(|path| Ok(location(&self.to, path)?.path)).collect::<Result<_, Fault>>()?;
         let request = Stat { base: self.to.base.clone(), paths, follow: Follow::No };
         let Answer::Stats(stats) = self.shared.job.destination.call(request).await? else {
             return Err(FaultCode::Malformed.into());
@@ -269,10 +278,10 @@ impl<'a> Plan<'a> {
         Ok(stats.items.into_iter().map(|item| item.0.ok()).collect())
     }
 
-    /// The folder that a path is in: none where it is the item itself, `Some(None)` where it is left out.
-    fn parent(&self, below: &WirePath) -> Option<Option<Arc<Folder>>> {
-        let parent = below.parent()?;
-        Some(self.folders.get(&self.key(&parent)).cloned().flatten())
+    /// The folder that a path is in.
+    fn parent(&self, below: &WirePath) -> Parent {
+        let Some(parent) = below.parent() else { return Parent::None };
+        self.folders.get(&self.key(&parent)).cloned().flatten().map_or(Parent::LeftOut, Parent::Made)
     }
 
     /// A path below the item as the walk's way has it, the item's name in front.
@@ -280,15 +289,16 @@ impl<'a> Plan<'a> {
         self.from.path.join_path(below).unwrap_or_default()
     }
 
-    fn location(&self, start: &Location, below: &WirePath) -> Result<Location, Fault> {
-        let path = start.path.join_path(below);
-        let path = path.map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))?;
-        Ok(Location { base: start.base.clone(), path })
+    fn whole(start: &Location, below: &WirePath) -> WirePath {
+        location(start, below).ok().and_then(|location| location.whole().ok()).unwrap_or_default()
     }
+}
 
-    fn whole(&self, start: &Location, below: &WirePath) -> WirePath {
-        self.location(start, below).ok().and_then(|location| location.whole().ok()).unwrap_or_default()
-    }
+/// A path below a start.
+fn location(start: &Location, below: &WirePath) -> Result<Location, Fault> {
+    let path = start.path.join_path(below);
+    let path = path.map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))?;
+    Ok(Location { base: start.base.clone(), path })
 }
 
 /// Same kind, and the same in all that tells contents apart without reading them.

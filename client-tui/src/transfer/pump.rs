@@ -230,7 +230,7 @@ impl Upload {
                 let answer = tokio::select! {
                     biased;
                     answer = self.exchange.next() => {
-                        self.acknowledged(answer?)?;
+                        self.acknowledged(&answer?)?;
                         continue;
                     }
                     answer = range.next() => answer?,
@@ -262,7 +262,7 @@ impl Upload {
         let len = data.len() as u64;
         while self.sent + len > self.received.saturating_add(self.credit) {
             let answer = self.exchange.next().await?;
-            self.acknowledged(answer)?;
+            self.acknowledged(&answer)?;
         }
         self.exchange.send(UploadData { offset, data }).await?;
         self.sent += len;
@@ -270,7 +270,7 @@ impl Upload {
         Ok(())
     }
 
-    fn acknowledged(&mut self, answer: Answer) -> Result<(), Fault> {
+    fn acknowledged(&mut self, answer: &Answer) -> Result<(), Fault> {
         match answer {
             Answer::UploadAck(ack) if (self.received..=self.sent).contains(&ack.received) => {
                 (self.received, self.credit) = (ack.received, ack.credit_bytes);
@@ -285,7 +285,7 @@ impl Upload {
         loop {
             match self.exchange.next().await? {
                 Answer::Stored(_) => return Ok(()),
-                answer => self.acknowledged(answer)?,
+                answer => self.acknowledged(&answer)?,
             }
         }
     }

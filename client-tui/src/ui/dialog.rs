@@ -14,6 +14,7 @@ use crate::app::command::TABLE;
 use crate::app::dialog::{CHOICES, Dialog, Purpose};
 use crate::app::{App, Tone};
 
+#[allow(clippy::too_many_lines, reason = "a table of layers")]
 pub(super) fn render(
     app: &App,
     dialog: &Dialog,
@@ -41,7 +42,7 @@ pub(super) fn render(
             let shown: Vec<String> = names.iter().take(20).map(|name| name.display().to_string()).collect();
             let mut shown = shown.join("   ");
             if names.len() > 20 {
-                shown.push_str(&format!("   and {} more", names.len() - 20));
+                shown = format!("{shown}   and {} more", names.len() - 20);
             }
             let server = app.server(place.link).map(|server| server.name.clone()).unwrap_or_default();
             let lines = vec![

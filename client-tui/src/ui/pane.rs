@@ -49,7 +49,7 @@ pub(super) fn render(app: &App, side: Side, theme: &Theme, now_ns: i64, frame: &
     let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
     let columns = Columns::of(inner.width as usize);
     frame.render_widget(Paragraph::new(headings(app, pane, &columns, theme)), head);
-    rows(app, side, &columns, theme, now_ns, frame, list);
+    rows(app, side, &columns, (theme, now_ns), frame, list);
 }
 
 /// Which columns fit: a narrow pane drops the date, then the size.
@@ -142,8 +142,7 @@ fn rows(
     app: &App,
     side: Side,
     columns: &Columns,
-    theme: &Theme,
-    now_ns: i64,
+    (theme, now_ns): (&Theme, i64),
     frame: &mut Frame<'_>,
     area: Rect,
 ) {

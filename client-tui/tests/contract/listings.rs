@@ -28,7 +28,7 @@ async fn all_entries(world: &World, folder: &str) -> Vec<Entry> {
     let mut listing = world.link.list(&path(folder), SortKey::Name, Direction::Ascending, Hidden::Shown);
     let mut entries = Vec::new();
     while let Some(page) = listing.next_page().await.unwrap() {
-        entries.extend(page);
+        entries.extend(page.entries);
     }
     entries
 }
