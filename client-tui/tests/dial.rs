@@ -1,4 +1,13 @@
 //! Dialling: what is met at a place is told in words; a program at the far end of pipes ends with its link.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
 #![allow(clippy::disallowed_methods, reason = "it looks for a file that a program writes")]
 
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -1,5 +1,14 @@
 //! The terminal is given back when the program panics or is stopped. It happens to this test's own program, started again under a
 //! pseudo-terminal: the shipped one has no switch for a panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
 #[path = "support/pty.rs"]

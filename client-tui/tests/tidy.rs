@@ -1,5 +1,13 @@
 //! The walls of the house: who may know whom, how long a file may get, and what lies at the top.
-#![allow(clippy::disallowed_methods, reason = "it reads the source")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -43,6 +43,8 @@ impl Output {
 
 /// JSON in which whatever a terminal must not see raw is written as an escape; whoever parses it gets the same text.
 fn json_text(object: &Value) -> String {
+    use std::fmt::Write as _;
+
     let mut text = String::new();
     for c in object.to_string().chars() {
         let mut buffer = [0; 4];
@@ -50,9 +52,10 @@ fn json_text(object: &Value) -> String {
         if shown.starts_with(c) {
             text.push(c);
         } else {
-            let units =
-                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-            text.push_str(&units);
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
         }
     }
     text

@@ -81,7 +81,7 @@ async fn a_person_goes_before_the_file_data_that_waits() {
         for index in frames_before..taken {
             match peer.input().await {
                 (upload, Input::UploadData(data)) if upload == id => {
-                    assert_eq!(data.offset, index * 64 * 1024)
+                    assert_eq!(data.offset, index * 64 * 1024);
                 }
                 other => panic!("{other:?}"),
             }

@@ -1,6 +1,14 @@
 //! One set of stories, told through every door to a file service: in this process, a session over a pipe, and the real `towd` over
 //! TCP, over a unix socket and as a child on standard input and output. What a person sees must not depend on the door.
-#![allow(clippy::disallowed_methods, reason = "it builds folders and looks at what became of them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 mod changes;
 mod listings;

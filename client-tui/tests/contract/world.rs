@@ -32,7 +32,7 @@ use towpath_protocol::request::{BeginUpload, Durability, Existing, Put, Read, St
 use crate::towd::{Towd, program};
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// 2020-09-13T12:26:40Z and a bit.
 pub(crate) const SOME_TIME_NS: i64 = 1_600_000_000_123_456_789;
 const SECRET: &str = "nobody may touch this";

@@ -210,20 +210,23 @@ async fn what_is_no_folder_is_not_listed() {
 
 #[tokio::test]
 async fn entries_that_vanish_meanwhile_are_left_out() {
+    // The page after the first is made while its credit is awaited; what vanishes lies behind it.
+    const MADE_AHEAD: usize = 128 + 1024;
+    const ALL: usize = MADE_AHEAD + 300;
     let world = World::new();
-    for index in 0..300 {
-        world.write(&format!("{index:03}"), "");
+    for index in 0..ALL {
+        world.write(&format!("{index:04}"), "");
     }
     let mut talk = world.open(list("", 1));
     let Ok(Answer::ListPage(first)) = talk.next().await else { panic!("a page") };
-    assert_eq!(first.total, 300);
-    for index in 128..300 {
-        fs::remove_file(world.at(format!("{index:03}"))).unwrap();
+    assert_eq!(first.total, ALL as u64);
+    for index in MADE_AHEAD..ALL {
+        fs::remove_file(world.at(format!("{index:04}"))).unwrap();
     }
     talk.send(More { pages: 9 }).await;
     let mut rest = 0;
     while let Ok(Answer::ListPage(page)) = talk.next().await {
         rest += page.entries.len();
     }
-    assert_eq!(first.entries.len() + rest, 128);
+    assert_eq!(first.entries.len() + rest, MADE_AHEAD);
 }
