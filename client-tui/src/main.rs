@@ -31,20 +31,20 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     let local = Arc::new(Service::new(local)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = match args.command {
-        Some(command) => runtime.block_on(cli::run(command, local)),
-        None => {
-            let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
-            let filter = settings.log_filter.as_deref();
-            let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
-            shell::panic::install(log);
-            let opening = Opening { left: args.left, right: args.right.or(args.connect) };
-            let panes = runtime.block_on(shell::panes::run(opening, &settings, local));
-            runtime.shutdown_timeout(Duration::from_secs(2));
-            return panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)));
-        }
-    };
-    Ok(ExitCode::from(exit as u8))
+    if let Some(command) = args.command {
+        let exit = runtime.block_on(cli::run(command, local));
+        // A thread that still waits for a line of input is left behind.
+        runtime.shutdown_timeout(Duration::from_secs(2));
+        return Ok(ExitCode::from(exit as u8));
+    }
+    let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
+    let filter = settings.log_filter.as_deref();
+    let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
+    shell::panic::install(log);
+    let opening = Opening { left: args.left, right: args.right.or(args.connect) };
+    let panes = runtime.block_on(shell::panes::run(opening, &settings, local));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)))
 }
 
 /// The screen never came up: what was typed makes no sense, or there is no terminal.

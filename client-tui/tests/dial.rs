@@ -8,7 +8,6 @@
     unreachable_pub,
     reason = "tests"
 )]
-#![allow(clippy::disallowed_methods, reason = "it looks for a file that a program writes")]
 
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]

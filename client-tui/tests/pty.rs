@@ -8,7 +8,6 @@
     unreachable_pub,
     reason = "tests"
 )]
-#![allow(clippy::disallowed_methods, reason = "fixtures and what became of them")]
 
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
 #[path = "support/pty.rs"]
@@ -26,13 +25,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use towd::Towd;
 
-const UP: &str = "\x1b[A";
-const DOWN: &str = "\x1b[B";
 const END: &str = "\x1b[F";
-const F5: &str = "\x1b[15~";
 const F7: &str = "\x1b[18~";
-const F8: &str = "\x1b[19~";
-const CTRL_Z: &str = "\x1a";
 
 /// Folders for the left pane, the right pane, and the program's state.
 struct Folders {
@@ -75,7 +69,7 @@ fn write(path: &Path, content: &str) {
 
 /// Waits for what the disk should hold, which comes a moment after the screen says so, or before.
 fn wait_for_disk(pty: &Pty, what: &str, is_so: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while !is_so() {
         assert!(std::time::Instant::now() < deadline, "{what} never came; the screen is\n{}", pty.contents());
         std::thread::park_timeout(std::time::Duration::from_millis(5));
