@@ -1,13 +1,20 @@
 //! Moves files between links: uploads, downloads, copies here and copies there are one code, a reader on one link and a
 //! writer on another. It knows no screen and no command line.
 //!
-//! `plan` walks a source, compares it with the destination in batches and sends steps; `conflicts` asks about what is in
-//! the way while the rest runs; `pump` carries one file; `run` is a job's life.
+//! `run` is a job's life: `start` proves that it can begin, `plan` walks each source, compares it with the destination in
+//! batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one file, `large` the
+//! pump for those that do not fit in one message, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast.
 
+mod alone;
+mod carry;
 mod conflicts;
 pub mod job;
+mod large;
 mod plan;
-mod pump;
+mod rate;
 mod run;
+mod start;
+mod tally;
+mod work;
 
 pub use run::run;

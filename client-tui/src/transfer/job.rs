@@ -66,16 +66,21 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Whether the totals still grow.
     pub growing: bool,
-    /// The file that was begun last: its path at the source, bytes done, bytes in all.
+    /// Of the large files under way the one that was begun first, else a small one that was done lately: its path at the source,
+    /// bytes done, bytes in all.
     pub current: Option<(WirePath, u64, u64)>,
     pub elapsed: Duration,
+    /// Over the last few seconds.
+    pub bytes_per_second: u64,
+    /// How long the rest will take at that rate; none while the total grows or nothing moves.
+    pub left: Option<Duration>,
 }
 
 /// Something that happened to one path of the source.
 #[derive(Debug)]
 pub enum Fact {
     Failed(Fault),
-    /// Left as it was, and why.
+    /// Left as it was, and why: the path at the source of what is never copied, at the destination of what was in the way.
     Skipped(WirePath, &'static str),
     /// Copied, but this is worth knowing.
     Noticed(WirePath, &'static str),

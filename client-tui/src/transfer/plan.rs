@@ -2,9 +2,11 @@
 //! what may exist is looked at in batches. Holds one page and the folders above it, whatever the size of the tree.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use globset::GlobSet;
 use tokio::sync::mpsc;
 use towpath_protocol::answer::WalkItem;
@@ -13,110 +15,76 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::input::More;
 use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::message::Answer;
-use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Existing, Follow, MakeFolder, Stat, Walk};
 
-use super::job::{Fact, Item};
+use super::job::{Item, Verb};
 use super::run::Shared;
+use super::work::{Folder, Step, Work};
+use crate::link::Link;
 use crate::link::calls::operation_id;
 
 /// Pages that a walk may be ahead of the plan.
-const PAGES_AHEAD: u32 = 4;
+pub(super) const PAGES_AHEAD: u32 = 4;
+/// Folders that are being made at a time.
+const FOLDERS_AT_ONCE: usize = 128;
+/// Batches of paths that are being looked at at a time.
+const BATCHES_AT_ONCE: usize = 4;
 
-/// A file or link to carry over.
-#[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) from: Location,
-    pub(super) to: Location,
-    pub(super) attributes: Attributes,
-    /// What is in the way.
-    pub(super) there: Option<Attributes>,
-    /// Replace what is there, of exactly this version.
-    pub(super) existing: Existing,
-    /// Kept until the step has ended: the folder gets its times when nobody holds it any more.
-    pub(super) _folder: Option<Arc<Folder>>,
-}
-
-/// A folder of the destination that is being filled. When the last step in it has ended, it is put on the list of those whose
-/// mode and times can be set; children before parents, since each holds its parent.
+/// Something of a page, with its path below the item; the item itself is the root of these paths.
 #[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) from: Location,
-    pub(super) to: Location,
-    pub(super) attributes: Attributes,
-    filled: Arc<Mutex<Vec<Filled>>>,
-    /// Made by us: nothing in it can be in the way.
-    is_new: bool,
-    _parent: Option<Arc<Self>>,
-}
-
-/// A folder whose content is complete.
-#[derive(Debug)]
-pub(super) struct Filled {
-    pub(super) from: Location,
-    pub(super) to: Location,
-    pub(super) attributes: Attributes,
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let (from, to, attributes) = (self.from.clone(), self.to.clone(), self.attributes.clone());
-        self.filled.lock().unwrap_or_else(PoisonError::into_inner).push(Filled { from, to, attributes });
-    }
-}
-
-/// What holds a path of the walk.
-enum Parent {
-    /// Nothing: it is the item itself.
-    None,
-    /// A folder that is excluded, or could not be made.
-    LeftOut,
-    Made(Arc<Folder>),
-}
-
-/// Something of a page with its path below the item.
 struct Found {
     below: WirePath,
     attributes: Attributes,
+    /// Why a folder's content does not follow.
     fault: Option<FaultCode>,
 }
 
+/// The folder that something is in.
+#[derive(Debug, Clone)]
+enum Parent {
+    /// It is the item itself: its folder is not the job's.
+    Above,
+    /// The folder is not copied, nor is anything in it.
+    LeftOut,
+    Folder(Arc<Folder>),
+}
+
+/// Where a plan's results go.
+#[derive(Debug, Clone)]
+pub(super) struct Queues {
+    pub(super) work: mpsc::Sender<Work>,
+    pub(super) conflicts: mpsc::Sender<Step>,
+}
+
 /// The plan of one item.
+#[derive(Debug)]
 pub(super) struct Plan<'a> {
     shared: &'a Shared,
     from: Location,
     to: Location,
-    steps: mpsc::Sender<Step>,
-    conflicts: mpsc::Sender<Step>,
-    filled: Arc<Mutex<Vec<Filled>>>,
-    /// Folders on the way down to where the walk is, by their path below the item; none for one whose content is left out.
+    /// Whether anything is at the item's own place.
+    is_there: bool,
+    queues: Queues,
+    /// Folders on the way down to where the walk is; none for one that is left out.
     folders: HashMap<WirePath, Option<Arc<Folder>>>,
-    /// The names from the item to where the walk is.
-    way: Vec<towpath_protocol::path::Name>,
-    /// Whether the item's own place may be taken.
-    may_exist: bool,
+    /// The names below the item, down to where the walk is.
+    way: Vec<Name>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(
-        shared: &'a Shared,
-        item: &Item,
-        may_exist: bool,
-        steps: mpsc::Sender<Step>,
-        conflicts: mpsc::Sender<Step>,
-    ) -> Self {
+    pub(super) fn new(shared: &'a Shared, item: &Item, is_there: bool, queues: Queues) -> Self {
         let (from, to) = (Location::of(&item.from), Location::of(&item.to));
-        let (filled, folders) = (shared.filled.clone(), HashMap::new());
-        Self { shared, from, to, steps, conflicts, filled, folders, way: Vec::new(), may_exist }
+        Self { shared, from, to, is_there, queues, folders: HashMap::new(), way: Vec::new() }
     }
 
     /// Walks the item to its end. Err where nothing of it can be read, or nobody wants the rest.
     pub(super) async fn run(mut self) -> Result<(), Fault> {
-        let request = Walk { start: self.from.clone(), pages: PAGES_AHEAD };
-        let mut walk = self.shared.job.source.open(request);
+        let mut walk = self.shared.job.source.open(Walk { start: self.from.clone(), pages: PAGES_AHEAD });
         loop {
             match walk.next().await? {
                 Answer::WalkPage(page) => {
+                    // The grant may cross the end of the walk; then nobody needs it.
                     let _ = walk.send(More { pages: 1 }).await;
                     self.page(page.items).await?;
                 }
@@ -127,178 +95,251 @@ impl<'a> Plan<'a> {
     }
 
     async fn page(&mut self, items: Vec<WalkItem>) -> Result<(), Fault> {
-        let found = self.place(items).await?;
-        let (folders, files): (Vec<_>, Vec<_>) =
+        let found = self.found(items).await?;
+        let (folders, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.attributes.kind == Kind::Folder);
-        self.make_folders(folders).await?;
-        self.compare(files).await?;
+        self.folders(folders).await?;
+        self.others(others).await?;
         // Of the folders only those above where the walk is are needed further.
         let way = &self.way;
         self.folders.retain(|path, _| way.starts_with(path.names()));
+        for filled in self.shared.hand_over.take() {
+            self.send(Work::Finish(filled)).await?;
+        }
         Ok(())
     }
 
     /// Gives each item its path; leaves out what is excluded, and what nobody copies.
-    async fn place(&mut self, items: Vec<WalkItem>) -> Result<Vec<Found>, Fault> {
-        let mut found = Vec::new();
+    async fn found(&mut self, items: Vec<WalkItem>) -> Result<Vec<Found>, Fault> {
+        let mut found = Vec::with_capacity(items.len());
         for WalkItem { depth, entry, fault } in items {
-            let depth = usize::from(depth);
-            if depth > self.way.len() {
+            let above = usize::from(depth).saturating_sub(1);
+            if above > self.way.len() {
                 return Err(Fault::new(FaultCode::Malformed).because("a walk skipped a level"));
             }
-            self.way.truncate(depth);
-            // The item's own name is that of the destination, not the one at the source.
-            let own = if depth == 0 { self.from.path.name().cloned() } else { Some(entry.name) };
-            self.way.extend(own);
-            let below = WirePath::new(self.way.get(1..).unwrap_or_default().to_vec());
-            let Ok(below) = below else { return Err(FaultCode::NameTooLong.into()) };
-            if is_excluded(&self.shared.job.excludes, &below) {
-                if entry.attributes.kind == Kind::Folder {
-                    self.folders.insert(self.key(&below), None);
+            self.way.truncate(above);
+            // The item's own name at the destination is another matter.
+            self.way.extend((depth > 0).then_some(entry.name));
+            let below = WirePath::new(self.way.clone()).map_err(too_long)?;
+            let attributes = entry.attributes;
+            if self.is_left_out(&below) || is_excluded(&self.shared.job.excludes, &below) {
+                if attributes.kind == Kind::Folder {
+                    self.folders.insert(below, None);
                 }
-                continue;
-            }
-            if entry.attributes.kind.is_special() {
+            } else if attributes.kind.is_special() {
                 self.shared
-                    .skipped(Self::whole(&self.from, &below), "not a regular file (fifo, socket or device)")
+                    .skipped(&join(&self.from, &below)?, "not a regular file (fifo, socket or device)")
                     .await;
-                continue;
+            } else {
+                found.push(Found { below, attributes, fault });
             }
-            found.push(Found { below, attributes: entry.attributes, fault });
         }
         Ok(found)
     }
 
-    /// Folders level by level, those of one level at once.
-    async fn make_folders(&mut self, mut folders: Vec<Found>) -> Result<(), Fault> {
+    /// Makes folders, level by level, those of one level at once.
+    async fn folders(&mut self, mut folders: Vec<Found>) -> Result<(), Fault> {
         folders.sort_by_key(|folder| folder.below.names().len());
-        for level in folders.chunk_by(|a, b| a.below.names().len() == b.below.names().len()) {
-            let made = join_all(level.iter().map(|folder| self.make_folder(folder))).await;
-            for (folder, made) in level.iter().zip(made) {
-                let made = match made {
-                    Ok(made) => made,
-                    Err(fault) => {
-                        self.shared.failed(fault).await?;
-                        None
-                    }
-                };
-                if let Some(code) = folder.fault {
-                    let path = Self::whole(&self.from, &folder.below);
-                    self.shared.failed(Fault::new(code).at(path)).await?;
-                }
-                self.folders.insert(self.key(&folder.below), made);
+        let mut rest = folders.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let depth = first.below.names().len();
+            let mut level = vec![first];
+            while let Some(next) = rest.next_if(|next| next.below.names().len() == depth) {
+                level.push(next);
             }
+            self.level(level).await?;
         }
         Ok(())
     }
 
-    async fn make_folder(&self, found: &Found) -> Result<Option<Arc<Folder>>, Fault> {
-        let parent = match self.parent(&found.below) {
-            Parent::LeftOut => return Ok(None),
-            Parent::Made(parent) => Some(parent),
-            Parent::None => None,
-        };
-        let to = location(&self.to, &found.below)?;
-        let operation = operation_id()?;
-        let request = MakeFolder {
-            operation,
-            folder: to.clone(),
-            mode: found.attributes.mode,
-            existing: Existing::Keep,
-        };
-        let is_new = match self.shared.job.destination.call(request).await {
-            Ok(_) => true,
-            Err(fault) if fault.code == FaultCode::AlreadyExists => {
-                let there = self.stat(std::slice::from_ref(&found.below)).await?.pop().flatten();
-                if there.is_some_and(|there| there.kind != Kind::Folder) {
-                    return Err(fault.because("and is not a folder"));
+    async fn level(&mut self, level: Vec<Found>) -> Result<(), Fault> {
+        let level = self.with_there(level).await?;
+        let this = &*self;
+        let made = stream::iter(level).map(|(found, parent, there)| async move {
+            let made = this.folder(&found, parent, there.as_ref()).await;
+            (found, made)
+        });
+        let made: Vec<_> = made.buffered(FOLDERS_AT_ONCE).collect().await;
+        for (found, made) in made {
+            let folder = match made {
+                Ok(folder) => folder.map(Arc::new),
+                Err(fault) => {
+                    self.shared.failed(fault).await;
+                    None
                 }
-                false
+            };
+            if let (Some(code), Some(_)) = (found.fault, &folder) {
+                self.shared.failed(fault_at(code, &join(&self.from, &found.below)?)).await;
             }
-            Err(fault) => return Err(fault),
-        };
-        let (from, attributes) = (location(&self.from, &found.below)?, found.attributes.clone());
-        let folder = Folder { from, to, attributes, filled: self.filled.clone(), is_new, _parent: parent };
-        Ok(Some(Arc::new(folder)))
+            self.folders.insert(found.below, folder);
+        }
+        Ok(())
     }
 
-    /// Sends a step for each file, at once where nothing can be in the way.
-    async fn compare(&mut self, files: Vec<Found>) -> Result<(), Fault> {
-        let mut maybe_there = Vec::new();
-        for file in files {
-            match self.parent(&file.below) {
-                Parent::LeftOut => {}
-                Parent::Made(parent) if parent.is_new => self.step(file, None, Some(parent)).await?,
-                Parent::Made(parent) => maybe_there.push((file, Some(parent))),
-                Parent::None if self.may_exist => maybe_there.push((file, None)),
-                Parent::None => self.step(file, None, None).await?,
+    /// Makes a folder, or joins the one that is there; none where it is left out.
+    async fn folder(
+        &self,
+        found: &Found,
+        parent: Parent,
+        there: Option<&Attributes>,
+    ) -> Result<Option<Folder>, Fault> {
+        let parent = match parent {
+            Parent::LeftOut => return Ok(None),
+            Parent::Above => None,
+            Parent::Folder(parent) => Some(parent),
+        };
+        let to = join(&self.to, &found.below)?;
+        match there {
+            Some(there) if there.kind == Kind::Folder => {}
+            Some(_) => {
+                let fault = fault_at(FaultCode::NotAFolder, &to);
+                return Err(fault.because("a folder cannot take the place of a file"));
+            }
+            None => {
+                // Joins one that was made this very moment, and never replaces anything else.
+                let (operation, mode) = (operation_id()?, found.attributes.mode);
+                let request = MakeFolder { operation, folder: to.clone(), mode, existing: Existing::Replace };
+                self.shared.job.destination.call(request).await?;
             }
         }
-        for batch in maybe_there.chunks(PATHS_MAX) {
-            let paths: Vec<_> = batch.iter().map(|(file, _)| file.below.clone()).collect();
-            let there = self.stat(&paths).await?;
-            for ((file, parent), there) in batch.iter().zip(there) {
-                let file = Found {
-                    below: file.below.clone(),
-                    attributes: file.attributes.clone(),
-                    fault: file.fault,
-                };
-                self.step(file, there, parent.clone()).await?;
-            }
+        let places = (join(&self.from, &found.below)?, to);
+        let folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
+        if self.shared.job.verb == Verb::Move {
+            folder.touch();
+        }
+        Ok(Some(folder))
+    }
+
+    /// Sends a step for each file and link, past the conflicts where nothing can be in the way.
+    async fn others(&self, others: Vec<Found>) -> Result<(), Fault> {
+        for (found, parent, there) in self.with_there(others).await? {
+            let folder = match parent {
+                Parent::LeftOut => continue,
+                Parent::Above => None,
+                Parent::Folder(folder) => Some(folder),
+            };
+            self.step(found, folder, there).await?;
         }
         Ok(())
     }
 
     async fn step(
         &self,
-        file: Found,
-        there: Option<Attributes>,
+        Found { below, attributes, .. }: Found,
         folder: Option<Arc<Folder>>,
+        there: Option<Attributes>,
     ) -> Result<(), Fault> {
-        let (from, to) = (location(&self.from, &file.below)?, location(&self.to, &file.below)?);
-        if there.as_ref().is_some_and(|there| is_unchanged(&file.attributes, there)) {
-            self.shared.unchanged();
+        let tally = &self.shared.tally;
+        let is_twin = there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
+        if is_twin && self.shared.job.verb == Verb::Copy {
+            tally.unchanged();
             return Ok(());
         }
-        self.shared.found(file.attributes.size);
-        let existing = Existing::Keep;
-        let queue = if there.is_some() { &self.conflicts } else { &self.steps };
-        let step = Step { from, to, attributes: file.attributes, there, existing, _folder: folder };
-        queue.send(step).await.map_err(|_| FaultCode::Cancelled.into())
+        if let Some(folder) = &folder {
+            folder.touch();
+        }
+        tally.found(1, attributes.size);
+        let (from, to) = (join(&self.from, &below)?, join(&self.to, &below)?);
+        let is_in_the_way = there.is_some() && !is_twin;
+        let step = Step { from, to, attributes, there, existing: Existing::Keep, is_twin, _folder: folder };
+        if is_in_the_way {
+            return self.queues.conflicts.send(step).await.map_err(|_| FaultCode::Cancelled.into());
+        }
+        self.send(Work::Carry(step)).await
     }
 
-    /// What is at these paths of the destination; none where nothing is.
-    async fn stat(&self, below: &[WirePath]) -> Result<Vec<Option<Attributes>>, Fault> {
-        let paths =
-            below.iter().map(|path| Ok(location(&self.to, path)?.path)).collect::<Result<_, Fault>>()?;
-        let request = Stat { base: self.to.base.clone(), paths, follow: Follow::No };
-        let Answer::Stats(stats) = self.shared.job.destination.call(request).await? else {
-            return Err(FaultCode::Malformed.into());
-        };
-        Ok(stats.items.into_iter().map(|item| item.0.ok()).collect())
+    /// Fails only where the job has stopped.
+    async fn send(&self, work: Work) -> Result<(), Fault> {
+        self.queues.work.send(work).await.map_err(|_| FaultCode::Cancelled.into())
     }
 
-    /// The folder that a path is in.
+    /// Each with the folder that it is in and what is at its place; that is looked at only where anything can be.
+    async fn with_there(&self, found: Vec<Found>) -> Result<Vec<(Found, Parent, Option<Attributes>)>, Fault> {
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|found| {
+                let parent = self.parent(&found.below);
+                (found, parent, None)
+            })
+            .collect();
+        let maybe_there: Vec<usize> =
+            (0..found.len()).filter(|index| self.may_be_there(&found[*index].1)).collect();
+        let batches: Vec<Vec<WirePath>> = maybe_there
+            .chunks(PATHS_MAX)
+            .map(|batch| batch.iter().map(|index| Ok(join(&self.to, &found[*index].0.below)?.path)).collect())
+            .collect::<Result<_, Fault>>()?;
+        let there: Vec<_> = stream::iter(batches)
+            .map(|paths| look(&self.shared.job.destination, self.to.base.clone(), paths))
+            .buffered(BATCHES_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (index, there) in maybe_there.into_iter().zip(there.into_iter().flatten()) {
+            found[index].2 = there.ok();
+        }
+        Ok(found)
+    }
+
+    /// Whether it is known already that nothing in this one's folder is copied.
+    fn is_left_out(&self, below: &WirePath) -> bool {
+        below.parent().is_some_and(|parent| matches!(self.folders.get(&parent), Some(None)))
+    }
+
+    fn may_be_there(&self, parent: &Parent) -> bool {
+        match parent {
+            Parent::Above => self.is_there,
+            Parent::LeftOut => false,
+            Parent::Folder(folder) => !folder.is_new,
+        }
+    }
+
     fn parent(&self, below: &WirePath) -> Parent {
-        let Some(parent) = below.parent() else { return Parent::None };
-        self.folders.get(&self.key(&parent)).cloned().flatten().map_or(Parent::LeftOut, Parent::Made)
-    }
-
-    /// A path below the item as the walk's way has it, the item's name in front.
-    fn key(&self, below: &WirePath) -> WirePath {
-        self.from.path.join_path(below).unwrap_or_default()
-    }
-
-    fn whole(start: &Location, below: &WirePath) -> WirePath {
-        location(start, below).ok().and_then(|location| location.whole().ok()).unwrap_or_default()
+        match below.parent().map(|parent| self.folders.get(&parent)) {
+            None => Parent::Above,
+            // What a start without a name of its own holds.
+            Some(None) if self.from.path.is_root() && below.names().len() == 1 => Parent::Above,
+            Some(None | Some(None)) => Parent::LeftOut,
+            Some(Some(Some(folder))) => Parent::Folder(folder.clone()),
+        }
     }
 }
 
-/// A path below a start.
-fn location(start: &Location, below: &WirePath) -> Result<Location, Fault> {
-    let path = start.path.join_path(below);
-    let path = path.map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))?;
-    Ok(Location { base: start.base.clone(), path })
+/// What is at each of up to 256 paths, looked at itself where it is a link.
+pub(super) async fn look(
+    link: &Link,
+    base: WirePath,
+    paths: Vec<WirePath>,
+) -> Result<Vec<Result<Attributes, FaultCode>>, Fault> {
+    let wanted = paths.len();
+    let Answer::Stats(stats) = link.call(Stat { base, paths, follow: Follow::No }).await? else {
+        return Err(FaultCode::Malformed.into());
+    };
+    if stats.items.len() != wanted {
+        return Err(Fault::new(FaultCode::Malformed).because("a stat of some paths answered others"));
+    }
+    Ok(stats.items.into_iter().map(|item| item.0).collect())
+}
+
+/// What is at one place.
+pub(super) async fn look_at(link: &Link, place: &Location) -> Result<Attributes, Fault> {
+    let mut looked = look(link, place.base.clone(), vec![place.path.clone()]).await?;
+    let attributes = looked.pop().unwrap_or(Err(FaultCode::NotFound));
+    attributes.map_err(|code| fault_at(code, place))
+}
+
+pub(super) fn fault_at(code: FaultCode, place: &Location) -> Fault {
+    Fault::new(code).at(place.whole().unwrap_or_default())
+}
+
+fn join(start: &Location, below: &WirePath) -> Result<Location, Fault> {
+    let path = start.path.join_path(below).map_err(too_long)?;
+    let place = Location { base: start.base.clone(), path };
+    // Base and path are bounded together too.
+    place.whole().map_err(too_long)?;
+    Ok(place)
+}
+
+fn too_long(error: towpath_protocol::path::PathError) -> Fault {
+    Fault::new(FaultCode::NameTooLong).because(error.to_string())
 }
 
 /// Same kind, and the same in all that tells contents apart without reading them.
@@ -312,16 +353,7 @@ fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
 }
 
 fn is_excluded(excludes: &GlobSet, below: &WirePath) -> bool {
-    use std::os::unix::ffi::OsStrExt;
     let Some(name) = below.name().filter(|_| !excludes.is_empty()) else { return false };
-    let path = below.to_bytes();
-    excludes.is_match(std::ffi::OsStr::from_bytes(name.as_bytes()))
-        || excludes.is_match(std::ffi::OsStr::from_bytes(&path))
-}
-
-impl Shared {
-    async fn skipped(&self, path: WirePath, why: &'static str) {
-        self.count_skipped();
-        let _ = self.reports.facts.send(Fact::Skipped(path, why)).await;
-    }
+    excludes.is_match(OsStr::from_bytes(name.as_bytes()))
+        || excludes.is_match(OsStr::from_bytes(&below.to_bytes()))
 }

@@ -1,338 +1,250 @@
-//! A job's life: plan and conflicts beside the steps that they send, many small files at once, few large ones; folders' modes
-//! and times when their content is complete; what failed is counted and told, and does not stop the rest.
+//! A job's life: plan and conflicts beside the work that they send, many small files at once, few large ones; what failed is
+//! counted and told, and does not stop the rest, except where the rest cannot be done either.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use towpath_protocol::answer::Totals;
-use towpath_protocol::entry::Kind;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
-use towpath_protocol::message::Answer;
-use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Copy, Depth, Existing, Follow, Remove, Rename, SetMode, SetTimes};
+use towpath_protocol::path::Location;
+use towpath_protocol::request::{Depth, Durability, Remove, SetMode, SetTimes};
 
+use super::carry::{self, Carried, remove_source};
 use super::conflicts;
-use super::job::{Fact, Item, Job, Progress, Reports, Summary, Verb};
-use super::plan::{Filled, Plan, Step};
-use super::pump::{self, Carried};
-use crate::link::Link;
+use super::job::{ExistingPolicy, Fact, Job, Reports, Summary, Verb};
+use super::large::WINDOW_BYTES;
+use super::plan::{Plan, Queues};
+use super::start::{self, Begun};
+use super::tally::Tally;
+use super::work::{Filled, HandOver, Step, Work};
 use crate::link::calls::operation_id;
 
-/// Steps that the plan may be ahead.
-const STEPS_QUEUED_MAX: usize = 1024;
-/// Files under way at a time.
-const FILES_AT_ONCE: usize = 128;
-/// Large files under way at a time.
-const LARGE_FILES_AT_ONCE: usize = 2;
+/// Work that the plan may be ahead.
+const WORK_QUEUED_MAX: usize = 1024;
+/// Files and folders under way at a time; small files' bytes are bounded by it too.
+const AT_ONCE_MAX: usize = 128;
+/// Bytes asked for and not yet passed on, of all large files together.
+const LARGE_BYTES_AT_ONCE: u64 = 2 * WINDOW_BYTES;
+/// Large files that wait for their turn while small ones overtake them.
+const LARGE_WAITING_MAX: usize = 64;
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a stopped job waits until nothing is left of what was under way.
+pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// What all parts of a running job know.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) job: Job,
     pub(super) reports: Reports,
-    pub(super) filled: Arc<Mutex<Vec<Filled>>>,
-    begun: Instant,
-    files: AtomicU64,
-    bytes: AtomicU64,
-    bytes_done: AtomicU64,
-    files_total: AtomicU64,
-    bytes_total: AtomicU64,
-    unchanged: AtomicU64,
-    skipped: AtomicU64,
-    failed: AtomicU64,
-    planning: AtomicBool,
-    /// The large file that was begun last, and how many bytes had been moved then.
-    current: Mutex<Option<(WirePath, u64, u64)>>,
+    pub(super) tally: Tally,
+    pub(super) hand_over: Arc<HandOver>,
+    /// What was said for all; locked while a question is open.
+    pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
+    /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
+    pub(super) stop: CancellationToken,
+    /// Why the rest cannot be done.
+    stopped: Mutex<Option<Fault>>,
 }
 
-/// Runs a job to its end. Facts must be taken while it runs. Never fails: what went wrong is in the summary and was told.
+/// Runs a job to its end. Facts must be taken while it runs. Never fails: what went wrong is in the summary and was told. When it
+/// returns, nothing moves any more, and nothing half is at the destination.
 pub async fn run(job: Job, reports: Reports) -> Summary {
     let shared = Shared {
+        existing: tokio::sync::Mutex::new(job.existing),
+        stop: reports.cancel.child_token(),
         job,
         reports,
-        filled: Arc::default(),
-        begun: Instant::now(),
-        files: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        bytes_done: AtomicU64::new(0),
-        files_total: AtomicU64::new(0),
-        bytes_total: AtomicU64::new(0),
-        unchanged: AtomicU64::new(0),
-        skipped: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
-        planning: AtomicBool::new(true),
-        current: Mutex::new(None),
+        tally: Tally::new(),
+        hand_over: Arc::default(),
+        stopped: Mutex::default(),
     };
-    let outcome = shared.work().await;
-    shared.tell_progress();
-    shared.summary(outcome.err())
+    tokio::select! {
+        () = shared.work() => {}
+        () = shared.tell_progress() => {}
+    }
+    shared.reports.progress.send_replace(shared.tally.progress());
+    let stopped = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let cancelled = stopped.is_none() && shared.reports.cancel.is_cancelled();
+    shared.tally.summary(stopped, cancelled)
 }
 
 impl Shared {
-    async fn work(&self) -> Result<(), Fault> {
-        let (steps_in, steps) = mpsc::channel(STEPS_QUEUED_MAX);
-        let (conflicts_in, conflicts) = mpsc::channel(STEPS_QUEUED_MAX);
-        let planned_steps = steps_in.clone();
-        let planning = async move {
-            let planned = self.plan(planned_steps, conflicts_in).await;
-            self.planning.store(false, Relaxed);
-            planned
-        };
-        let telling = async {
-            loop {
-                tokio::time::sleep(PROGRESS_INTERVAL).await;
-                self.tell_progress();
+    async fn work(&self) {
+        let (work_in, work) = mpsc::channel(WORK_QUEUED_MAX);
+        let (conflicts_in, conflicts) = mpsc::channel(WORK_QUEUED_MAX);
+        let queues = Queues { work: work_in.clone(), conflicts: conflicts_in };
+        let planning = async {
+            if let Err(fault) = self.plan(queues).await {
+                self.failed(fault).await;
             }
+            self.tally.all_found();
         };
-        let working = async {
-            tokio::try_join!(planning, conflicts::decide(self, conflicts, steps_in), self.perform(steps))
-                .map(drop)
-        };
-        tokio::select! {
-            worked = working => worked?,
-            never = telling => never,
-        }
-        self.finish_folders().await
+        tokio::join!(planning, conflicts::settle_all(self, conflicts, work_in), self.perform(work));
     }
 
-    /// Plans one item after the other.
-    async fn plan(&self, steps: mpsc::Sender<Step>, conflicts: mpsc::Sender<Step>) -> Result<(), Fault> {
+    /// Never ends.
+    async fn tell_progress(&self) {
+        loop {
+            sleep(PROGRESS_INTERVAL).await;
+            self.reports.progress.send_replace(self.tally.progress());
+        }
+    }
+
+    /// Plans one item after the other. Err where none of them can be done, or nobody wants the rest.
+    async fn plan(&self, queues: Queues) -> Result<(), Fault> {
+        if let Err(fault) = self.unless_stopped(start::check(self)).await? {
+            self.stop_for(fault);
+            return Ok(());
+        }
         for item in &self.job.items {
-            if let Err(fault) = self.plan_item(item, &steps, &conflicts).await {
-                self.failed(fault).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn plan_item(
-        &self,
-        item: &Item,
-        steps: &mpsc::Sender<Step>,
-        conflicts: &mpsc::Sender<Step>,
-    ) -> Result<(), Fault> {
-        let source = self.job.source.stat(&item.from, Follow::No).await?;
-        let there = match self.job.destination.stat(&item.to, Follow::No).await {
-            Ok(there) => Some(there),
-            Err(fault) if fault.code == FaultCode::NotFound => None,
-            Err(fault) => return Err(fault),
-        };
-        if self.is_same_root() {
-            let is_same = there
-                .as_ref()
-                .is_some_and(|there| there.identity == source.identity && there.kind == source.kind);
-            if is_same || self.holds(item, source.identity).await {
-                let why = format!("{} to {}", item.from.display(), item.to.display());
-                return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
-            }
-        }
-        if let Some(parent) = item.to.parent() {
-            self.make_parents(&parent).await?;
-        }
-        if there.is_none()
-            && self.is_same_root()
-            && self.job.excludes.is_empty()
-            && source.kind == Kind::Folder
-        {
-            return self.whole_tree(item).await;
-        }
-        Plan::new(self, item, there.is_some(), steps.clone(), conflicts.clone()).run().await
-    }
-
-    /// Whether the destination lies within the source, whatever names lead there.
-    async fn holds(&self, item: &Item, source: u64) -> bool {
-        let mut folder = item.to.parent();
-        while let Some(path) = folder {
-            let there = self.job.destination.stat(&path, Follow::Yes).await;
-            if path.starts_with(&item.from) || there.is_ok_and(|there| there.identity == source) {
-                return true;
-            }
-            folder = path.parent();
-        }
-        false
-    }
-
-    /// Makes the folders that are missing above an item.
-    async fn make_parents(&self, folder: &WirePath) -> Result<(), Fault> {
-        let mut missing = Vec::new();
-        let mut path = folder.clone();
-        loop {
-            match self.job.destination.stat(&path, Follow::Yes).await {
-                Ok(there) if there.kind == Kind::Folder => break,
-                Ok(_) => return Err(Fault::new(FaultCode::NotAFolder).at(path)),
-                Err(fault) if fault.code == FaultCode::NotFound => {}
-                Err(fault) => return Err(fault),
-            }
-            let Some(parent) = path.parent() else { break };
-            missing.push(std::mem::replace(&mut path, parent));
-        }
-        for path in missing.iter().rev() {
-            self.job.destination.make_folder(path, Existing::Replace).await?;
-        }
-        Ok(())
-    }
-
-    /// A folder within one root, to a free name: the service renames or copies all of it.
-    async fn whole_tree(&self, item: &Item) -> Result<(), Fault> {
-        let (from, to) = (Location::of(&item.from), Location::of(&item.to));
-        let link = &self.job.destination;
-        if self.job.verb == Verb::Move {
-            let request = Rename {
-                operation: operation_id()?,
-                from: from.clone(),
-                to: to.clone(),
-                existing: Existing::Keep,
+            let planned = match start::begin(self, item).await {
+                Ok(Begun::Done) => Ok(()),
+                Ok(Begun::Walk { is_there }) => {
+                    let plan = Plan::new(self, item, is_there, queues.clone());
+                    self.unless_stopped(plan.run()).await?
+                }
+                Err(fault) => Err(fault),
             };
-            match link.call(request).await {
-                Ok(_) => {
-                    self.files.fetch_add(1, Relaxed);
-                    return Ok(());
-                }
-                Err(fault) if fault.code == FaultCode::OtherFileSystem => {}
-                Err(fault) => return Err(fault),
+            if let Err(fault) = planned {
+                self.failed(fault).await;
             }
-        }
-        let durability = match self.job.verb {
-            Verb::Copy => towpath_protocol::request::Durability::Relaxed,
-            Verb::Move => towpath_protocol::request::Durability::Synced,
-        };
-        let existing = Existing::Keep;
-        let copy = Copy { operation: operation_id()?, from: from.clone(), to, existing, durability };
-        let totals = self.long(link, copy).await?;
-        self.files.fetch_add(totals.files, Relaxed);
-        self.bytes.fetch_add(totals.bytes, Relaxed);
-        let failed = totals.failed;
-        self.tell_faults(totals).await?;
-        if self.job.verb == Verb::Move && failed == 0 {
-            let remove =
-                Remove { operation: operation_id()?, thing: from, depth: Depth::Tree, expected: None };
-            let totals = self.long(&self.job.source, remove).await?;
-            self.tell_faults(totals).await?;
-        }
-        Ok(())
-    }
-
-    /// Long work of a service, its counters shown as ours.
-    async fn long(
-        &self,
-        link: &Link,
-        request: impl Into<towpath_protocol::message::Request>,
-    ) -> Result<Totals, Fault> {
-        let mut exchange = link.open(request);
-        loop {
-            let answer = tokio::select! {
-                answer = exchange.next() => answer?,
-                () = self.reports.cancel.cancelled() => {
-                    exchange.cancel();
-                    exchange.next().await?
-                }
-            };
-            match answer {
-                Answer::Progress(progress) => {
-                    self.files_total.store(progress.files, Relaxed);
-                    self.bytes_total.store(progress.bytes, Relaxed);
-                    self.bytes_done.store(progress.bytes, Relaxed);
-                }
-                Answer::Totals(totals) => return Ok(totals),
-                _ => return Err(FaultCode::Malformed.into()),
-            }
-        }
-    }
-
-    async fn tell_faults(&self, totals: Totals) -> Result<(), Fault> {
-        let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
-        self.failed.fetch_add(unnamed, Relaxed);
-        for fault in totals.faults {
-            self.failed(fault).await?;
-        }
-        Ok(())
-    }
-
-    /// Does steps as they come: many small ones at once, few large ones.
-    async fn perform(&self, mut steps: mpsc::Receiver<Step>) -> Result<(), Fault> {
-        let mut under_way = FuturesUnordered::new();
-        let (mut large, mut waiting) = (0, None::<Step>);
-        let mut ended = false;
-        loop {
-            if let Some(step) = waiting.take() {
-                let is_large = step.attributes.size > SMALL_FILE_BYTES_MAX as u64;
-                if is_large && large >= LARGE_FILES_AT_ONCE {
-                    waiting = Some(step);
-                } else {
-                    large += usize::from(is_large);
-                    under_way.push(self.do_step(step, is_large));
-                }
-            }
-            if ended && waiting.is_none() && under_way.is_empty() {
+            if self.stop.is_cancelled() {
                 return Ok(());
             }
-            let takes_more = !ended && waiting.is_none() && under_way.len() < FILES_AT_ONCE;
-            tokio::select! {
-                step = steps.recv(), if takes_more => {
-                    ended = step.is_none();
-                    waiting = step;
-                }
-                Some(done) = under_way.next(), if !under_way.is_empty() => {
-                    let is_large = done?;
-                    large -= usize::from(is_large);
-                    self.finish_folders().await?;
-                }
-                () = self.reports.cancel.cancelled() => {
-                    // Each notices by itself, and leaves nothing half.
-                    while under_way.next().await.is_some() {}
-                    return Err(FaultCode::Cancelled.into());
-                }
-            }
-        }
-    }
-
-    async fn do_step(&self, step: Step, is_large: bool) -> Result<bool, Fault> {
-        match pump::carry(self, &step).await {
-            Ok(Carried { bytes, grown }) => {
-                self.files.fetch_add(1, Relaxed);
-                self.bytes.fetch_add(bytes, Relaxed);
-                if grown {
-                    let path = step.from.whole().unwrap_or_default();
-                    let fact =
-                        Fact::Noticed(path, "grew meanwhile; what it had when the copy began was copied");
-                    let _ = self.reports.facts.send(fact).await;
-                }
-            }
-            Err(fault) => {
-                let path = step.from.whole().unwrap_or_default();
-                let fault = if fault.path.is_some() { fault } else { fault.at(path) };
-                self.failed(fault).await?;
-            }
-        }
-        Ok(is_large)
-    }
-
-    /// Sets mode and times of the folders whose content is complete; a move takes away the source's.
-    async fn finish_folders(&self) -> Result<(), Fault> {
-        let filled = std::mem::take(&mut *self.filled.lock().unwrap_or_else(PoisonError::into_inner));
-        for folder in filled {
-            if let Err(fault) = self.finish_folder(folder).await {
-                self.failed(fault).await?;
-            }
         }
         Ok(())
     }
 
-    async fn finish_folder(&self, Filled { from, to, attributes }: Filled) -> Result<(), Fault> {
+    /// Does work as it comes: folders first, since others wait for them, then small files, few large ones among them.
+    async fn perform(&self, mut work: mpsc::Receiver<Work>) {
+        let mut under_way = FuturesUnordered::new();
+        let (mut large_waiting, mut large_bytes) = (VecDeque::<Step>::new(), 0);
+        let (mut has_ended, mut deadline) = (false, None);
+        loop {
+            for filled in self.hand_over.take() {
+                if deadline.is_none() {
+                    under_way.push(self.do_work(Work::Finish(filled), 0));
+                }
+            }
+            while let Some(window) = large_waiting.front().map(window_of)
+                && (large_bytes == 0 || large_bytes + window <= LARGE_BYTES_AT_ONCE)
+                && let Some(step) = large_waiting.pop_front()
+            {
+                large_bytes += window;
+                under_way.push(self.do_work(Work::Carry(step), window));
+            }
+            if has_ended && large_waiting.is_empty() && under_way.is_empty() {
+                return;
+            }
+            let takes_more =
+                !has_ended && under_way.len() < AT_ONCE_MAX && large_waiting.len() < LARGE_WAITING_MAX;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled(), if deadline.is_none() => {
+                    // What is under way ends by itself now, and is waited for.
+                    deadline = Some(Instant::now() + STOP_TIME);
+                    has_ended = true;
+                    work.close();
+                    large_waiting.clear();
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return,
+                Some(window) = under_way.next(), if !under_way.is_empty() => large_bytes -= window,
+                next = work.recv(), if takes_more => match next {
+                    Some(Work::Carry(step)) if window_of(&step) > 0 => large_waiting.push_back(step),
+                    Some(work) => under_way.push(self.do_work(work, 0)),
+                    None => has_ended = true,
+                },
+                () = self.hand_over.some() => {}
+            }
+        }
+    }
+
+    /// Gives the window back that it was given.
+    async fn do_work(&self, work: Work, window: u64) -> u64 {
+        match work {
+            Work::Carry(step) => self.do_step(step).await,
+            Work::Finish(filled) => {
+                if let Err(fault) = self.finish(&filled).await {
+                    self.failed(fault).await;
+                }
+            }
+        }
+        window
+    }
+
+    async fn do_step(&self, mut step: Step) {
+        if step.is_twin {
+            return self.remove_twin(&step).await;
+        }
+        loop {
+            let fault = match carry::carry(self, &mut step).await {
+                Ok(carried) => return self.has_arrived(&step, carried).await,
+                Err(fault) => fault,
+            };
+            // Somebody was faster, perhaps we ourselves with a second copy beside the first.
+            if fault.code == FaultCode::AlreadyExists && step.there.is_none() {
+                match conflicts::settle_late(self, step).await {
+                    Some(settled) => step = settled,
+                    None => return,
+                }
+                continue;
+            }
+            self.tally.not_carried(step.attributes.size);
+            let fault =
+                if fault.path.is_some() { fault } else { super::plan::fault_at(fault.code, &step.from) };
+            return self.failed(fault).await;
+        }
+    }
+
+    async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source }: Carried) {
+        self.tally.arrived(1, bytes);
+        if grown {
+            let path = step.from.whole().unwrap_or_default();
+            self.tell(Fact::Noticed(path, "grew meanwhile; what it had when the copy began was copied"))
+                .await;
+        }
+        if let Some(version) = source.filter(|_| self.job.verb == Verb::Move)
+            && let Err(fault) = remove_source(self, &step.from, version).await
+        {
+            self.failed(fault).await;
+        }
+    }
+
+    /// What is at the destination already needs no move, if it really is the same.
+    async fn remove_twin(&self, step: &Step) {
+        self.tally.not_carried(step.attributes.size);
+        let removed = match carry::is_same_content(self, step).await {
+            Ok(true) => remove_source(self, &step.from, step.attributes.version()).await,
+            Ok(false) => {
+                let why = "exists with the same size and time, but another content";
+                return self.skipped(&step.to, why).await;
+            }
+            Err(fault) => Err(fault),
+        };
+        match removed {
+            Ok(()) => self.tally.unchanged(),
+            Err(fault) => self.failed(fault).await,
+        }
+    }
+
+    /// Sets mode and time of a folder whose content is complete; a move takes away the source's.
+    async fn finish(&self, Filled { from, to, attributes, .. }: &Filled) -> Result<(), Fault> {
         let link = &self.job.destination;
         let (mode, modified_ns) = (attributes.mode, attributes.modified_ns);
-        link.call(SetMode { thing: to.clone(), mode }).await?;
-        link.call(SetTimes { thing: to, modified_ns }).await?;
+        tokio::try_join!(
+            link.call(SetMode { thing: to.clone(), mode }),
+            link.call(SetTimes { thing: to.clone(), modified_ns }),
+        )?;
         if self.job.verb == Verb::Move {
-            let (operation, depth) = (operation_id()?, Depth::Single);
-            match self.job.source.call(Remove { operation, thing: from, depth, expected: None }).await {
+            let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
+            match self.job.source.call(Remove { operation, thing, depth, expected: None }).await {
                 // What could not be moved was told, and keeps its folder.
                 Err(fault) if fault.code == FaultCode::NotEmpty => {}
                 removed => drop(removed?),
@@ -341,101 +253,60 @@ impl Shared {
         Ok(())
     }
 
-    /// Tells a failure. Err where the rest cannot be done either.
-    pub(super) async fn failed(&self, fault: Fault) -> Result<(), Fault> {
-        let stops = matches!(
-            fault.code,
-            FaultCode::Cancelled | FaultCode::NoSpace | FaultCode::ReadOnly | FaultCode::Disconnected
-        );
-        if stops {
-            return Err(fault);
+    /// Tells a failure. Stops the job where the rest cannot be done either; whatever that ends is no failure of its own.
+    pub(super) async fn failed(&self, fault: Fault) {
+        match fault.code {
+            FaultCode::Cancelled if self.stop.is_cancelled() => {}
+            FaultCode::NoSpace | FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => {
+                self.stop_for(fault);
+            }
+            _ => {
+                self.tally.failed(1);
+                self.tell(Fact::Failed(fault)).await;
+            }
         }
-        self.failed.fetch_add(1, Relaxed);
-        let _ = self.reports.facts.send(Fact::Failed(fault)).await;
-        Ok(())
     }
 
-    pub(super) async fn step_failed(&self, step: &Step, fault: Fault) -> Result<(), Fault> {
-        self.not_counted(step);
-        self.failed(fault).await
+    /// The first reason stays.
+    fn stop_for(&self, fault: Fault) {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.stop.cancel();
     }
 
-    pub(super) async fn step_skipped(&self, step: &Step, why: &'static str) {
-        self.not_counted(step);
-        self.count_skipped();
-        let path = step.to.whole().unwrap_or_default();
-        let _ = self.reports.facts.send(Fact::Skipped(path, why)).await;
+    pub(super) async fn skipped(&self, place: &Location, why: &'static str) {
+        self.tally.skipped();
+        self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
     }
 
-    pub(super) fn not_needed(&self, step: &Step) {
-        self.not_counted(step);
-        self.unchanged();
+    /// Where nobody listens any more, the summary has to do.
+    async fn tell(&self, fact: Fact) {
+        let _ = self.reports.facts.send(fact).await;
     }
 
-    fn not_counted(&self, step: &Step) {
-        self.files_total.fetch_sub(1, Relaxed);
-        self.bytes_total.fetch_sub(step.attributes.size, Relaxed);
+    /// `Cancelled` where the job stops first.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(FaultCode::Cancelled.into()),
+            done = work => Ok(done),
+        }
     }
 
-    pub(super) fn is_same_root(&self) -> bool {
+    pub(super) fn is_one_root(&self) -> bool {
         self.job.source.is_same(&self.job.destination)
     }
 
-    pub(super) fn found(&self, bytes: u64) {
-        self.files_total.fetch_add(1, Relaxed);
-        self.bytes_total.fetch_add(bytes, Relaxed);
-    }
-
-    pub(super) fn moved(&self, bytes: u64) {
-        self.bytes_done.fetch_add(bytes, Relaxed);
-    }
-
-    /// Bytes of a file that did not arrive after all.
-    pub(super) fn unmoved(&self, bytes: u64) {
-        self.bytes_done.fetch_sub(bytes, Relaxed);
-    }
-
-    pub(super) fn unchanged(&self) {
-        self.unchanged.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn count_skipped(&self) {
-        self.skipped.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn begin(&self, step: &Step) {
-        let path = step.from.whole().unwrap_or_default();
-        let current = (path, self.bytes_done.load(Relaxed), step.attributes.size);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
-    }
-
-    fn tell_progress(&self) {
-        let bytes = self.bytes_done.load(Relaxed);
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let current =
-            current.map(|(path, before, size)| (path, bytes.saturating_sub(before).min(size), size));
-        self.reports.progress.send_replace(Progress {
-            files: self.files.load(Relaxed),
-            bytes,
-            files_total: self.files_total.load(Relaxed),
-            bytes_total: self.bytes_total.load(Relaxed),
-            growing: self.planning.load(Relaxed),
-            current,
-            elapsed: self.begun.elapsed(),
-        });
-    }
-
-    fn summary(&self, stopped: Option<Fault>) -> Summary {
-        let cancelled = stopped.as_ref().is_some_and(|fault| fault.code == FaultCode::Cancelled);
-        Summary {
-            files: self.files.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            seconds: self.begun.elapsed().as_secs_f64(),
-            unchanged: self.unchanged.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            failed: self.failed.load(Relaxed) + u64::from(stopped.is_some() && !cancelled),
-            cancelled,
-            stopped: stopped.filter(|_| !cancelled),
+    /// A move is not over before the copy is on the disk, since its source goes.
+    pub(super) const fn durability(&self) -> Durability {
+        match self.job.verb {
+            Verb::Move => Durability::Synced,
+            Verb::Copy => Durability::Relaxed,
         }
     }
+}
+
+/// Bytes that a large file will have asked for ahead; none for what travels in one message.
+fn window_of(step: &Step) -> u64 {
+    let size = step.attributes.size;
+    if size <= SMALL_FILE_BYTES_MAX as u64 { 0 } else { size.min(WINDOW_BYTES) }
 }

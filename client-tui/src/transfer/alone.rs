@@ -1,0 +1,122 @@
+//! What a service does alone, within its root: copies and renames of files and of whole trees, with its counters shown as ours.
+
+use tokio::time::timeout;
+use towpath_protocol::answer::{Progress, Totals};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::Location;
+use towpath_protocol::request::{Copy, Existing, Rename};
+
+use super::job::{Item, Verb};
+use super::run::{STOP_TIME, Shared};
+use super::work::Step;
+use crate::link::calls::operation_id;
+
+/// What became of one file or link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Copied {
+        bytes: u64,
+    },
+    /// The source is gone with it.
+    Renamed,
+}
+
+/// Copies or moves a folder to a place where nothing is. False where that cannot be one step: a move to another file system.
+pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
+    let (from, to) = (Location::of(&item.from), Location::of(&item.to));
+    if shared.job.verb == Verb::Move {
+        let renamed = rename(shared, from, to, Existing::Keep).await?;
+        if renamed {
+            shared.tally.found(1, 0);
+            shared.tally.arrived(1, 0);
+        }
+        return Ok(renamed);
+    }
+    let under_way = shared.tally.begin(&from, 0);
+    let mut shown = Progress::default();
+    let totals = copy(shared, from, to, Existing::Keep, |progress| {
+        let (files, bytes) =
+            (progress.files.saturating_sub(shown.files), progress.bytes.saturating_sub(shown.bytes));
+        shared.tally.found(files, bytes);
+        under_way.moved_up_to(progress.bytes);
+        shared.tally.arrived(files, 0);
+        shown = progress;
+    })
+    .await?;
+    let (files, bytes) = (totals.files.saturating_sub(shown.files), totals.bytes.saturating_sub(shown.bytes));
+    shared.tally.found(files, bytes);
+    shared.tally.arrived(files, totals.bytes);
+    under_way.moved_up_to(totals.bytes);
+    under_way.arrived();
+    tell_faults(shared, totals).await;
+    Ok(true)
+}
+
+async fn tell_faults(shared: &Shared, totals: Totals) {
+    let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
+    shared.tally.failed(unnamed);
+    for fault in totals.faults {
+        match fault {
+            Fault { code: FaultCode::SpecialFile, path: Some(path), .. } => {
+                shared.skipped(&Location::of(&path), FaultCode::SpecialFile.text()).await;
+            }
+            fault => shared.failed(fault).await,
+        }
+    }
+}
+
+/// Copies or moves one file or link.
+pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault> {
+    let Step { from, to, existing, .. } = step;
+    if shared.job.verb == Verb::Move && rename(shared, from.clone(), to.clone(), *existing).await? {
+        shared.tally.small_moved(from, step.attributes.size);
+        return Ok(Outcome::Renamed);
+    }
+    let under_way = shared.tally.begin(from, step.attributes.size);
+    let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
+    let totals = copy(shared, from.clone(), to.clone(), *existing, moved).await?;
+    if let Some(fault) = totals.faults.into_iter().next() {
+        return Err(fault);
+    }
+    under_way.moved_up_to(totals.bytes);
+    under_way.arrived();
+    Ok(Outcome::Copied { bytes: totals.bytes })
+}
+
+/// False where it would have to copy.
+async fn rename(shared: &Shared, from: Location, to: Location, existing: Existing) -> Result<bool, Fault> {
+    let operation = operation_id()?;
+    match shared.job.destination.call(Rename { operation, from, to, existing }).await {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.code == FaultCode::OtherFileSystem => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Waits for the service to stop where the job stops.
+async fn copy(
+    shared: &Shared,
+    from: Location,
+    to: Location,
+    existing: Existing,
+    mut moved: impl FnMut(Progress),
+) -> Result<Totals, Fault> {
+    let (operation, durability) = (operation_id()?, shared.durability());
+    let mut copy = shared.job.destination.open(Copy { operation, from, to, existing, durability });
+    loop {
+        let answer = tokio::select! {
+            answer = copy.next() => answer?,
+            () = shared.stop.cancelled() => {
+                copy.cancel();
+                let _ = timeout(STOP_TIME, async { while copy.next().await.is_ok() {} }).await;
+                return Err(FaultCode::Cancelled.into());
+            }
+        };
+        match answer {
+            Answer::Progress(progress) => moved(progress),
+            Answer::Totals(totals) => return Ok(totals),
+            _ => return Err(FaultCode::Malformed.into()),
+        }
+    }
+}

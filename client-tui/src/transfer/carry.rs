@@ -1,0 +1,132 @@
+//! Carries one file or link from a reader to a writer: a small one in one message each way, a large one through the pump. Tries
+//! once more where it changed or arrived damaged. The writer compares with the hash that the reader's side computed.
+
+use towpath_protocol::answer::FileWhole;
+use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::Location;
+use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove, StoreAs};
+
+use super::alone::{self, Outcome};
+use super::large::{self, hash_of};
+use super::plan::look_at;
+use super::run::Shared;
+use super::work::Step;
+use crate::link::calls::operation_id;
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    /// The file had grown since it was listed; what it had then was copied.
+    pub(super) grown: bool,
+    /// What was copied, and is still at the source; none where that is gone with the move.
+    pub(super) source: Option<Version>,
+}
+
+/// Copies one file or link; within one root a move takes its source with it. A file that changed or arrived damaged is tried once
+/// more, as it is then.
+pub(super) async fn carry(shared: &Shared, step: &mut Step) -> Result<Carried, Fault> {
+    match carry_once(shared, step).await {
+        Err(fault) if matches!(fault.code, FaultCode::Changed | FaultCode::HashMismatch) => {
+            let attributes = look_at(&shared.job.source, &step.from).await?;
+            if attributes.kind != step.attributes.kind {
+                return Err(fault);
+            }
+            shared.tally.resized(step.attributes.size, attributes.size);
+            step.attributes = attributes;
+            carry_once(shared, step).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
+    if shared.stop.is_cancelled() {
+        return Err(FaultCode::Cancelled.into());
+    }
+    let source = Some(step.attributes.version());
+    if shared.is_one_root() {
+        return Ok(match alone::file(shared, step).await? {
+            Outcome::Copied { bytes } => Carried { bytes, grown: false, source },
+            Outcome::Renamed => Carried { bytes: step.attributes.size, grown: false, source: None },
+        });
+    }
+    match (&step.attributes.link, step.attributes.kind) {
+        (Some(link), _) => link_to(shared, step, &link.bytes).await,
+        (None, Kind::File) if step.attributes.size <= SMALL_FILE_BYTES_MAX as u64 => {
+            small(shared, step).await
+        }
+        // Boxed: its state is large, and most files are small.
+        (None, Kind::File) => Box::pin(large::carry(shared, step)).await,
+        _ => Err(FaultCode::SpecialFile.into()),
+    }
+}
+
+async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried, Fault> {
+    let request = MakeLink {
+        operation: operation_id()?,
+        link: step.to.clone(),
+        target: target.to_vec(),
+        modified_ns: step.attributes.modified_ns,
+        existing: step.existing,
+    };
+    shared.job.destination.call(request).await?;
+    Ok(Carried { bytes: 0, grown: false, source: Some(step.attributes.version()) })
+}
+
+async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
+    let version = step.attributes.version();
+    let (file, len) = (step.from.clone(), SMALL_FILE_BYTES_MAX as u64);
+    let reading = shared.job.source.call(Read { file, version: Some(version), offset: 0, len });
+    let answer = shared.unless_stopped(reading).await??;
+    let Answer::FileWhole(FileWhole { attributes, hash, grown, data }) = answer else {
+        return Err(FaultCode::Malformed.into());
+    };
+    let bytes = data.len() as u64;
+    let store = store_as(shared, step, &attributes);
+    let request = Put { operation: operation_id()?, file: step.to.clone(), store, hash, data };
+    shared.job.destination.call(request).await?;
+    shared.tally.small_moved(&step.from, bytes);
+    Ok(Carried { bytes, grown, source: Some(version) })
+}
+
+/// How a file is stored that has these attributes at the source.
+pub(super) fn store_as(shared: &Shared, step: &Step, attributes: &Attributes) -> StoreAs {
+    StoreAs {
+        mode: attributes.mode,
+        modified_ns: attributes.modified_ns,
+        existing: step.existing,
+        expected: step.there.as_ref().map(Attributes::version),
+        durability: shared.durability(),
+    }
+}
+
+/// The last step of a move: removes the source, if it is still what was copied.
+pub(super) async fn remove_source(shared: &Shared, from: &Location, copied: Version) -> Result<(), Fault> {
+    let (operation, thing) = (operation_id()?, from.clone());
+    let request = Remove { operation, thing, depth: Depth::Single, expected: Some(copied) };
+    let stays = |fault: Fault| fault.because("copied, but the source stays");
+    shared.job.source.call(request).await.map(drop).map_err(stays)
+}
+
+/// Whether both sides hold the same bytes (or, of links, the same target), as their hashes say.
+pub(super) async fn is_same_content(shared: &Shared, step: &Step) -> Result<bool, Fault> {
+    let Step { from, to, attributes: here, there: Some(there), .. } = step else { return Ok(false) };
+    if here.kind != there.kind || here.size != there.size {
+        return Ok(false);
+    }
+    if let (Some(here), Some(there)) = (&here.link, &there.link) {
+        return Ok(here.bytes == there.bytes);
+    }
+    let hashing = async {
+        tokio::try_join!(
+            hash_of(&shared.job.source, from, here.version()),
+            hash_of(&shared.job.destination, to, there.version()),
+        )
+    };
+    let (here, there) = shared.unless_stopped(hashing).await??;
+    Ok(here == there)
+}

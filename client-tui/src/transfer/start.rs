@@ -1,0 +1,145 @@
+//! Before anything is touched: whether both sides take what the job wants, and whether nothing is copied onto or into itself.
+//! Then each item's first step: the folders above its place, and whether a service can do all of it alone.
+
+use futures_util::future::join_all;
+use towpath_protocol::answer::WalkItem;
+use towpath_protocol::entry::{Attributes, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hello::Access;
+use towpath_protocol::input::More;
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::request::{Existing, Follow, Walk};
+
+use super::alone;
+use super::job::{Item, Verb};
+use super::plan::{PAGES_AHEAD, look, look_at};
+use super::run::Shared;
+use crate::link::Link;
+
+/// How an item goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// It is done already.
+    Done,
+    /// It is to be walked.
+    Walk { is_there: bool },
+}
+
+/// Err where the job must not begin.
+pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
+    let job = &shared.job;
+    let takes_changes = |link: &Link| link.welcome().access == Access::ReadWrite;
+    if !takes_changes(&job.destination) {
+        return Err(Fault::new(FaultCode::ReadOnly).because("the destination takes no changes"));
+    }
+    if job.verb == Verb::Move && !takes_changes(&job.source) {
+        return Err(Fault::new(FaultCode::ReadOnly).because("the source takes no changes"));
+    }
+    if shared.is_one_root() {
+        for item in &job.items {
+            check_apart(&job.destination, item).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Source and destination are not the same thing, nor is the destination within the source, whatever names lead there.
+async fn check_apart(link: &Link, item: &Item) -> Result<(), Fault> {
+    let source = match look_at(link, &Location::of(&item.from)).await {
+        // Told when it is this item's turn.
+        Err(fault) if fault.code == FaultCode::NotFound => return Ok(()),
+        source => source?,
+    };
+    let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
+    let there = look_at(link, &Location::of(&item.to)).await;
+    let mut is_within = item.to == item.from || there.is_ok_and(|there| is_itself(&there));
+    if source.kind == Kind::Folder && !is_within {
+        let above: Vec<WirePath> = std::iter::successors(item.to.parent(), WirePath::parent).collect();
+        let followed = join_all(above.iter().map(|folder| link.stat(folder, Follow::Yes))).await;
+        let themselves = join_all(above.iter().map(|folder| link.stat(folder, Follow::No))).await;
+        is_within = item.to.starts_with(&item.from) || followed.iter().flatten().any(is_itself);
+        // The folders above where a link leads have no names here: then the source is searched for the nearest that is known.
+        if let Some(nearest) = followed.iter().flatten().next()
+            && themselves.iter().flatten().any(|folder| folder.kind == Kind::Link)
+        {
+            is_within = is_within || holds(link, &item.from, nearest.identity).await?;
+        }
+    }
+    if is_within {
+        let why = format!("to {}", item.to.display());
+        return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
+    }
+    Ok(())
+}
+
+/// Whether a folder is in a tree.
+async fn holds(link: &Link, tree: &WirePath, folder: u64) -> Result<bool, Fault> {
+    let mut walk = link.open(Walk { start: Location::of(tree), pages: PAGES_AHEAD });
+    loop {
+        match walk.next().await? {
+            Answer::WalkPage(page) => {
+                let is_it = |item: &WalkItem| {
+                    item.entry.attributes.kind == Kind::Folder && item.entry.attributes.identity == folder
+                };
+                if page.items.iter().any(is_it) {
+                    return Ok(true);
+                }
+                let _ = walk.send(More { pages: 1 }).await;
+            }
+            Answer::Done(_) => return Ok(false),
+            _ => return Err(FaultCode::Malformed.into()),
+        }
+    }
+}
+
+/// Begins an item. Where a service does all of it alone it is waited for, also when the job stops.
+pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> {
+    let job = &shared.job;
+    let from = Location::of(&item.from);
+    let looking = async {
+        // A missing source is told, and no folder is made for it.
+        let source = look_at(&job.source, &from).await?;
+        prepare(&job.destination, &item.to).await.map(|is_there| (source, is_there))
+    };
+    let (source, is_there) = shared.unless_stopped(looking).await??;
+    let is_alone =
+        shared.is_one_root() && !is_there && source.kind == Kind::Folder && job.excludes.is_empty();
+    if is_alone && alone::tree(shared, item).await? {
+        return Ok(Begun::Done);
+    }
+    Ok(Begun::Walk { is_there })
+}
+
+/// Makes the folders that are missing above a place. True where something is at the place itself.
+async fn prepare(link: &Link, place: &WirePath) -> Result<bool, Fault> {
+    let (Some(folder), Some(name)) = (place.parent(), place.name()) else { return Ok(true) };
+    let name = WirePath::new(vec![name.clone()]).map_err(|_| FaultCode::NameTooLong)?;
+    let looked = look(link, folder.clone(), vec![WirePath::root(), name]).await?;
+    match looked.as_slice() {
+        [Ok(parent), there] if parent.kind == Kind::Folder => {
+            // What cannot be looked at may well be there.
+            Ok(!matches!(there, Err(FaultCode::NotFound)))
+        }
+        [Err(FaultCode::NotFound), _] => make_folders(link, folder).await.map(|()| false),
+        [Err(code), _] => Err(Fault::new(*code).at(folder)),
+        _ => Err(Fault::new(FaultCode::NotAFolder).at(folder)),
+    }
+}
+
+/// Makes a folder and all that are missing above it.
+async fn make_folders(link: &Link, folder: WirePath) -> Result<(), Fault> {
+    let mut missing = vec![folder];
+    while let Some(parent) = missing.last().and_then(WirePath::parent) {
+        match link.stat(&parent, Follow::Yes).await {
+            Ok(there) if there.kind == Kind::Folder => break,
+            Ok(_) => return Err(Fault::new(FaultCode::NotAFolder).at(parent)),
+            Err(fault) if fault.code == FaultCode::NotFound => missing.push(parent),
+            Err(fault) => return Err(fault),
+        }
+    }
+    for folder in missing.iter().rev() {
+        link.make_folder(folder, Existing::Replace).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Counts what a job has found and done, knows which large files are under way, and tells how far it is.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use towpath_protocol::fault::Fault;
+use towpath_protocol::path::{Location, WirePath};
+
+use super::job::{Progress, Summary};
+use super::rate::{Rate, time_for};
+
+/// A job's counters. All of them only for people: no decision hangs on them.
+#[derive(Debug)]
+pub(super) struct Tally {
+    begun: Instant,
+    files: AtomicU64,
+    /// Of what arrived.
+    bytes: AtomicU64,
+    /// Of what is under way as well.
+    moved: AtomicU64,
+    files_total: AtomicU64,
+    bytes_total: AtomicU64,
+    unchanged: AtomicU64,
+    skipped: AtomicU64,
+    failed: AtomicU64,
+    planning: AtomicBool,
+    large: Mutex<Vec<Large>>,
+    /// A small file that was done since progress was told.
+    small: Mutex<Option<(WirePath, u64)>>,
+    wants_small: AtomicBool,
+    rate: Mutex<Rate>,
+}
+
+/// A large file under way.
+#[derive(Debug)]
+struct Large {
+    path: WirePath,
+    moved: Arc<AtomicU64>,
+    size: u64,
+}
+
+/// Counts one large file's bytes. Dropped before the file has arrived, it takes them back.
+#[derive(Debug)]
+pub(super) struct UnderWay<'a> {
+    tally: &'a Tally,
+    moved: Arc<AtomicU64>,
+    has_arrived: bool,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            files_total: AtomicU64::new(0),
+            bytes_total: AtomicU64::new(0),
+            unchanged: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            planning: AtomicBool::new(true),
+            large: Mutex::default(),
+            small: Mutex::default(),
+            wants_small: AtomicBool::new(true),
+            rate: Mutex::default(),
+        }
+    }
+
+    /// Something to carry was found.
+    pub(super) fn found(&self, files: u64, bytes: u64) {
+        self.files_total.fetch_add(files, Relaxed);
+        self.bytes_total.fetch_add(bytes, Relaxed);
+    }
+
+    /// Something that was found is not carried after all.
+    pub(super) fn not_carried(&self, bytes: u64) {
+        self.files_total.fetch_sub(1, Relaxed);
+        self.bytes_total.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Something that was found has another size by now.
+    pub(super) fn resized(&self, before: u64, now: u64) {
+        self.bytes_total.fetch_add(now, Relaxed);
+        self.bytes_total.fetch_sub(before, Relaxed);
+    }
+
+    /// No more will be found.
+    pub(super) fn all_found(&self) {
+        self.planning.store(false, Relaxed);
+    }
+
+    pub(super) fn unchanged(&self) {
+        self.unchanged.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn skipped(&self) {
+        self.skipped.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn failed(&self, count: u64) {
+        self.failed.fetch_add(count, Relaxed);
+    }
+
+    /// Files and links are in place; their bytes were counted as [`moved`](Self::moved) already.
+    pub(super) fn arrived(&self, files: u64, bytes: u64) {
+        self.files.fetch_add(files, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Bytes moved.
+    pub(super) fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Relaxed);
+    }
+
+    /// All bytes of a small file moved at once.
+    pub(super) fn small_moved(&self, file: &Location, bytes: u64) {
+        self.moved(bytes);
+        // A name ten times a second is all that anybody sees.
+        if self.wants_small.swap(false, Relaxed) {
+            *lock(&self.small) = file.whole().ok().map(|path| (path, bytes));
+        }
+    }
+
+    /// A large file is begun.
+    pub(super) fn begin(&self, file: &Location, size: u64) -> UnderWay<'_> {
+        let moved = Arc::new(AtomicU64::new(0));
+        let path = file.whole().unwrap_or_default();
+        lock(&self.large).push(Large { path, moved: moved.clone(), size });
+        UnderWay { tally: self, moved, has_arrived: false }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let (bytes, bytes_total) = (self.moved.load(Relaxed), self.bytes_total.load(Relaxed));
+        let elapsed = self.begun.elapsed();
+        let bytes_per_second = lock(&self.rate).observe(elapsed, bytes);
+        let growing = self.planning.load(Relaxed);
+        let left = time_for(bytes_total.saturating_sub(bytes), bytes_per_second).filter(|_| !growing);
+        self.wants_small.store(true, Relaxed);
+        Progress {
+            files: self.files.load(Relaxed),
+            bytes,
+            files_total: self.files_total.load(Relaxed),
+            bytes_total,
+            growing,
+            current: self.current(),
+            elapsed,
+            bytes_per_second,
+            left,
+        }
+    }
+
+    fn current(&self) -> Option<(WirePath, u64, u64)> {
+        let large = lock(&self.large).first().map(|file| {
+            let moved = file.moved.load(Relaxed);
+            (file.path.clone(), moved, file.size.max(moved))
+        });
+        large.or_else(|| lock(&self.small).clone().map(|(path, bytes)| (path, bytes, bytes)))
+    }
+
+    pub(super) fn summary(&self, stopped: Option<Fault>, cancelled: bool) -> Summary {
+        Summary {
+            files: self.files.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            seconds: self.begun.elapsed().as_secs_f64(),
+            unchanged: self.unchanged.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
+            failed: self.failed.load(Relaxed) + u64::from(stopped.is_some()),
+            cancelled,
+            stopped,
+        }
+    }
+}
+
+impl UnderWay<'_> {
+    pub(super) fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Relaxed);
+        self.tally.moved(bytes);
+    }
+
+    /// As [`moved`](Self::moved), where it is known how much has moved by now in all.
+    pub(super) fn moved_up_to(&self, bytes: u64) {
+        self.moved(bytes.saturating_sub(self.moved.load(Relaxed)));
+    }
+
+    pub(super) fn arrived(mut self) {
+        self.has_arrived = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.tally.large).retain(|file| !Arc::ptr_eq(&file.moved, &self.moved));
+        if !self.has_arrived {
+            self.tally.moved.fetch_sub(self.moved.load(Relaxed), Relaxed);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Location {
+        Location::of(&WirePath::parse(name.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn the_large_file_begun_first_is_the_one_shown() {
+        let tally = Tally::new();
+        tally.small_moved(&file("small"), 7);
+        assert_eq!(tally.progress().current.unwrap(), (file("small").whole().unwrap(), 7, 7));
+        let (first, second) = (tally.begin(&file("first"), 100), tally.begin(&file("second"), 50));
+        second.moved(50);
+        first.moved(30);
+        assert_eq!(tally.progress().current.unwrap(), (file("first").whole().unwrap(), 30, 100));
+        first.arrived();
+        assert_eq!(tally.progress().current.unwrap(), (file("second").whole().unwrap(), 50, 50));
+        assert_eq!(tally.progress().bytes, 87);
+    }
+
+    #[test]
+    fn bytes_of_what_did_not_arrive_are_taken_back() {
+        let tally = Tally::new();
+        let under_way = tally.begin(&file("a"), 100);
+        under_way.moved_up_to(60);
+        under_way.moved_up_to(80);
+        assert_eq!(tally.progress().bytes, 80);
+        drop(under_way);
+        assert_eq!(tally.progress().bytes, 0);
+        assert_eq!(tally.progress().current, None);
+    }
+
+    #[test]
+    fn nothing_is_left_to_say_about_time_while_the_total_grows() {
+        let tally = Tally::new();
+        tally.found(1, 100);
+        tally.moved(50);
+        assert_eq!(tally.progress().left, None);
+        tally.all_found();
+        assert!(tally.progress().left.is_some());
+    }
+}

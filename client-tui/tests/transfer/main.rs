@@ -1,0 +1,15 @@
+//! Transfers, watched from outside: real files, real services, in this process and over a socket.
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk behind the service's back")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is tests, helpers too"
+)]
+
+mod conflicts;
+mod copies;
+mod endings;
+mod moves;
+mod sources;
+mod world;

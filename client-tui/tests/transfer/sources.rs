@@ -1,0 +1,124 @@
+//! Sources that do not hold still, and destinations that lie within them.
+
+use towpath::transfer::job::{ExistingPolicy, Verb};
+use towpath_protocol::fault::FaultCode;
+
+use crate::world::{Told, Way, World, noise, once, run};
+
+const OLD: u64 = 1_000_000_000;
+
+/// Copies `left/file`; between its listing and its reading, while a question is open, `meanwhile` happens.
+async fn copy_while(world: &World, verb: Verb, meanwhile: impl Fn()) -> Told {
+    world.write("right/file", "in the way");
+    world.modified("right/file", OLD);
+    run(world.job(verb, &[("left/file", "right/file")]), |_| {
+        meanwhile();
+        once(ExistingPolicy::Replace)
+    })
+    .await
+}
+
+fn append(world: &World, bytes: &[u8]) {
+    use std::io::Write;
+    std::fs::OpenOptions::new().append(true).open(world.at("left/file")).unwrap().write_all(bytes).unwrap();
+}
+
+const SIZES: [usize; 3] = [1_000, 100_000, 9_000_000];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_vanishes_fails_alone() {
+    for way in Way::ALL {
+        for size in SIZES {
+            let world = World::new(way).await;
+            world.write("left/file", noise(size, 1));
+            let told =
+                copy_while(&world, Verb::Copy, || std::fs::remove_file(world.at("left/file")).unwrap()).await;
+            assert_eq!(told.codes(), [FaultCode::NotFound], "{way:?} {size}");
+            assert_eq!(world.read("right/file"), "in the way");
+            world.check_no_parts();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_grows_arrives_as_long_as_it_was_and_that_is_told() {
+    for way in Way::BETWEEN {
+        for size in SIZES {
+            let world = World::new(way).await;
+            let content = noise(size, 1);
+            world.write("left/file", &content);
+            let told = copy_while(&world, Verb::Copy, || append(&world, b"more")).await;
+            assert_eq!(told.noticed, ["left/file"], "{way:?} {size}");
+            assert!(std::fs::read(world.at("right/file")).unwrap() == content, "{way:?} {size}");
+            assert_eq!((told.summary.files, told.summary.failed), (1, 0));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_shrinks_or_is_rewritten_is_taken_as_it_is_now() {
+    for way in Way::ALL {
+        for size in SIZES {
+            for new_size in [10, size - 1, size] {
+                let world = World::new(way).await;
+                world.write("left/file", noise(size, 1));
+                let new = noise(new_size, 2);
+                let told = copy_while(&world, Verb::Copy, || world.write("left/file", &new)).await;
+                assert_eq!(told.codes(), [], "{way:?} {size} {new_size}");
+                assert!(std::fs::read(world.at("right/file")).unwrap() == new, "{way:?} {size} {new_size}");
+                assert_eq!(told.summary.bytes, new_size as u64);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_grew_is_copied_and_not_removed() {
+    for way in Way::BETWEEN {
+        let world = World::new(way).await;
+        world.write("left/file", "before");
+        let told = copy_while(&world, Verb::Move, || append(&world, b" and after")).await;
+        assert_eq!(told.codes(), [FaultCode::Changed], "{way:?}");
+        assert!(told.failed[0].to_string().contains("stays"), "{}", told.failed[0]);
+        assert_eq!(world.read("left/file"), "before and after", "{way:?}");
+        assert_eq!(world.read("right/file"), "before");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_copied_onto_or_into_itself() {
+    let world = World::new(Way::Within).await;
+    world.write("left/tree/sub/file", "file");
+    world.link("left/way round", "tree/sub");
+    world.write("left/other", "other");
+    let before = world.tree("left");
+    for verb in [Verb::Copy, Verb::Move] {
+        for (from, to) in [
+            ("left/tree", "left/tree"),
+            ("left/tree", "left/tree/sub/tree"),
+            ("left/tree", "left/tree/new/tree"),
+            ("left/tree", "left/way round/tree"),
+            ("left/tree/sub/file", "left/way round/file"),
+            ("left/other", "left/other"),
+        ] {
+            let told =
+                run(world.job(verb, &[("left/other", "right/other"), (from, to)]), |_| panic!("asked")).await;
+            assert_eq!(
+                told.summary.stopped.map(|fault| fault.code),
+                Some(FaultCode::IntoItself),
+                "{from} {to}"
+            );
+            assert_eq!(world.tree("left"), before, "{verb:?} {from} to {to}");
+            assert_eq!(world.names("right"), Vec::<String>::new(), "nothing may be touched before");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbour_whose_name_begins_the_same_is_not_itself() {
+    let world = World::new(Way::Within).await;
+    world.write("left/tree/file", "file");
+    world.copy("left/tree", "left/tree2").await.check_clean();
+    world.copy("left/tree", "left/tree2/tree").await.check_clean();
+    world.check_equal("left/tree", "left/tree2/tree");
+}
