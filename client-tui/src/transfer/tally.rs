@@ -244,6 +244,7 @@ mod tests {
         tally.moved(50);
         assert_eq!(tally.progress().left, None);
         tally.all_found();
+        tally.moved(10);
         assert!(tally.progress().left.is_some());
     }
 }
