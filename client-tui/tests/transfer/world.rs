@@ -27,7 +27,7 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which way the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
