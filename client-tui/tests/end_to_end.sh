@@ -16,8 +16,12 @@ socket=$work/tmux
 
 finish() {
   tmux -S "$socket" kill-server 2>/dev/null || true
-  for server in "${servers[@]}"; do kill "$server" 2>/dev/null || true; done
-  chmod -R u+rwX "$work"
+  # What a server takes away as it leaves (its socket) must not vanish under the walk below.
+  for server in "${servers[@]}"; do
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  done
+  find "$work" -type d ! -perm -u+rwx -exec chmod u+rwx {} +
   rm -rf "$work"
 }
 trap finish EXIT
