@@ -11,5 +11,6 @@ mod conflicts;
 mod copies;
 mod endings;
 mod moves;
+mod order;
 mod sources;
 mod world;

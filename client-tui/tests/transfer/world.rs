@@ -90,10 +90,7 @@ impl World {
         for side in ["left", "right"] {
             fs::create_dir(dir.path().join(side)).unwrap();
         }
-        let service = |access| {
-            let root = RootSpec::Jailed(dir.path().to_owned());
-            Arc::new(Service::new(ServiceConfig { root, access, home: WirePath::root() }).unwrap())
-        };
+        let service = |access| serve_files(dir.path(), access);
         let cut = CancellationToken::new();
         let socket = dir.path().join("socket");
         let (source, destination) = match way {
@@ -112,6 +109,11 @@ impl World {
             }
         };
         Self { dir, source, destination, cut }
+    }
+
+    /// Another service on both sides.
+    pub(crate) fn service(&self) -> Arc<Service> {
+        serve_files(self.dir.path(), Access::ReadWrite)
     }
 
     pub(crate) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
@@ -298,6 +300,11 @@ impl Running {
         told.skipped.sort();
         told
     }
+}
+
+fn serve_files(folder: &Path, access: Access) -> Arc<Service> {
+    let root = RootSpec::Jailed(folder.to_owned());
+    Arc::new(Service::new(ServiceConfig { root, access, home: WirePath::root() }).unwrap())
 }
 
 /// Serves one session on a socket of its own and connects to it.
