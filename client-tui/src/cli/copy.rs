@@ -202,17 +202,22 @@ async fn run_job(job: Job, output: Output) -> Summary {
     let cancel = CancellationToken::new();
     let reports = Reports { progress: Arc::new(progress_sender), facts: fact_sender, cancel: cancel.clone() };
     let begun = Instant::now();
-    let running = transfer::run(job, reports);
-    tokio::pin!(running);
+    // In a task of its own: it goes on while a question is open.
+    let mut running = tokio::spawn(transfer::run(job, reports));
+    let interrupted = super::interrupted();
+    tokio::pin!(interrupted);
     let summary = loop {
         tokio::select! {
             biased;
-            () = super::interrupted(), if !cancel.is_cancelled() => cancel.cancel(),
+            () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
             Some(fact) = facts.recv() => {
                 clear(output);
-                tell(fact).await;
+                tokio::select! {
+                    () = tell(fact) => {}
+                    () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
+                }
             }
-            summary = &mut running => break summary,
+            summary = &mut running => break summary.unwrap_or_else(|_| broken()),
             Ok(()) = progress.changed(), if output.progress => show(&progress.borrow_and_update(), begun, output),
         }
     };
@@ -221,6 +226,11 @@ async fn run_job(job: Job, output: Output) -> Summary {
         tell(fact).await;
     }
     summary
+}
+
+/// Of a job that ended by a fault of the program.
+fn broken() -> Summary {
+    Summary { failed: 1, stopped: Some(FaultCode::Internal.into()), ..Summary::default() }
 }
 
 fn clear(output: Output) {

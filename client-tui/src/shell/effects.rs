@@ -245,11 +245,9 @@ impl Effects {
         let reports = Reports { progress: Arc::new(progress), facts, cancel };
         let (events, answers) = (self.events.clone(), self.answers.clone());
         self.jobs.spawn(async move {
+            // What happened last is told as well: the telling ends when all facts are taken.
             let telling = tell(id, taken, shown, events.clone(), answers);
-            let summary = tokio::select! {
-                summary = transfer::run(job, reports) => summary,
-                () = telling => return,
-            };
+            let (summary, ()) = tokio::join!(transfer::run(job, reports), telling);
             let (good, text) = in_words(&summary, verb);
             let _ = events.send(Event::JobEnded { id, good, text }).await;
         });
@@ -373,7 +371,7 @@ async fn tell(
                 }
             },
             Ok(()) = progress.changed() => Event::JobProgress(view(id, &progress.borrow_and_update())),
-            else => return std::future::pending().await,
+            else => return,
         };
         if events.send(event).await.is_err() {
             return;
