@@ -59,6 +59,10 @@ numbered! {
         TimedOut = 204,
         /// The change may or may not have happened; look before trying again.
         OutcomeUnknown = 205,
+        /// The server does not know this client's key; pair with it first.
+        NotPaired = 206,
+        /// The proof of a pairing code does not hold: another code, or one that was used or is too old.
+        PairingFailed = 207,
 
         /// A kind of request, or a part of one, that this side does not know.
         Unsupported = 300,
@@ -105,6 +109,8 @@ impl FaultCode {
             Self::Disconnected => "the connection was lost",
             Self::TimedOut => "no answer in time",
             Self::OutcomeUnknown => "outcome unknown",
+            Self::NotPaired => "not paired with this server",
+            Self::PairingFailed => "the pairing code is wrong, used or too old",
             Self::Unsupported => "not supported by the other side",
             Self::Malformed => "not a valid message",
             Self::OutOfOrder => "a message at the wrong moment",

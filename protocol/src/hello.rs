@@ -6,6 +6,7 @@ use crate::limits::{
     self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX,
     TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
 };
+use crate::pairing::Pairing;
 use crate::path::WirePath;
 use crate::wire::{bounded, bounded_text, numbered};
 
@@ -92,6 +93,9 @@ pub struct Hello {
     #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
     pub capabilities: Vec<Capability>,
     pub limits: Limits,
+    /// From a client that the server does not know yet; looked at in encrypted sessions only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairing: Option<Pairing>,
 }
 
 numbered! {

@@ -26,6 +26,7 @@
 //! | [`frame`], [`outgoing`] | messages as bytes, in and out |
 //! | [`hash`] | BLAKE3 of files, computed in ranges |
 //! | [`order`] | the orders of a listing, for both sides |
+//! | [`pairing`] | fingerprints, one-time codes and their proofs |
 //! | [`display`] | other people's bytes, made safe to print |
 //! | [`fuzz`] | what must hold for any bytes, as a function |
 //!
@@ -51,6 +52,7 @@ pub mod limits;
 pub mod message;
 pub mod order;
 pub mod outgoing;
+pub mod pairing;
 pub mod path;
 pub mod request;
 mod wire;

@@ -42,6 +42,9 @@ pub const CAPABILITIES_MAX: usize = 64;
 /// Longest name of a capability.
 pub const CAPABILITY_BYTES_MAX: usize = 64;
 
+/// Longest name that a client gives itself when it is paired.
+pub const CLIENT_NAME_BYTES_MAX: usize = 128;
+
 /// Requests of one session that may be unanswered at a time.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 512;
 /// Most bytes asked for in one `Read`.

@@ -15,6 +15,7 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{Access, Capability, Hello, Limits, NameCase, RootKind, Welcome};
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{
     BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
@@ -153,9 +154,11 @@ impl IntoMessage for Answer {
 
 /// A strategy for each kind that a client sends.
 pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
-    let hello = (any::<u16>(), text(), capabilities(), limits()).prop_map(
-        |(protocol, agent, capabilities, limits)| {
-            Session::Hello(Hello { protocol, agent, capabilities, limits })
+    let pairing = option::of(("[a-zé@]{0,40}", any::<[u8; 32]>()))
+        .prop_map(|pairing| pairing.map(|(name, proof)| Pairing { name, proof: Proof(proof) }));
+    let hello = (any::<u16>(), text(), capabilities(), limits(), pairing).prop_map(
+        |(protocol, agent, capabilities, limits, pairing)| {
+            Session::Hello(Hello { protocol, agent, capabilities, limits, pairing })
         },
     );
     let mut all = vec![

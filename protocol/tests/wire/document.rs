@@ -4,6 +4,7 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::limits;
 use towpath_protocol::message::{Answer, Input, Request, Session};
 use towpath_protocol::order::name_order;
+use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, ProofBinding, SECRET_BYTES};
 
 use super::golden::lines;
 use super::samples;
@@ -84,6 +85,7 @@ fn every_bound_is_told() {
         limits::RANGE_BYTES,
         limits::UPLOAD_CREDIT_BYTES_MAX,
         limits::HELLO_SECONDS_MAX,
+        limits::CLIENT_NAME_BYTES_MAX as u64,
     ];
     let chapters = DOCUMENT.split_once("## 2 Opening").unwrap().1;
     let words: Vec<&str> = chapters.split(|c: char| !c.is_ascii_digit() && c != ',').collect();
@@ -100,4 +102,14 @@ fn the_names_given_as_sorted_are_sorted() {
     let names: Vec<&str> = example.split('`').skip(1).step_by(2).collect();
     assert!(names.len() > 20);
     assert!(names.is_sorted_by(|a, b| name_order(a.as_bytes(), b.as_bytes()).is_lt()), "{names:?}");
+}
+
+#[test]
+fn the_example_of_a_pairing_is_right() {
+    let (server, client) = (KeyHash([7; 32]), KeyHash([9; 32]));
+    let secret = PairingSecret::new([0xa5; SECRET_BYTES].into());
+    stands(&format!("\n    code  = {}\n", *PairingCode::new(&server, secret.clone()).text()));
+    let bound = ProofBinding { channel: &[1; 32], client: &client, server: &server, name: "ann@box" };
+    let proof: String = blake3::Hash::from_bytes(secret.proof(&bound).0).to_hex().to_string();
+    stands(&format!("\n    proof = {proof}\n"));
 }

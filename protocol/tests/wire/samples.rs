@@ -84,6 +84,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
             agent: "speaker/1".to_owned(),
             capabilities: vec![Capability::new("example")],
             limits: Limits::OURS,
+            pairing: None,
         })),
         (0, ToServer::Session(Session::Bye(Bye {}))),
         (9, ToServer::Session(Session::Ping(Ping {}))),

@@ -101,6 +101,7 @@ async fn say_hello(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         agent: concat!("tow/", env!("CARGO_PKG_VERSION")).to_owned(),
         capabilities: Vec::new(),
         limits: Limits::OURS,
+        pairing: None,
     };
     let hello =
         encode_to_server(HELLO, &ToServer::Session(Session::Hello(hello))).map_err(io::Error::other)?;

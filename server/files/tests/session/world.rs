@@ -220,7 +220,7 @@ impl From<Input> for ToServerMessage {
 }
 
 pub(crate) fn hello(protocol: u16, limits: Limits) -> Session {
-    Hello { protocol, agent: "test/1".to_owned(), capabilities: Vec::new(), limits }.into()
+    Hello { protocol, agent: "test/1".to_owned(), capabilities: Vec::new(), limits, pairing: None }.into()
 }
 
 /// A request whose answers go in the control lane.
