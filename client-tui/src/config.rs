@@ -15,11 +15,14 @@ pub struct Settings {
     pub log_filter: Option<String>,
 }
 
-/// Whether the screen may use colours. Meaning never hangs on colour alone.
+/// How many colours the screen may use. Meaning never hangs on colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colors {
-    On,
     Off,
+    Sixteen,
+    /// 256.
+    Indexed,
+    True,
 }
 
 impl Settings {
@@ -32,12 +35,27 @@ impl Settings {
             .or_else(|| variable("TOW_STATE_DIR").map(PathBuf::from))
             .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("towpath")))
             .or_else(|| absolute("HOME").map(|home| home.join(".local/state/towpath")));
-        let plain = variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb");
         Self {
             state_dir,
-            colors: if plain { Colors::Off } else { Colors::On },
+            colors: colors(variable),
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
         }
+    }
+}
+
+/// What the terminal says that it can, unless the person wants none.
+fn colors(variable: impl Fn(&str) -> Option<OsString>) -> Colors {
+    let text =
+        |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+    let term = text("TERM");
+    if variable("NO_COLOR").is_some() || term == "dumb" {
+        Colors::Off
+    } else if matches!(text("COLORTERM").as_str(), "truecolor" | "24bit") || term.ends_with("-direct") {
+        Colors::True
+    } else if term.contains("256color") {
+        Colors::Indexed
+    } else {
+        Colors::Sixteen
     }
 }
 
@@ -76,8 +94,22 @@ mod tests {
 
     #[test]
     fn no_color_is_honoured_unless_it_is_empty() {
-        assert_eq!(resolve(None, &[("NO_COLOR", "1")]).colors, Colors::Off);
-        assert_eq!(resolve(None, &[("NO_COLOR", "")]).colors, Colors::On);
+        assert_eq!(resolve(None, &[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]).colors, Colors::Off);
+        assert_eq!(resolve(None, &[("NO_COLOR", "")]).colors, Colors::Sixteen);
         assert_eq!(resolve(None, &[("TERM", "dumb")]).colors, Colors::Off);
+    }
+
+    #[test]
+    fn there_are_as_many_colours_as_the_terminal_says() {
+        let table: [(&[(&str, &str)], Colors); 5] = [
+            (&[("TERM", "xterm")], Colors::Sixteen),
+            (&[("TERM", "xterm-256color")], Colors::Indexed),
+            (&[("TERM", "xterm-256color"), ("COLORTERM", "24bit")], Colors::True),
+            (&[("TERM", "linux"), ("COLORTERM", "yes")], Colors::Sixteen),
+            (&[("TERM", "xterm-direct")], Colors::True),
+        ];
+        for (environment, colors) in table {
+            assert_eq!(resolve(None, environment).colors, colors, "{environment:?}");
+        }
     }
 }

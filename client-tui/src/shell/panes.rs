@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
@@ -14,11 +15,11 @@ use super::runtime;
 use crate::app::App;
 use crate::app::effect::Effect;
 use crate::app::pane::Pane;
-use crate::config::{Colors, Settings};
+use crate::config::Settings;
 use crate::link::Link;
 use crate::link::target::Target;
 use crate::model::{LinkId, Place, Side};
-use crate::ui::Theme;
+use crate::ui::Look;
 
 /// What each pane shows first; none for the current folder.
 #[derive(Debug, Clone, Default)]
@@ -37,9 +38,9 @@ pub async fn run(opening: Opening, settings: &Settings, local: Arc<Service>) -> 
     for side in [Side::Left, Side::Right] {
         first.push(app.pane_mut(side).begin_listing(side));
     }
-    let theme = if settings.colors == Colors::On { Theme::colours() } else { Theme::plain() };
+    let look = Look::new(settings.colors, TimeZone::system());
     let (effects, events) = Effects::new(Link::in_process(local));
-    runtime::run(app, first, &theme, effects, events).await
+    runtime::run(app, first, &look, effects, events).await
 }
 
 /// A pane on a local folder; a TARGET is connected to once the screen stands.

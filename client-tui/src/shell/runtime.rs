@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::app::update::update;
-use crate::ui::{Theme, render};
+use crate::ui::{Look, render};
 
 /// Events of the doing wing that may wait.
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
@@ -28,7 +28,7 @@ const DIGIT_TIME: Duration = Duration::from_millis(500);
 pub(super) async fn run(
     mut app: App,
     first: Vec<Effect>,
-    theme: &Theme,
+    look: &Look,
     mut effects: Effects,
     mut events: mpsc::Receiver<Event>,
 ) -> anyhow::Result<u8> {
@@ -89,7 +89,7 @@ pub(super) async fn run(
             }
             () = sleep_until(frame_at), if frame_at.is_some() => {
                 let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-                terminal.draw(|frame| render(&app, theme, now_ns, frame))?;
+                terminal.draw(|frame| render(&app, look, now_ns, frame))?;
                 pace.drawn(Instant::now());
             }
         }

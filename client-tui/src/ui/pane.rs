@@ -9,68 +9,61 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::request::{Direction, SortKey};
 
-use super::text;
-use super::theme::Theme;
+use super::{Scene, text};
 use crate::app::pane::Pane;
 use crate::app::{App, Unit};
-use crate::model::Side;
+use crate::model::size::human;
+use crate::model::{Place, Side};
 
-const DATE_COLUMNS: usize = 12;
-const SIZE_COLUMNS: usize = 11;
+/// Turns with every page that comes; nothing wakes for its sake.
+const SPINNER: [char; 8] = ['⠋', '⠙', '⠸', '⠴', '⠦', '⠇', '⠏', '⠛'];
+const SPINNER_ENTRIES: usize = 512;
 
-pub(super) fn render(app: &App, side: Side, theme: &Theme, now_ns: i64, frame: &mut Frame<'_>, area: Rect) {
-    let pane = app.pane(side);
-    let is_active = app.active == side;
-    let frame_style = if is_active { theme.frame_active } else { theme.frame };
-    let title_style = if is_active { theme.strong } else { theme.dim };
-    let state = state(app, pane);
-    let room = (area.width as usize).saturating_sub(6 + state.chars().count());
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(frame_style)
-        .title(Span::styled(format!(" {} ", text::fitted(&title(app, pane), room)), title_style));
-    if !state.is_empty() {
-        let lost = app.server(pane.place.link).is_some_and(|server| server.lost);
-        block = block.title(
-            Line::styled(format!(" {state} "), if lost { theme.bad } else { theme.good }).right_aligned(),
-        );
-    }
-    let (counts, free) = counts(pane);
-    let counts_style = if pane.marks.is_empty() { theme.dim } else { theme.mark };
-    block = block.title_bottom(Span::styled(
-        format!(" {} ", text::fitted(&counts, (area.width as usize).saturating_sub(6))),
-        counts_style,
-    ));
-    if counts.chars().count() + free.chars().count() + 8 < area.width as usize && !free.is_empty() {
-        block = block.title_bottom(Line::styled(format!(" {free} "), theme.dim).right_aligned());
-    }
+pub(super) fn render(scene: &Scene<'_>, side: Side, frame: &mut Frame<'_>, area: Rect) {
+    let block = block(scene, side, area.width as usize);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
     let columns = Columns::of(inner.width as usize);
-    frame.render_widget(Paragraph::new(headings(app, pane, &columns, theme)), head);
-    rows(app, side, &columns, (theme, now_ns), frame, list);
+    frame.render_widget(headings(scene, side, &columns), head);
+    rows(scene, side, &columns, frame, list);
 }
 
-/// Which columns fit: a narrow pane drops the date, then the size.
-struct Columns {
-    name: usize,
-    size: bool,
-    date: bool,
-}
-
-impl Columns {
-    const fn of(width: usize) -> Self {
-        let date = width >= 44;
-        let size = width >= 24;
-        let used = 2 + if size { SIZE_COLUMNS + 1 } else { 0 } + if date { DATE_COLUMNS + 2 } else { 0 };
-        Self { name: width.saturating_sub(used), size, date }
+/// Frame, title and state above, counts below.
+fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
+    let (app, theme, pane) = (scene.app, scene.theme, scene.app.pane(side));
+    let is_active = app.active == side;
+    let (frame_style, title_style, border) = if is_active {
+        (theme.frame_active, theme.strong, theme.border_active)
+    } else {
+        (theme.frame, theme.dim, BorderType::Rounded)
+    };
+    let state = state(scene, pane, width);
+    let room = width.saturating_sub(5 + state.as_ref().map_or(0, |state| state.width() + 1));
+    let title = text::fitted_path(&title(app, &pane.place), room);
+    let mut block = Block::bordered()
+        .border_type(border)
+        .border_style(frame_style)
+        .title(Span::styled(format!(" {title} "), title_style));
+    if let Some(state) = state {
+        block = block.title(state.right_aligned());
     }
+    let (counts, rest) = counts(pane);
+    let counts = text::fitted(&counts, width.saturating_sub(5));
+    let used = text::columns(&counts) + 4;
+    let counts_style = if pane.marks.is_empty() { theme.dim } else { theme.mark };
+    block = block.title_bottom(Span::styled(format!(" {counts} "), counts_style));
+    // The first that fits of what is worth knowing besides.
+    if let Some(rest) = rest.into_iter().find(|rest| used + text::columns(rest) + 4 <= width) {
+        block = block.title_bottom(Line::styled(format!(" {rest} "), theme.dim).right_aligned());
+    }
+    block
 }
 
-fn title(app: &App, pane: &Pane) -> String {
-    let path = &pane.place.path;
-    match app.server(pane.place.link) {
+/// Where a pane is: `~/photos`, `tow://box/photos`.
+pub(super) fn title(app: &App, place: &Place) -> String {
+    let path = &place.path;
+    match app.server(place.link) {
         Some(server) => format!("{}/{}", server.name, path.display()),
         None if !app.home.is_root() && path.starts_with(&app.home) => {
             let below = &path.names()[app.home.names().len()..];
@@ -80,141 +73,189 @@ fn title(app: &App, pane: &Pane) -> String {
     }
 }
 
-fn state(app: &App, pane: &Pane) -> String {
-    match app.server(pane.place.link) {
-        Some(server) if server.lost => "○ disconnected".to_owned(),
-        Some(server) => server.round_trip_ms.map_or_else(|| "●".to_owned(), |ms| format!("● {ms} ms")),
-        None => String::new(),
-    }
-}
-
-fn counts(pane: &Pane) -> (String, String) {
-    let free = pane.free.map_or_else(String::new, |bytes| format!("{} free", text::human(bytes)));
-    if pane.loading {
-        return (format!("reading … {} of {}", pane.entries.len(), pane.total), free);
-    }
-    let bytes: u64 = if pane.marks.is_empty() { 0 } else { pane.marked_bytes() };
-    if !pane.marks.is_empty() {
-        return (format!("{} marked · {} MB", pane.marks.len(), text::megabytes(bytes)), free);
-    }
-    let items = |count: usize| if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
-    let counts = if pane.filter.is_empty() {
-        items(pane.entries.len())
-    } else {
-        format!("{} of {} · filter: {}", pane.shown.len(), items(pane.entries.len()), pane.filter)
-    };
-    (counts, free)
-}
-
-fn headings(app: &App, pane: &Pane, columns: &Columns, theme: &Theme) -> Line<'static> {
-    let arrow = if pane.direction == Direction::Ascending { "▴" } else { "▾" };
-    let heading = |key: SortKey, text: &str| {
-        if pane.sort == key {
-            (format!("{text} {arrow}"), theme.frame_active)
-        } else {
-            (text.to_owned(), theme.dim)
+/// How the connection of a server's pane is.
+fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> {
+    let server = scene.app.server(pane.place.link)?;
+    let narrow = width < 30;
+    let (text, style) = match server.round_trip_ms {
+        _ if server.lost => {
+            (if narrow { " ○ lost " } else { " ○ disconnected " }.to_owned(), scene.theme.bad)
         }
+        Some(ms) if !narrow => (format!(" ● {ms} ms "), scene.theme.good),
+        _ => (" ● ".to_owned(), scene.theme.good),
     };
-    let (name, name_style) = if pane.sort == SortKey::Extension {
-        (format!("Name .ext {arrow}"), theme.frame_active)
-    } else {
-        heading(SortKey::Name, "Name")
-    };
-    let mut spans = vec![Span::raw("  "), Span::styled(text::padded(&name, columns.name), name_style)];
-    if columns.size {
-        let unit = match app.unit {
-            Unit::Megabytes => "Size MB",
-            Unit::Human => "Size",
-            Unit::Bytes => "Bytes",
+    Some(Line::styled(text, style))
+}
+
+/// What stands below a pane, and what may stand to the right of it, the best first.
+fn counts(pane: &Pane) -> (String, Vec<String>) {
+    if pane.loading {
+        let turn = SPINNER[pane.entries.len() / SPINNER_ENTRIES % SPINNER.len()];
+        let (read, total) = (text::thousands(pane.entries.len() as u64), text::thousands(pane.total));
+        return (format!("{turn} reading {read} of {total}"), Vec::new());
+    }
+    let free = pane.free.map(|bytes| format!("{} free", human(bytes)));
+    let items = text::counted(pane.entries.len() as u64, "item", "items");
+    if !pane.marks.is_empty() {
+        let bytes = text::megabytes(pane.marked_bytes());
+        let both = free.iter().map(|free| format!("{items} · {free}")).collect::<Vec<_>>();
+        return (
+            format!("{} marked · {bytes} MB", text::thousands(pane.marks.len() as u64)),
+            [both, vec![items]].concat(),
+        );
+    }
+    if pane.filter.is_empty() {
+        return (items, free.into_iter().collect());
+    }
+    let shown = text::thousands(pane.shown.len() as u64);
+    (format!("{shown} of {items} · filter: {}", pane.filter), free.into_iter().collect())
+}
+
+/// What fits: a narrow pane has short dates, a narrower one none, the narrowest names alone.
+struct Columns {
+    name: usize,
+    size: usize,
+    date: usize,
+}
+
+impl Columns {
+    /// Cells for a mark and a sign before the name.
+    const MARK: usize = 2;
+    const DATE_LONG: usize = 12;
+
+    const fn of(width: usize) -> Self {
+        let (size, date) = match width {
+            0..24 => (0, 0),
+            24..34 => (9, 0),
+            34..46 => (9, 8),
+            _ => (11, Self::DATE_LONG),
         };
-        let (size, style) = heading(SortKey::Size, unit);
-        spans.push(Span::styled(format!("{size:>SIZE_COLUMNS$} "), style));
+        let blanks = (if size > 0 { 2 } else { 0 }) + (if date > 0 { 2 } else { 0 });
+        Self { name: width.saturating_sub(Self::MARK + size + date + blanks), size, date }
     }
-    if columns.date {
-        let (date, style) = heading(SortKey::Modified, "Modified");
-        spans.push(Span::styled(format!(" {date:<DATE_COLUMNS$}"), style));
+
+    /// The cells of a row behind its mark and sign.
+    fn lay_out(&self, name: (&str, Style), size: (&str, Style), date: (&str, Style)) -> Vec<Span<'static>> {
+        let mut spans = vec![Span::styled(text::padded(name.0, self.name), name.1)];
+        if self.size > 0 {
+            spans.push(Span::styled(format!(" {:>width$} ", size.0, width = self.size), size.1));
+        }
+        if self.date > 0 {
+            spans.push(Span::styled(format!(" {:<width$} ", date.0, width = self.date), date.1));
+        }
+        spans
     }
+}
+
+fn headings(scene: &Scene<'_>, side: Side, columns: &Columns) -> Line<'static> {
+    let (app, theme, pane) = (scene.app, scene.theme, scene.app.pane(side));
+    let arrow = if pane.direction == Direction::Ascending { '▴' } else { '▾' };
+    let accent = if app.active == side { theme.frame_active } else { theme.dim };
+    let heading = |text: &str, is_key: bool| {
+        if is_key { (format!("{text} {arrow}"), accent) } else { (text.to_owned(), theme.dim) }
+    };
+    let name = if pane.sort == SortKey::Extension { "Name .ext" } else { "Name" };
+    let name = heading(name, matches!(pane.sort, SortKey::Name | SortKey::Extension));
+    let unit = match app.unit {
+        Unit::Megabytes => "Size MB",
+        Unit::Human => "Size",
+        Unit::Bytes => "Bytes",
+    };
+    let size = heading(unit, pane.sort == SortKey::Size);
+    let modified = if columns.date < Columns::DATE_LONG { "Date" } else { "Modified" };
+    let date = heading(modified, pane.sort == SortKey::Modified);
+    let mut spans = vec![Span::raw("  ")];
+    spans.extend(columns.lay_out((&name.0, name.1), (&size.0, size.1), (&date.0, date.1)));
     Line::from(spans)
 }
 
 /// Only the rows around the cursor are looked at.
-fn rows(
-    app: &App,
-    side: Side,
-    columns: &Columns,
-    (theme, now_ns): (&Theme, i64),
-    frame: &mut Frame<'_>,
-    area: Rect,
-) {
-    let pane = app.pane(side);
-    if let Some(fault) = &pane.fault
-        && pane.entries.is_empty()
-    {
-        frame.render_widget(
-            Paragraph::new(fault.clone()).style(theme.bad).wrap(ratatui::widgets::Wrap { trim: true }),
-            area,
-        );
-        return;
-    }
+fn rows(scene: &Scene<'_>, side: Side, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
+    let (app, theme, pane) = (scene.app, scene.theme, scene.app.pane(side));
     let height = area.height as usize;
     let first = pane.cursor.saturating_sub(height / 2).min(pane.rows().saturating_sub(height));
-    let lost = app.server(pane.place.link).is_some_and(|server| server.lost);
+    let is_lost = app.server(pane.place.link).is_some_and(|server| server.lost);
+    let is_bare = is_lost || theme.cursor_covers;
     for (y, row) in (first..pane.rows().min(first + height)).enumerate() {
-        let mut line = match pane.entry(row) {
-            None => Line::from(vec![Span::raw("  "), Span::styled("../", theme.folder)]),
-            Some(entry) => entry_line(app, pane, entry, columns, theme, now_ns),
-        };
-        if lost {
-            line = line.style(theme.dim);
-        }
-        if row == pane.cursor {
-            line = line.style(if app.active == side { theme.cursor } else { theme.cursor_dim });
-        }
         let area = Rect { y: area.y + y as u16, height: 1, ..area };
-        frame.render_widget(line, area);
+        let cursor =
+            (row == pane.cursor).then_some(if app.active == side { theme.cursor } else { theme.cursor_dim });
+        let line = match pane.entry(row) {
+            None => Line::from(vec![Span::raw("  "), Span::styled("../", theme.folder)]),
+            Some(entry) => entry_line(scene, pane, entry, columns),
+        };
+        frame.render_widget(line.style(cursor.unwrap_or_default()), area);
+        if is_lost {
+            frame.buffer_mut().set_style(area, theme.dim);
+        }
+        if let Some(cursor) = cursor
+            && is_bare
+        {
+            frame.buffer_mut().set_style(area, cursor);
+        }
+    }
+    if pane.shown.is_empty() {
+        let up = (pane.up_rows() as u16).min(area.height);
+        let area = Rect { y: area.y + up, height: area.height - up, ..area };
+        nothing(scene, pane, frame, area);
     }
 }
 
-fn entry_line(
-    app: &App,
-    pane: &Pane,
-    entry: &Entry,
-    columns: &Columns,
-    theme: &Theme,
-    now_ns: i64,
-) -> Line<'static> {
+/// Why there are no entries.
+fn nothing(scene: &Scene<'_>, pane: &Pane, frame: &mut Frame<'_>, area: Rect) {
+    let room = (area.width as usize).saturating_sub(3);
+    let (text, style) = match &pane.fault {
+        Some(fault) => (format!("✗ {fault}"), scene.theme.bad),
+        None if pane.loading => return,
+        None if pane.entries.is_empty() => ("empty".to_owned(), scene.theme.dim),
+        None => (format!("no name holds {}", pane.filter), scene.theme.dim),
+    };
+    let lines = text::wrapped(&text, room).into_iter().map(|line| Line::styled(format!("  {line}"), style));
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
+}
+
+fn entry_line(scene: &Scene<'_>, pane: &Pane, entry: &Entry, columns: &Columns) -> Line<'static> {
+    let theme = scene.theme;
     let is_marked = pane.marks.contains(&entry.name);
-    let style = if is_marked { theme.mark } else { style_of(entry, theme) };
-    let mark = if is_marked { "▌ " } else { "  " };
-    let mut spans = vec![
-        Span::styled(mark, theme.mark),
-        Span::styled(text::padded(&shown_name(entry), columns.name), style),
-    ];
-    if columns.size {
-        let size = match pane.size_of(entry) {
-            None => "-".to_owned(),
-            Some(bytes) => match app.unit {
-                Unit::Megabytes => text::megabytes(bytes),
-                Unit::Human => text::human(bytes),
-                Unit::Bytes => bytes.to_string(),
-            },
-        };
-        spans.push(Span::raw(format!("{size:>SIZE_COLUMNS$} ")));
-    }
-    if columns.date {
-        let date = text::date(entry.attributes.modified_ns, now_ns);
-        spans.push(Span::styled(format!(" {date:<DATE_COLUMNS$}"), theme.dim));
-    }
+    let (sign, style) = sign_of(scene, entry);
+    let style = if is_marked { theme.mark } else { style };
+    let size = pane.size_of(entry);
+    let size = match size {
+        None => ("–".to_owned(), theme.dim),
+        Some(bytes) => (size_in(scene.app.unit, bytes, columns.size), Style::new()),
+    };
+    let date = match columns.date {
+        0 => String::new(),
+        Columns::DATE_LONG => scene.dates.long(entry.attributes.modified_ns),
+        _ => scene.dates.short(entry.attributes.modified_ns),
+    };
+    let mut spans =
+        vec![Span::styled(if is_marked { "▌" } else { " " }, theme.mark), Span::styled(sign, style)];
+    spans.extend(columns.lay_out((&shown_name(entry), style), (&size.0, size.1), (&date, theme.dim)));
     Line::from(spans)
 }
 
-fn style_of(entry: &Entry, theme: &Theme) -> Style {
-    match entry.attributes.kind {
-        Kind::Folder => theme.folder,
-        Kind::Link => theme.link,
-        Kind::File if entry.attributes.mode & 0o111 != 0 => theme.program,
-        Kind::File => Style::new(),
-        _ => theme.special,
+/// In the unit that was chosen; where that is too long, in the one that fits.
+fn size_in(unit: Unit, bytes: u64, room: usize) -> String {
+    let text = match unit {
+        Unit::Megabytes => text::megabytes(bytes),
+        Unit::Human => return human(bytes),
+        Unit::Bytes => bytes.to_string(),
+    };
+    if text.len() <= room { text } else { human(bytes) }
+}
+
+/// What a thing is: a sign and its colour. Folders and links need no sign: a slash and an arrow follow their names.
+fn sign_of(scene: &Scene<'_>, entry: &Entry) -> (&'static str, Style) {
+    let (theme, attributes) = (scene.theme, &entry.attributes);
+    match attributes.kind {
+        Kind::Folder => (" ", theme.folder),
+        Kind::Link => (" ", theme.link),
+        Kind::File if attributes.mode & 0o111 != 0 => ("*", theme.program),
+        Kind::File => (" ", Style::new()),
+        Kind::Fifo => ("|", theme.special),
+        Kind::Socket => ("=", theme.special),
+        _ => ("#", theme.special),
     }
 }
 

@@ -1,44 +1,87 @@
-//! Text in cells: widths, elision, padding, sizes and bars. What comes here is escaped already.
+//! Text in cells: widths, elision, padding, wrapping, sizes and bars. What comes here is escaped already.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// At most `columns` wide: the middle of what is longer is left out, so that its end (an extension, a number) stays.
-pub(super) fn fitted(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let room = columns.saturating_sub(1);
-    let tail_room = (room / 3).max(room.min(8));
-    let mut tail = Vec::new();
-    let mut width = 0;
-    for grapheme in text.graphemes(true).rev() {
-        if width + grapheme.width() > tail_room {
-            break;
-        }
-        width += grapheme.width();
-        tail.push(grapheme);
-    }
-    let mut head = String::new();
-    for grapheme in text.graphemes(true) {
-        if width + grapheme.width() > room {
-            break;
-        }
-        width += grapheme.width();
-        head.push_str(grapheme);
-    }
-    head.push('…');
-    head.extend(tail.into_iter().rev());
-    head
+/// How many cells a text takes: each grapheme by itself, as the screen lays them out.
+pub(super) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.graphemes(true).map(UnicodeWidthStr::width).sum() }
 }
 
-/// Exactly `columns` wide.
-pub(super) fn padded(text: &str, columns: usize) -> String {
-    let fitted = fitted(text, columns);
-    let blanks = columns.saturating_sub(fitted.width());
-    fitted + &" ".repeat(blanks)
+/// The longest beginning that fits, and its width.
+pub(super) fn head(text: &str, room: usize) -> (&str, usize) {
+    let (mut end, mut used) = (0, 0);
+    for (at, grapheme) in text.grapheme_indices(true) {
+        if used + grapheme.width() > room {
+            break;
+        }
+        used += grapheme.width();
+        end = at + grapheme.len();
+    }
+    (&text[..end], used)
+}
+
+/// The longest end that fits, and its width.
+pub(super) fn tail(text: &str, room: usize) -> (&str, usize) {
+    let (mut start, mut used) = (text.len(), 0);
+    for (at, grapheme) in text.grapheme_indices(true).rev() {
+        if used + grapheme.width() > room {
+            break;
+        }
+        used += grapheme.width();
+        start = at;
+    }
+    (&text[start..], used)
+}
+
+/// At most `room` wide: the middle of what is longer is left out, so that its end (an extension, a number) stays.
+pub(super) fn fitted(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let room = room.saturating_sub(1);
+    let (end, used) = tail(text, (room / 3).max(room.min(8)).min(room));
+    let (beginning, _) = head(text, room - used);
+    format!("{beginning}…{end}")
+}
+
+/// A path, at most `room` wide: what is longer keeps its end, from a whole part on where that leaves enough of it.
+pub(super) fn fitted_path(path: &str, room: usize) -> String {
+    if columns(path) <= room {
+        return path.to_owned();
+    }
+    let (end, used) = tail(path, room.saturating_sub(1));
+    match end.find('/') {
+        Some(at) if columns(&end[..at]) * 2 < used => format!("…{}", &end[at..]),
+        _ => format!("…{end}"),
+    }
+}
+
+/// Exactly `room` wide.
+pub(super) fn padded(text: &str, room: usize) -> String {
+    let mut fitted = fitted(text, room);
+    let blanks = room.saturating_sub(columns(&fitted));
+    fitted.extend(std::iter::repeat_n(' ', blanks));
+    fitted
+}
+
+/// Lines of at most `room` cells, parted at blanks where there are any.
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let room = room.max(2);
+    let (mut lines, mut rest) = (Vec::new(), text);
+    while columns(rest) > room {
+        let (line, _) = head(rest, room);
+        let cut = match line.rfind(' ') {
+            // A blank right behind the line is as good as one within it.
+            _ if rest[line.len()..].starts_with(' ') => line.len(),
+            Some(at) if at * 2 > line.len() => at,
+            _ => line.len(),
+        };
+        lines.push(rest[..cut].to_owned());
+        rest = rest[cut..].trim_start_matches(' ');
+    }
+    lines.push(rest.to_owned());
+    lines
 }
 
 /// Two decimals and thousands apart: `1 932.11`; `<0.01` for what rounds to nothing.
@@ -47,47 +90,37 @@ pub(super) fn megabytes(bytes: u64) -> String {
         return "<0.01".to_owned();
     }
     let hundredths = bytes / 10_000 + u64::from(bytes % 10_000 >= 5_000);
-    let whole = (hundredths / 100).to_string();
+    format!("{}.{:02}", thousands(hundredths / 100), hundredths % 100)
+}
+
+/// Digits in threes: `1 932`.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
     let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push('\u{a0}');
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
         }
         grouped.push(digit);
     }
-    format!("{grouped}.{:02}", hundredths % 100)
+    grouped
 }
 
-pub(super) fn human(bytes: u64) -> String {
-    humansize::format_size(bytes, humansize::DECIMAL)
+/// `1 file`, `1 932 files`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-/// Eighth blocks, then blanks of the bar's own background.
-pub(super) fn bar(part: f64, columns: usize) -> String {
+/// Eighth blocks up to `part` of the columns, then `rest`.
+pub(super) fn bar(part: f64, columns: usize, rest: char) -> String {
     const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let eighths = (part.clamp(0.0, 1.0) * (columns * 8) as f64).floor() as usize;
     let mut bar = "█".repeat(eighths / 8);
     if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8 - 1]);
     }
-    bar.extend(std::iter::repeat_n(' ', columns - eighths.div_ceil(8)));
+    bar.extend(std::iter::repeat_n(rest, columns - eighths.div_ceil(8)));
     bar
-}
-
-/// 12 cells: `today 06:58`, `19 Nov 14:02`, `19 Nov 2025`.
-pub(super) fn date(modified_ns: i64, now_ns: i64) -> String {
-    let at = |ns: i64| {
-        let second = ns.div_euclid(1_000_000_000);
-        Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system())
-    };
-    let (then, now) = (at(modified_ns), at(now_ns));
-    if then.date() == now.date() {
-        then.strftime("today %H:%M").to_string()
-    } else if then.year() == now.year() {
-        then.strftime("%d %b %H:%M").to_string()
-    } else {
-        then.strftime("%d %b %Y").to_string()
-    }
 }
 
 #[cfg(test)]
@@ -102,7 +135,7 @@ mod tests {
             (4_999, "<0.01"),
             (5_000, "0.01"),
             (24_612_345, "24.61"),
-            (1_932_110_000, "1\u{a0}932.11"),
+            (1_932_110_000, "1 932.11"),
         ];
         for (bytes, text) in table {
             assert_eq!(megabytes(bytes), text);
@@ -111,13 +144,38 @@ mod tests {
 
     #[test]
     fn what_is_too_long_loses_its_middle_and_keeps_its_width() {
-        for text in
-            ["short.txt", "a-very-long-name-of-a-file.tar.gz", "長い名前のファイル.txt", "e\u{301}\u{301}xyz"]
-        {
-            for columns in 1..30 {
-                assert_eq!(padded(text, columns).width(), columns, "{text} in {columns}");
+        let texts = [
+            "short.txt",
+            "a-very-long-name-of-a-file.tar.gz",
+            "長い名前のファイル.txt",
+            "e\u{301}\u{301}xyz",
+        ];
+        for text in texts {
+            for room in 0..30 {
+                let padded = padded(text, room);
+                assert_eq!(columns(&padded), room.max(1), "{text} in {room}: {padded}");
+                assert!(columns(&fitted_path(text, room)) <= room.max(1), "{text} in {room}");
+                assert!(
+                    wrapped(text, room).iter().all(|line| columns(line) <= room.max(2)),
+                    "{text} in {room}"
+                );
             }
         }
         assert!(fitted("a-very-long-name-of-a-file.tar.gz", 16).ends_with(".tar.gz"));
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_keeps_its_end() {
+        let path = "/home/ann/photos/of the year/until it is too long";
+        assert_eq!(fitted_path(path, 80), path);
+        assert_eq!(fitted_path(path, 40), "…/of the year/until it is too long");
+        assert_eq!(fitted_path(path, 24), "…/until it is too long");
+        assert_eq!(fitted_path(path, 9), "…too long");
+    }
+
+    #[test]
+    fn long_lines_are_parted_at_blanks() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("onetwothree", 4), ["onet", "woth", "ree"]);
     }
 }

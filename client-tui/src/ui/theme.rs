@@ -1,13 +1,18 @@
-//! Styles: one accent for focus, one for marks, dim for frames and dates. Without colours the same shows by weight and reverse.
+//! Styles: one accent for focus, one for marks, dim for frames and dates. What a colour says, a sign or a weight says too.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::widgets::BorderType;
+
+use crate::app::Tone;
+use crate::config::Colors;
 
 /// Every style of the screen.
 #[derive(Debug, Clone, Copy)]
-pub struct Theme {
+pub(super) struct Theme {
     pub(super) focus: Style,
     pub(super) frame: Style,
     pub(super) frame_active: Style,
+    pub(super) border_active: BorderType,
     pub(super) dim: Style,
     pub(super) strong: Style,
     pub(super) folder: Style,
@@ -17,78 +22,174 @@ pub struct Theme {
     pub(super) mark: Style,
     pub(super) cursor: Style,
     pub(super) cursor_dim: Style,
+    /// Whether the cursor's row loses its other colours: where there are few, not all can be read on its background.
+    pub(super) cursor_covers: bool,
     pub(super) good: Style,
     pub(super) bad: Style,
-    pub(super) accent_bar: Style,
-    pub(super) dim_bar: Style,
+    pub(super) bar: Style,
+    pub(super) bar_dim: Style,
+    /// What the rest of a bar is filled with.
+    pub(super) bar_rest: char,
     pub(super) dialog: Style,
+    pub(super) field: Style,
     pub(super) button: Style,
+    pub(super) button_bad: Style,
     pub(super) button_focus: Style,
 }
 
-const BLUE: Color = Color::Rgb(122, 162, 247);
-const AMBER: Color = Color::Rgb(224, 175, 104);
-const GREEN: Color = Color::Rgb(158, 206, 106);
-const RED: Color = Color::Rgb(247, 118, 142);
-const CYAN: Color = Color::Rgb(125, 207, 255);
-const VIOLET: Color = Color::Rgb(187, 154, 247);
-const DIM: Color = Color::Rgb(101, 110, 148);
-const FAINT: Color = Color::Rgb(65, 72, 104);
-const LIFTED: Color = Color::Rgb(41, 46, 66);
-const LIFTED_DIM: Color = Color::Rgb(28, 32, 46);
+/// The colours of a theme that has enough of them.
+struct Palette {
+    text: Color,
+    blue: Color,
+    amber: Color,
+    green: Color,
+    red: Color,
+    cyan: Color,
+    violet: Color,
+    dim: Color,
+    faint: Color,
+    lifted: Color,
+    lifted_dim: Color,
+    lifted_red: Color,
+    ink: Color,
+}
+
+const TRUE: Palette = Palette {
+    text: Color::Rgb(200, 208, 224),
+    blue: Color::Rgb(122, 162, 247),
+    amber: Color::Rgb(224, 175, 104),
+    green: Color::Rgb(158, 206, 106),
+    red: Color::Rgb(247, 118, 142),
+    cyan: Color::Rgb(125, 207, 255),
+    violet: Color::Rgb(187, 154, 247),
+    dim: Color::Rgb(122, 131, 166),
+    faint: Color::Rgb(65, 72, 104),
+    lifted: Color::Rgb(41, 46, 66),
+    lifted_dim: Color::Rgb(28, 32, 46),
+    lifted_red: Color::Rgb(64, 32, 44),
+    ink: Color::Rgb(17, 20, 28),
+};
+
+/// The nearest of the 256 that terminals without true colours have.
+const INDEXED: Palette = Palette {
+    text: Color::Indexed(253),
+    blue: Color::Indexed(111),
+    amber: Color::Indexed(179),
+    green: Color::Indexed(149),
+    red: Color::Indexed(204),
+    cyan: Color::Indexed(117),
+    violet: Color::Indexed(141),
+    dim: Color::Indexed(103),
+    faint: Color::Indexed(60),
+    lifted: Color::Indexed(237),
+    lifted_dim: Color::Indexed(235),
+    lifted_red: Color::Indexed(52),
+    ink: Color::Indexed(233),
+};
+
+const PLAIN: Style = Style::new();
+const BOLD: Style = PLAIN.add_modifier(Modifier::BOLD);
+const REVERSED: Style = PLAIN.add_modifier(Modifier::REVERSED);
+const UNDERLINED: Style = PLAIN.add_modifier(Modifier::UNDERLINED);
 
 impl Theme {
-    /// With colours.
-    pub const fn colours() -> Self {
-        let plain = Style::new();
+    /// With as many colours as the terminal has.
+    pub(super) const fn of(colors: Colors) -> Self {
+        match colors {
+            Colors::Off => Self::plain(),
+            Colors::Sixteen => Self::sixteen(),
+            Colors::Indexed => Self::with(&INDEXED),
+            Colors::True => Self::with(&TRUE),
+        }
+    }
+
+    /// A line of news: its style and its sign.
+    pub(super) const fn tone(&self, tone: Tone) -> (Style, char) {
+        match tone {
+            Tone::Good => (self.good, '✓'),
+            Tone::Bad => (self.bad, '✗'),
+            Tone::Plain => (self.dim, ' '),
+        }
+    }
+
+    const fn with(palette: &Palette) -> Self {
         Self {
-            focus: plain.fg(BLUE).add_modifier(Modifier::BOLD),
-            frame: plain.fg(FAINT),
-            frame_active: plain.fg(BLUE),
-            dim: plain.fg(DIM),
-            strong: plain.add_modifier(Modifier::BOLD),
-            folder: plain.fg(BLUE).add_modifier(Modifier::BOLD),
-            link: plain.fg(CYAN),
-            program: plain.fg(GREEN),
-            special: plain.fg(VIOLET),
-            mark: plain.fg(AMBER),
-            cursor: plain.bg(LIFTED),
-            cursor_dim: plain.bg(LIFTED_DIM),
-            good: plain.fg(GREEN),
-            bad: plain.fg(RED),
-            accent_bar: plain.fg(BLUE).bg(LIFTED),
-            dim_bar: plain.fg(DIM).bg(LIFTED),
-            dialog: plain.bg(LIFTED_DIM),
-            button: plain.bg(LIFTED),
-            button_focus: plain.bg(BLUE).fg(Color::Black).add_modifier(Modifier::BOLD),
+            focus: BOLD.fg(palette.blue),
+            frame: PLAIN.fg(palette.faint),
+            frame_active: PLAIN.fg(palette.blue),
+            border_active: BorderType::Rounded,
+            dim: PLAIN.fg(palette.dim),
+            strong: BOLD,
+            folder: BOLD.fg(palette.blue),
+            link: PLAIN.fg(palette.cyan),
+            program: PLAIN.fg(palette.green),
+            special: PLAIN.fg(palette.violet),
+            mark: PLAIN.fg(palette.amber),
+            cursor: PLAIN.fg(palette.text).bg(palette.lifted),
+            cursor_dim: PLAIN.fg(palette.text).bg(palette.lifted_dim),
+            cursor_covers: false,
+            good: PLAIN.fg(palette.green),
+            bad: PLAIN.fg(palette.red),
+            bar: PLAIN.fg(palette.blue).bg(palette.lifted),
+            bar_dim: PLAIN.fg(palette.dim).bg(palette.lifted),
+            bar_rest: ' ',
+            dialog: PLAIN.fg(palette.text).bg(palette.lifted_dim),
+            field: PLAIN.fg(palette.text).bg(palette.lifted),
+            button: PLAIN.fg(palette.text).bg(palette.lifted),
+            button_bad: PLAIN.fg(palette.text).bg(palette.lifted_red),
+            button_focus: BOLD.fg(palette.ink).bg(palette.blue),
+        }
+    }
+
+    /// With the sixteen that a person's own terminal defines: foregrounds that show on light and dark, no grey that may be the background.
+    const fn sixteen() -> Self {
+        Self {
+            focus: BOLD.fg(Color::Cyan),
+            frame: PLAIN.add_modifier(Modifier::DIM),
+            frame_active: PLAIN.fg(Color::Cyan),
+            dim: PLAIN.add_modifier(Modifier::DIM),
+            folder: BOLD.fg(Color::LightBlue),
+            link: PLAIN.fg(Color::Cyan),
+            program: PLAIN.fg(Color::Green),
+            special: PLAIN.fg(Color::Magenta),
+            mark: BOLD.fg(Color::Yellow),
+            cursor: PLAIN.fg(Color::Black).bg(Color::Cyan),
+            cursor_dim: PLAIN.fg(Color::Black).bg(Color::Gray),
+            good: PLAIN.fg(Color::Green),
+            bad: BOLD.fg(Color::Red),
+            bar: PLAIN.fg(Color::Cyan),
+            button_focus: BOLD.fg(Color::Black).bg(Color::Cyan),
+            ..Self::plain()
         }
     }
 
     /// Without any.
-    pub const fn plain() -> Self {
-        let plain = Style::new();
-        let bold = plain.add_modifier(Modifier::BOLD);
-        let reversed = plain.add_modifier(Modifier::REVERSED);
+    const fn plain() -> Self {
         Self {
-            focus: bold,
-            frame: plain,
-            frame_active: bold,
-            dim: plain,
-            strong: bold,
-            folder: bold,
-            link: plain,
-            program: plain,
-            special: plain,
-            mark: bold,
-            cursor: reversed,
-            cursor_dim: plain.add_modifier(Modifier::UNDERLINED),
-            good: plain,
-            bad: bold,
-            accent_bar: plain,
-            dim_bar: plain,
-            dialog: plain,
-            button: plain,
-            button_focus: reversed,
+            focus: BOLD,
+            frame: PLAIN,
+            frame_active: BOLD,
+            border_active: BorderType::Thick,
+            dim: PLAIN,
+            strong: BOLD,
+            folder: BOLD,
+            link: PLAIN,
+            program: PLAIN,
+            special: PLAIN,
+            mark: BOLD,
+            cursor: REVERSED,
+            cursor_dim: UNDERLINED,
+            cursor_covers: true,
+            good: PLAIN,
+            bad: BOLD,
+            bar: PLAIN,
+            bar_dim: PLAIN,
+            bar_rest: '░',
+            dialog: PLAIN,
+            field: UNDERLINED,
+            button: PLAIN,
+            button_bad: PLAIN,
+            button_focus: REVERSED,
         }
     }
 }

@@ -1,0 +1,83 @@
+//! Dates as a person reads them: nearer ones more exactly. Now and the time zone are given.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// Now, in the zone that all dates are shown in.
+#[derive(Debug)]
+pub(super) struct Dates<'a> {
+    now: DateTime,
+    zone: &'a TimeZone,
+}
+
+impl<'a> Dates<'a> {
+    pub(super) fn new(now_ns: i64, zone: &'a TimeZone) -> Self {
+        Self { now: at(now_ns, zone), zone }
+    }
+
+    /// 12 cells at most: `today 06:58`, `19 Nov 14:02`, `19 Nov 2025`.
+    pub(super) fn long(&self, ns: i64) -> String {
+        let then = at(ns, self.zone);
+        if then.date() == self.now.date() {
+            format!("today {:02}:{:02}", then.hour(), then.minute())
+        } else if then.year() == self.now.year() {
+            format!("{:02} {} {:02}:{:02}", then.day(), month(then), then.hour(), then.minute())
+        } else {
+            format!("{:02} {} {:04}", then.day(), month(then), then.year())
+        }
+    }
+
+    /// 8 cells at most: `06:58`, `19 Nov`, `Nov 2025`.
+    pub(super) fn short(&self, ns: i64) -> String {
+        let then = at(ns, self.zone);
+        if then.date() == self.now.date() {
+            format!("{:02}:{:02}", then.hour(), then.minute())
+        } else if then.year() == self.now.year() {
+            format!("{:02} {}", then.day(), month(then))
+        } else {
+            format!("{} {:04}", month(then), then.year())
+        }
+    }
+}
+
+fn at(ns: i64, zone: &TimeZone) -> DateTime {
+    zone.to_datetime(Timestamp::from_nanosecond(ns.into()).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn month(date: DateTime) -> &'static str {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    MONTHS.get(date.month() as usize - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_the_more_exact_the_nearer_it_is() {
+        let ns = |text: &str| text.parse::<Timestamp>().unwrap().as_nanosecond() as i64;
+        let utc = TimeZone::UTC;
+        let dates = Dates::new(ns("2026-11-23T16:45:00Z"), &utc);
+        let table = [
+            ("2026-11-23T06:58:59Z", "today 06:58", "06:58"),
+            ("2026-11-22T23:59:00Z", "22 Nov 23:59", "22 Nov"),
+            ("2026-01-01T00:00:00Z", "01 Jan 00:00", "01 Jan"),
+            ("2025-12-31T23:59:59Z", "31 Dec 2025", "Dec 2025"),
+            ("2027-02-03T00:00:00Z", "03 Feb 2027", "Feb 2027"),
+            ("1960-05-06T00:00:00Z", "06 May 1960", "May 1960"),
+        ];
+        for (then, long, short) in table {
+            assert_eq!((dates.long(ns(then)).as_str(), dates.short(ns(then)).as_str()), (long, short));
+        }
+        let east = TimeZone::fixed(jiff::tz::offset(9));
+        assert_eq!(
+            Dates::new(ns("2026-11-23T16:45:00Z"), &east).long(ns("2026-11-23T06:58:00Z")),
+            "23 Nov 15:58"
+        );
+        for ns in [i64::MIN, i64::MAX] {
+            assert!(dates.long(ns).len() <= 12 && dates.short(ns).len() <= 8);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Questions before something is lost: each names what will go, and the safe answer has the focus.
+
+use ratatui::Frame;
+use ratatui::text::{Line, Span};
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::path::{Name, WirePath};
+
+use super::{buttons, inner_width, window};
+use crate::app::dialog::CHOICES;
+use crate::model::Place;
+use crate::ui::{Scene, pane, text};
+
+/// Names that a question shows; the rest is counted.
+const NAMES_SHOWN_MAX: usize = 20;
+/// Lines for them.
+const NAME_LINES_MAX: usize = 3;
+
+pub(super) fn delete(
+    scene: &Scene<'_>,
+    place: &Place,
+    names: &[Name],
+    totals: Option<(u64, u64, u64)>,
+    yes: bool,
+    frame: &mut Frame<'_>,
+) {
+    let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let what = match totals {
+        None => format!("{}, counting …", text::counted(names.len() as u64, "thing", "things")),
+        Some((files, folders, bytes)) => {
+            let files = text::counted(files, "file", "files");
+            let what = match folders {
+                0 => files,
+                _ => format!("{files} and {}", text::counted(folders, "folder", "folders")),
+            };
+            format!("{what}    {} MB", text::megabytes(bytes))
+        }
+    };
+    let from = text::fitted_path(&pane::title(scene.app, place), width.saturating_sub(5));
+    let mut lines = vec![
+        Line::default(),
+        Line::styled(what, theme.strong),
+        Line::styled(format!("from {from}"), theme.dim),
+        Line::default(),
+    ];
+    lines.extend(shown_names(names, width).into_iter().map(|line| Line::styled(line, theme.mark)));
+    lines.extend([Line::default(), Line::raw("Goes for good; it cannot be undone."), Line::default()]);
+    let choice = [("Keep", theme.button, !yes), ("Delete y", theme.button_bad, yes)];
+    window(("Delete", theme.bad), lines, buttons(&choice, width, theme), theme, frame);
+}
+
+/// As many names as find room, and how many more there are.
+fn shown_names(names: &[Name], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut shown = 0;
+    for name in names.iter().take(NAMES_SHOWN_MAX) {
+        let name = text::fitted(&name.display().to_string(), width);
+        let has_room =
+            lines.last().is_some_and(|line| text::columns(line) + 3 + text::columns(&name) <= width);
+        if !has_room && lines.len() == NAME_LINES_MAX {
+            break;
+        }
+        match lines.last_mut() {
+            Some(line) if has_room => {
+                line.push_str("   ");
+                line.push_str(&name);
+            }
+            _ => lines.push(name),
+        }
+        shown += 1;
+    }
+    if shown < names.len() {
+        lines.push(format!("and {} more", text::thousands((names.len() - shown) as u64)));
+    }
+    lines
+}
+
+pub(super) fn quit(scene: &Scene<'_>, yes: bool, frame: &mut Frame<'_>) {
+    let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let running = text::counted(scene.app.jobs.len() as u64, "job is", "jobs are");
+    let warning = format!("{running} running. What is under way is stopped; nothing half is left behind.");
+    let mut lines = vec![Line::default()];
+    lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
+    lines.push(Line::default());
+    let choice = [("Stay", theme.button, !yes), ("Quit y", theme.button_bad, yes)];
+    window(("Quit", theme.bad), lines, buttons(&choice, width, theme), theme, frame);
+}
+
+pub(super) fn conflict(
+    scene: &Scene<'_>,
+    to: &WirePath,
+    (source, there): (&Attributes, &Attributes),
+    focus: usize,
+    for_all: bool,
+    frame: &mut Frame<'_>,
+) {
+    let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let path = text::fitted_path(&format!("/{}", to.display()), width);
+    let age = |one: &Attributes, other: &Attributes| {
+        if one.modified_ns > other.modified_ns { "newer" } else { "" }
+    };
+    let side = |name: &str, attributes: &Attributes, age: &str| {
+        let size = format!("{} MB", text::megabytes(attributes.size));
+        let date = scene.dates.long(attributes.modified_ns);
+        Line::from(vec![
+            Span::styled(format!("{name:<6}"), theme.dim),
+            Span::raw(format!("{size:>14}   {date:<12} ")),
+            Span::styled(age.to_owned(), theme.strong),
+        ])
+    };
+    let mut lines = vec![
+        Line::default(),
+        Line::styled(path, theme.mark),
+        Line::default(),
+        side("there", there, age(there, source)),
+        side("new", source, age(source, there)),
+    ];
+    if source.size == there.size {
+        lines.push(Line::styled("Both are of the same size.", theme.dim));
+    }
+    let mark = if for_all { 'x' } else { ' ' };
+    lines.extend([
+        Line::default(),
+        Line::raw(format!("[{mark}] a  the same for all that follow")),
+        Line::default(),
+    ]);
+    let names: Vec<String> = CHOICES.iter().map(|(name, key)| format!("{name} {key}")).collect();
+    let choice: Vec<_> =
+        names.iter().enumerate().map(|(at, name)| (name.as_str(), theme.button, at == focus)).collect();
+    window(("Already there", theme.mark), lines, buttons(&choice, width, theme), theme, frame);
+}

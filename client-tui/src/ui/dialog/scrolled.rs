@@ -1,0 +1,70 @@
+//! What is read and not answered: the keys, and what was said so far.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::block;
+use crate::ui::keys;
+use crate::ui::{Scene, text};
+
+/// Wider than this nobody reads a line.
+const LOG_COLUMNS_MAX: u16 = 120;
+
+pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let columns = keys::help_columns(area.width);
+    let width = (columns * keys::HELP_COLUMN + 4).min(area.width as usize) as u16;
+    let place = Rect { x: area.x + (area.width - width) / 2, width, ..area };
+    let lines = keys::help(columns, width as usize - 4, scene.theme);
+    scrolled(scene, "Keys", lines, scroll, frame, place);
+}
+
+pub(super) fn log(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let width = area.width.min(LOG_COLUMNS_MAX);
+    let place = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + 1,
+        width,
+        height: area.height.saturating_sub(2),
+    };
+    let mut lines = Vec::new();
+    for (tone, said) in scene.app.log.iter().rev() {
+        let (style, sign) = scene.theme.tone(*tone);
+        for (row, part) in text::wrapped(said, (width as usize).saturating_sub(6)).into_iter().enumerate() {
+            let sign = if row == 0 { sign } else { ' ' };
+            lines.push(Line::styled(format!("{sign} {part}"), style));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line::styled("nothing yet", scene.theme.dim));
+    }
+    scrolled(scene, "Log, the newest first", lines, scroll, frame, place);
+}
+
+fn scrolled(
+    scene: &Scene<'_>,
+    title: &str,
+    lines: Vec<Line<'_>>,
+    scroll: usize,
+    frame: &mut Frame<'_>,
+    place: Rect,
+) {
+    let theme = scene.theme;
+    let (rows, total) = ((place.height as usize).saturating_sub(2), lines.len());
+    let first = scroll.min(total.saturating_sub(rows));
+    let shown: Vec<Line<'_>> = lines.into_iter().skip(first).take(rows).collect();
+    let mut block = block(title, theme.frame_active, theme);
+    if total > rows {
+        let last = first + shown.len();
+        block = block
+            .title_bottom(Span::styled(" ↑ ↓ scroll, other keys close ", theme.dim))
+            .title_bottom(Line::styled(format!(" {last}/{total} "), theme.dim).right_aligned());
+    } else {
+        block = block.title_bottom(Span::styled(" any key closes ", theme.dim));
+    }
+    frame.render_widget(Clear, place);
+    frame.render_widget(Paragraph::new(shown).block(block), place);
+}

@@ -1,0 +1,225 @@
+//! The keys: the bar at the bottom and the help, both out of the one table of commands.
+
+use ratatui::text::{Line, Span};
+
+use super::text;
+use super::theme::Theme;
+use crate::app::command::{BAR, Command, TABLE};
+
+/// Cells of one column of the help.
+pub(super) const HELP_COLUMN: usize = 38;
+/// Of these, for the keys.
+const HELP_KEYS: usize = 15;
+
+/// Commands that share a line of the help, and what they do.
+type HelpLine = (&'static [Command], &'static str);
+
+/// The help: what belongs together, under a heading.
+const GROUPS: &[(&str, &[HelpLine])] = &[
+    (
+        "Move",
+        &[
+            (&[Command::Up, Command::Down], "a row up, down"),
+            (&[Command::PageUp, Command::PageDown], "a page up, down"),
+            (&[Command::HalfUp, Command::HalfDown], "half a page up, down"),
+            (&[Command::Top, Command::Bottom], "first, last row"),
+            (&[Command::Open], "open the folder"),
+            (&[Command::Parent], "to the folder above"),
+            (&[Command::Back, Command::Forward], "back, forward"),
+        ],
+    ),
+    (
+        "Go",
+        &[
+            (&[Command::OtherPane], "to the other pane"),
+            (&[Command::SwapPanes], "swap the panes"),
+            (&[Command::SameFolder], "same folder there"),
+            (&[Command::GoTo], "to a path"),
+            (&[Command::Home, Command::Root], "to the home, root"),
+        ],
+    ),
+    (
+        "Mark",
+        &[
+            (&[Command::Mark], "mark, a row down"),
+            (&[Command::MarkAll], "all, or none"),
+            (&[Command::Invert], "turn all marks round"),
+            (&[Command::MarkPattern, Command::UnmarkPattern], "(un)mark by pattern"),
+        ],
+    ),
+    (
+        "Do",
+        &[
+            (&[Command::Copy], "copy to other pane"),
+            (&[Command::Move], "move to other pane"),
+            (&[Command::Rename], "rename"),
+            (&[Command::MakeFolder], "make a folder"),
+            (&[Command::MakeFile], "make an empty file"),
+            (&[Command::Delete], "delete, after asking"),
+        ],
+    ),
+    (
+        "Look",
+        &[
+            (&[Command::Find], "find in the list"),
+            (&[Command::FindNext, Command::FindPrevious], "next, previous found"),
+            (&[Command::Filter], "only names that hold"),
+            (&[Command::SortName, Command::SortSize], "sort by name, size"),
+            (&[Command::SortTime, Command::SortExtension], "sort by time, ending"),
+            (&[Command::Hidden], "hidden files, or not"),
+            (&[Command::Unit], "sizes in MB, units, B"),
+            (&[Command::FolderSize], "size of a folder"),
+            (&[Command::Refresh], "read the folder again"),
+        ],
+    ),
+    (
+        "More",
+        &[
+            (&[Command::Connect], "connect to a server"),
+            (&[Command::CancelJob], "cancel the newest job"),
+            (&[Command::CommandLine], "the command line"),
+            (&[Command::Log], "what was said so far"),
+            (&[Command::Help], "this help"),
+            (&[Command::Suspend], "stop; fg comes back"),
+            (&[Command::Quit], "quit"),
+        ],
+    ),
+];
+
+/// As many of the bar's keys as fit.
+pub(super) fn bar(theme: &Theme, width: usize) -> Line<'static> {
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (key, word) in BAR {
+        used += text::columns(key) + text::columns(word) + 3;
+        if used > width + 1 {
+            break;
+        }
+        spans.push(Span::styled(format!(" {key}"), theme.focus));
+        spans.push(Span::styled(format!(" {word} "), theme.dim));
+    }
+    Line::from(spans)
+}
+
+/// How many columns the help has on a screen of this width.
+pub(super) const fn help_columns(width: u16) -> usize {
+    match width {
+        0..80 => 1,
+        80..118 => 2,
+        _ => 3,
+    }
+}
+
+/// The lines of the help, `width` cells wide.
+pub(super) fn help(columns: usize, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let cells = cells(theme, width / columns);
+    let rows = cells.len().div_ceil(columns);
+    let mut lines = vec![Line::default(); rows];
+    for (index, cell) in cells.into_iter().enumerate() {
+        let line = &mut lines[index % rows];
+        line.spans.extend(cell.spans);
+    }
+    lines
+}
+
+/// Headings and keys one below the other, each exactly `width` wide.
+fn cells(theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut cells = Vec::new();
+    let heading = |text: &str| Line::styled(text::padded(text, width), theme.mark);
+    let cell = |keys: &str, does: &str| {
+        let does_width = width.saturating_sub(HELP_KEYS + 1);
+        Line::from(vec![
+            Span::styled(text::padded(keys, HELP_KEYS), theme.focus),
+            Span::raw(format!(" {}", text::padded(does, does_width))),
+        ])
+    };
+    for (name, group) in GROUPS {
+        cells.push(heading(name));
+        cells.extend(group.iter().map(|(commands, does)| cell(&keys_of(commands), does)));
+    }
+    let is_grouped = |command| {
+        GROUPS.iter().any(|(_, lines)| lines.iter().any(|(commands, _)| commands.contains(&command)))
+    };
+    let others = TABLE.iter().filter(|row| !is_grouped(row.command));
+    cells.extend(others.map(|row| cell(&keys_of(&[row.command]), row.does)));
+    cells
+}
+
+/// The keys of commands that share a line, in turn: `↑ ↓ k j`. What finds no room is left out, the last first.
+fn keys_of(commands: &[Command]) -> String {
+    let rows: Vec<Vec<&str>> = commands
+        .iter()
+        .filter_map(|command| TABLE.iter().find(|row| row.command == *command))
+        .map(|row| row.keys.split(' ').collect())
+        .collect();
+    let most = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut keys = String::new();
+    for key in (0..most).flat_map(|nth| rows.iter().filter_map(move |row| row.get(nth))) {
+        let key = short(key);
+        if text::columns(&keys) + 1 + text::columns(&key) > HELP_KEYS {
+            break;
+        }
+        if !keys.is_empty() {
+            keys.push(' ');
+        }
+        keys.push_str(&key);
+    }
+    keys
+}
+
+/// A key as it is written on a keyboard.
+fn short(key: &str) -> String {
+    let (modifier, base) = match key.rsplit_once('-') {
+        Some((modifier, base)) if !modifier.is_empty() && !base.is_empty() => (modifier, base),
+        _ => ("", key),
+    };
+    let base = match base {
+        "Up" => "↑",
+        "Down" => "↓",
+        "Left" => "←",
+        "Right" => "→",
+        "PageUp" => "PgUp",
+        "PageDown" => "PgDn",
+        "Backspace" => "Bksp",
+        "Insert" => "Ins",
+        "Delete" => "Del",
+        base => base,
+    };
+    match modifier {
+        "" => base.to_owned(),
+        "Ctrl" => format!("^{base}"),
+        "g" => format!("g{base}"),
+        _ => format!("{modifier}-{base}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_one_line_in_the_help() {
+        for row in TABLE {
+            let lines = GROUPS.iter().flat_map(|(_, lines)| lines.iter());
+            let count = lines.filter(|(commands, _)| commands.contains(&row.command)).count();
+            assert_eq!(count, 1, "{:?}", row.command);
+        }
+    }
+
+    #[test]
+    fn keys_that_share_a_line_take_turns() {
+        assert_eq!(keys_of(&[Command::Up, Command::Down]), "↑ ↓ k j");
+        assert_eq!(keys_of(&[Command::PageUp, Command::PageDown]), "PgUp PgDn ^b ^f");
+        assert_eq!(keys_of(&[Command::MarkPattern, Command::UnmarkPattern]), "+ -");
+    }
+
+    #[test]
+    fn no_line_of_the_help_is_cut() {
+        for (_, lines) in GROUPS {
+            for (_, does) in *lines {
+                assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
+            }
+        }
+        assert_eq!(help(2, 76, &Theme::of(crate::config::Colors::Off)).len(), 22);
+    }
+}
