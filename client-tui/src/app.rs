@@ -1,19 +1,41 @@
 //! The thinking wing: all state of the screen, and [`update::update`], which decides everything and touches nothing.
 
+mod answer;
+pub mod carry;
 pub mod command;
+pub mod complete;
+mod delete;
 pub mod dialog;
 pub mod effect;
 pub mod event;
+pub mod hits;
+pub mod jobs;
+mod keys;
+pub mod layout;
 mod line;
+pub mod marks;
+mod mouse;
 mod obey;
 pub mod pane;
+pub mod prompt;
+pub mod rows;
+pub mod servers;
+#[cfg(test)]
+mod tests;
+mod typed;
 pub mod update;
 
+use towpath_protocol::path::{Name, WirePath};
+
+use carry::Clipboard;
 use dialog::Dialog;
 use effect::Effect;
+use jobs::Job;
+use layout::Layout;
 use pane::Pane;
+use servers::{Server, State};
 
-use crate::model::{JobView, LinkId, Side};
+use crate::model::{LinkId, Place, Side};
 
 /// Lines that the log keeps.
 const LOG_LINES_MAX: usize = 500;
@@ -34,51 +56,65 @@ pub enum Unit {
     Bytes,
 }
 
-/// A server that a pane may show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    pub link: LinkId,
-    /// As typed, without a path.
-    pub name: String,
-    pub round_trip_ms: Option<u64>,
-    pub lost: bool,
-}
-
 /// Everything that the screen shows.
 #[derive(Debug)]
 pub struct App {
     pub panes: [Pane; 2],
     pub active: Side,
+    /// Of a thousand parts of the width, the left pane's.
+    pub left_permille: u16,
+    /// Columns and rows of the screen.
+    pub screen: (u16, u16),
     pub dialogs: Vec<Dialog>,
-    pub jobs: Vec<JobView>,
+    pub jobs: Vec<Job>,
     pub servers: Vec<Server>,
+    pub clipboard: Option<Clipboard>,
     pub news: (Tone, String),
     pub log: Vec<(Tone, String)>,
     pub unit: Unit,
     /// The local home folder, shown as `~`.
-    pub home: towpath_protocol::path::WirePath,
+    pub home: WirePath,
     /// A first key that waits for its second (`g`, `,`, Esc).
     pub pending: Option<char>,
-    pub next_job: u32,
+    /// Tenths of a second, while something turns.
+    pub ticks: u64,
     pub history: Vec<String>,
+    mouse: mouse::Mouse,
+    /// Destinations that are looked at, and sizes that are counted: by ticket.
+    looks: Vec<(u64, Place)>,
+    measuring: Vec<delete::Measuring>,
+    next_job: u32,
+    next_link: u32,
+    next_generation: u64,
+    next_ticket: u64,
 }
 
 impl App {
-    /// Both panes on local folders.
-    pub fn new(left: Pane, right: Pane, home: towpath_protocol::path::WirePath) -> Self {
+    /// Both panes on local folders, which are yet to be read.
+    pub fn new(left: Pane, right: Pane, home: WirePath) -> Self {
         Self {
             panes: [left, right],
             active: Side::Left,
+            left_permille: 500,
+            screen: (80, 24),
             dialogs: Vec::new(),
             jobs: Vec::new(),
             servers: Vec::new(),
+            clipboard: None,
             news: (Tone::Plain, String::new()),
             log: Vec::new(),
             unit: Unit::Megabytes,
             home,
             pending: None,
-            next_job: 1,
+            ticks: 0,
             history: Vec::new(),
+            mouse: mouse::Mouse::default(),
+            looks: Vec::new(),
+            measuring: Vec::new(),
+            next_job: 1,
+            next_link: 1,
+            next_generation: 1,
+            next_ticket: 1,
         }
     }
 
@@ -112,19 +148,103 @@ impl App {
         }
     }
 
-    /// The effect that fills a pane again, its cursor kept on its name.
-    pub(crate) fn reload(&mut self, side: Side) -> Effect {
-        self.pane_mut(side).begin_listing(side)
+    /// The newest line, of no use later.
+    pub(crate) fn hint(&mut self, text: impl Into<String>) {
+        self.news = (Tone::Plain, text.into());
     }
 
-    pub fn server(&self, link: LinkId) -> Option<&Server> {
-        self.servers.iter().find(|server| server.link == link)
+    /// Whether something turns on the screen, and ticks are wanted.
+    pub fn is_busy(&self) -> bool {
+        let is_connecting = |server: &Server| matches!(server.state, State::Connecting { .. });
+        self.panes.iter().any(|pane| pane.loading) || self.servers.iter().any(is_connecting)
+    }
+
+    /// Rows of entries that a pane shows.
+    pub fn page_rows(&self, side: Side) -> usize {
+        Layout::of(self, self.screen).map_or(1, |layout| layout.list(side).height.max(1).into())
+    }
+
+    /// The effect that reads a pane's folder again; none where its connection does not stand.
+    pub fn reload(&mut self, side: Side) -> Option<Effect> {
+        if !self.is_live(self.pane(side).place.link) {
+            return None;
+        }
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        Some(self.pane_mut(side).begin_listing(generation))
+    }
+
+    /// A pane goes to a folder, its cursor to `wanted`; words where its connection does not stand.
+    fn go(&mut self, side: Side, place: Place, wanted: Option<Name>) -> Vec<Effect> {
+        if !self.is_usable(place.link) {
+            return Vec::new();
+        }
+        self.pane_mut(side).leave_for(place, wanted);
+        self.reload(side).into_iter().collect()
+    }
+
+    fn side_of(&self, generation: u64) -> Option<Side> {
+        [Side::Left, Side::Right].into_iter().find(|side| self.pane(*side).generation == generation)
+    }
+
+    /// The pane whose listing under way this is.
+    fn listing(&mut self, generation: u64) -> Option<&mut Pane> {
+        self.panes.iter_mut().find(|pane| pane.generation == generation && pane.loading)
+    }
+
+    const fn next_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Cursors stay on the screen, whatever happened.
+    fn settle(&mut self) {
+        for side in [Side::Left, Side::Right] {
+            let height = self.page_rows(side);
+            self.pane_mut(side).rows.settle(height);
+        }
     }
 
     /// What must always hold; tests call it after every event.
     pub fn check(&self) {
-        for pane in &self.panes {
-            assert!(pane.cursor < pane.rows().max(1), "a cursor is outside its list");
+        for side in [Side::Left, Side::Right] {
+            let (pane, height) = (self.pane(side), self.page_rows(side));
+            pane.check();
+            let rows = &pane.rows;
+            assert!(
+                rows.top <= rows.cursor && rows.cursor < rows.top + height,
+                "the cursor is not on the screen"
+            );
+            assert!(pane.generation < self.next_generation, "a generation nobody gave");
+            let link = pane.place.link;
+            assert!(link == LinkId::LOCAL || self.server(link).is_some(), "a pane of a server that is gone");
         }
+        let [left, right] = &self.panes;
+        assert!(
+            left.generation != right.generation || left.generation == 0,
+            "two listings of one generation"
+        );
+        for (at, dialog) in self.dialogs.iter().enumerate() {
+            match dialog {
+                Dialog::Conflict(conflict) => {
+                    let is_same = |other: &Dialog| matches!(other, Dialog::Conflict(other) if other.job == conflict.job);
+                    assert!(!self.dialogs[at + 1..].iter().any(is_same), "two questions of one job");
+                    assert!(
+                        self.jobs.iter().any(|job| job.id == conflict.job),
+                        "a question of a job that is over"
+                    );
+                }
+                Dialog::Jobs { cursor } => {
+                    assert!(*cursor < self.jobs.len().max(1), "a cursor outside the jobs");
+                }
+                _ => {}
+            }
+            let focused = dialog.buttons().iter().filter(|button| button.is_focused).count();
+            assert!(focused <= 1, "two buttons have the focus");
+        }
+        assert!(self.log.len() <= LOG_LINES_MAX, "the log grows without end");
+        let mut ids: Vec<_> = self.jobs.iter().map(|job| job.id).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), self.jobs.len(), "two jobs of one name");
     }
 }

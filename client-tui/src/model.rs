@@ -15,7 +15,7 @@ impl LinkId {
 }
 
 /// A path on a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     pub link: LinkId,
     pub path: WirePath,
@@ -25,20 +25,22 @@ pub struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u32);
 
-/// What is shown of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobView {
-    pub id: JobId,
-    /// What goes where, escaped.
-    pub title: String,
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobProgress {
     pub files: u64,
     pub files_total: u64,
     pub bytes: u64,
     pub bytes_total: u64,
+    /// Whether the totals still grow.
     pub growing: bool,
     /// The file under way: its name (escaped), bytes done, bytes in all.
     pub current: Option<(String, u64, u64)>,
     pub elapsed_ms: u64,
+    /// Over the last few seconds.
+    pub bytes_per_second: u64,
+    /// None while the total grows or nothing moves.
+    pub left_seconds: Option<u64>,
 }
 
 /// What to do about a file that is in the way.

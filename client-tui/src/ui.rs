@@ -8,23 +8,21 @@ mod pane;
 mod text;
 mod theme;
 
+use std::cell::RefCell;
+
 use jiff::tz::TimeZone;
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
 use crate::app::App;
+use crate::app::hits::Hits;
+use crate::app::layout::{Area, COLUMNS_MIN, Layout, ROWS_MIN};
 use crate::config::Colors;
 use crate::model::Side;
 use date::Dates;
 use theme::Theme;
-
-/// Below this there is no room for two panes.
-const COLUMNS_MIN: u16 = 40;
-const ROWS_MIN: u16 = 10;
-/// From here on there is room for empty rows.
-const ROWS_AMPLE: u16 = 30;
 
 /// What the screen looks like whatever it shows: colours, and the zone of its dates.
 #[derive(Debug)]
@@ -44,34 +42,39 @@ struct Scene<'a> {
     app: &'a App,
     theme: &'a Theme,
     dates: Dates<'a>,
+    /// What can be clicked.
+    hits: RefCell<Hits>,
 }
 
-/// Draws everything. `now_ns` is the wall clock, for dates of today.
-pub fn render(app: &App, look: &Look, now_ns: i64, frame: &mut Frame<'_>) {
+/// Draws everything, and tells what can be clicked. `now_ns` is the wall clock, for dates of today.
+pub fn render(app: &App, look: &Look, now_ns: i64, frame: &mut Frame<'_>) -> Hits {
     let area = frame.area();
-    let scene = Scene { app, theme: &look.theme, dates: Dates::new(now_ns, &look.zone) };
-    if area.width < COLUMNS_MIN || area.height < ROWS_MIN {
+    let Some(layout) = Layout::of(app, (area.width, area.height)) else {
         too_small(frame, area);
-        return;
+        return Hits::default();
+    };
+    let dates = Dates::new(now_ns, &look.zone);
+    let scene = Scene { app, theme: &look.theme, dates, hits: RefCell::default() };
+    jobs::top_line(&scene, frame, rect(layout.top));
+    for side in [Side::Left, Side::Right] {
+        pane::render(&scene, side, frame, &layout);
     }
-    let rows = [
-        Constraint::Length(1),
-        Constraint::Min(4),
-        Constraint::Length(jobs::rows(app, area.height)),
-        Constraint::Length(1),
-        Constraint::Length(1),
-    ];
-    let [top, panes, jobs, news, bar] = Layout::vertical(rows).areas(area);
-    jobs::top_line(&scene, frame, top);
-    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(panes);
-    pane::render(&scene, Side::Left, frame, left);
-    pane::render(&scene, Side::Right, frame, right);
-    jobs::render(&scene, frame, jobs);
-    frame.render_widget(news_line(&scene, news.width as usize), news);
-    frame.render_widget(keys::bar(scene.theme, bar.width as usize), bar);
+    jobs::render(&scene, frame, rect(layout.jobs));
+    frame.render_widget(news_line(&scene, layout.news.width as usize), rect(layout.news));
+    keys::bar(&scene, frame, layout.bar);
     for layer in &app.dialogs {
+        scene.hits.borrow_mut().clear();
         dialog::render(&scene, layer, frame);
     }
+    scene.hits.into_inner()
+}
+
+const fn rect(area: Area) -> Rect {
+    Rect { x: area.x, y: area.y, width: area.width, height: area.height }
+}
+
+const fn area(rect: Rect) -> Area {
+    Area::new(rect.x, rect.y, rect.width, rect.height)
 }
 
 /// The newest good news or error.

@@ -24,12 +24,18 @@ pub enum Command {
     Home,
     Root,
     Mark,
+    Range,
+    ExtendUp,
+    ExtendDown,
     MarkAll,
     Invert,
     MarkPattern,
     UnmarkPattern,
     Copy,
     Move,
+    Yank,
+    Cut,
+    Paste,
     Rename,
     MakeFolder,
     MakeFile,
@@ -46,7 +52,7 @@ pub enum Command {
     Unit,
     Refresh,
     FolderSize,
-    CancelJob,
+    Jobs,
     Connect,
     CommandLine,
     Log,
@@ -88,12 +94,18 @@ pub const TABLE: &[Row] = &[
     row(Command::Home, "gh", "to the home folder"),
     row(Command::Root, "g/", "to the root"),
     row(Command::Mark, "Space Insert", "mark, and down a row"),
-    row(Command::MarkAll, "Ctrl-a", "mark all, or none"),
+    row(Command::Range, "v", "mark along with the cursor; again: stop"),
+    row(Command::ExtendUp, "Shift-Up", "mark, and up a row"),
+    row(Command::ExtendDown, "Shift-Down", "mark, and down a row"),
+    row(Command::MarkAll, "Ctrl-a", "mark all, or none where all are"),
     row(Command::Invert, "*", "turn the marks round"),
     row(Command::MarkPattern, "+", "mark by pattern"),
     row(Command::UnmarkPattern, "-", "unmark by pattern"),
     row(Command::Copy, "F5 c", "copy to the other pane"),
     row(Command::Move, "F6 M", "move to the other pane"),
+    row(Command::Yank, "y", "yank, to paste a copy elsewhere"),
+    row(Command::Cut, "x", "cut, to paste it elsewhere"),
+    row(Command::Paste, "p", "paste here what was yanked or cut"),
     row(Command::Rename, "F2 r", "rename"),
     row(Command::MakeFolder, "F7 a", "make a folder"),
     row(Command::MakeFile, "Shift-F4", "make an empty file"),
@@ -109,9 +121,9 @@ pub const TABLE: &[Row] = &[
     row(Command::Hidden, ".", "show hidden files, or not"),
     row(Command::Unit, "#", "sizes in MB, in fitting units, in bytes"),
     row(Command::Refresh, "Ctrl-r", "read the folder again"),
-    row(Command::FolderSize, "z", "how much a folder holds"),
-    row(Command::CancelJob, "x", "cancel the newest job"),
-    row(Command::Connect, "C", "connect to a server"),
+    row(Command::FolderSize, "z Shift-Space", "how much a folder holds"),
+    row(Command::Jobs, "w", "the jobs; in there x cancels one"),
+    row(Command::Connect, "C", "connect to a server, or again"),
     row(Command::CommandLine, ":", "the command line: connme ls size upload download rm byebye"),
     row(Command::Log, "E", "what was said so far"),
     row(Command::Help, "F1 ?", "this help"),
@@ -119,25 +131,36 @@ pub const TABLE: &[Row] = &[
     row(Command::Quit, "F10 q", "quit"),
 ];
 
+/// A word of the bar at the bottom.
+#[derive(Debug)]
+pub struct Key {
+    pub key: &'static str,
+    pub word: &'static str,
+    pub command: Command,
+    /// Where there is little room the highest leave first.
+    pub rank: u8,
+}
+
+const fn key(key: &'static str, word: &'static str, command: Command, rank: u8) -> Key {
+    Key { key, word, command, rank }
+}
+
 /// What the bar at the bottom shows.
-pub const BAR: [(&str, &str); 10] = [
-    ("F1", "Help"),
-    ("F2", "Rename"),
-    ("F5", "Copy"),
-    ("F6", "Move"),
-    ("F7", "Folder"),
-    ("F8", "Delete"),
-    ("/", "Find"),
-    (":", "Command"),
-    ("Tab", "Pane"),
-    ("q", "Quit"),
+pub const BAR: [Key; 10] = [
+    key("F1", "Help", Command::Help, 0),
+    key("F2", "Rename", Command::Rename, 6),
+    key("F5", "Copy", Command::Copy, 1),
+    key("F6", "Move", Command::Move, 3),
+    key("F7", "Folder", Command::MakeFolder, 4),
+    key("F8", "Delete", Command::Delete, 2),
+    key("/", "Find", Command::Find, 8),
+    key(":", "Command", Command::CommandLine, 5),
+    key("w", "Jobs", Command::Jobs, 7),
+    key("q", "Quit", Command::Quit, 0),
 ];
 
-/// Keys of `tui.md`'s table that belong to what is still to come.
-const LATER: &[&str] = &[
-    "F3", "F4", "F9", "i", "e", "O", "A", "R", "u", "s", "S", "m", "'", "t", "w", "|", "Y", "!", "y", "p",
-    "v",
-];
+/// Keys of commands that are still to come.
+const LATER: &str = "F3 i F4 e Ctrl-q O A R u s Alt-F7 S m ' t Ctrl-w [ ] 1 2 3 4 5 6 7 8 9 | Y ! F9";
 
 /// What a key means, after an earlier one that waits for it.
 pub fn command_of(pending: Option<char>, key: KeyEvent) -> Option<Command> {
@@ -152,7 +175,7 @@ pub fn command_of(pending: Option<char>, key: KeyEvent) -> Option<Command> {
 
 /// Whether the key is one that a later version will know.
 pub fn is_for_later(key: KeyEvent) -> bool {
-    name_of(key).is_some_and(|name| LATER.contains(&name.as_str()))
+    name_of(key).is_some_and(|name| LATER.split(' ').any(|key| key == name))
 }
 
 fn name_of(key: KeyEvent) -> Option<String> {
@@ -175,7 +198,8 @@ fn name_of(key: KeyEvent) -> Option<String> {
         KeyCode::Delete => "Delete".to_owned(),
         _ => return None,
     };
-    let is_char = matches!(key.code, KeyCode::Char(_));
+    // The case of a letter says already whether Shift is down.
+    let is_char = matches!(key.code, KeyCode::Char(c) if c != ' ');
     let mut name = String::new();
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         name.push_str("Ctrl-");
@@ -187,4 +211,33 @@ fn name_of(key: KeyEvent) -> Option<String> {
         name.push_str("Shift-");
     }
     Some(name + &base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things() {
+        let mut keys: Vec<&str> =
+            TABLE.iter().flat_map(|row| row.keys.split(' ')).chain(LATER.split(' ')).collect();
+        keys.sort_unstable();
+        let twice: Vec<_> = keys.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn every_word_of_the_bar_is_a_key_of_its_command() {
+        for Key { key, command, .. } in BAR {
+            let row = TABLE.iter().find(|row| row.command == command).unwrap();
+            assert!(row.keys.split(' ').any(|known| known == key), "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_of_old_terminals_stay_unbound() {
+        for key in ["Ctrl-h", "Ctrl-i", "Ctrl-m", "Ctrl-j"] {
+            assert!(!TABLE.iter().any(|row| row.keys.split(' ').any(|known| known == key)), "{key}");
+        }
+    }
 }

@@ -1,38 +1,28 @@
-//! What lies over the panes. The topmost takes the keys; Esc takes it away.
+//! What lies over the panes. The topmost takes the keys; Esc takes it away. Each kind says which buttons it has.
 
+use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::path::{Name, WirePath};
 
+use super::complete::Completion;
 pub use super::line::Line;
-use crate::model::{Carry, JobId, LinkId, Place};
+use crate::model::{Carry, Choice, JobId, LinkId, Place};
 
 /// A layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialog {
-    /// A line to be typed.
-    Input {
-        title: String,
-        label: String,
-        line: Line,
-        purpose: Purpose,
-    },
-    /// Yes or no; the safe answer has the focus first.
-    Delete {
-        place: Place,
-        names: Vec<Name>,
-        totals: Option<(u64, u64, u64)>,
-        yes: bool,
-    },
-    Conflict {
-        job: JobId,
-        to: WirePath,
-        source: Attributes,
-        there: Attributes,
+    Prompt(Prompt),
+    Ask(Ask),
+    Delete(Delete),
+    Conflict(Conflict),
+    /// Jobs run, and what is asked for would stop them.
+    Stop {
+        then: Then,
         focus: usize,
-        for_all: bool,
     },
-    Quit {
-        yes: bool,
+    /// The list of jobs; the cursor is a row of it.
+    Jobs {
+        cursor: usize,
     },
     Help {
         scroll: usize,
@@ -42,20 +32,176 @@ pub enum Dialog {
     },
 }
 
+/// A line at the bottom of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    pub kind: PromptKind,
+    pub line: Line,
+    /// What Tab offers.
+    pub completion: Option<Completion>,
+    /// Where in the history the line comes from, and what was typed before.
+    pub(super) recalled: Option<(usize, String)>,
+}
+
+/// What a line at the bottom is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    Command,
+    Find,
+    Filter,
+}
+
+/// A window with a line to be typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub title: String,
+    /// What is asked for.
+    pub label: String,
+    pub line: Line,
+    /// None: the line.
+    pub focus: Option<usize>,
+    /// Why what is typed will not do.
+    pub problem: Option<String>,
+    pub purpose: Purpose,
+}
+
 /// What a typed line is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    Command,
     GoTo,
-    Filter,
-    Find,
     MakeFolder,
     MakeFile,
     Rename(Name),
-    Mark(bool),
-    Carry { carry: Carry, source: LinkId, from: Vec<WirePath> },
+    Mark,
+    Unmark,
+    Carry(CarryPlan),
+}
+
+/// What is to be carried; where to is in the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarryPlan {
+    pub carry: Carry,
+    pub source: LinkId,
+    pub from: Vec<WirePath>,
+    /// The line as it was offered: it names the things' new places, also where those exist.
+    pub offered: String,
+    /// The folder that a relative path begins at.
+    pub(super) base: Place,
+    /// Waits for word whether the destination is a folder.
+    pub(super) looking: Option<u64>,
+    /// What was cut is forgotten once it is pasted.
+    pub(super) is_cut: bool,
+}
+
+/// A question about things that will go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    pub link: LinkId,
+    pub paths: Vec<WirePath>,
+    /// None while it is counted.
+    pub totals: Option<Totals>,
+    pub(super) ticket: u64,
+    pub focus: usize,
+}
+
+/// A question about a file that is in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    pub job: JobId,
+    pub to: WirePath,
+    pub source: Attributes,
+    pub there: Attributes,
+    pub focus: usize,
+    pub for_all: bool,
+}
+
+/// What comes after the jobs were stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Quit,
+    Bye(LinkId),
+}
+
+/// What a button means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    Choose(Choice),
+    /// Turns "for all" round.
+    ForAll,
+}
+
+/// A button of a dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    pub label: String,
+    /// The letter that means it.
+    pub key: Option<char>,
+    pub answer: Answer,
+    pub is_focused: bool,
 }
 
 /// The answers to a conflict, in their order.
-pub const CHOICES: [(&str, char); 4] =
-    [("Overwrite", 'o'), ("Skip", 's'), ("Keep both", 'b'), ("Newer only", 'w')];
+pub const CHOICES: [(&str, char, Choice); 4] = [
+    ("Overwrite", 'o', Choice::Overwrite),
+    ("Skip", 's', Choice::Skip),
+    ("Keep both", 'b', Choice::KeepBoth),
+    ("Newer only", 'w', Choice::NewerOnly),
+];
+
+impl Dialog {
+    /// In their order; none for what is only looked at.
+    pub fn buttons(&self) -> Vec<Button> {
+        let row = |focus: Option<usize>, labels: &[(&str, Option<char>, Answer)]| {
+            let button = |(at, (label, key, answer)): (usize, &(&str, Option<char>, Answer))| Button {
+                label: (*label).to_owned(),
+                key: *key,
+                answer: *answer,
+                is_focused: focus == Some(at),
+            };
+            labels.iter().enumerate().map(button).collect()
+        };
+        match self {
+            Self::Prompt(_) | Self::Jobs { .. } | Self::Help { .. } | Self::Log { .. } => Vec::new(),
+            Self::Ask(ask) => {
+                row(ask.focus, &[(ask.purpose.action(), None, Answer::Yes), ("Cancel", None, Answer::No)])
+            }
+            Self::Delete(delete) => row(
+                Some(delete.focus),
+                &[("Keep", Some('n'), Answer::No), ("Delete", Some('y'), Answer::Yes)],
+            ),
+            Self::Stop { then, focus } => {
+                let action = if *then == Then::Quit { "Quit" } else { "Disconnect" };
+                row(Some(*focus), &[("Stay", Some('n'), Answer::No), (action, Some('y'), Answer::Yes)])
+            }
+            Self::Conflict(conflict) => {
+                let mut labels: Vec<_> = CHOICES
+                    .iter()
+                    .map(|(label, key, choice)| (*label, Some(*key), Answer::Choose(*choice)))
+                    .collect();
+                labels.push((
+                    if conflict.for_all { "[x] For all" } else { "[ ] For all" },
+                    Some('a'),
+                    Answer::ForAll,
+                ));
+                row(Some(conflict.focus), &labels)
+            }
+        }
+    }
+}
+
+impl Purpose {
+    /// What the action is called.
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::GoTo => "Go",
+            Self::MakeFolder | Self::MakeFile => "Make",
+            Self::Rename(_) => "Rename",
+            Self::Mark => "Mark",
+            Self::Unmark => "Unmark",
+            Self::Carry(CarryPlan { carry: Carry::Copy, .. }) => "Copy",
+            Self::Carry(_) => "Move",
+        }
+    }
+}

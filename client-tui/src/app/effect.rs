@@ -1,25 +1,36 @@
 //! What is to be done by the doing wing.
 
-use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
-use crate::model::{Carry, Choice, JobId, LinkId, Place, Side};
+use crate::model::{Carry, Choice, JobId, LinkId, Place};
 
-/// Plain data, so that a test can look at it.
+/// Plain data, so that a test can look at it. What is asked with a ticket is answered with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     List {
-        side: Side,
         generation: u64,
+        /// A listing that nobody waits for any more.
+        instead_of: u64,
         place: Place,
         sort: SortKey,
         direction: Direction,
         hidden: Hidden,
     },
     Measure {
+        ticket: u64,
         link: LinkId,
         paths: Vec<WirePath>,
-        about: Place,
+    },
+    /// Whether something is there, and whether it is a folder.
+    Look {
+        ticket: u64,
+        place: Place,
+    },
+    /// The names in a folder, for completion.
+    Names {
+        ticket: u64,
+        place: Place,
     },
     MakeFolder(Place),
     MakeFile(Place),
@@ -31,8 +42,9 @@ pub enum Effect {
     Remove {
         job: JobId,
         link: LinkId,
-        folder: WirePath,
-        names: Vec<Name>,
+        paths: Vec<WirePath>,
+        /// Files, folders and bytes that were counted before; zero where they were not.
+        counted: (u64, u64),
     },
     Carry {
         job: JobId,
@@ -48,9 +60,10 @@ pub enum Effect {
     },
     CancelJob(JobId),
     Connect {
-        side: Side,
+        link: LinkId,
         target: String,
     },
+    /// Ends a connection in order, or the attempt to make one.
     Disconnect(LinkId),
     /// Half a second for a digit after Esc.
     WaitForDigit,

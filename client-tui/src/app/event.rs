@@ -1,54 +1,85 @@
 //! What can happen.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
+use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::{Attributes, Entry};
 use towpath_protocol::fault::Fault;
-use towpath_protocol::path::WirePath;
+use towpath_protocol::path::{Name, WirePath};
 
-use crate::model::{JobId, JobView, LinkId, Place, Side};
+use super::hits::Spot;
+use crate::model::{JobId, JobProgress, LinkId};
 
-/// Something happened. What answers an older question than the newest carries its generation, and is ignored.
-#[derive(Debug)]
+/// Something happened. A listing's answers carry its generation, other answers the ticket they were asked with; what nobody waits for
+/// any more is ignored.
+#[derive(Debug, Clone)]
 pub enum Event {
     Key(KeyEvent),
     Paste(String),
+    Mouse {
+        event: MouseEvent,
+        /// What the newest frame shows there.
+        spot: Option<Spot>,
+        /// Since some moment in the past.
+        at_ms: u64,
+    },
+    /// The size of the screen, in cells.
+    Resized {
+        columns: u16,
+        rows: u16,
+    },
     /// The half second in which a second key may follow Esc is over.
     EscapeOver,
+    /// A tenth of a second has passed while something turned.
+    Tick,
     Listed {
-        side: Side,
         generation: u64,
         total: u64,
         entries: Vec<Entry>,
     },
     ListEnded {
-        side: Side,
         generation: u64,
         outcome: Result<(), Fault>,
     },
     Free {
-        side: Side,
         generation: u64,
         bytes: u64,
     },
-    /// How much a delete would take away, or a folder holds.
+    /// How much there is.
     Measured {
-        place: Place,
-        files: u64,
-        folders: u64,
-        bytes: u64,
+        ticket: u64,
+        outcome: Result<Totals, Fault>,
+    },
+    /// Whether it is a folder; none where nothing is.
+    Looked {
+        ticket: u64,
+        outcome: Result<Option<bool>, Fault>,
+    },
+    /// Names in a folder, and whether each is a folder.
+    Names {
+        ticket: u64,
+        names: Vec<(Name, bool)>,
     },
     Connected {
-        side: Side,
         link: LinkId,
+        /// As typed, without a path.
         name: String,
         path: WirePath,
         round_trip_ms: Option<u64>,
     },
+    NotConnected {
+        link: LinkId,
+        why: String,
+        at_ns: i64,
+    },
     Disconnected {
         link: LinkId,
         why: String,
+        at_ns: i64,
     },
-    JobProgress(JobView),
+    JobProgress {
+        id: JobId,
+        now: JobProgress,
+    },
     JobConflict {
         id: JobId,
         to: WirePath,
@@ -59,15 +90,20 @@ pub enum Event {
         id: JobId,
         good: bool,
         text: String,
+        /// The sources that arrived whole, or are gone whole.
+        done: Vec<WirePath>,
     },
     /// A fault of one item, an answer in words, and the like.
     Said {
         good: bool,
         text: String,
     },
-    /// Something changed on this link.
+    /// A small change was tried: these may be different now.
     Changed {
         link: LinkId,
+        paths: Vec<WirePath>,
+        /// What is new.
+        made: Option<WirePath>,
     },
     /// The program is asked to end.
     End,

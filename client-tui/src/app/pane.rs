@@ -1,52 +1,86 @@
-//! One pane: a folder, its entries as they arrive, what of them shows, the cursor and the marks.
+//! One pane: which folder it shows, how its listing comes, and where it has been. A pane that goes somewhere it cannot read is back
+//! where it was; one that is read again keeps its rows until the new ones have come.
 
-use std::collections::HashSet;
-
-use towpath_protocol::entry::{Entry, Kind};
-use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::entry::Entry;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use super::effect::Effect;
-use crate::model::{Place, Side};
+use super::rows::Rows;
+use crate::model::{LinkId, Place};
+
+/// Places that a pane remembers.
+const VISITS_MAX: usize = 100;
 
 /// A folder on the screen.
 #[derive(Debug)]
 pub struct Pane {
     pub place: Place,
-    pub entries: Vec<Entry>,
-    /// Indices of the entries that pass the filter.
-    pub shown: Vec<u32>,
-    /// A row: `../` is row 0 where there is one.
-    pub cursor: usize,
-    pub marks: HashSet<Name>,
-    pub filter: String,
+    pub rows: Rows,
     pub find: String,
     pub sort: SortKey,
     pub direction: Direction,
     pub hidden: Hidden,
+    /// Names the newest listing; answers of older ones are ignored.
     pub generation: u64,
     pub loading: bool,
+    /// Entries that the listing will have, as far as is known.
     pub total: u64,
     pub free: Option<u64>,
-    pub measured: Vec<(Name, u64)>,
+    /// Why the newest listing failed.
     pub fault: Option<String>,
-    /// The name that the cursor is to stand on once it has come.
+    /// What is read again, until it is complete and takes the rows' place.
+    incoming: Option<Vec<Entry>>,
+    /// Where the pane was, until the folder that it goes to has answered.
+    left: Option<Box<Left>>,
+    /// The name that the cursor goes to when the folder has been read again.
     wanted: Option<Name>,
-    /// The next page is a listing's first.
-    is_fresh: bool,
-    pub back: Vec<Place>,
-    pub forward: Vec<Place>,
+    /// The listing's count and total are to be said when it has ended.
+    pub(super) announces: bool,
+    back: Vec<Visit>,
+    forward: Vec<Visit>,
+}
+
+/// A place that the pane has been at, and what the cursor stood on.
+#[derive(Debug)]
+struct Visit {
+    place: Place,
+    on: Option<Name>,
+}
+
+/// What the pane showed before it went on its way.
+#[derive(Debug)]
+struct Left {
+    place: Place,
+    rows: Rows,
+    free: Option<u64>,
+    way: Way,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
+    Forward,
+}
+
+/// What a listing that failed leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The pane stays as it is.
+    Stays,
+    /// The pane is back where it was.
+    Returned,
+    /// The folder is no more; the one above it may be.
+    Climbs(Place, Option<Name>),
 }
 
 impl Pane {
     pub fn new(place: Place) -> Self {
         Self {
+            rows: Rows::new(up_rows(&place), None),
             place,
-            entries: Vec::new(),
-            shown: Vec::new(),
-            cursor: 0,
-            marks: HashSet::new(),
-            filter: String::new(),
             find: String::new(),
             sort: SortKey::Name,
             direction: Direction::Ascending,
@@ -55,51 +89,29 @@ impl Pane {
             loading: false,
             total: 0,
             free: None,
-            measured: Vec::new(),
             fault: None,
+            incoming: None,
+            left: None,
             wanted: None,
-            is_fresh: true,
+            announces: false,
             back: Vec::new(),
             forward: Vec::new(),
         }
     }
 
-    /// Rows for `../`: one, except at a root.
-    pub fn up_rows(&self) -> usize {
-        usize::from(!self.place.path.is_root())
+    /// Entries that have come of the listing under way.
+    pub fn come(&self) -> usize {
+        self.incoming.as_ref().map_or(self.rows.entries.len(), Vec::len)
     }
 
-    pub fn rows(&self) -> usize {
-        self.up_rows() + self.shown.len()
-    }
-
-    /// The entry in a row; none for `../`.
-    pub fn entry(&self, row: usize) -> Option<&Entry> {
-        let index = *self.shown.get(row.checked_sub(self.up_rows())?)?;
-        self.entries.get(index as usize)
-    }
-
-    pub fn current(&self) -> Option<&Entry> {
-        self.entry(self.cursor)
-    }
-
-    /// The marked entries in their order, or the one under the cursor.
-    pub fn chosen(&self) -> Vec<&Entry> {
-        if self.marks.is_empty() {
-            return self.current().into_iter().collect();
-        }
-        self.entries.iter().filter(|entry| self.marks.contains(&entry.name)).collect()
-    }
-
-    /// Asks for the folder again, from its beginning.
-    pub fn begin_listing(&mut self, side: Side) -> Effect {
-        self.wanted = self.wanted.take().or_else(|| self.current().map(|entry| entry.name.clone()));
-        self.generation += 1;
-        (self.loading, self.is_fresh) = (true, true);
-        self.fault = None;
+    /// Asks for the folder again; what is shown stays until all has come.
+    pub(super) fn begin_listing(&mut self, generation: u64) -> Effect {
+        let instead_of = std::mem::replace(&mut self.generation, generation);
+        self.loading = true;
+        self.incoming = (self.left.is_none() && !self.rows.entries.is_empty()).then(Vec::new);
         Effect::List {
-            side,
-            generation: self.generation,
+            generation,
+            instead_of,
             place: self.place.clone(),
             sort: self.sort,
             direction: self.direction,
@@ -107,141 +119,152 @@ impl Pane {
         }
     }
 
-    /// Goes to another folder; the cursor will stand on `wanted`.
-    pub fn go(&mut self, side: Side, place: Place, wanted: Option<Name>) -> Effect {
-        self.back.push(std::mem::replace(&mut self.place, place));
-        self.forward.clear();
-        self.leave(side, wanted)
+    /// The cursor will go to this name once the folder was read again.
+    pub(super) fn want(&mut self, name: Option<Name>) {
+        self.wanted = name;
     }
 
-    /// Back or forward in where this pane has been.
-    pub fn travel(&mut self, side: Side, forward: bool) -> Option<Effect> {
-        let (from, to) =
-            if forward { (&mut self.forward, &mut self.back) } else { (&mut self.back, &mut self.forward) };
-        to.push(std::mem::replace(&mut self.place, from.pop()?));
-        Some(self.leave(side, None))
-    }
-
-    fn leave(&mut self, side: Side, wanted: Option<Name>) -> Effect {
-        self.entries.clear();
-        self.shown.clear();
-        self.marks.clear();
-        self.measured.clear();
-        self.filter.clear();
-        (self.cursor, self.total, self.wanted) = (0, 0, wanted);
-        self.begin_listing(side)
-    }
-
-    /// A page has come. The first of a listing replaces what was shown.
-    pub fn take_page(&mut self, total: u64, entries: Vec<Entry>) {
-        if std::mem::take(&mut self.is_fresh) {
-            self.entries.clear();
-            self.shown.clear();
-        }
-        self.total = total;
-        let first_new = self.entries.len();
-        self.entries.extend(entries);
-        for index in first_new..self.entries.len() {
-            if passes(&self.entries[index], &self.filter) {
-                self.shown.push(index as u32);
-            }
-        }
-        if let Some(wanted) = &self.wanted {
-            let up = self.up_rows();
-            let row = self.shown.iter().position(|index| self.entries[*index as usize].name == *wanted);
-            if let Some(row) = row {
-                self.cursor = up + row;
-                self.wanted = None;
-            }
-        }
-        self.clamp();
-    }
-
-    pub fn end_listing(&mut self) {
-        self.loading = false;
-        self.wanted = None;
-        let names: HashSet<&Name> = self.entries.iter().map(|entry| &entry.name).collect();
-        self.marks.retain(|name| names.contains(name));
-        self.clamp();
-    }
-
-    /// Shows only names that hold `filter`, whatever their case. Typing further only looks at what still shows.
-    pub fn set_filter(&mut self, filter: &str) {
-        let wanted = self.current().map(|entry| entry.name.clone());
-        let narrows = filter.starts_with(&self.filter);
-        let filter = filter.to_owned();
-        if narrows {
-            let entries = &self.entries;
-            self.shown.retain(|index| passes(&entries[*index as usize], &filter));
+    /// Leaves for another folder; the cursor will stand on `wanted`. A listing is to be begun.
+    pub(super) fn leave_for(&mut self, place: Place, wanted: Option<Name>) {
+        if place == self.place && self.left.is_none() {
+            self.wanted = wanted;
         } else {
-            let passing = self.entries.iter().enumerate().filter(|(_, entry)| passes(entry, &filter));
-            self.shown = passing.map(|(index, _)| index as u32).collect();
+            self.leave(place, wanted, Way::There);
         }
-        self.filter = filter;
-        let row = wanted
-            .and_then(|name| self.shown.iter().position(|index| self.entries[*index as usize].name == name));
-        self.cursor = row.map_or_else(|| self.up_rows(), |row| row + self.up_rows());
-        self.clamp();
     }
 
-    /// Moves the cursor to the next name that holds what is looked for.
-    pub fn find_next(&mut self, step: isize, from_here: bool) -> bool {
-        let (rows, up) = (self.shown.len() as isize, self.up_rows() as isize);
-        let start = self.cursor as isize - up;
-        for distance in isize::from(!from_here)..=rows {
-            let row = (start + distance * step).rem_euclid(rows.max(1));
-            let found = self.entry((row + up) as usize).is_some_and(|entry| passes(entry, &self.find));
-            if found {
-                self.cursor = (row + up) as usize;
-                return true;
+    /// Back in where this pane has been, or forward again. False where there is nothing.
+    pub(super) fn travel(&mut self, is_forward: bool) -> bool {
+        let (from, way) =
+            if is_forward { (&mut self.forward, Way::Forward) } else { (&mut self.back, Way::Back) };
+        let Some(visit) = from.pop() else { return false };
+        self.leave(visit.place, visit.on, way);
+        true
+    }
+
+    fn leave(&mut self, place: Place, wanted: Option<Name>, way: Way) {
+        let rows = std::mem::replace(&mut self.rows, Rows::new(up_rows(&place), wanted));
+        let place = std::mem::replace(&mut self.place, place);
+        let free = self.free.take();
+        if self.left.is_none() {
+            self.left = Some(Box::new(Left { place, rows, free, way }));
+        }
+        (self.total, self.fault, self.incoming, self.wanted) = (0, None, None, None);
+    }
+
+    /// The folder has answered: where the pane was becomes history.
+    fn arrive(&mut self) {
+        let Some(left) = self.left.take() else { return };
+        let visit = Visit { place: left.place, on: left.rows.current().map(|entry| entry.name.clone()) };
+        let to = match left.way {
+            Way::There => {
+                self.forward.clear();
+                &mut self.back
             }
-        }
-        false
-    }
-
-    pub fn move_by(&mut self, rows: isize) {
-        self.cursor = self.cursor.saturating_add_signed(rows);
-        self.clamp();
-    }
-
-    pub fn clamp(&mut self) {
-        self.cursor = self.cursor.min(self.rows().saturating_sub(1));
-    }
-
-    pub fn toggle_mark(&mut self) {
-        if let Some(name) = self.current().map(|entry| entry.name.clone())
-            && !self.marks.remove(&name)
-        {
-            self.marks.insert(name);
+            Way::Forward => &mut self.back,
+            Way::Back => &mut self.forward,
+        };
+        to.push(visit);
+        if to.len() > VISITS_MAX {
+            to.remove(0);
         }
     }
 
-    /// Where `path`'s own folder row leads: the parent, with the cursor on where one came from.
-    pub fn parent(&self) -> Option<(Place, Option<Name>)> {
-        let path: WirePath = self.place.path.parent()?;
+    /// A page has come.
+    pub(super) fn take_page(&mut self, total: u64, entries: Vec<Entry>) {
+        self.arrive();
+        self.total = total;
+        match &mut self.incoming {
+            Some(incoming) => incoming.extend(entries),
+            None => self.rows.append(entries),
+        }
+    }
+
+    /// All has come.
+    pub(super) fn complete(&mut self) {
+        self.arrive();
+        (self.loading, self.fault) = (false, None);
+        match self.incoming.take() {
+            Some(incoming) => self.rows.replace(incoming, self.wanted.take()),
+            None => self.rows.complete(),
+        }
+        self.total = self.rows.entries.len() as u64;
+    }
+
+    /// No more comes, and why.
+    pub(super) fn fail(&mut self, fault: &Fault) -> After {
+        self.loading = false;
+        self.incoming = None;
+        self.announces = false;
+        if self.turn_back() {
+            return After::Returned;
+        }
+        self.fault = Some(fault.to_string());
+        match (fault.code, self.place.path.parent()) {
+            (FaultCode::NotFound | FaultCode::NotAFolder, Some(path)) => {
+                After::Climbs(Place { link: self.place.link, path }, self.place.path.name().cloned())
+            }
+            _ => After::Stays,
+        }
+    }
+
+    /// Back to where the pane was before it went on its way, with all that it showed. False where it has arrived.
+    pub(super) fn turn_back(&mut self) -> bool {
+        let Some(left) = self.left.take() else { return false };
+        (self.place, self.rows, self.free) = (left.place, left.rows, left.free);
+        (self.loading, self.fault, self.incoming) = (false, None, None);
+        self.total = self.rows.entries.len() as u64;
+        true
+    }
+
+    /// The folder above takes the place of one that is no more; nothing leads back there.
+    pub(super) fn climb(&mut self, place: Place, wanted: Option<Name>) {
+        self.rows = Rows::new(up_rows(&place), wanted);
+        (self.place, self.fault, self.free) = (place, None, None);
+    }
+
+    /// A connection has begun: this is where it leads.
+    pub(super) fn arrive_at(&mut self, place: Place) {
+        self.rows = Rows::new(up_rows(&place), None);
+        (self.place, self.fault) = (place, None);
+    }
+
+    /// A connection is closed: nothing leads back there.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.back.retain(|visit| visit.place.link != link);
+        self.forward.retain(|visit| visit.place.link != link);
+        if self.left.as_ref().is_some_and(|left| left.place.link == link) {
+            self.left = None;
+        }
+    }
+
+    /// The newest place on this link that the pane has been at.
+    pub(super) fn last_place_on(&self, link: LinkId) -> Option<Place> {
+        self.back.iter().rev().map(|visit| &visit.place).find(|place| place.link == link).cloned()
+    }
+
+    /// Where `../` leads, with the cursor on where one came from.
+    pub(super) fn parent(&self) -> Option<(Place, Option<Name>)> {
+        let path = self.place.path.parent()?;
         Some((Place { link: self.place.link, path }, self.place.path.name().cloned()))
     }
 
-    pub fn marked_bytes(&self) -> u64 {
-        let marked = self.entries.iter().filter(|entry| self.marks.contains(&entry.name));
-        marked.map(|entry| self.size_of(entry).unwrap_or(0)).sum()
-    }
-
-    /// A file's size, or a folder's once it was measured.
-    pub fn size_of(&self, entry: &Entry) -> Option<u64> {
-        match entry.attributes.kind {
-            Kind::Folder => {
-                self.measured.iter().find(|(name, _)| *name == entry.name).map(|(_, bytes)| *bytes)
-            }
-            _ => Some(entry.attributes.size),
-        }
+    /// What must always hold.
+    pub(super) fn check(&self) {
+        self.rows.check();
+        assert_eq!(self.rows.up, up_rows(&self.place), "../ stands where it does not belong");
+        assert!(
+            self.incoming.is_none() || self.loading,
+            "entries wait for the end of a listing that is over"
+        );
+        assert!(
+            self.back.len() <= VISITS_MAX && self.forward.len() <= VISITS_MAX,
+            "a history grows without end"
+        );
     }
 }
 
-fn passes(entry: &Entry, filter: &str) -> bool {
-    if filter.is_empty() {
-        return true;
-    }
-    let (name, filter) = (entry.name.as_bytes(), filter.as_bytes());
-    name.windows(filter.len()).any(|part| part.eq_ignore_ascii_case(filter))
+/// One for `../`, except at a root.
+fn up_rows(place: &Place) -> usize {
+    usize::from(!place.path.is_root())
 }

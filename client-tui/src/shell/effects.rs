@@ -1,37 +1,33 @@
 //! Carries out what the thinking wing asks for, each thing in a task of its own, and reports events. The only place that spawns.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod connections;
+mod jobs;
 
-use globset::GlobSet;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use towpath_protocol::fault::Fault;
+use towpath_protocol::answer::Totals;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
+use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{
-    Depth, Direction, Durability, Existing, Hidden, Measure, Put, Remove, SortKey, StoreAs,
+    Direction, Durability, Existing, Follow, Hidden, Measure, Put, SortKey, StoreAs,
 };
 
 use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
-use crate::link::dial::dial;
-use crate::link::target::Target;
-use crate::model::size::human;
-use crate::model::{Carry, Choice, JobId, JobView, LinkId, Place, Side};
-use crate::transfer;
-use crate::transfer::job::{
-    Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
-};
+use crate::model::{JobId, LinkId, Place};
+use crate::transfer::job::Decision;
 
-/// How long running jobs may take to leave nothing half behind.
-const END_TIME: Duration = Duration::from_secs(5);
+/// Names that a completion looks at.
+const NAMES_MAX: usize = 10_000;
 
 type Answers = Arc<Mutex<HashMap<JobId, oneshot::Sender<Decision>>>>;
 type Links = Arc<Mutex<HashMap<LinkId, Link>>>;
@@ -41,11 +37,13 @@ type Links = Arc<Mutex<HashMap<LinkId, Link>>>;
 pub(super) struct Effects {
     links: Links,
     events: mpsc::Sender<Event>,
-    listings: [Option<JoinHandle<()>>; 2],
-    jobs: JoinSet<()>,
+    /// By generation.
+    listings: HashMap<u64, JoinHandle<()>>,
+    /// Attempts to connect, and the watch over connections.
+    connections: HashMap<LinkId, JoinHandle<()>>,
+    jobs: JoinSet<JobId>,
     cancels: HashMap<JobId, CancellationToken>,
     answers: Answers,
-    next_link: u32,
 }
 
 impl Effects {
@@ -55,11 +53,11 @@ impl Effects {
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
             events,
-            listings: [None, None],
+            listings: HashMap::new(),
+            connections: HashMap::new(),
             jobs: JoinSet::new(),
             cancels: HashMap::new(),
             answers: Arc::default(),
-            next_link: 1,
         };
         (effects, receiver)
     }
@@ -67,20 +65,24 @@ impl Effects {
     /// Starts what an effect asks for; never waits.
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::List { side, generation, place, sort, direction, hidden } => {
-                self.list(side, generation, &place, (sort, direction, hidden));
+            Effect::List { generation, instead_of, place, sort, direction, hidden } => {
+                self.list(generation, instead_of, place, (sort, direction, hidden));
             }
-            Effect::Measure { link, paths, about } => self.measure(link, &paths, about),
-            Effect::MakeFolder(place) => self.change(place.link, move |link| async move {
-                link.make_folder(&place.path, Existing::Keep).await
-            }),
-            Effect::MakeFile(place) => self.change(place.link, move |link| make_file(link, place.path)),
-            Effect::Rename { link, from, to } => {
-                self.change(link, move |link| async move { link.rename(&from, &to, Existing::Keep).await });
+            Effect::Measure { ticket, link, paths } => self.measure(ticket, link, &paths),
+            Effect::Look { ticket, place } => self.look(ticket, place),
+            Effect::Names { ticket, place } => self.names(ticket, place),
+            Effect::MakeFolder(place) => {
+                let path = place.path.clone();
+                self.make(place, move |link| async move { link.make_folder(&path, Existing::Keep).await });
             }
-            Effect::Remove { job, link, folder, names } => self.remove(job, link, folder, names),
+            Effect::MakeFile(place) => {
+                let path = place.path.clone();
+                self.make(place, move |link| make_file(link, path));
+            }
+            Effect::Rename { link, from, to } => self.rename(link, from, to),
+            Effect::Remove { job, link, paths, counted } => self.remove(job, link, paths, counted),
             Effect::Carry { job, carry, source, items, destination } => {
-                self.carry(job, carry, source, items, destination);
+                self.carry(job, carry, (source, destination), items);
             }
             Effect::Answer { job, choice, for_all } => self.answer(job, choice, for_all),
             Effect::CancelJob(job) => {
@@ -88,27 +90,10 @@ impl Effects {
                     cancel.cancel();
                 }
             }
-            Effect::Connect { side, target } => self.connect(side, target),
-            Effect::Disconnect(link) => {
-                let link = self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
-                if let Some(link) = link {
-                    tokio::spawn(async move { link.bye().await });
-                }
-            }
+            Effect::Connect { link, target } => self.connect(link, target),
+            Effect::Disconnect(link) => self.disconnect(link),
             // The loop's own.
             Effect::WaitForDigit | Effect::Suspend | Effect::Quit => {}
-        }
-    }
-
-    /// Cancels all jobs, waits for them a while, and takes leave of every server.
-    pub(super) async fn end(&mut self) {
-        self.cancels.values().for_each(CancellationToken::cancel);
-        let jobs = &mut self.jobs;
-        let _ = tokio::time::timeout(END_TIME, async { while jobs.join_next().await.is_some() {} }).await;
-        let links: Vec<Link> =
-            self.links.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, link)| link).collect();
-        for link in links {
-            link.bye().await;
         }
     }
 
@@ -116,187 +101,152 @@ impl Effects {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    fn list(&mut self, side: Side, generation: u64, place: &Place, order: (SortKey, Direction, Hidden)) {
-        if let Some(old) = self.listings[side as usize].take() {
-            old.abort();
+    /// A link, or the event that says that there is none.
+    fn link_or(&self, id: LinkId, event: impl FnOnce(Fault) -> Event) -> Option<Link> {
+        let link = self.link(id);
+        if link.is_none() {
+            let (events, event) = (self.events.clone(), event(FaultCode::Disconnected.into()));
+            tokio::spawn(async move { events.send(event).await });
         }
-        let (Some(link), events, path) = (self.link(place.link), self.events.clone(), place.path.clone())
-        else {
-            return;
-        };
-        self.listings[side as usize] = Some(tokio::spawn(async move {
-            let (sort, direction, hidden) = order;
-            let mut listing = link.list(&path, sort, direction, hidden);
-            let outcome = loop {
-                match listing.next_page().await {
-                    Ok(Some(page)) => {
-                        let (total, entries) = (page.total, page.entries);
-                        let event = Event::Listed { side, generation, total, entries };
-                        if events.send(event).await.is_err() {
-                            return;
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(fault) => break Err(fault),
-                }
-            };
-            let _ = events.send(Event::ListEnded { side, generation, outcome }).await;
-            if let Ok(space) = link.space(&path).await {
-                let _ = events.send(Event::Free { side, generation, bytes: space.free }).await;
-            }
-        }));
+        link
     }
 
-    fn measure(&self, link: LinkId, paths: &[WirePath], about: Place) {
-        let (Some(link), events) = (self.link(link), self.events.clone()) else { return };
-        let things: Vec<Location> = paths.iter().map(Location::of).collect();
+    fn list(&mut self, generation: u64, instead_of: u64, place: Place, order: (SortKey, Direction, Hidden)) {
+        if let Some(old) = self.listings.remove(&instead_of) {
+            old.abort();
+        }
+        let ended = |fault| Event::ListEnded { generation, outcome: Err(fault) };
+        let Some(link) = self.link_or(place.link, ended) else { return };
+        let listing = tokio::spawn(list(link, generation, place.path, order, self.events.clone()));
+        self.listings.insert(generation, listing);
+    }
+
+    fn measure(&self, ticket: u64, link: LinkId, paths: &[WirePath]) {
+        let measured = move |outcome| Event::Measured { ticket, outcome };
+        let Some(link) = self.link_or(link, |fault| measured(Err(fault))) else { return };
+        let (things, events) = (paths.iter().map(Location::of).collect::<Vec<_>>(), self.events.clone());
         tokio::spawn(async move {
-            let (mut files, mut folders, mut bytes) = (0, 0, 0);
-            for things in things.chunks(towpath_protocol::limits::PATHS_MAX) {
-                if let Ok(Answer::Totals(totals)) = link.call(Measure { things: things.to_vec() }).await {
-                    files += totals.files;
-                    folders += totals.folders;
-                    bytes += totals.bytes;
-                }
-            }
-            let _ = events.send(Event::Measured { place: about, files, folders, bytes }).await;
+            let _ = events.send(measured(measure(&link, &things).await)).await;
         });
     }
 
-    /// One small change; what it touched is read again.
-    fn change<F>(&self, id: LinkId, change: impl FnOnce(Link) -> F + Send + 'static)
+    fn look(&self, ticket: u64, place: Place) {
+        let looked = move |outcome| Event::Looked { ticket, outcome };
+        let Some(link) = self.link_or(place.link, |fault| looked(Err(fault))) else { return };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let outcome = match link.stat(&place.path, Follow::Yes).await {
+                Ok(there) => Ok(Some(there.leads_to_folder())),
+                Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
+                Err(fault) => Err(fault),
+            };
+            let _ = events.send(looked(outcome)).await;
+        });
+    }
+
+    fn names(&self, ticket: u64, place: Place) {
+        let Some(link) = self.link(place.link) else { return };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let mut listing = link.list(&place.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
+            let mut names: Vec<(Name, bool)> = Vec::new();
+            while names.len() < NAMES_MAX
+                && let Ok(Some(page)) = listing.next_page().await
+            {
+                names.extend(page.entries.into_iter().map(|entry| {
+                    let is_folder = entry.attributes.leads_to_folder();
+                    (entry.name, is_folder)
+                }));
+            }
+            let _ = events.send(Event::Names { ticket, names }).await;
+        });
+    }
+
+    /// Makes one thing; what shows it is read again.
+    fn make<F>(&self, place: Place, make: impl FnOnce(Link) -> F + Send + 'static)
     where
         F: Future<Output = Result<(), Fault>> + Send,
     {
-        let (Some(link), events) = (self.link(id), self.events.clone()) else { return };
+        self.change(place.link, vec![place.path.clone()], Some(place.path), make);
+    }
+
+    fn rename(&self, link: LinkId, from: WirePath, to: WirePath) {
+        let paths = vec![from.clone(), to.clone()];
+        self.change(link, paths, Some(to.clone()), move |link| async move {
+            link.rename(&from, &to, Existing::Keep).await
+        });
+    }
+
+    fn change<F>(
+        &self,
+        id: LinkId,
+        paths: Vec<WirePath>,
+        made: Option<WirePath>,
+        change: impl FnOnce(Link) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), Fault>> + Send,
+    {
+        let said = |fault: Fault| Event::Said { good: false, text: fault.to_string() };
+        let Some(link) = self.link_or(id, said) else { return };
+        let events = self.events.clone();
         tokio::spawn(async move {
-            if let Err(fault) = change(link).await {
-                let _ = events.send(Event::Said { good: false, text: fault.to_string() }).await;
+            let changed = change(link).await;
+            let made = made.filter(|_| changed.is_ok());
+            if let Err(fault) = changed {
+                let _ = events.send(said(fault)).await;
             }
-            let _ = events.send(Event::Changed { link: id }).await;
-        });
-    }
-
-    fn remove(&mut self, id: JobId, link: LinkId, folder: WirePath, names: Vec<Name>) {
-        let (Some(link), events) = (self.link(link), self.events.clone()) else { return };
-        let cancel = self.token(id);
-        self.jobs.spawn(async move {
-            let (mut removed, mut failed) = (0, 0);
-            for name in names {
-                if cancel.is_cancelled() {
-                    break;
-                }
-                let outcome = match folder.join(&name) {
-                    Ok(path) => remove_one(&link, &path, id, &events, &cancel).await,
-                    Err(_) => continue,
-                };
-                match outcome {
-                    Ok(totals) => {
-                        removed += totals.files + totals.folders;
-                        failed += totals.failed;
-                        for fault in totals.faults {
-                            let _ = events.send(Event::Said { good: false, text: fault.to_string() }).await;
-                        }
-                    }
-                    Err(fault) => {
-                        failed += 1;
-                        let _ = events.send(Event::Said { good: false, text: fault.to_string() }).await;
-                    }
-                }
-            }
-            let mut text = format!("deleted {removed} files and folders");
-            if failed > 0 {
-                text = format!("{text}, {failed} failed (E shows them)");
-            }
-            let _ = events.send(Event::JobEnded { id, good: failed == 0, text }).await;
-        });
-    }
-
-    fn token(&mut self, id: JobId) -> CancellationToken {
-        let cancel = CancellationToken::new();
-        self.cancels.insert(id, cancel.clone());
-        cancel
-    }
-
-    fn carry(
-        &mut self,
-        id: JobId,
-        carry: Carry,
-        source: LinkId,
-        items: Vec<(WirePath, WirePath)>,
-        destination: LinkId,
-    ) {
-        let (Some(source), Some(destination)) = (self.link(source), self.link(destination)) else { return };
-        let cancel = self.token(id);
-        let (facts, taken) = mpsc::channel(FACTS_QUEUED_MAX);
-        let (progress, shown) = watch::channel(Progress::default());
-        let verb = match carry {
-            Carry::Copy => Verb::Copy,
-            Carry::Move => Verb::Move,
-        };
-        let job = Job {
-            verb,
-            source,
-            destination,
-            items: items.into_iter().map(|(from, to)| Item { from, to }).collect(),
-            existing: ExistingPolicy::Ask,
-            excludes: GlobSet::empty(),
-        };
-        let reports = Reports { progress: Arc::new(progress), facts, cancel };
-        let (events, answers) = (self.events.clone(), self.answers.clone());
-        self.jobs.spawn(async move {
-            // What happened last is told as well: the telling ends when all facts are taken.
-            let telling = tell(id, taken, shown, events.clone(), answers);
-            let (summary, ()) = tokio::join!(transfer::run(job, reports), telling);
-            let (good, text) = in_words(&summary, verb);
-            let _ = events.send(Event::JobEnded { id, good, text }).await;
-        });
-    }
-
-    fn answer(&self, job: JobId, choice: Choice, for_all: bool) {
-        let policy = match choice {
-            Choice::Overwrite => ExistingPolicy::Replace,
-            Choice::Skip => ExistingPolicy::Skip,
-            Choice::KeepBoth => ExistingPolicy::KeepBoth,
-            Choice::NewerOnly => ExistingPolicy::Newer,
-        };
-        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-        if let Some(answer) = answer {
-            let _ = answer.send(Decision { policy, for_all });
-        }
-    }
-
-    fn connect(&mut self, side: Side, target: String) {
-        let id = LinkId(self.next_link);
-        self.next_link += 1;
-        let (links, events) = (self.links.clone(), self.events.clone());
-        tokio::spawn(async move {
-            let connected = connect(&target).await;
-            let (link, name, path) = match connected {
-                Ok(connected) => connected,
-                Err(why) => {
-                    let _ = events.send(Event::Said { good: false, text: format!("{target}: {why}") }).await;
-                    return;
-                }
-            };
-            links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link.clone());
-            let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
-            let _ = events.send(Event::Connected { side, link: id, name, path, round_trip_ms }).await;
-            let fault = link.lost().await;
-            let _ = events.send(Event::Disconnected { link: id, why: fault.to_string() }).await;
+            let _ = events.send(Event::Changed { link: id, paths, made }).await;
         });
     }
 }
 
-async fn connect(target: &str) -> Result<(Link, String, WirePath), String> {
-    let target = Target::parse(&OsString::from(target)).map_err(|error| error.to_string())?;
-    let Target::Remote { server, path } = target else {
-        return Err("not a TARGET; write tow://HOST[:PORT]/[PATH]".to_owned());
+/// Sends a listing on as it comes, and how much is free at its end.
+async fn list(
+    link: Link,
+    generation: u64,
+    path: WirePath,
+    (sort, direction, hidden): (SortKey, Direction, Hidden),
+    events: mpsc::Sender<Event>,
+) {
+    let mut listing = link.list(&path, sort, direction, hidden);
+    let outcome = loop {
+        match listing.next_page().await {
+            Ok(Some(page)) => {
+                let event = Event::Listed { generation, total: page.total, entries: page.entries };
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(fault) => break Err(fault),
+        }
     };
-    let path = WirePath::parse(&path).map_err(|error| error.to_string())?;
-    let link = dial(&server).await.map_err(|error| error.to_string())?;
-    let path = if path.is_root() { link.welcome().home.clone() } else { path };
-    Ok((link, server.to_string(), path))
+    let is_there = outcome.is_ok();
+    let _ = events.send(Event::ListEnded { generation, outcome }).await;
+    if is_there && let Ok(space) = link.space(&path).await {
+        let _ = events.send(Event::Free { generation, bytes: space.free }).await;
+    }
+}
+
+async fn measure(link: &Link, things: &[Location]) -> Result<Totals, Fault> {
+    let mut all = Totals::default();
+    for things in things.chunks(PATHS_MAX) {
+        match link.call(Measure { things: things.to_vec() }).await? {
+            Answer::Totals(totals) => {
+                all.files = all.files.saturating_add(totals.files);
+                all.folders = all.folders.saturating_add(totals.folders);
+                all.bytes = all.bytes.saturating_add(totals.bytes);
+                all.failed = all.failed.saturating_add(totals.failed);
+                all.faults.extend(totals.faults);
+            }
+            _ => return Err(FaultCode::Malformed.into()),
+        }
+    }
+    match all.faults.first() {
+        // Nothing of it could be counted: that is no size.
+        Some(fault) if all.files + all.folders == 0 => Err(fault.clone()),
+        _ => Ok(all),
+    }
 }
 
 async fn make_file(link: Link, path: WirePath) -> Result<(), Fault> {
@@ -310,115 +260,4 @@ async fn make_file(link: Link, path: WirePath) -> Result<(), Fault> {
     };
     let (operation, file) = (operation_id()?, Location::of(&path));
     link.call(Put { operation, file, store, hash: Hash::of(b""), data: Vec::new() }).await.map(drop)
-}
-
-async fn remove_one(
-    link: &Link,
-    path: &WirePath,
-    id: JobId,
-    events: &mpsc::Sender<Event>,
-    cancel: &CancellationToken,
-) -> Result<towpath_protocol::answer::Totals, Fault> {
-    let (operation, thing) = (operation_id()?, Location::of(path));
-    let mut exchange = link.open(Remove { operation, thing, depth: Depth::Tree, expected: None });
-    loop {
-        let answer = tokio::select! {
-            answer = exchange.next() => answer?,
-            () = cancel.cancelled() => {
-                exchange.cancel();
-                exchange.next().await?
-            }
-        };
-        match answer {
-            Answer::Totals(totals) => return Ok(totals),
-            Answer::Progress(now) => {
-                let view = JobView {
-                    id,
-                    title: String::new(),
-                    files: now.files,
-                    files_total: now.files,
-                    bytes: now.bytes,
-                    bytes_total: now.bytes,
-                    growing: true,
-                    current: None,
-                    elapsed_ms: 0,
-                };
-                let _ = events.try_send(Event::JobProgress(view));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Passes a job's facts and its newest progress on, until the job has ended.
-async fn tell(
-    id: JobId,
-    mut facts: mpsc::Receiver<Fact>,
-    mut progress: watch::Receiver<Progress>,
-    events: mpsc::Sender<Event>,
-    answers: Answers,
-) {
-    loop {
-        let event = tokio::select! {
-            Some(fact) = facts.recv() => match fact {
-                Fact::Failed(fault) => Event::Said { good: false, text: fault.to_string() },
-                Fact::Skipped(path, why) => Event::Said { good: false, text: format!("{}: skipped: {why}", path.display()) },
-                Fact::Noticed(path, what) => Event::Said { good: true, text: format!("{}: {what}", path.display()) },
-                Fact::Conflict(conflict) => {
-                    answers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, conflict.answer);
-                    let (to, source, there) = (conflict.to, conflict.source, conflict.there);
-                    Event::JobConflict { id, to, source, there }
-                }
-            },
-            Ok(()) = progress.changed() => Event::JobProgress(view(id, &progress.borrow_and_update())),
-            else => return,
-        };
-        if events.send(event).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn view(id: JobId, now: &Progress) -> JobView {
-    let current = now.current.as_ref().map(|(path, done, size)| {
-        let name = path.name().map(|name| name.display().to_string()).unwrap_or_default();
-        (name, *done, *size)
-    });
-    JobView {
-        id,
-        title: String::new(),
-        files: now.files,
-        files_total: now.files_total,
-        bytes: now.bytes,
-        bytes_total: now.bytes_total,
-        growing: now.growing,
-        current,
-        elapsed_ms: now.elapsed.as_millis() as u64,
-    }
-}
-
-fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
-    let done = if verb == Verb::Copy { "copied" } else { "moved" };
-    let mut text = format!(
-        "{done} and verified: {} files, {}, {:.1} s",
-        summary.files,
-        human(summary.bytes),
-        summary.seconds
-    );
-    for (count, what) in [
-        (summary.unchanged, "unchanged"),
-        (summary.skipped, "skipped"),
-        (summary.failed, "failed (E shows them)"),
-    ] {
-        if count > 0 {
-            text = format!("{text}, {count} {what}");
-        }
-    }
-    if summary.cancelled {
-        text = format!("cancelled; {text}");
-    }
-    if let Some(fault) = &summary.stopped {
-        text = format!("{fault}; {text}");
-    }
-    (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }

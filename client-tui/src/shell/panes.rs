@@ -9,11 +9,11 @@ use jiff::tz::TimeZone;
 use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::path::WirePath;
 
 use super::effects::Effects;
 use super::runtime;
 use crate::app::App;
-use crate::app::effect::Effect;
 use crate::app::pane::Pane;
 use crate::config::Settings;
 use crate::link::Link;
@@ -31,33 +31,43 @@ pub struct Opening {
 /// Runs the panes to their end. Err before the screen is taken where something typed makes no sense.
 pub async fn run(opening: Opening, settings: &Settings, local: Arc<Service>) -> anyhow::Result<u8> {
     let home = local.welcome().home.clone();
+    let left = Opens::at(opening.left.as_deref())?;
+    let right = Opens::at(opening.right.as_deref())?;
+    let here = || Place { link: LinkId::LOCAL, path: working_folder().unwrap_or_default() };
+    let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     let mut first = Vec::new();
-    let left = pane(opening.left.as_deref(), Side::Left, &mut first)?;
-    let right = pane(opening.right.as_deref(), Side::Right, &mut first)?;
-    let mut app = App::new(left, right, home);
-    for side in [Side::Left, Side::Right] {
-        first.push(app.pane_mut(side).begin_listing(side));
+    for (side, opens) in [(Side::Left, left), (Side::Right, right)] {
+        match opens {
+            Opens::Local(path) => {
+                *app.pane_mut(side) = Pane::new(Place { link: LinkId::LOCAL, path });
+                first.extend(app.reload(side));
+            }
+            Opens::Server(target) => first.push(app.open_on(side, &target)),
+        }
     }
     let look = Look::new(settings.colors, TimeZone::system());
     let (effects, events) = Effects::new(Link::in_process(local));
     runtime::run(app, first, &look, effects, events).await
 }
 
-/// A pane on a local folder; a TARGET is connected to once the screen stands.
-fn pane(typed: Option<&OsStr>, side: Side, first: &mut Vec<Effect>) -> anyhow::Result<Pane> {
-    let shown = |typed: &OsStr| DisplayName::new(typed.as_bytes()).to_string();
-    let path = match typed {
-        None => working_folder(),
-        Some(typed) => {
-            match Target::parse(typed).map_err(|error| anyhow::anyhow!("{}: {error}", shown(typed)))? {
-                Target::Local(_) => local_path(Path::new(typed)),
-                Target::Remote { .. } => {
-                    first.push(Effect::Connect { side, target: typed.to_string_lossy().into_owned() });
-                    working_folder()
-                }
+/// What a pane begins with.
+enum Opens {
+    Local(WirePath),
+    /// A TARGET, which is connected to once the screen stands.
+    Server(String),
+}
+
+impl Opens {
+    fn at(typed: Option<&OsStr>) -> anyhow::Result<Self> {
+        let Some(typed) = typed else { return Ok(Self::Local(working_folder()?)) };
+        let shown = DisplayName::new(typed.as_bytes());
+        match Target::parse(typed).map_err(|error| anyhow::anyhow!("{shown}: {error}"))? {
+            Target::Local(_) => {
+                let path =
+                    local_path(Path::new(typed)).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))?;
+                Ok(Self::Local(path))
             }
+            Target::Remote { .. } => Ok(Self::Server(typed.to_string_lossy().into_owned())),
         }
-    };
-    let path = path.map_err(|fault| anyhow::anyhow!("{}: {fault}", shown(typed.unwrap_or_default())))?;
-    Ok(Pane::new(Place { link: LinkId::LOCAL, path }))
+    }
 }

@@ -14,6 +14,7 @@ use super::terminal::Terminal;
 use crate::app::App;
 use crate::app::effect::Effect;
 use crate::app::event::Event;
+use crate::app::hits::Hits;
 use crate::app::update::update;
 use crate::ui::{Look, render};
 
@@ -21,6 +22,8 @@ use crate::ui::{Look, render};
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
 /// Typed keys that may wait.
 const INPUT_QUEUED_MAX: usize = 64;
+/// How often what turns on the screen turns on.
+const TICK_TIME: Duration = Duration::from_millis(100);
 /// How long a digit after Esc may take.
 const DIGIT_TIME: Duration = Duration::from_millis(500);
 
@@ -37,7 +40,12 @@ pub(super) async fn run(
     let mut input = read_input();
     let mut pace = Pace::default();
     let mut digit_until: Option<Instant> = None;
+    let mut tick_at: Option<Instant> = None;
+    let begun = Instant::now();
+    let mut hits = Hits::default();
+    let (columns, rows) = crossterm::terminal::size()?;
     let mut waiting = first;
+    waiting.extend(update(&mut app, Event::Resized { columns, rows }));
     pace.change();
     loop {
         for effect in std::mem::take(&mut waiting) {
@@ -55,13 +63,14 @@ pub(super) async fn run(
             }
         }
         let frame_at = pace.next_frame(Instant::now());
+        tick_at = if app.is_busy() { tick_at.or_else(|| Some(Instant::now() + TICK_TIME)) } else { None };
         tokio::select! {
             biased;
             typed = input.recv() => {
                 let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                waiting = take_input(&mut app, typed);
+                waiting = take_input(&mut app, typed, &hits, begun);
                 while let Ok(more) = input.try_recv() {
-                    waiting.extend(take_input(&mut app, more));
+                    waiting.extend(take_input(&mut app, more, &hits, begun));
                 }
                 pace.change();
             }
@@ -87,9 +96,14 @@ pub(super) async fn run(
                 digit_until = None;
                 waiting = update(&mut app, Event::EscapeOver);
             }
+            () = sleep_until(tick_at), if tick_at.is_some() => {
+                tick_at = None;
+                waiting = update(&mut app, Event::Tick);
+                pace.change();
+            }
             () = sleep_until(frame_at), if frame_at.is_some() => {
                 let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-                terminal.draw(|frame| render(&app, look, now_ns, frame))?;
+                terminal.draw(|frame| hits = render(&app, look, now_ns, frame))?;
                 pace.drawn(Instant::now());
             }
         }
@@ -110,10 +124,15 @@ fn read_input() -> mpsc::Receiver<Input> {
     receiver
 }
 
-fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
+fn take_input(app: &mut App, input: Input, hits: &Hits, begun: Instant) -> Vec<Effect> {
     match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => update(app, Event::Key(key)),
         Input::Paste(text) => update(app, Event::Paste(text)),
+        Input::Mouse(event) => {
+            let (spot, at_ms) = (hits.at(event.column, event.row), begun.elapsed().as_millis() as u64);
+            update(app, Event::Mouse { event, spot, at_ms })
+        }
+        Input::Resize(columns, rows) => update(app, Event::Resized { columns, rows }),
         _ => Vec::new(),
     }
 }

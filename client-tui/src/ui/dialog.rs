@@ -1,6 +1,7 @@
 //! The layers over the panes: what each kind of layer is drawn with, and the window that questions have in common.
 
 mod input;
+mod jobs;
 mod question;
 mod scrolled;
 
@@ -12,24 +13,23 @@ use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 
 use super::Scene;
 use super::theme::Theme;
-use crate::app::dialog::Dialog;
+use crate::app::dialog::{Answer, Dialog};
+use crate::app::hits::Spot;
+use crate::app::layout::Area;
 
 /// Inside a window, however wide the screen is.
 const COLUMNS_MAX: usize = 72;
 const COLUMNS_MIN: usize = 36;
 
 pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) {
+    let buttons = buttons(dialog, inner_width(frame.area()), scene.theme);
     match dialog {
-        Dialog::Input { title, label, line, purpose } => {
-            input::render(scene, (title, label), line, purpose, frame);
-        }
-        Dialog::Delete { place, names, totals, yes } => {
-            question::delete(scene, place, names, *totals, *yes, frame);
-        }
-        Dialog::Quit { yes } => question::quit(scene, *yes, frame),
-        Dialog::Conflict { to, source, there, focus, for_all, .. } => {
-            question::conflict(scene, to, (source, there), *focus, *for_all, frame);
-        }
+        Dialog::Prompt(prompt) => input::prompt(scene, prompt, frame),
+        Dialog::Ask(ask) => input::ask(scene, ask, buttons, frame),
+        Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
+        Dialog::Stop { then, .. } => question::stop(scene, *then, buttons, frame),
+        Dialog::Conflict(conflict) => question::conflict(scene, conflict, buttons, frame),
+        Dialog::Jobs { cursor } => jobs::list(scene, *cursor, frame),
         Dialog::Help { scroll } => scrolled::help(scene, *scroll, frame),
         Dialog::Log { scroll } => scrolled::log(scene, *scroll, frame),
     }
@@ -40,39 +40,55 @@ fn inner_width(area: Rect) -> usize {
     (area.width as usize).saturating_sub(6).min(COLUMNS_MAX)
 }
 
+/// A row of buttons: what each means, and its cells from the row's beginning.
+struct ButtonRow {
+    line: Line<'static>,
+    buttons: Vec<(u16, u16, Answer)>,
+}
+
 /// What can be pressed, in one row or as many as it takes. The focused one has a sign as well as a colour.
-fn buttons(buttons: &[(&str, Style, bool)], width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::default()];
-    for (name, style, is_focused) in buttons {
-        let style = if *is_focused { theme.button_focus } else { *style };
-        let button = Span::styled(format!("{} {name} ", if *is_focused { '▸' } else { ' ' }), style);
-        let used = lines.last().map_or(0, Line::width);
-        if used > 0 && used + 1 + button.width() > width {
-            lines.push(Line::default());
+fn buttons(dialog: &Dialog, width: usize, theme: &Theme) -> Vec<ButtonRow> {
+    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop { .. });
+    let mut rows: Vec<ButtonRow> = Vec::new();
+    for button in dialog.buttons() {
+        let style = match button.answer {
+            _ if button.is_focused => theme.button_focus,
+            Answer::Yes if takes_away => theme.button_bad,
+            _ => theme.button,
+        };
+        let key = button.key.map_or_else(String::new, |key| format!(" {key}"));
+        let sign = if button.is_focused { '▸' } else { ' ' };
+        let span = Span::styled(format!("{sign} {}{key} ", button.label), style);
+        let used = rows.last().map_or(0, |row| row.line.width());
+        if rows.is_empty() || used + 1 + span.width() > width {
+            rows.push(ButtonRow { line: Line::default(), buttons: Vec::new() });
         }
-        if let Some(line) = lines.last_mut() {
-            if !line.spans.is_empty() {
-                line.push_span(Span::raw(" "));
+        if let Some(row) = rows.last_mut() {
+            if !row.line.spans.is_empty() {
+                row.line.push_span(Span::raw(" "));
             }
-            line.push_span(button);
+            row.buttons.push((row.line.width() as u16, span.width() as u16, button.answer));
+            row.line.push_span(span);
         }
     }
-    lines
+    rows
 }
 
 /// A window around lines and, to the right below them, buttons; its inner area. Where the screen is low, empty lines go first.
 fn window(
     (title, style): (&str, Style),
     lines: Vec<Line<'_>>,
-    buttons: Vec<Line<'_>>,
-    theme: &Theme,
+    buttons: Vec<ButtonRow>,
+    scene: &Scene<'_>,
     frame: &mut Frame<'_>,
 ) -> Rect {
-    let area = frame.area();
-    let wide = lines.iter().chain(&buttons).map(Line::width).max().unwrap_or(0);
+    let (area, theme) = (frame.area(), scene.theme);
+    let wide = lines.iter().chain(buttons.iter().map(|row| &row.line)).map(Line::width).max().unwrap_or(0);
     let wide = wide.max(COLUMNS_MIN).min(inner_width(area)) as u16;
     let mut lines = lines;
-    lines.extend(buttons.into_iter().map(Line::right_aligned));
+    let (rows, answers): (Vec<_>, Vec<_>) = buttons.into_iter().map(|row| (row.line, row.buttons)).unzip();
+    let widths: Vec<u16> = rows.iter().map(|row| row.width() as u16).collect();
+    lines.extend(rows.into_iter().map(Line::right_aligned));
     let room = area.height.saturating_sub(2) as usize;
     while lines.len() > room {
         let Some(empty) = lines.iter().position(|line| line.width() == 0) else { break };
@@ -83,6 +99,15 @@ fn window(
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     let block = block(title, style, theme);
     let inner = block.inner(place);
+    let mut hits = scene.hits.borrow_mut();
+    hits.push(super::area(place), Spot::Window);
+    let first = inner.y + (lines.len() - answers.len()) as u16;
+    for ((buttons, width), y) in answers.into_iter().zip(widths).zip(first..) {
+        for (x, columns, answer) in buttons {
+            let x = inner.x + inner.width.saturating_sub(width) + x;
+            hits.push(Area::new(x, y, columns, 1), Spot::Button(answer));
+        }
+    }
     frame.render_widget(Clear, place);
     frame.render_widget(Paragraph::new(lines).block(block), place);
     inner

@@ -1,37 +1,23 @@
 //! What moves: the summary in the top line, and two rows a job below the panes.
 
+use std::collections::VecDeque;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::{ROWS_AMPLE, Scene, text};
-use crate::app::App;
-use crate::model::JobView;
+use super::{Scene, text};
+use crate::app::layout::JOBS_SHOWN_MAX;
 use crate::model::size::human;
 
-/// Jobs that show at a time; two rows each.
-const JOBS_SHOWN_MAX: usize = 3;
-/// Up to this height a job has one row.
-const ROWS_LOW: u16 = 14;
 /// `100%`.
 const PERCENT: usize = 4;
 /// `15.50 / 1 932.11 MB`.
 const SIZES: usize = 23;
 /// `1:02:03`.
 const LEFT: usize = 7;
-
-/// Rows that the jobs take on a screen of this height.
-pub(super) fn rows(app: &App, height: u16) -> u16 {
-    let jobs = app.jobs.len().min(JOBS_SHOWN_MAX) as u16;
-    match height {
-        _ if jobs == 0 => 0,
-        0..=ROWS_LOW => 1,
-        ROWS_AMPLE.. => jobs * 2 + 2,
-        _ => jobs * 2,
-    }
-}
 
 /// The program, and how the jobs are all in all.
 pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
@@ -44,26 +30,25 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     if jobs.is_empty() {
         return;
     }
-    let rate: u64 = jobs.iter().map(rate).sum();
+    let Some(traffic) = scene.app.traffic() else { return };
     let (done, files) =
-        jobs.iter().fold((0, 0), |(done, all), job| (done + job.files, all + job.files_total));
+        jobs.iter().fold((0, 0), |(done, all), job| (done + job.now.files, all + job.now.files_total));
     let files = format!("{} of {}", text::thousands(done), text::counted(files, "file", "files"));
-    let left = jobs.iter().map(seconds_left).max().flatten().map(time);
-    let left = left.map_or_else(String::new, |left| format!("   {left} left"));
-    let text = format!("{}/s   {files}{left} ", human(rate));
+    let left = traffic.left_seconds.map_or_else(String::new, |left| format!(" · {} left", time(left)));
+    let ways = format!("↑{} ↓{}", traffic.up, traffic.down);
+    let text = format!("{ways} · {}/s · {files}{left} ", human(traffic.bytes_per_second));
     frame.render_widget(Line::styled(text, theme.dim).right_aligned(), area);
 }
 
-fn rate(job: &JobView) -> u64 {
-    job.bytes.saturating_mul(1_000) / job.elapsed_ms.max(1)
+/// Eighth blocks, the newest rate last, the highest as high as there is room.
+pub(super) fn sparkline(rates: &VecDeque<u64>, columns: usize) -> String {
+    const EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let highest = rates.iter().max().copied().unwrap_or(0).max(1);
+    let shown = rates.iter().skip(rates.len().saturating_sub(columns));
+    shown.map(|rate| EIGHTHS[(u128::from(*rate) * 7 / u128::from(highest)) as usize]).collect()
 }
 
-fn seconds_left(job: &JobView) -> Option<u64> {
-    let rate = rate(job);
-    (!job.growing && rate > 0).then(|| job.bytes_total.saturating_sub(job.bytes).div_ceil(rate))
-}
-
-fn time(seconds: u64) -> String {
+pub(super) fn time(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
@@ -77,12 +62,18 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     }
     for job in scene.app.jobs.iter().take(JOBS_SHOWN_MAX) {
         if area.height > 1 {
-            let (name, done, size) = job.current.clone().unwrap_or_default();
-            lines.push(row(&format!("   {name}"), Some((done, size)), "", theme.bar_dim, scene, width));
+            let (name, done, size) = job.now.current.clone().unwrap_or_default();
+            let rates = sparkline(&job.rates, LEFT);
+            lines.push(row(&format!("   {name}"), Some((done, size)), &rates, theme.bar_dim, scene, width));
         }
-        let whole = (!job.growing).then_some((job.bytes, job.bytes_total));
-        let left = seconds_left(job).map(time).unwrap_or_default();
-        lines.push(row(&format!(" {}", job.title), whole, &left, theme.bar, scene, width));
+        let whole = (!job.now.growing).then_some((job.now.bytes, job.now.bytes_total));
+        let left = if job.is_stopping {
+            "stops".to_owned()
+        } else {
+            job.now.left_seconds.map(time).unwrap_or_default()
+        };
+        let title = format!(" {} {}", job.arrow(), job.title);
+        lines.push(row(&title, whole, &left, theme.bar, scene, width));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }

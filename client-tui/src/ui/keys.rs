@@ -1,10 +1,13 @@
 //! The keys: the bar at the bottom and the help, both out of the one table of commands.
 
+use ratatui::Frame;
 use ratatui::text::{Line, Span};
 
-use super::text;
 use super::theme::Theme;
-use crate::app::command::{BAR, Command, TABLE};
+use super::{Scene, rect, text};
+use crate::app::command::{BAR, Command, Key, TABLE};
+use crate::app::hits::Spot;
+use crate::app::layout::Area;
 
 /// Cells of one column of the help.
 pub(super) const HELP_COLUMN: usize = 38;
@@ -42,6 +45,8 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         "Mark",
         &[
             (&[Command::Mark], "mark, a row down"),
+            (&[Command::Range], "mark with the cursor"),
+            (&[Command::ExtendUp, Command::ExtendDown], "mark up, down"),
             (&[Command::MarkAll], "all, or none"),
             (&[Command::Invert], "turn all marks round"),
             (&[Command::MarkPattern, Command::UnmarkPattern], "(un)mark by pattern"),
@@ -52,6 +57,8 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         &[
             (&[Command::Copy], "copy to other pane"),
             (&[Command::Move], "move to other pane"),
+            (&[Command::Yank, Command::Cut], "yank, cut"),
+            (&[Command::Paste], "paste here"),
             (&[Command::Rename], "rename"),
             (&[Command::MakeFolder], "make a folder"),
             (&[Command::MakeFile], "make an empty file"),
@@ -76,7 +83,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         "More",
         &[
             (&[Command::Connect], "connect to a server"),
-            (&[Command::CancelJob], "cancel the newest job"),
+            (&[Command::Jobs], "jobs; x cancels one"),
             (&[Command::CommandLine], "the command line"),
             (&[Command::Log], "what was said so far"),
             (&[Command::Help], "this help"),
@@ -86,19 +93,34 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
     ),
 ];
 
-/// As many of the bar's keys as fit.
-pub(super) fn bar(theme: &Theme, width: usize) -> Line<'static> {
-    let mut spans = Vec::new();
-    let mut used = 0;
-    for (key, word) in BAR {
-        used += text::columns(key) + text::columns(word) + 3;
-        if used > width + 1 {
-            break;
-        }
-        spans.push(Span::styled(format!(" {key}"), theme.focus));
-        spans.push(Span::styled(format!(" {word} "), theme.dim));
+/// As many of the bar's keys as fit; the less important leave first.
+pub(super) fn bar(scene: &Scene<'_>, frame: &mut Frame<'_>, place: Area) {
+    let mut x = place.x;
+    for key in bar_keys(place.width as usize) {
+        let columns = bar_columns(key) as u16;
+        let area = Area::new(x, place.y, columns, 1);
+        let spans = vec![
+            Span::styled(format!(" {}", key.key), scene.theme.focus),
+            Span::styled(format!(" {} ", key.word), scene.theme.dim),
+        ];
+        frame.render_widget(Line::from(spans), rect(area));
+        scene.hits.borrow_mut().push(area, Spot::Key(key.command));
+        x += columns;
     }
-    Line::from(spans)
+}
+
+fn bar_columns(key: &Key) -> usize {
+    text::columns(key.key) + text::columns(key.word) + 3
+}
+
+fn bar_keys(width: usize) -> Vec<&'static Key> {
+    let mut keys: Vec<&Key> = BAR.iter().collect();
+    while keys.iter().map(|key| bar_columns(key)).sum::<usize>() > width
+        && let Some(at) = (0..keys.len()).max_by_key(|at| keys[*at].rank)
+    {
+        keys.remove(at);
+    }
+    keys
 }
 
 /// How many columns the help has on a screen of this width.
@@ -207,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn the_bar_keeps_help_and_quit_at_every_width() {
+        for width in 40..200 {
+            let keys = bar_keys(width);
+            assert!(keys.iter().map(|key| bar_columns(key)).sum::<usize>() <= width);
+            for word in ["Help", "Quit"] {
+                assert!(keys.iter().any(|key| key.word == word), "{word} at {width}");
+            }
+        }
+    }
+
+    #[test]
     fn keys_that_share_a_line_take_turns() {
         assert_eq!(keys_of(&[Command::Up, Command::Down]), "↑ ↓ k j");
         assert_eq!(keys_of(&[Command::PageUp, Command::PageDown]), "PgUp PgDn ^b ^f");
@@ -220,6 +253,6 @@ mod tests {
                 assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
             }
         }
-        assert_eq!(help(2, 76, &Theme::of(crate::config::Colors::Off)).len(), 22);
+        assert!(help(2, 76, &Theme::of(crate::config::Colors::Off)).len() <= 24);
     }
 }

@@ -1,7 +1,7 @@
 //! One pane: frame, headings, the rows that show, counts.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph};
@@ -9,22 +9,23 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::request::{Direction, SortKey};
 
-use super::{Scene, text};
+use super::{Scene, rect, text};
+use crate::app::layout::Layout;
 use crate::app::pane::Pane;
+use crate::app::servers::State;
 use crate::app::{App, Unit};
 use crate::model::size::human;
 use crate::model::{Place, Side};
 
-/// Turns with every page that comes; nothing wakes for its sake.
+/// Turns while something is waited for.
 const SPINNER: [char; 8] = ['⠋', '⠙', '⠸', '⠴', '⠦', '⠇', '⠏', '⠛'];
-const SPINNER_ENTRIES: usize = 512;
 
-pub(super) fn render(scene: &Scene<'_>, side: Side, frame: &mut Frame<'_>, area: Rect) {
-    let block = block(scene, side, area.width as usize);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let [head, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
-    let columns = Columns::of(inner.width as usize);
+pub(super) fn render(scene: &Scene<'_>, side: Side, frame: &mut Frame<'_>, layout: &Layout) {
+    let area = rect(layout.panes[side as usize]);
+    frame.render_widget(block(scene, side, area.width as usize), area);
+    let list = rect(layout.list(side));
+    let head = Rect { y: area.y + 1, height: 1, ..list };
+    let columns = Columns::of(list.width as usize);
     frame.render_widget(headings(scene, side, &columns), head);
     rows(scene, side, &columns, frame, list);
 }
@@ -48,10 +49,10 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
     if let Some(state) = state {
         block = block.title(state.right_aligned());
     }
-    let (counts, rest) = counts(pane);
+    let (counts, rest) = counts(app, pane);
     let counts = text::fitted(&counts, width.saturating_sub(5));
     let used = text::columns(&counts) + 4;
-    let counts_style = if pane.marks.is_empty() { theme.dim } else { theme.mark };
+    let counts_style = if pane.rows.marks.is_empty() { theme.dim } else { theme.mark };
     block = block.title_bottom(Span::styled(format!(" {counts} "), counts_style));
     // The first that fits of what is worth knowing besides.
     if let Some(rest) = rest.into_iter().find(|rest| used + text::columns(rest) + 4 <= width) {
@@ -77,38 +78,52 @@ pub(super) fn title(app: &App, place: &Place) -> String {
 fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> {
     let server = scene.app.server(pane.place.link)?;
     let narrow = width < 30;
-    let (text, style) = match server.round_trip_ms {
-        _ if server.lost => {
-            (if narrow { " ○ lost " } else { " ○ disconnected " }.to_owned(), scene.theme.bad)
+    let (text, style) = match &server.state {
+        State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
+        State::Connecting { .. } => (format!(" {} connecting ", turn(scene.app)), scene.theme.mark),
+        State::Lost { .. } if narrow => (" ○ lost ".to_owned(), scene.theme.bad),
+        State::Lost { at_ns: Some(at_ns), .. } => {
+            (format!(" ○ lost {} ", scene.dates.long(*at_ns)), scene.theme.bad)
         }
-        Some(ms) if !narrow => (format!(" ● {ms} ms "), scene.theme.good),
-        _ => (" ● ".to_owned(), scene.theme.good),
+        State::Lost { .. } => (" ○ not connected ".to_owned(), scene.theme.bad),
+        State::Live { round_trip_ms: Some(ms) } if !narrow => (format!(" ● {ms} ms "), scene.theme.good),
+        State::Live { .. } => (" ● ".to_owned(), scene.theme.good),
     };
     Some(Line::styled(text, style))
 }
 
+const fn turn(app: &App) -> char {
+    SPINNER[app.ticks as usize % SPINNER.len()]
+}
+
 /// What stands below a pane, and what may stand to the right of it, the best first.
-fn counts(pane: &Pane) -> (String, Vec<String>) {
+fn counts(app: &App, pane: &Pane) -> (String, Vec<String>) {
+    let rows = &pane.rows;
+    if let Some(server) = app.server(pane.place.link)
+        && let State::Lost { why, .. } = &server.state
+    {
+        return (format!("{why}; C connects again"), Vec::new());
+    }
     if pane.loading {
-        let turn = SPINNER[pane.entries.len() / SPINNER_ENTRIES % SPINNER.len()];
-        let (read, total) = (text::thousands(pane.entries.len() as u64), text::thousands(pane.total));
-        return (format!("{turn} reading {read} of {total}"), Vec::new());
+        let (read, total) = (text::thousands(pane.come() as u64), text::thousands(pane.total));
+        return (format!("{} reading {read} of {total}", turn(app)), Vec::new());
     }
     let free = pane.free.map(|bytes| format!("{} free", human(bytes)));
-    let items = text::counted(pane.entries.len() as u64, "item", "items");
-    if !pane.marks.is_empty() {
-        let bytes = text::megabytes(pane.marked_bytes());
-        let both = free.iter().map(|free| format!("{items} · {free}")).collect::<Vec<_>>();
-        return (
-            format!("{} marked · {bytes} MB", text::thousands(pane.marks.len() as u64)),
-            [both, vec![items]].concat(),
-        );
+    let items = text::counted(rows.entries.len() as u64, "item", "items");
+    let megabytes = text::megabytes(rows.bytes());
+    let mut counts = if !rows.marks.is_empty() {
+        let (marked, all) =
+            (text::thousands(rows.marks.len() as u64), text::thousands(rows.entries.len() as u64));
+        format!("{marked} of {all} selected · {} of {megabytes} MB", text::megabytes(rows.marked_bytes()))
+    } else if rows.filter.is_empty() {
+        format!("{items} · {megabytes} MB")
+    } else {
+        format!("{} of {items} · filter: {}", text::thousands(rows.shown.len() as u64), rows.filter)
+    };
+    if rows.is_ranging() {
+        counts = format!("range · {counts}");
     }
-    if pane.filter.is_empty() {
-        return (items, free.into_iter().collect());
-    }
-    let shown = text::thousands(pane.shown.len() as u64);
-    (format!("{shown} of {items} · filter: {}", pane.filter), free.into_iter().collect())
+    (counts, free.into_iter().collect())
 }
 
 /// What fits: a narrow pane has short dates, a narrower one none, the narrowest names alone.
@@ -173,16 +188,21 @@ fn headings(scene: &Scene<'_>, side: Side, columns: &Columns) -> Line<'static> {
 fn rows(scene: &Scene<'_>, side: Side, columns: &Columns, frame: &mut Frame<'_>, area: Rect) {
     let (app, theme, pane) = (scene.app, scene.theme, scene.app.pane(side));
     let height = area.height as usize;
-    let first = pane.cursor.saturating_sub(height / 2).min(pane.rows().saturating_sub(height));
-    let is_lost = app.server(pane.place.link).is_some_and(|server| server.lost);
+    let first = pane.rows.first_row(height);
+    let is_lost = app.server(pane.place.link).is_some_and(|server| !server.is_live());
     let is_bare = is_lost || theme.cursor_covers;
-    for (y, row) in (first..pane.rows().min(first + height)).enumerate() {
+    for (y, row) in (first..pane.rows.len().min(first + height)).enumerate() {
         let area = Rect { y: area.y + y as u16, height: 1, ..area };
-        let cursor =
-            (row == pane.cursor).then_some(if app.active == side { theme.cursor } else { theme.cursor_dim });
-        let line = match pane.entry(row) {
+        let cursor = (row == pane.rows.cursor).then_some(if app.active == side {
+            theme.cursor
+        } else {
+            theme.cursor_dim
+        });
+        let line = match pane.rows.entry(row) {
             None => Line::from(vec![Span::raw("  "), Span::styled("../", theme.folder)]),
-            Some(entry) => entry_line(scene, pane, entry, columns),
+            Some(entry) => {
+                entry_line(scene, (entry, pane.rows.is_marked(row)), pane.rows.size_of(entry), columns)
+            }
         };
         frame.render_widget(line.style(cursor.unwrap_or_default()), area);
         if is_lost {
@@ -194,8 +214,8 @@ fn rows(scene: &Scene<'_>, side: Side, columns: &Columns, frame: &mut Frame<'_>,
             frame.buffer_mut().set_style(area, cursor);
         }
     }
-    if pane.shown.is_empty() {
-        let up = (pane.up_rows() as u16).min(area.height);
+    if pane.rows.shown.is_empty() {
+        let up = (pane.rows.up as u16).min(area.height);
         let area = Rect { y: area.y + up, height: area.height - up, ..area };
         nothing(scene, pane, frame, area);
     }
@@ -207,19 +227,22 @@ fn nothing(scene: &Scene<'_>, pane: &Pane, frame: &mut Frame<'_>, area: Rect) {
     let (text, style) = match &pane.fault {
         Some(fault) => (format!("✗ {fault}"), scene.theme.bad),
         None if pane.loading => return,
-        None if pane.entries.is_empty() => ("empty".to_owned(), scene.theme.dim),
-        None => (format!("no name holds {}", pane.filter), scene.theme.dim),
+        None if pane.rows.entries.is_empty() => ("empty".to_owned(), scene.theme.dim),
+        None => (format!("no name holds {}", pane.rows.filter), scene.theme.dim),
     };
     let lines = text::wrapped(&text, room).into_iter().map(|line| Line::styled(format!("  {line}"), style));
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
 }
 
-fn entry_line(scene: &Scene<'_>, pane: &Pane, entry: &Entry, columns: &Columns) -> Line<'static> {
+fn entry_line(
+    scene: &Scene<'_>,
+    (entry, is_marked): (&Entry, bool),
+    size: Option<u64>,
+    columns: &Columns,
+) -> Line<'static> {
     let theme = scene.theme;
-    let is_marked = pane.marks.contains(&entry.name);
     let (sign, style) = sign_of(scene, entry);
     let style = if is_marked { theme.mark } else { style };
-    let size = pane.size_of(entry);
     let size = match size {
         None => ("–".to_owned(), theme.dim),
         Some(bytes) => (size_in(scene.app.unit, bytes, columns.size), Style::new()),

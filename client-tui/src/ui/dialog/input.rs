@@ -5,56 +5,77 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
-use super::{inner_width, window};
-use crate::app::dialog::{self, Purpose};
+use super::{ButtonRow, inner_width, window};
+use crate::app::complete::Completion;
+use crate::app::dialog::{self, Ask, Prompt, PromptKind};
+use crate::app::hits::Spot;
+use crate::app::layout::Area;
 use crate::ui::{Scene, text};
 
-pub(super) fn render(
-    scene: &Scene<'_>,
-    (title, label): (&str, &str),
-    line: &dialog::Line,
-    purpose: &Purpose,
-    frame: &mut Frame<'_>,
-) {
-    match purpose {
-        Purpose::Command => prompt(scene, ":", line, frame),
-        Purpose::Find => prompt(scene, "/", line, frame),
-        Purpose::Filter => prompt(scene, "filter: ", line, frame),
-        _ => typed(scene, title, label, line, frame),
-    }
-}
-
-fn typed(scene: &Scene<'_>, title: &str, label: &str, line: &dialog::Line, frame: &mut Frame<'_>) {
+/// A window with a line to be typed.
+pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let (shown, cursor) = visible(line, width);
+    let (shown, cursor) = visible(&ask.line, width);
     let mut lines = vec![Line::default()];
-    if !label.is_empty() {
-        lines.push(Line::styled(text::fitted_path(label, width), theme.dim));
+    if !ask.label.is_empty() {
+        lines.push(Line::styled(text::fitted_path(&ask.label, width), theme.dim));
     }
     let above = lines.len() as u16;
-    lines.extend([
-        Line::styled(shown, theme.field),
-        Line::default(),
-        Line::styled("Enter does it, Esc leaves it", theme.dim),
-    ]);
-    let title = text::fitted(title, width.saturating_sub(2));
-    let inner = window((&title, theme.frame_active), lines, Vec::new(), theme, frame);
+    lines.push(Line::styled(shown, theme.field));
+    match &ask.problem {
+        Some(problem) => {
+            lines.extend(text::wrapped(problem, width).into_iter().map(|line| Line::styled(line, theme.bad)));
+        }
+        None => lines.push(Line::default()),
+    }
+    let title = text::fitted(&ask.title, width.saturating_sub(2));
+    let rows = (lines.len() + buttons.len()) as u16;
+    let inner = window((&title, theme.frame_active), lines, buttons, scene, frame);
     // Where the screen is so low that the empty lines went, the typed line is a row higher.
-    let above = if inner.height < above + 3 { above - 1 } else { above };
-    frame.set_cursor_position(Position { x: inner.x + cursor as u16, y: inner.y + above });
+    let above = if inner.height < rows { above - 1 } else { above };
+    let line = Area::new(inner.x, inner.y + above, inner.width, 1);
+    scene.hits.borrow_mut().push(line, Spot::Line);
+    if ask.focus.is_none() {
+        frame.set_cursor_position(Position { x: line.x + cursor as u16, y: line.y });
+    }
 }
 
-/// The command line, filter and find stand where the news is.
-fn prompt(scene: &Scene<'_>, label: &str, line: &dialog::Line, frame: &mut Frame<'_>) {
+/// The command line, filter and find stand where the news is; what Tab offers above them.
+pub(super) fn prompt(scene: &Scene<'_>, prompt: &Prompt, frame: &mut Frame<'_>) {
+    let label = match prompt.kind {
+        PromptKind::Command => ":",
+        PromptKind::Find => "/",
+        PromptKind::Filter => "filter: ",
+    };
     let area = frame.area();
     let place = Rect { y: area.y + area.height - 2, height: 1, ..area };
     let room = (area.width as usize).saturating_sub(text::columns(label) + 1);
-    let (shown, cursor) = visible(line, room);
+    let (shown, cursor) = visible(&prompt.line, room);
     frame.render_widget(Clear, place);
     let spans = vec![Span::raw(" "), Span::styled(label.to_owned(), scene.theme.focus), Span::raw(shown)];
     frame.render_widget(Line::from(spans), place);
     let x = place.x + (1 + text::columns(label) + cursor) as u16;
     frame.set_cursor_position(Position { x, y: place.y });
+    if let Some(completion) = &prompt.completion {
+        let place = Rect { y: place.y - 1, ..place };
+        frame.render_widget(Clear, place);
+        frame.render_widget(offers(scene, completion, area.width as usize), place);
+    }
+}
+
+/// What Tab offers, from the one that stands in the line on.
+fn offers(scene: &Scene<'_>, completion: &Completion, width: usize) -> Line<'static> {
+    let mut line = Line::default();
+    for (at, candidate) in completion.candidates.iter().enumerate().skip(completion.at.unwrap_or(0)) {
+        let style = if completion.at == Some(at) { scene.theme.focus } else { scene.theme.dim };
+        let span = Span::styled(format!("  {candidate}"), style);
+        if line.width() + span.width() > width.saturating_sub(2) {
+            line.push_span(Span::styled(" …", scene.theme.dim));
+            break;
+        }
+        line.push_span(span);
+    }
+    line
 }
 
 /// What of a line shows, exactly as wide as there is room, so that the cursor is in it; and the cursor's column.

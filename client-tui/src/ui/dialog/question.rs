@@ -5,8 +5,8 @@ use ratatui::text::{Line, Span};
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::path::{Name, WirePath};
 
-use super::{buttons, inner_width, window};
-use crate::app::dialog::CHOICES;
+use super::{ButtonRow, inner_width, window};
+use crate::app::dialog::{Conflict, Delete, Then};
 use crate::model::Place;
 use crate::ui::{Scene, pane, text};
 
@@ -15,41 +15,37 @@ const NAMES_SHOWN_MAX: usize = 20;
 /// Lines for them.
 const NAME_LINES_MAX: usize = 3;
 
-pub(super) fn delete(
-    scene: &Scene<'_>,
-    place: &Place,
-    names: &[Name],
-    totals: Option<(u64, u64, u64)>,
-    yes: bool,
-    frame: &mut Frame<'_>,
-) {
+pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let Delete { link, paths, totals, .. } = delete;
+    let names: Vec<&Name> = paths.iter().filter_map(WirePath::name).collect();
     let what = match totals {
         None => format!("{}, counting …", text::counted(names.len() as u64, "thing", "things")),
-        Some((files, folders, bytes)) => {
-            let files = text::counted(files, "file", "files");
-            let what = match folders {
+        Some(totals) => {
+            let files = text::counted(totals.files, "file", "files");
+            let what = match totals.folders {
                 0 => files,
-                _ => format!("{files} and {}", text::counted(folders, "folder", "folders")),
+                folders => format!("{files} and {}", text::counted(folders, "folder", "folders")),
             };
-            format!("{what}    {} MB", text::megabytes(bytes))
+            format!("{what}    {} MB", text::megabytes(totals.bytes))
         }
     };
-    let from = text::fitted_path(&pane::title(scene.app, place), width.saturating_sub(5));
+    let folder = paths.first().and_then(WirePath::parent).unwrap_or_default();
+    let from = pane::title(scene.app, &Place { link: *link, path: folder });
+    let from = text::fitted_path(&from, width.saturating_sub(5));
     let mut lines = vec![
         Line::default(),
         Line::styled(what, theme.strong),
         Line::styled(format!("from {from}"), theme.dim),
         Line::default(),
     ];
-    lines.extend(shown_names(names, width).into_iter().map(|line| Line::styled(line, theme.mark)));
+    lines.extend(shown_names(&names, width).into_iter().map(|line| Line::styled(line, theme.mark)));
     lines.extend([Line::default(), Line::raw("Goes for good; it cannot be undone."), Line::default()]);
-    let choice = [("Keep", theme.button, !yes), ("Delete y", theme.button_bad, yes)];
-    window(("Delete", theme.bad), lines, buttons(&choice, width, theme), theme, frame);
+    window(("Delete", theme.bad), lines, buttons, scene, frame);
 }
 
 /// As many names as find room, and how many more there are.
-fn shown_names(names: &[Name], width: usize) -> Vec<String> {
+fn shown_names(names: &[&Name], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut shown = 0;
     for name in names.iter().take(NAMES_SHOWN_MAX) {
@@ -74,26 +70,25 @@ fn shown_names(names: &[Name], width: usize) -> Vec<String> {
     lines
 }
 
-pub(super) fn quit(scene: &Scene<'_>, yes: bool, frame: &mut Frame<'_>) {
+pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
     let running = text::counted(scene.app.jobs.len() as u64, "job is", "jobs are");
     let warning = format!("{running} running. What is under way is stopped; nothing half is left behind.");
     let mut lines = vec![Line::default()];
     lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
     lines.push(Line::default());
-    let choice = [("Stay", theme.button, !yes), ("Quit y", theme.button_bad, yes)];
-    window(("Quit", theme.bad), lines, buttons(&choice, width, theme), theme, frame);
+    let title = if then == Then::Quit { "Quit" } else { "Disconnect" };
+    window((title, theme.bad), lines, buttons, scene, frame);
 }
 
 pub(super) fn conflict(
     scene: &Scene<'_>,
-    to: &WirePath,
-    (source, there): (&Attributes, &Attributes),
-    focus: usize,
-    for_all: bool,
+    conflict: &Conflict,
+    buttons: Vec<ButtonRow>,
     frame: &mut Frame<'_>,
 ) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let Conflict { to, source, there, .. } = conflict;
     let path = text::fitted_path(&format!("/{}", to.display()), width);
     let age = |one: &Attributes, other: &Attributes| {
         if one.modified_ns > other.modified_ns { "newer" } else { "" }
@@ -117,14 +112,6 @@ pub(super) fn conflict(
     if source.size == there.size {
         lines.push(Line::styled("Both are of the same size.", theme.dim));
     }
-    let mark = if for_all { 'x' } else { ' ' };
-    lines.extend([
-        Line::default(),
-        Line::raw(format!("[{mark}] a  the same for all that follow")),
-        Line::default(),
-    ]);
-    let names: Vec<String> = CHOICES.iter().map(|(name, key)| format!("{name} {key}")).collect();
-    let choice: Vec<_> =
-        names.iter().enumerate().map(|(at, name)| (name.as_str(), theme.button, at == focus)).collect();
-    window(("Already there", theme.mark), lines, buttons(&choice, width, theme), theme, frame);
+    lines.push(Line::default());
+    window(("Already there", theme.mark), lines, buttons, scene, frame);
 }

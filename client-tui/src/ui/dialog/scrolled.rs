@@ -6,29 +6,30 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::block;
+use crate::app::hits::Spot;
 use crate::ui::keys;
-use crate::ui::{Scene, text};
+use crate::ui::{Scene, area, text};
 
 /// Wider than this nobody reads a line.
 const LOG_COLUMNS_MAX: u16 = 120;
 
 pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
-    let area = frame.area();
-    let columns = keys::help_columns(area.width);
-    let width = (columns * keys::HELP_COLUMN + 4).min(area.width as usize) as u16;
-    let place = Rect { x: area.x + (area.width - width) / 2, width, ..area };
+    let whole = frame.area();
+    let columns = keys::help_columns(whole.width);
+    let width = (columns * keys::HELP_COLUMN + 4).min(whole.width as usize) as u16;
+    let place = Rect { x: whole.x + (whole.width - width) / 2, width, ..whole };
     let lines = keys::help(columns, width as usize - 4, scene.theme);
     scrolled(scene, "Keys", lines, scroll, frame, place);
 }
 
 pub(super) fn log(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
-    let area = frame.area();
-    let width = area.width.min(LOG_COLUMNS_MAX);
+    let whole = frame.area();
+    let width = whole.width.min(LOG_COLUMNS_MAX);
     let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + 1,
+        x: whole.x + (whole.width - width) / 2,
+        y: whole.y + 1,
         width,
-        height: area.height.saturating_sub(2),
+        height: whole.height.saturating_sub(2),
     };
     let mut lines = Vec::new();
     for (tone, said) in scene.app.log.iter().rev() {
@@ -65,6 +66,7 @@ fn scrolled(
     } else {
         block = block.title_bottom(Span::styled(" any key closes ", theme.dim));
     }
+    scene.hits.borrow_mut().push(area(place), Spot::Window);
     frame.render_widget(Clear, place);
     frame.render_widget(Paragraph::new(shown).block(block), place);
 }

@@ -1,0 +1,257 @@
+//! Keys and clicks while a layer is open: they go to the topmost, and to nothing below it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use globset::Glob;
+
+use super::carry;
+use super::delete;
+use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Then};
+use super::effect::Effect;
+use super::typed::place_of;
+use super::{App, Tone, jobs, prompt, servers};
+use crate::model::words::unescaped;
+use crate::model::{Choice, Place};
+
+/// Rows that a page key moves in a text.
+const PAGE_ROWS: usize = 10;
+
+/// A key for the topmost layer.
+pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    match app.dialogs.last() {
+        Some(Dialog::Prompt(_)) => prompt::pressed(app, key),
+        Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
+        Some(Dialog::Help { .. } | Dialog::Log { .. }) => text_pressed(app, key),
+        Some(Dialog::Jobs { .. }) => jobs_pressed(app, key),
+        Some(_) => buttons_pressed(app, key),
+        None => Vec::new(),
+    }
+}
+
+/// What is pasted goes into the line.
+pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
+    match app.dialogs.last_mut() {
+        Some(Dialog::Prompt(_)) => prompt::pasted(app, text),
+        Some(Dialog::Ask(ask)) => {
+            ask.line.insert(text);
+            edited(ask);
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The line has the focus: letters are letters.
+fn line_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let Some(Dialog::Ask(ask)) = app.dialogs.last_mut() else { return Vec::new() };
+    match key.code {
+        KeyCode::Esc => return answer(app, Answer::No),
+        KeyCode::Enter => return answer(app, Answer::Yes),
+        KeyCode::Tab | KeyCode::Down => ask.focus = Some(0),
+        KeyCode::BackTab | KeyCode::Up => ask.focus = Some(1),
+        _ => {
+            if ask.line.key(key) {
+                edited(ask);
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn edited(ask: &mut Ask) {
+    ask.problem = None;
+    ask.focus = None;
+    if let Purpose::Carry(plan) = &mut ask.purpose {
+        plan.looking = None;
+    }
+}
+
+/// A button has the focus: letters are buttons.
+fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+        return Vec::new();
+    }
+    let Some(dialog) = app.dialogs.last_mut() else { return Vec::new() };
+    let buttons = dialog.buttons();
+    let is_conflict = matches!(dialog, Dialog::Conflict(_));
+    match key.code {
+        KeyCode::Left | KeyCode::BackTab | KeyCode::Up => move_focus(dialog, buttons.len(), false),
+        KeyCode::Right | KeyCode::Tab | KeyCode::Down => move_focus(dialog, buttons.len(), true),
+        KeyCode::Enter => {
+            let focused = buttons.iter().find(|button| button.is_focused).map(|button| button.answer);
+            return focused.map_or_else(Vec::new, |focused| answer(app, focused));
+        }
+        KeyCode::Esc => {
+            return answer(app, if is_conflict { Answer::Choose(Choice::Skip) } else { Answer::No });
+        }
+        KeyCode::Char('y' | 'Y') if is_conflict => return answer(app, Answer::Choose(Choice::Overwrite)),
+        KeyCode::Char('n' | 'N') if is_conflict => return answer(app, Answer::Choose(Choice::Skip)),
+        KeyCode::Char(' ') if is_conflict => return answer(app, Answer::ForAll),
+        KeyCode::Char('y' | 'Y') => return answer(app, Answer::Yes),
+        KeyCode::Char('n' | 'N') => return answer(app, Answer::No),
+        KeyCode::Char(c) => {
+            let meant = buttons.iter().find(|button| button.key == Some(c)).map(|button| button.answer);
+            return meant.map_or_else(Vec::new, |meant| answer(app, meant));
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
+    let step = |focus: usize| (focus + if is_forward { 1 } else { buttons - 1 }) % buttons.max(1);
+    match dialog {
+        Dialog::Delete(delete) => delete.focus = step(delete.focus),
+        Dialog::Conflict(conflict) => conflict.focus = step(conflict.focus),
+        Dialog::Stop { focus, .. } => *focus = step(*focus),
+        // The line is one more that can have the focus.
+        Dialog::Ask(ask) => {
+            let at = ask.focus.map_or(0, |focus| focus + 1);
+            let all = buttons + 1;
+            ask.focus = ((at + if is_forward { 1 } else { all - 1 }) % all).checked_sub(1);
+        }
+        _ => {}
+    }
+}
+
+/// A button of the topmost layer was taken.
+pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
+    match (app.dialogs.last_mut(), answer) {
+        (Some(Dialog::Conflict(conflict)), Answer::ForAll) => {
+            conflict.for_all = !conflict.for_all;
+            Vec::new()
+        }
+        (Some(Dialog::Conflict(_)), Answer::Choose(choice)) => choose(app, choice),
+        (Some(Dialog::Ask(Ask { purpose: Purpose::Carry(_), .. })), Answer::Yes) => carry::confirmed(app),
+        (Some(Dialog::Ask(_)), Answer::Yes) => entered(app),
+        (Some(Dialog::Delete(_)), Answer::Yes) => match app.dialogs.pop() {
+            Some(Dialog::Delete(question)) => delete::confirmed(app, question),
+            _ => Vec::new(),
+        },
+        (Some(Dialog::Stop { then, .. }), Answer::Yes) => {
+            let then = *then;
+            app.dialogs.pop();
+            match then {
+                Then::Quit => vec![Effect::Quit],
+                Then::Bye(link) => servers::leave(app, link),
+            }
+        }
+        _ => {
+            app.dialogs.pop();
+            Vec::new()
+        }
+    }
+}
+
+fn choose(app: &mut App, choice: Choice) -> Vec<Effect> {
+    let Some(Dialog::Conflict(conflict)) = app.dialogs.pop() else { return Vec::new() };
+    let name = conflict.to.name().map(|name| name.display().to_string()).unwrap_or_default();
+    let (label, ..) = CHOICES.iter().find(|(.., known)| *known == choice).copied().unwrap_or(CHOICES[1]);
+    let all = if conflict.for_all { ", and all that follow" } else { "" };
+    app.hint(format!("{name}: {}{all}", label.to_lowercase()));
+    vec![Effect::Answer { job: conflict.job, choice, for_all: conflict.for_all }]
+}
+
+/// A typed line is to be taken. Where it makes no sense the window stays.
+fn entered(app: &mut App) -> Vec<Effect> {
+    let Some(Dialog::Ask(Ask { line, purpose, .. })) = app.dialogs.last() else { return Vec::new() };
+    let (text, purpose) = (line.text.clone(), purpose.clone());
+    let done = match &purpose {
+        Purpose::Mark | Purpose::Unmark => mark_pattern(app, &text, purpose == Purpose::Mark),
+        _ => named(app, &text, &purpose),
+    };
+    match done {
+        Ok(effects) => {
+            // The window may lie below one that was opened just now.
+            if let Some(at) = app.dialogs.iter().rposition(|dialog| matches!(dialog, Dialog::Ask(_))) {
+                app.dialogs.remove(at);
+            }
+            effects
+        }
+        Err(problem) => {
+            if let Some(Dialog::Ask(ask)) = app.dialogs.last_mut() {
+                (ask.problem, ask.focus) = (Some(problem), None);
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// What is typed names a place.
+fn named(app: &mut App, text: &str, purpose: &Purpose) -> Result<Vec<Effect>, String> {
+    let here = app.here().place.clone();
+    if text.trim().is_empty() {
+        return Err("a name is missing".to_owned());
+    }
+    if !app.is_usable(here.link) {
+        return Err("not connected".to_owned());
+    }
+    let place = place_of(app, &here, here.link, &unescaped(text))?;
+    Ok(match purpose {
+        Purpose::GoTo => app.go(app.active, place, None),
+        Purpose::MakeFile if !text.ends_with('/') => vec![Effect::MakeFile(place)],
+        Purpose::Rename(name) => {
+            let from = here.path.join(name).map_err(|error| error.to_string())?;
+            let Place { link, path: to } = place;
+            if link != here.link {
+                return Err("that is another machine; F6 moves there".to_owned());
+            }
+            if from == to { Vec::new() } else { vec![Effect::Rename { link, from, to }] }
+        }
+        _ => vec![Effect::MakeFolder(place)],
+    })
+}
+
+fn mark_pattern(app: &mut App, pattern: &str, marks: bool) -> Result<Vec<Effect>, String> {
+    let matcher = Glob::new(pattern).map_err(|_| format!("{pattern}: not a pattern"))?.compile_matcher();
+    let is_meant = |name: &towpath_protocol::path::Name| matcher.is_match(name.display().to_string());
+    let changed = app.here_mut().rows.set_marks(marks, is_meant);
+    app.hint(format!("{changed} {}", if marks { "marked" } else { "unmarked" }));
+    Ok(Vec::new())
+}
+
+/// A text that is only read.
+fn text_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let Some(Dialog::Help { scroll } | Dialog::Log { scroll }) = app.dialogs.last_mut() else {
+        return Vec::new();
+    };
+    match key.code {
+        KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
+        KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+        KeyCode::PageDown | KeyCode::Char(' ') => *scroll += PAGE_ROWS,
+        KeyCode::PageUp => *scroll = scroll.saturating_sub(PAGE_ROWS),
+        KeyCode::Home | KeyCode::Char('g') => *scroll = 0,
+        _ => drop(app.dialogs.pop()),
+    }
+    limit_scroll(app);
+    Vec::new()
+}
+
+/// Nobody scrolls past the end of a text.
+pub(super) fn limit_scroll(app: &mut App) {
+    let (help, log) = (super::command::TABLE.len(), app.log.len());
+    match app.dialogs.last_mut() {
+        Some(Dialog::Help { scroll }) => *scroll = (*scroll).min(help.saturating_sub(1)),
+        Some(Dialog::Log { scroll }) => *scroll = (*scroll).min(log.saturating_sub(1)),
+        _ => {}
+    }
+}
+
+/// The list of jobs.
+fn jobs_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let last = app.jobs.len().saturating_sub(1);
+    let Some(Dialog::Jobs { cursor }) = app.dialogs.last_mut() else { return Vec::new() };
+    match key.code {
+        KeyCode::Down | KeyCode::Char('j') => *cursor = (*cursor + 1).min(last),
+        KeyCode::Up | KeyCode::Char('k') => *cursor = cursor.saturating_sub(1),
+        KeyCode::Home | KeyCode::Char('g') => *cursor = 0,
+        KeyCode::End | KeyCode::Char('G') => *cursor = last,
+        KeyCode::Char('x') | KeyCode::Delete | KeyCode::F(8) => {
+            let row = *cursor;
+            return jobs::stop(app, row);
+        }
+        KeyCode::Char('p' | 'R' | 'J' | 'K' | '%') => app.say(Tone::Plain, "not available yet"),
+        KeyCode::Esc | KeyCode::Enter | KeyCode::Char('w' | 'q') => drop(app.dialogs.pop()),
+        _ => {}
+    }
+    Vec::new()
+}

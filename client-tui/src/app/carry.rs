@@ -1,0 +1,230 @@
+//! Copying and moving: what is chosen or was yanked, to where the dialog's line says. What makes no sense is refused there, in words.
+
+use towpath_protocol::fault::Fault;
+use towpath_protocol::path::{Name, WirePath};
+
+use super::dialog::{Ask, CarryPlan, Dialog, Line, Purpose};
+use super::effect::Effect;
+use super::jobs::Work;
+use super::obey::chosen;
+use super::typed::{is_folder_text, place_of};
+use super::{App, Tone};
+use crate::model::words::{escaped, unescaped};
+use crate::model::{Carry, LinkId, Place};
+
+/// What was yanked or cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clipboard {
+    pub carry: Carry,
+    pub link: LinkId,
+    pub from: Vec<WirePath>,
+}
+
+/// F5 and F6: asks where to; the other pane is offered.
+pub(super) fn ask(app: &mut App, carry: Carry) {
+    let Some((place, names)) = chosen(app) else { return };
+    let from = names.iter().filter_map(|name| place.path.join(name).ok()).collect();
+    let to = app.there().place.clone();
+    if app.is_usable(to.link) {
+        offer(app, carry, (place.link, from), &to, false);
+    }
+}
+
+/// `y` and `x`.
+pub(super) fn remember(app: &mut App, carry: Carry) {
+    let Some((place, names)) = chosen(app) else { return };
+    let word = if carry == Carry::Copy { "yanked" } else { "cut" };
+    app.hint(format!("{} {word}; p pastes it", things(&names)));
+    let from = names.iter().filter_map(|name| place.path.join(name).ok()).collect();
+    app.clipboard = Some(Clipboard { carry, link: place.link, from });
+}
+
+/// `p`: asks, and offers the folder of the active pane.
+pub(super) fn paste(app: &mut App) {
+    let Some(Clipboard { carry, link, from }) = app.clipboard.clone() else {
+        app.hint("nothing to paste; y yanks, x cuts");
+        return;
+    };
+    let to = app.here().place.clone();
+    if app.is_usable(link) && app.is_usable(to.link) {
+        offer(app, carry, (link, from), &to, carry == Carry::Move);
+    }
+}
+
+fn things(names: &[Name]) -> String {
+    match names {
+        [name] => name.display().to_string(),
+        many => format!("{} things", many.len()),
+    }
+}
+
+fn things_at(paths: &[WirePath]) -> String {
+    match paths {
+        [path] => path.name().map(|name| name.display().to_string()).unwrap_or_default(),
+        many => format!("{} things", many.len()),
+    }
+}
+
+fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), to: &Place, is_cut: bool) {
+    let server = app.server(to.link).map(|server| server.name.clone()).unwrap_or_default();
+    let mut text = format!("{server}/{}", escaped(&to.path.to_bytes()));
+    if !to.path.is_root() {
+        text.push('/');
+    }
+    if let [path] = from.as_slice() {
+        text.push_str(&path.name().map(|name| escaped(name.as_bytes())).unwrap_or_default());
+    }
+    let plan =
+        CarryPlan { carry, source, from, offered: text.clone(), base: to.clone(), looking: None, is_cut };
+    let purpose = Purpose::Carry(plan.clone());
+    let title = purpose.action().to_owned();
+    let label =
+        format!("{} {} to", if carry == Carry::Copy { "Copy" } else { "Move" }, things_at(&plan.from));
+    let mut ask = Ask { title, label, line: Line::new(text), focus: Some(0), problem: None, purpose };
+    // Told at once, not only after Enter.
+    if let Ok((place, _)) = destination(app, &plan, &ask.line.text)
+        && let Err(problem) = items(&plan, &place, is_many(&plan))
+    {
+        (ask.problem, ask.focus) = (Some(problem), None);
+    }
+    app.dialogs.push(Dialog::Ask(ask));
+}
+
+const fn is_many(plan: &CarryPlan) -> bool {
+    plan.from.len() != 1
+}
+
+/// Where the line leads, and whether that is a folder to carry into: none where only a look will tell.
+fn destination(app: &App, plan: &CarryPlan, text: &str) -> Result<(Place, Option<bool>), String> {
+    if text.trim().is_empty() {
+        return Err("where to?".to_owned());
+    }
+    let typed = unescaped(text);
+    let place = place_of(app, &plan.base, LinkId::LOCAL, &typed)?;
+    let into = if is_many(plan) || is_folder_text(&typed) || place.path.is_root() {
+        Some(true)
+    } else if text == plan.offered {
+        Some(false)
+    } else if app.panes.iter().any(|pane| pane.place == place) {
+        Some(true)
+    } else {
+        None
+    };
+    Ok((place, into))
+}
+
+/// What goes where. Err in words where something would go onto or into itself.
+fn items(plan: &CarryPlan, place: &Place, into: bool) -> Result<Vec<(WirePath, WirePath)>, String> {
+    let mut items = Vec::new();
+    for path in &plan.from {
+        let to = match path.name() {
+            Some(name) if into => place.path.join(name).map_err(|error| error.to_string())?,
+            _ => place.path.clone(),
+        };
+        let name = path.name().map(|name| name.display().to_string()).unwrap_or_default();
+        if plan.source == place.link && to == *path {
+            return Err(format!("{name} is there already; give it another name or folder"));
+        }
+        if plan.source == place.link && to.starts_with(path) {
+            return Err(format!("{name} cannot go into itself"));
+        }
+        items.push((path.clone(), to));
+    }
+    Ok(items)
+}
+
+/// The dialog says go. It stays open with words where that makes no sense, or until it is known whether the destination is a folder.
+pub(super) fn confirmed(app: &mut App) -> Vec<Effect> {
+    let Some(Dialog::Ask(Ask { line, purpose: Purpose::Carry(plan), .. })) = app.dialogs.last() else {
+        return Vec::new();
+    };
+    let (text, plan) = (line.text.clone(), plan.clone());
+    let (place, into) = match destination(app, &plan, &text) {
+        Ok(found) => found,
+        Err(problem) => return refuse(app, problem),
+    };
+    for link in [plan.source, place.link] {
+        if !app.is_usable(link) {
+            return refuse(app, "not connected".to_owned());
+        }
+    }
+    if let Some(into) = into {
+        return launch(app, &plan, &place, into);
+    }
+    let ticket = app.next_ticket();
+    if let Some(Dialog::Ask(Ask { purpose: Purpose::Carry(plan), .. })) = app.dialogs.last_mut() {
+        plan.looking = Some(ticket);
+    }
+    app.looks.push((ticket, place.clone()));
+    vec![Effect::Look { ticket, place }]
+}
+
+/// It is known whether a destination is a folder.
+pub(super) fn looked(app: &mut App, ticket: u64, outcome: Result<Option<bool>, Fault>) -> Vec<Effect> {
+    let Some(at) = app.looks.iter().position(|(known, _)| *known == ticket) else { return Vec::new() };
+    let (_, place) = app.looks.remove(at);
+    let Some(Dialog::Ask(Ask { purpose: Purpose::Carry(plan), .. })) = app.dialogs.last() else {
+        return Vec::new();
+    };
+    if plan.looking != Some(ticket) {
+        return Vec::new();
+    }
+    let plan = plan.clone();
+    match outcome {
+        Ok(kind) => launch(app, &plan, &place, kind == Some(true)),
+        Err(fault) => refuse(app, fault.to_string()),
+    }
+}
+
+fn launch(app: &mut App, plan: &CarryPlan, place: &Place, into: bool) -> Vec<Effect> {
+    match items(plan, place, into) {
+        Ok(items) => {
+            app.dialogs.pop();
+            vec![start(app, plan, items, place, into)]
+        }
+        Err(problem) => refuse(app, problem),
+    }
+}
+
+/// The line has the focus, and words say what is wrong with it.
+fn refuse(app: &mut App, problem: String) -> Vec<Effect> {
+    if let Some(Dialog::Ask(ask)) = app.dialogs.last_mut() {
+        (ask.problem, ask.focus) = (Some(problem), None);
+        if let Purpose::Carry(plan) = &mut ask.purpose {
+            plan.looking = None;
+        }
+    }
+    Vec::new()
+}
+
+fn start(
+    app: &mut App,
+    plan: &CarryPlan,
+    items: Vec<(WirePath, WirePath)>,
+    place: &Place,
+    into: bool,
+) -> Effect {
+    let mut to = app.place_text(place);
+    if into && !to.ends_with('/') {
+        to.push('/');
+    }
+    let title = format!("{} → {to}", things_at(&plan.from));
+    let job = app.new_job(title, Work::Carry(plan.carry));
+    (job.source, job.destination) = (plan.source, place.link);
+    (job.sources, job.targets) = items.iter().cloned().unzip();
+    job.is_cut = plan.is_cut;
+    Effect::Carry { job: job.id, carry: plan.carry, source: plan.source, items, destination: place.link }
+}
+
+/// `upload` and `download`: no dialog, since all is said.
+pub(super) fn carry_into(app: &mut App, source: LinkId, from: Vec<WirePath>, folder: &Place) -> Vec<Effect> {
+    let (offered, base) = (String::new(), folder.clone());
+    let plan = CarryPlan { carry: Carry::Copy, source, from, offered, base, looking: None, is_cut: false };
+    match items(&plan, folder, true) {
+        Ok(items) => vec![start(app, &plan, items, folder, true)],
+        Err(problem) => {
+            app.say(Tone::Bad, problem);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Jobs as the panes know them: how far each is, how fast it was lately, and what its end means for marks and panes.
+
+use std::collections::{HashSet, VecDeque};
+
+use towpath_protocol::path::{Name, WirePath};
+
+use super::dialog::{Conflict, Dialog};
+use super::effect::Effect;
+use super::pane::Pane;
+use super::{App, Tone};
+use crate::model::{Carry, JobId, JobProgress, LinkId, Side};
+
+/// Rates that are kept of a job, one each half second.
+const RATES_KEPT_MAX: usize = 16;
+const RATE_EVERY_MS: u64 = 500;
+
+/// A job that runs.
+#[derive(Debug)]
+pub struct Job {
+    pub id: JobId,
+    /// What goes where, escaped.
+    pub title: String,
+    pub work: Work,
+    pub now: JobProgress,
+    /// Bytes a second, each over half a second, the newest last.
+    pub rates: VecDeque<u64>,
+    /// It was told to stop.
+    pub is_stopping: bool,
+    /// What it works on.
+    pub(super) source: LinkId,
+    pub(super) sources: Vec<WirePath>,
+    /// What it makes.
+    pub(super) destination: LinkId,
+    pub(super) targets: Vec<WirePath>,
+    /// What it moves was cut, and is no more to be pasted afterwards.
+    pub(super) is_cut: bool,
+    /// When the newest rate was taken, and bytes then.
+    sampled: (u64, u64),
+}
+
+/// What kind of work it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    Carry(Carry),
+    Delete,
+}
+
+/// All jobs in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Jobs that send to a server, and that fetch from one.
+    pub up: usize,
+    pub down: usize,
+    pub bytes_per_second: u64,
+    /// Until the last one is done; none where one cannot tell.
+    pub left_seconds: Option<u64>,
+}
+
+impl Job {
+    pub(super) fn new(id: JobId, title: String, work: Work) -> Self {
+        Self {
+            id,
+            title,
+            work,
+            now: JobProgress { growing: true, ..JobProgress::default() },
+            rates: VecDeque::new(),
+            is_stopping: false,
+            source: LinkId::LOCAL,
+            sources: Vec::new(),
+            destination: LinkId::LOCAL,
+            targets: Vec::new(),
+            is_cut: false,
+            sampled: (0, 0),
+        }
+    }
+
+    /// Which way it goes: up to a server, down from one, from one to another or within one, or away.
+    pub fn arrow(&self) -> &'static str {
+        match (self.work, self.source == LinkId::LOCAL, self.destination == LinkId::LOCAL) {
+            (Work::Delete, ..) => "✕",
+            (_, true, false) => "↑",
+            (_, false, true) => "↓",
+            _ => "→",
+        }
+    }
+
+    /// Of files where it deletes, of bytes else; 0 to 1.
+    pub fn part_done(&self) -> f64 {
+        let (done, all) = match self.work {
+            Work::Delete => (self.now.files, self.now.files_total),
+            Work::Carry(_) if self.now.bytes_total == 0 => (self.now.files, self.now.files_total),
+            Work::Carry(_) => (self.now.bytes, self.now.bytes_total),
+        };
+        if all == 0 { 0.0 } else { (done as f64 / all as f64).min(1.0) }
+    }
+
+    pub(super) fn uses(&self, link: LinkId) -> bool {
+        self.source == link || self.destination == link
+    }
+
+    fn take(&mut self, now: JobProgress) {
+        let (then_ms, then_bytes) = self.sampled;
+        let passed_ms = now.elapsed_ms.saturating_sub(then_ms);
+        if passed_ms >= RATE_EVERY_MS {
+            self.rates.push_back(now.bytes.saturating_sub(then_bytes).saturating_mul(1000) / passed_ms);
+            self.sampled = (now.elapsed_ms, now.bytes);
+            if self.rates.len() > RATES_KEPT_MAX {
+                self.rates.pop_front();
+            }
+        }
+        self.now = now;
+    }
+
+    /// Whether a pane shows something that the job has changed.
+    fn touches(&self, pane: &Pane) -> bool {
+        let here = &pane.place.path;
+        let is_at = |path: &WirePath| here.starts_with(path) || path.parent().as_ref() == Some(here);
+        let is_made = |path: &WirePath| {
+            let is_new =
+                || path.names().get(here.names().len()).is_some_and(|name| pane.rows.find(name).is_none());
+            is_at(path) || path.starts_with(here) && is_new()
+        };
+        let takes_away = self.work != Work::Carry(Carry::Copy);
+        takes_away && pane.place.link == self.source && self.sources.iter().any(is_at)
+            || pane.place.link == self.destination && self.targets.iter().any(is_made)
+    }
+}
+
+impl App {
+    pub(super) fn new_job(&mut self, title: String, work: Work) -> &mut Job {
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        self.jobs.push(Job::new(id, title, work));
+        let last = self.jobs.len() - 1;
+        &mut self.jobs[last]
+    }
+
+    /// All jobs in one line; none where there are none.
+    pub fn traffic(&self) -> Option<Traffic> {
+        let count = |arrow: &str| self.jobs.iter().filter(|job| job.arrow() == arrow).count();
+        let lefts: Option<Vec<u64>> = self.jobs.iter().map(|job| job.now.left_seconds).collect();
+        (!self.jobs.is_empty()).then(|| Traffic {
+            up: count("↑"),
+            down: count("↓"),
+            bytes_per_second: self
+                .jobs
+                .iter()
+                .map(|job| job.now.bytes_per_second)
+                .fold(0, u64::saturating_add),
+            left_seconds: lefts.and_then(|lefts| lefts.into_iter().max()),
+        })
+    }
+}
+
+pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) {
+    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id) {
+        job.take(now);
+    }
+}
+
+/// A question waits beneath whatever a person is busy with, behind older questions.
+pub(super) fn conflict(app: &mut App, conflict: Conflict) {
+    let id = conflict.job;
+    if !app.jobs.iter().any(|job| job.id == id) {
+        return;
+    }
+    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(other) if other.job == id));
+    app.dialogs.insert(0, Dialog::Conflict(conflict));
+}
+
+pub(super) fn ended(
+    app: &mut App,
+    id: JobId,
+    (good, text): (bool, String),
+    done: &[WirePath],
+) -> Vec<Effect> {
+    let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
+    let job = app.jobs.remove(at);
+    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
+    for dialog in &mut app.dialogs {
+        if let Dialog::Jobs { cursor } = dialog {
+            *cursor = (*cursor).min(app.jobs.len().saturating_sub(1));
+        }
+    }
+    app.say(if good { Tone::Good } else { Tone::Bad }, text);
+    if job.is_cut && good {
+        app.clipboard = None;
+    }
+    let mut effects = Vec::new();
+    for side in [Side::Left, Side::Right] {
+        let pane = app.pane_mut(side);
+        if pane.place.link == job.source {
+            let here = Some(&pane.place.path);
+            let parted = done.iter().filter(|path| path.parent().as_ref() == here);
+            let names: HashSet<&Name> = parted.filter_map(WirePath::name).collect();
+            pane.rows.unmark_names(&names);
+        }
+        if job.touches(pane) {
+            effects.extend(app.reload(side));
+        }
+    }
+    effects
+}
+
+/// Stops one job.
+pub(super) fn stop(app: &mut App, row: usize) -> Vec<Effect> {
+    let Some(job) = app.jobs.get_mut(row) else { return Vec::new() };
+    job.is_stopping = true;
+    let id = job.id;
+    // Its question has no point any more.
+    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
+    vec![Effect::CancelJob(id)]
+}

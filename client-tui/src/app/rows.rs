@@ -1,0 +1,450 @@
+//! The rows of a pane: a folder's entries, which of them pass the filter, the cursor, what is scrolled out, and the marks. It knows no
+//! place and no link. A key costs what it moves over, not what the folder holds.
+
+use std::collections::{HashMap, HashSet};
+
+use towpath_protocol::entry::{Entry, Kind};
+use towpath_protocol::path::Name;
+
+use super::marks::Marks;
+
+/// Rows that stay visible above and below the cursor, where there is room.
+const MARGIN_ROWS: usize = 2;
+
+/// A list on the screen.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Rows before the entries: one for `../`, except at a root.
+    pub up: usize,
+    pub entries: Vec<Entry>,
+    /// Indices of the entries that pass the filter, in order.
+    pub shown: Vec<u32>,
+    pub marks: Marks,
+    /// Sizes of all entries as far as they are known. Whatever a server says, sums do not overflow.
+    bytes: u128,
+    marked_bytes: u128,
+    pub filter: String,
+    /// A row; `../` counts.
+    pub cursor: usize,
+    /// The first row on the screen.
+    pub top: usize,
+    /// What folders hold, once it was asked.
+    pub measured: HashMap<Name, u64>,
+    range: Option<Range>,
+    /// The name that the cursor is to stand on once it has come.
+    wanted: Option<Name>,
+}
+
+/// Marks follow the cursor from an anchor.
+#[derive(Debug)]
+struct Range {
+    /// A row.
+    anchor: usize,
+    /// Begun with `v`, it goes on over plain moves.
+    stays: bool,
+    /// Marked by this range, and to be taken back where it shrinks.
+    added: Marks,
+}
+
+impl Rows {
+    /// Nothing yet; the cursor will stand on `wanted`.
+    pub fn new(up: usize, wanted: Option<Name>) -> Self {
+        Self { up, wanted, ..Self::default() }
+    }
+
+    /// Rows in all.
+    pub const fn len(&self) -> usize {
+        self.up + self.shown.len()
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The index of the entry in a row; none for `../`.
+    pub fn index(&self, row: usize) -> Option<usize> {
+        self.shown.get(row.checked_sub(self.up)?).map(|index| *index as usize)
+    }
+
+    /// The entry in a row; none for `../`.
+    pub fn entry(&self, row: usize) -> Option<&Entry> {
+        self.entries.get(self.index(row)?)
+    }
+
+    pub fn is_marked(&self, row: usize) -> bool {
+        self.index(row).is_some_and(|index| self.marks.contains(index))
+    }
+
+    pub fn current(&self) -> Option<&Entry> {
+        self.entry(self.cursor)
+    }
+
+    /// The marked entries in their order, or the one under the cursor.
+    pub fn chosen(&self) -> Vec<&Entry> {
+        if self.marks.is_empty() {
+            return self.current().into_iter().collect();
+        }
+        self.marks.iter().filter_map(|index| self.entries.get(index)).collect()
+    }
+
+    pub fn find(&self, name: &Name) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == *name)
+    }
+
+    /// A file's size, or a folder's once it was measured.
+    pub fn size_of(&self, entry: &Entry) -> Option<u64> {
+        match entry.attributes.kind {
+            Kind::Folder => self.measured.get(&entry.name).copied(),
+            _ => Some(entry.attributes.size),
+        }
+    }
+
+    fn known_bytes(&self, entry: &Entry) -> u128 {
+        self.size_of(entry).map_or(0, u128::from)
+    }
+
+    /// Sizes of all entries, as far as they are known.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
+    pub fn marked_bytes(&self) -> u64 {
+        u64::try_from(self.marked_bytes).unwrap_or(u64::MAX)
+    }
+
+    /// More entries at the end.
+    pub fn append(&mut self, entries: Vec<Entry>) {
+        let first = self.entries.len();
+        self.bytes += entries.iter().map(|entry| self.known_bytes(entry)).sum::<u128>();
+        self.entries.extend(entries);
+        let first_shown = self.shown.len();
+        let (entries, filter) = (&self.entries, &self.filter);
+        let passing = (first..entries.len()).filter(|index| passes(&entries[*index], filter));
+        self.shown.extend(passing.map(|index| index as u32));
+        if let Some(wanted) = &self.wanted
+            && let Some(row) = self.shown[first_shown..]
+                .iter()
+                .position(|index| self.entries[*index as usize].name == *wanted)
+        {
+            self.cursor = self.up + first_shown + row;
+            self.wanted = None;
+        }
+        self.clamp();
+    }
+
+    /// The same folder as it is now: cursor and marks stay on their names, and where the cursor's is gone it goes to its next neighbour
+    /// that is still there.
+    pub fn replace(&mut self, entries: Vec<Entry>, wanted: Option<Name>) {
+        let offset = self.cursor.saturating_sub(self.top);
+        let old = std::mem::replace(self, Self::new(self.up, None));
+        self.filter = old.filter;
+        self.measured = old.measured;
+        self.append(entries);
+        if !old.marks.is_empty() {
+            let marked: HashSet<&Name> = old.marks.iter().map(|index| &old.entries[index].name).collect();
+            for index in 0..self.entries.len() {
+                if marked.contains(&self.entries[index].name) {
+                    self.mark(index);
+                }
+            }
+        }
+        let wanted = wanted.or(old.wanted).and_then(|name| self.row_of(&name));
+        self.cursor = match (wanted, old.cursor.checked_sub(self.up)) {
+            (Some(row), _) => row,
+            (None, None) => 0,
+            (None, Some(at)) => self.row_like(&old.entries, &old.shown, at),
+        };
+        self.top = self.cursor.saturating_sub(offset);
+        self.complete();
+        self.clamp();
+    }
+
+    fn row_of(&self, name: &Name) -> Option<usize> {
+        let row = self.shown.iter().position(|index| self.entries[*index as usize].name == *name)?;
+        Some(self.up + row)
+    }
+
+    /// The row of what stood at `at` in an older list, or of the nearest that is still there, the following ones first.
+    fn row_like(&self, entries: &[Entry], shown: &[u32], at: usize) -> usize {
+        let name = |index: &u32| &entries[*index as usize].name;
+        let Some(here) = shown.get(at).map(name) else { return 0 };
+        if let Some(row) = self.row_of(here) {
+            return row;
+        }
+        let rows: HashMap<&Name, usize> = self
+            .shown
+            .iter()
+            .enumerate()
+            .map(|(row, index)| (&self.entries[*index as usize].name, row))
+            .collect();
+        let near = shown[at..].iter().chain(shown[..at].iter().rev()).find_map(|index| rows.get(name(index)));
+        near.map_or(0, |row| row + self.up)
+    }
+
+    /// No more will come.
+    pub fn complete(&mut self) {
+        self.wanted = None;
+        self.entries.shrink_to_fit();
+        self.shown.shrink_to_fit();
+    }
+
+    /// Shows only names that hold `filter`, whatever their case. Typing further only looks at what still shows.
+    pub fn set_filter(&mut self, filter: &str) {
+        self.end_range();
+        let here = self.index(self.cursor);
+        let entries = &self.entries;
+        if filter.starts_with(&self.filter) {
+            self.shown.retain(|index| passes(&entries[*index as usize], filter));
+        } else {
+            let passing = (0..entries.len()).filter(|index| passes(&entries[*index], filter));
+            self.shown = passing.map(|index| index as u32).collect();
+        }
+        filter.clone_into(&mut self.filter);
+        let row = here.and_then(|index| self.shown.binary_search(&(index as u32)).ok());
+        self.cursor = row.unwrap_or(0) + self.up;
+        self.clamp();
+    }
+
+    /// Moves the cursor to the next name that holds `text`; from the cursor's own row on, or from the one behind it.
+    pub fn find_next(&mut self, text: &str, step: isize, from_here: bool) -> bool {
+        let (rows, up) = (self.shown.len() as isize, self.up as isize);
+        let start = self.cursor as isize - up;
+        for distance in isize::from(!from_here)..=rows {
+            let row = (start + distance * step).rem_euclid(rows.max(1));
+            if self.entry((row + up) as usize).is_some_and(|entry| passes(entry, text)) {
+                self.go_to((row + up) as usize);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Moves the cursor by rows, the range with it.
+    pub fn move_by(&mut self, rows: isize) {
+        self.go_to(self.cursor.saturating_add_signed(rows));
+    }
+
+    /// Moves the cursor to a row, the range with it.
+    pub fn go_to(&mut self, row: usize) {
+        self.wanted = None;
+        let from = std::mem::replace(&mut self.cursor, row);
+        self.clamp();
+        if self.range.as_ref().is_some_and(|range| !range.stays) {
+            self.range = None;
+        }
+        self.follow(from);
+    }
+
+    /// Moves the screen over the list; the cursor stays on it.
+    pub fn scroll_by(&mut self, rows: isize, height: usize) {
+        self.top = self.top.saturating_add_signed(rows).min(self.len().saturating_sub(height));
+        let margin = margin_rows(height);
+        let first = if self.top == 0 { 0 } else { self.top + margin };
+        let is_end = self.top + height >= self.len();
+        let last = (self.top + height).saturating_sub(if is_end { 1 } else { margin + 1 });
+        let row = self.cursor.clamp(first, last.max(first));
+        if row != self.cursor {
+            self.go_to(row);
+        }
+    }
+
+    /// Keeps the cursor within what the screen shows.
+    pub fn settle(&mut self, height: usize) {
+        self.clamp();
+        self.top = self.first_row(height);
+    }
+
+    /// The first row that a screen of this height shows.
+    pub fn first_row(&self, height: usize) -> usize {
+        let margin = margin_rows(height);
+        let highest = self.cursor.saturating_sub(margin);
+        let lowest = (self.cursor + margin + 1).saturating_sub(height);
+        self.top.clamp(lowest.min(highest), highest).min(self.len().saturating_sub(height))
+    }
+
+    fn clamp(&mut self) {
+        self.cursor = self.cursor.min(self.len().saturating_sub(1));
+    }
+
+    /// The range grows or shrinks to the cursor, which came from `from`.
+    fn follow(&mut self, from: usize) {
+        let Some(mut range) = self.range.take() else { return };
+        let old = range.anchor.min(from)..=range.anchor.max(from);
+        let new = range.anchor.min(self.cursor)..=range.anchor.max(self.cursor);
+        for row in from.min(self.cursor)..=from.max(self.cursor) {
+            let Some(index) = self.index(row) else { continue };
+            if new.contains(&row) {
+                if self.mark(index) {
+                    range.added.insert(index);
+                }
+            } else if old.contains(&row) && range.added.remove(index) {
+                self.unmark(index);
+            }
+        }
+        self.range = Some(range);
+    }
+
+    /// Begins a range at the cursor, or ends the one that is; its marks stay.
+    pub fn toggle_range(&mut self) {
+        if self.range.take().is_none() {
+            self.begin_range(true);
+        }
+    }
+
+    /// Marks from here to where the cursor goes.
+    pub fn extend_by(&mut self, rows: isize) {
+        if self.range.is_none() {
+            self.begin_range(false);
+        }
+        let from = self.cursor;
+        self.cursor = from.saturating_add_signed(rows);
+        self.clamp();
+        self.follow(from);
+    }
+
+    fn begin_range(&mut self, stays: bool) {
+        self.range = Some(Range { anchor: self.cursor, stays, added: Marks::default() });
+        self.follow(self.cursor);
+    }
+
+    /// Whether there was one. Its marks stay.
+    pub fn end_range(&mut self) -> bool {
+        self.range.take().is_some_and(|range| range.stays)
+    }
+
+    /// Whether `v` marks as the cursor moves.
+    pub fn is_ranging(&self) -> bool {
+        self.range.as_ref().is_some_and(|range| range.stays)
+    }
+
+    pub fn toggle_mark(&mut self) {
+        self.end_range();
+        if let Some(index) = self.index(self.cursor)
+            && !self.mark(index)
+        {
+            self.unmark(index);
+        }
+    }
+
+    /// Marks all that show, or none where all are.
+    pub fn mark_all(&mut self) {
+        self.end_range();
+        let are_all = self.shown.iter().all(|index| self.marks.contains(*index as usize));
+        if are_all {
+            self.unmark_all();
+        } else {
+            self.set_marks(true, |_| true);
+        }
+    }
+
+    /// What shows and is marked is not any more, and the other way round.
+    pub fn invert_marks(&mut self) {
+        self.end_range();
+        for at in 0..self.shown.len() {
+            let index = self.shown[at] as usize;
+            if !self.mark(index) {
+                self.unmark(index);
+            }
+        }
+    }
+
+    /// Marks or unmarks what shows and is meant; how many there were.
+    pub fn set_marks(&mut self, marks: bool, is_meant: impl Fn(&Name) -> bool) -> usize {
+        self.end_range();
+        let mut changed = 0;
+        for at in 0..self.shown.len() {
+            let index = self.shown[at] as usize;
+            if is_meant(&self.entries[index].name) {
+                changed += usize::from(if marks { self.mark(index) } else { self.unmark(index) });
+            }
+        }
+        changed
+    }
+
+    /// Takes the marks of these names away.
+    pub fn unmark_names(&mut self, names: &HashSet<&Name>) {
+        let gone: Vec<usize> =
+            self.marks.iter().filter(|index| names.contains(&self.entries[*index].name)).collect();
+        for index in gone {
+            self.unmark(index);
+        }
+    }
+
+    pub fn unmark_all(&mut self) {
+        self.end_range();
+        self.marks.clear();
+        self.marked_bytes = 0;
+    }
+
+    /// What a folder holds is known now.
+    pub fn measure(&mut self, name: &Name, bytes: u64) {
+        let before = u128::from(self.measured.insert(name.clone(), bytes).unwrap_or(0));
+        let bytes = u128::from(bytes);
+        let Some(index) = self.entries.iter().position(|entry| entry.name == *name) else { return };
+        if self.entries[index].attributes.kind == Kind::Folder {
+            self.bytes = self.bytes - before + bytes;
+            if self.marks.contains(index) {
+                self.marked_bytes = self.marked_bytes - before + bytes;
+            }
+        }
+    }
+
+    fn mark(&mut self, index: usize) -> bool {
+        let is_new = self.marks.insert(index);
+        if is_new {
+            self.marked_bytes += self.known_bytes(&self.entries[index]);
+        }
+        is_new
+    }
+
+    fn unmark(&mut self, index: usize) -> bool {
+        let was_there = self.marks.remove(index);
+        if was_there {
+            self.marked_bytes -= self.known_bytes(&self.entries[index]);
+        }
+        was_there
+    }
+
+    /// What must always hold.
+    pub(super) fn check(&self) {
+        assert!(self.cursor < self.len().max(1), "the cursor is outside its list");
+        assert!(self.shown.is_sorted_by(|a, b| a < b), "rows are out of order");
+        assert!(
+            self.shown.last().is_none_or(|last| (*last as usize) < self.entries.len()),
+            "a row has no entry"
+        );
+        assert!(
+            self.shown.iter().all(|index| passes(&self.entries[*index as usize], &self.filter)),
+            "a row does not pass"
+        );
+        assert!(self.marks.iter().all(|index| index < self.entries.len()), "a mark has no entry");
+        assert_eq!(self.marks.iter().count(), self.marks.len(), "marks are counted wrong");
+        let marked = self.marks.iter().map(|index| self.known_bytes(&self.entries[index])).sum::<u128>();
+        assert_eq!(self.marked_bytes, marked, "marked bytes are counted wrong");
+        assert_eq!(
+            self.bytes,
+            self.entries.iter().map(|entry| self.known_bytes(entry)).sum::<u128>(),
+            "bytes are counted wrong"
+        );
+        assert!(
+            self.range.as_ref().is_none_or(|range| range.anchor < self.len().max(1)),
+            "a range begins nowhere"
+        );
+    }
+}
+
+fn margin_rows(height: usize) -> usize {
+    MARGIN_ROWS.min(height.saturating_sub(1) / 2)
+}
+
+/// Whether the name holds the text, whatever their case.
+fn passes(entry: &Entry, text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let name = entry.name.as_bytes();
+    if text.is_ascii() {
+        return name.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
+    }
+    String::from_utf8_lossy(name).to_lowercase().contains(&text.to_lowercase())
+}

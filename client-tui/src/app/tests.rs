@@ -1,0 +1,1 @@
+//! The thinking wing, held to its rules: keys in, state and effects out.

@@ -1,0 +1,47 @@
+//! Paths as people type them: absolute or relative, on this machine or on a server, with `~`, `.` and `..`.
+
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::path::{Name, WirePath};
+
+use super::App;
+use crate::model::{LinkId, Place};
+
+/// Where `text` leads: `tow://box/x` to a server that is connected, `/x` to the root of `absolute_on`, all else to something below
+/// `base`. Err in words.
+pub(super) fn place_of(app: &App, base: &Place, absolute_on: LinkId, text: &[u8]) -> Result<Place, String> {
+    let of_server = app.servers.iter().find_map(|server| {
+        let rest = text.strip_prefix(server.name.as_bytes())?;
+        (rest.is_empty() || rest.starts_with(b"/")).then_some((server.link, rest))
+    });
+    let (link, folder, rest) = match of_server {
+        Some((link, rest)) => (link, WirePath::root(), rest),
+        None if text.windows(3).any(|part| part == b"://") => {
+            return Err(format!("{}: not connected to it; connme TARGET connects", DisplayName::new(text)));
+        }
+        None if text.starts_with(b"/") => (absolute_on, WirePath::root(), text),
+        None if text == b"~" || text.starts_with(b"~/") && absolute_on == LinkId::LOCAL => {
+            (LinkId::LOCAL, app.home.clone(), &text[1..])
+        }
+        None => (base.link, base.path.clone(), text),
+    };
+    let mut path = folder;
+    for part in rest.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => path = path.parent().unwrap_or_default(),
+            name => {
+                let further = Name::new(name).and_then(|name| path.join(&name));
+                path = further.map_err(|error| format!("{}: {error}", DisplayName::new(text)))?;
+            }
+        }
+    }
+    Ok(Place { link, path })
+}
+
+/// Whether the text itself says that it means a folder.
+pub(super) fn is_folder_text(text: &[u8]) -> bool {
+    matches!(text, b"." | b".." | b"~")
+        || text.ends_with(b"/")
+        || text.ends_with(b"/.")
+        || text.ends_with(b"/..")
+}

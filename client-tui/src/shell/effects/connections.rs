@@ -1,0 +1,73 @@
+//! Connections: dialled, watched, given up, ended in order. A connection that is made again keeps its name.
+
+use std::ffi::OsString;
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
+use towpath_protocol::path::WirePath;
+
+use super::Effects;
+use crate::app::event::Event;
+use crate::link::Link;
+use crate::link::dial::dial;
+use crate::link::target::Target;
+use crate::model::LinkId;
+
+impl Effects {
+    pub(super) fn connect(&mut self, id: LinkId, target: String) {
+        let (links, events) = (self.links.clone(), self.events.clone());
+        let connecting = tokio::spawn(async move {
+            let (link, name, path) = match connect(&target).await {
+                Ok(connected) => connected,
+                Err(why) => {
+                    let _ = events.send(Event::NotConnected { link: id, why, at_ns: now_ns() }).await;
+                    return;
+                }
+            };
+            let lost = link.lost();
+            let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
+            links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link);
+            let _ = events.send(Event::Connected { link: id, name, path, round_trip_ms }).await;
+            let why = lost.await.to_string();
+            let _ = events.send(Event::Disconnected { link: id, why, at_ns: now_ns() }).await;
+        });
+        if let Some(old) = self.connections.insert(id, connecting) {
+            old.abort();
+        }
+    }
+
+    /// Gives up an attempt, or takes leave of the server.
+    pub(super) fn disconnect(&mut self, id: LinkId) {
+        if let Some(connecting) = self.connections.remove(&id) {
+            connecting.abort();
+        }
+        let link = self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(link) = link {
+            tokio::spawn(async move { link.bye().await });
+        }
+    }
+
+    /// Takes leave of every server.
+    pub(super) async fn bye(&mut self) {
+        self.connections.drain().for_each(|(_, connection)| connection.abort());
+        let links: Vec<Link> =
+            self.links.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, link)| link).collect();
+        futures_util::future::join_all(links.iter().map(Link::bye)).await;
+    }
+}
+
+fn now_ns() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+/// The link, the server's name, and where on it the pane begins.
+async fn connect(target: &str) -> Result<(Link, String, WirePath), String> {
+    let target = Target::parse(&OsString::from(target)).map_err(|error| error.to_string())?;
+    let Target::Remote { server, path } = target else {
+        return Err("not a TARGET; write tow://HOST[:PORT]/[PATH]".to_owned());
+    };
+    let path = WirePath::parse(&path).map_err(|error| error.to_string())?;
+    let link = dial(&server).await.map_err(|error| error.to_string())?;
+    let path = if path.is_root() { link.welcome().home.clone() } else { path };
+    Ok((link, server.to_string(), path))
+}

@@ -1,0 +1,302 @@
+//! Jobs: transfers and deletions in tasks of their own, their progress and their questions as events.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use globset::GlobSet;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::answer::Totals;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::request::{Depth, Remove};
+
+use super::{Answers, Effects};
+use crate::app::event::Event;
+use crate::link::Link;
+use crate::link::calls::operation_id;
+use crate::model::size::human;
+use crate::model::{Carry, Choice, JobId, JobProgress, LinkId};
+use crate::transfer;
+use crate::transfer::job::{
+    Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+};
+
+/// How long running jobs may take to leave nothing half behind.
+const END_TIME: Duration = Duration::from_secs(5);
+
+impl Effects {
+    pub(super) fn carry(
+        &mut self,
+        id: JobId,
+        carry: Carry,
+        (source, destination): (LinkId, LinkId),
+        items: Vec<(WirePath, WirePath)>,
+    ) {
+        let ended =
+            |fault: Fault| Event::JobEnded { id, good: false, text: fault.to_string(), done: Vec::new() };
+        let Some(source) = self.link_or(source, ended) else { return };
+        let Some(destination) = self.link_or(destination, ended) else { return };
+        let cancel = self.token(id);
+        let (facts, taken) = mpsc::channel(FACTS_QUEUED_MAX);
+        let (progress, shown) = watch::channel(Progress::default());
+        let verb = if carry == Carry::Copy { Verb::Copy } else { Verb::Move };
+        let job = Job {
+            verb,
+            source,
+            destination,
+            items: items.iter().cloned().map(|(from, to)| Item { from, to }).collect(),
+            existing: ExistingPolicy::Ask,
+            excludes: GlobSet::empty(),
+        };
+        let reports = Reports { progress: Arc::new(progress), facts, cancel };
+        let (events, answers) = (self.events.clone(), self.answers.clone());
+        self.jobs.spawn(async move {
+            // What happened last is told as well: the telling ends when all facts are taken.
+            let telling = tell(id, &items, (taken, shown), &events, answers);
+            let (summary, troubled) = tokio::join!(transfer::run(job, reports), telling);
+            let is_whole = !summary.cancelled && summary.stopped.is_none();
+            let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
+            let done = done.map(|(_, (from, _))| from).collect();
+            let (good, text) = in_words(&summary, verb);
+            let _ = events.send(Event::JobEnded { id, good, text, done }).await;
+            id
+        });
+    }
+
+    pub(super) fn remove(&mut self, id: JobId, link: LinkId, paths: Vec<WirePath>, counted: (u64, u64)) {
+        let ended =
+            |fault: Fault| Event::JobEnded { id, good: false, text: fault.to_string(), done: Vec::new() };
+        let Some(link) = self.link_or(link, ended) else { return };
+        let (cancel, events) = (self.token(id), self.events.clone());
+        self.jobs.spawn(async move {
+            let removal =
+                Removal { id, link, events, cancel, counted, begun: Instant::now(), gone: Totals::default() };
+            removal.run(paths).await;
+            id
+        });
+    }
+
+    /// A job's means to be stopped. Those of jobs that are over go.
+    fn token(&mut self, id: JobId) -> CancellationToken {
+        while let Some(over) = self.jobs.try_join_next() {
+            if let Ok(id) = over {
+                self.cancels.remove(&id);
+            }
+        }
+        let cancel = CancellationToken::new();
+        self.cancels.insert(id, cancel.clone());
+        cancel
+    }
+
+    pub(super) fn answer(&self, job: JobId, choice: Choice, for_all: bool) {
+        let policy = match choice {
+            Choice::Overwrite => ExistingPolicy::Replace,
+            Choice::Skip => ExistingPolicy::Skip,
+            Choice::KeepBoth => ExistingPolicy::KeepBoth,
+            Choice::NewerOnly => ExistingPolicy::Newer,
+        };
+        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        if let Some(answer) = answer {
+            let _ = answer.send(Decision { policy, for_all });
+        }
+    }
+
+    /// Cancels all jobs, waits for them a while, and takes leave of every server.
+    pub(in crate::shell) async fn end(&mut self) {
+        self.cancels.values().for_each(CancellationToken::cancel);
+        let jobs = &mut self.jobs;
+        let _ = tokio::time::timeout(END_TIME, async { while jobs.join_next().await.is_some() {} }).await;
+        self.bye().await;
+    }
+}
+
+/// Passes a job's facts and its newest progress on, until the job has ended. The items that something went wrong with, by number.
+async fn tell(
+    id: JobId,
+    items: &[(WirePath, WirePath)],
+    (mut facts, mut progress): (mpsc::Receiver<Fact>, watch::Receiver<Progress>),
+    events: &mpsc::Sender<Event>,
+    answers: Answers,
+) -> HashSet<usize> {
+    let mut troubled = HashSet::new();
+    loop {
+        let event = tokio::select! {
+            Some(fact) = facts.recv() => {
+                troubled.extend(troubled_by(&fact, items));
+                match fact {
+                    Fact::Failed(fault) => said(false, fault.to_string()),
+                    Fact::Skipped(path, why) => said(false, format!("{}: skipped: {why}", path.display())),
+                    Fact::Noticed(path, what) => said(true, format!("{}: {what}", path.display())),
+                    Fact::Conflict(conflict) => {
+                        answers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, conflict.answer);
+                        let (to, source, there) = (conflict.to, conflict.source, conflict.there);
+                        Event::JobConflict { id, to, source, there }
+                    }
+                }
+            }
+            Ok(()) = progress.changed() => Event::JobProgress { id, now: shown(&progress.borrow_and_update()) },
+            else => return troubled,
+        };
+        if events.send(event).await.is_err() {
+            return troubled;
+        }
+    }
+}
+
+/// The items that a fact keeps from being whole; all where it names none of them.
+fn troubled_by(fact: &Fact, items: &[(WirePath, WirePath)]) -> Vec<usize> {
+    let path = match fact {
+        Fact::Failed(fault) => fault.path.as_ref(),
+        Fact::Skipped(path, _) => Some(path),
+        Fact::Noticed(..) | Fact::Conflict(_) => return Vec::new(),
+    };
+    let is_of = |item: &(WirePath, WirePath)| {
+        path.is_some_and(|path| path.starts_with(&item.0) || path.starts_with(&item.1))
+    };
+    let named: Vec<usize> = (0..items.len()).filter(|at| is_of(&items[*at])).collect();
+    if named.is_empty() { (0..items.len()).collect() } else { named }
+}
+
+const fn said(good: bool, text: String) -> Event {
+    Event::Said { good, text }
+}
+
+fn shown(now: &Progress) -> JobProgress {
+    let current = now.current.as_ref().map(|(path, done, size)| {
+        let name = path.name().map(|name| name.display().to_string()).unwrap_or_default();
+        (name, *done, *size)
+    });
+    JobProgress {
+        files: now.files,
+        files_total: now.files_total,
+        bytes: now.bytes,
+        bytes_total: now.bytes_total,
+        growing: now.growing,
+        current,
+        elapsed_ms: now.elapsed.as_millis() as u64,
+        bytes_per_second: now.bytes_per_second,
+        left_seconds: now.left.map(|left| left.as_secs()),
+    }
+}
+
+/// A deletion that runs.
+struct Removal {
+    id: JobId,
+    link: Link,
+    events: mpsc::Sender<Event>,
+    cancel: CancellationToken,
+    /// Things and bytes that were counted before.
+    counted: (u64, u64),
+    begun: Instant,
+    /// What has gone so far.
+    gone: Totals,
+}
+
+impl Removal {
+    async fn run(mut self, paths: Vec<WirePath>) {
+        let mut done = Vec::new();
+        for path in paths {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            let totals = self.one(&path).await.unwrap_or_else(|fault| Totals {
+                failed: 1,
+                faults: vec![fault],
+                ..Totals::default()
+            });
+            if totals.failed == 0 && !self.cancel.is_cancelled() {
+                done.push(path);
+            }
+            self.gone.files += totals.files;
+            self.gone.folders += totals.folders;
+            self.gone.bytes += totals.bytes;
+            self.gone.failed += totals.failed;
+            for fault in totals.faults {
+                let _ = self.events.send(said(false, fault.to_string())).await;
+            }
+        }
+        let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let mut text = format!(
+            "deleted {} and {}",
+            plural(self.gone.files, "file"),
+            plural(self.gone.folders, "folder")
+        );
+        if self.gone.failed > 0 {
+            text = format!("{text}, {} failed (E shows them)", self.gone.failed);
+        }
+        let is_cancelled = self.cancel.is_cancelled();
+        if is_cancelled {
+            text = format!("cancelled; {text}");
+        }
+        let good = self.gone.failed == 0 && !is_cancelled;
+        let _ = self.events.send(Event::JobEnded { id: self.id, good, text, done }).await;
+    }
+
+    async fn one(&self, path: &WirePath) -> Result<Totals, Fault> {
+        let (operation, thing) = (operation_id()?, Location::of(path));
+        let mut exchange = self.link.open(Remove { operation, thing, depth: Depth::Tree, expected: None });
+        loop {
+            let answer = tokio::select! {
+                answer = exchange.next() => answer?,
+                () = self.cancel.cancelled() => {
+                    exchange.cancel();
+                    exchange.next().await?
+                }
+            };
+            match answer {
+                Answer::Totals(totals) => return Ok(totals),
+                Answer::Progress(now) => {
+                    let now = self.progress(now.files + now.folders, now.bytes);
+                    // The next one says more.
+                    let _ = self.events.try_send(Event::JobProgress { id: self.id, now });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn progress(&self, things: u64, bytes: u64) -> JobProgress {
+        let things = self.gone.files + self.gone.folders + things;
+        let bytes = self.gone.bytes + bytes;
+        let (counted, counted_bytes) = self.counted;
+        let elapsed_ms = self.begun.elapsed().as_millis() as u64;
+        let left_ms = counted.saturating_sub(things).saturating_mul(elapsed_ms) / things.max(1);
+        JobProgress {
+            files: things,
+            files_total: counted.max(things),
+            bytes,
+            bytes_total: counted_bytes.max(bytes),
+            growing: counted == 0,
+            current: None,
+            elapsed_ms,
+            bytes_per_second: 0,
+            left_seconds: (counted > 0 && things > 0).then(|| left_ms.div_ceil(1000)),
+        }
+    }
+}
+
+fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
+    let done = if verb == Verb::Copy { "copied" } else { "moved" };
+    let files = format!("{} file{}", summary.files, if summary.files == 1 { "" } else { "s" });
+    let mut text =
+        format!("{done} and verified: {files}, {}, {:.1} s", human(summary.bytes), summary.seconds);
+    for (count, what) in [
+        (summary.unchanged, "unchanged"),
+        (summary.skipped, "skipped"),
+        (summary.failed, "failed (E shows them)"),
+    ] {
+        if count > 0 {
+            text = format!("{text}, {count} {what}");
+        }
+    }
+    if summary.cancelled {
+        text = format!("cancelled; {text}");
+    }
+    if let Some(fault) = &summary.stopped {
+        text = format!("{fault}; {text}");
+    }
+    (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
+}

@@ -1,0 +1,74 @@
+//! The list of jobs: what each does, how far it is, how fast, and how long it will take.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::block;
+use crate::app::hits::Spot;
+use crate::app::jobs::Job;
+use crate::model::size::human;
+use crate::ui::jobs::{sparkline, time};
+use crate::ui::{Scene, area, text};
+
+/// Wider than this nobody reads a line.
+const COLUMNS_MAX: u16 = 120;
+/// Rows of one job: what it does, and how far it is.
+const JOB_ROWS: usize = 2;
+
+pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
+    let (whole, theme) = (frame.area(), scene.theme);
+    let width = whole.width.min(COLUMNS_MAX);
+    let place = Rect {
+        x: whole.x + (whole.width - width) / 2,
+        y: whole.y + 1,
+        width,
+        height: whole.height.saturating_sub(2),
+    };
+    let block = block("Jobs", theme.frame_active, theme)
+        .title_bottom(Span::styled(" x cancels the one under the cursor, Esc closes ", theme.dim));
+    let inner = block.inner(place);
+    frame.render_widget(Clear, place);
+    frame.render_widget(block, place);
+    scene.hits.borrow_mut().push(area(place), Spot::Window);
+    let shown = (inner.height as usize / JOB_ROWS).max(1);
+    let first = cursor.saturating_sub(shown - 1);
+    for (row, job) in scene.app.jobs.iter().enumerate().skip(first).take(shown) {
+        let y = inner.y + ((row - first) * JOB_ROWS) as u16;
+        let height = (JOB_ROWS as u16).min(inner.y + inner.height - y);
+        let place = Rect { y, height, ..inner };
+        let style = if row == cursor { theme.cursor } else { ratatui::style::Style::new() };
+        frame.render_widget(Paragraph::new(lines(scene, job, inner.width as usize)).style(style), place);
+        scene.hits.borrow_mut().push(area(place), Spot::Row(row));
+    }
+    if scene.app.jobs.is_empty() {
+        frame.render_widget(Line::styled("nothing runs", theme.dim), inner);
+    }
+}
+
+fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
+    let theme = scene.theme;
+    let title = text::fitted(&format!("{} {}", job.arrow(), job.title), width);
+    let now = &job.now;
+    let all = |total: u64| if now.growing { "…".to_owned() } else { text::thousands(total) };
+    let megabytes = if now.growing { "…".to_owned() } else { text::megabytes(now.bytes_total) };
+    let mut parts = vec![
+        format!("{} of {} files", text::thousands(now.files), all(now.files_total)),
+        format!("{} of {megabytes} MB", text::megabytes(now.bytes)),
+    ];
+    if job.is_stopping {
+        parts.push("stopping …".to_owned());
+    } else {
+        if now.bytes_per_second > 0 {
+            parts.push(format!("{}/s", human(now.bytes_per_second)));
+        }
+        parts.extend(now.left_seconds.map(|left| format!("{} left", time(left))));
+    }
+    let figures =
+        text::fitted(&format!("  {:3.0}%  {}", (job.part_done() * 100.0).floor(), parts.join(" · ")), width);
+    let room = width.saturating_sub(text::columns(&figures) + 2);
+    let mut second = Line::styled(figures, theme.dim);
+    second.push_span(Span::styled(format!("  {}", sparkline(&job.rates, room)), theme.bar));
+    vec![Line::styled(title, theme.strong), second]
+}
