@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{Scene, text};
+use crate::app::jobs::{Job, Work};
 use crate::app::layout::JOBS_SHOWN_MAX;
 use crate::model::size::human;
 
@@ -26,7 +27,9 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     if !jobs.is_empty() {
         left.push(Span::styled(format!(" {}", text::counted(jobs.len() as u64, "job", "jobs")), theme.dim));
     }
-    frame.render_widget(Line::from(left), area);
+    let left = Line::from(left);
+    let used = left.width();
+    frame.render_widget(left, area);
     if jobs.is_empty() {
         return;
     }
@@ -35,9 +38,14 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         jobs.iter().fold((0, 0), |(done, all), job| (done + job.now.files, all + job.now.files_total));
     let files = format!("{} of {}", text::thousands(done), text::counted(files, "file", "files"));
     let left = traffic.left_seconds.map_or_else(String::new, |left| format!(" · {} left", time(left)));
-    let ways = format!("↑{} ↓{}", traffic.up, traffic.down);
-    let text = format!("{ways} · {}/s · {files}{left} ", human(traffic.bytes_per_second));
-    frame.render_widget(Line::styled(text, theme.dim).right_aligned(), area);
+    let (ways, rate) = (format!("↑{} ↓{}", traffic.up, traffic.down), human(traffic.bytes_per_second));
+    // As much as has room beside the other end.
+    let room = (area.width as usize).saturating_sub(used + 2);
+    let texts =
+        [format!("{ways} · {rate}/s · {files}{left}"), format!("{rate}/s{left}"), format!("{rate}/s")];
+    if let Some(text) = texts.into_iter().find(|text| text::columns(text) <= room) {
+        frame.render_widget(Line::styled(format!("{text} "), theme.dim).right_aligned(), area);
+    }
 }
 
 /// Eighth blocks, the newest rate last, the highest as high as there is room.
@@ -61,45 +69,63 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         lines.push(Line::default());
     }
     for job in scene.app.jobs.iter().take(JOBS_SHOWN_MAX) {
+        let now = &job.now;
         if area.height > 1 {
-            let (name, done, size) = job.now.current.clone().unwrap_or_default();
             let rates = sparkline(&job.rates, LEFT);
-            lines.push(row(&format!("   {name}"), Some((done, size)), &rates, theme.bar_dim, scene, width));
+            lines.push(match &now.current {
+                Some((name, done, size)) => {
+                    let part = if *size == 0 { 1.0 } else { *done as f64 / *size as f64 };
+                    let sizes = format!("{} / {} MB", text::megabytes(*done), text::megabytes(*size));
+                    row((&format!("   {name}"), &sizes, &rates), Some(part), theme.bar_dim, scene, width)
+                }
+                None => Line::default(),
+            });
         }
-        let whole = (!job.now.growing).then_some((job.now.bytes, job.now.bytes_total));
-        let left = if job.is_stopping {
-            "stops".to_owned()
-        } else {
-            job.now.left_seconds.map(time).unwrap_or_default()
-        };
+        let left =
+            if job.is_stopping { "stops".to_owned() } else { now.left_seconds.map(time).unwrap_or_default() };
         let title = format!(" {} {}", job.arrow(), job.title);
-        lines.push(row(&title, whole, &left, theme.bar, scene, width));
+        let part = (!now.growing).then(|| job.part_done());
+        lines.push(row((&title, &done_of(job), &left), part, theme.bar, scene, width));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// A name, and what fits besides: a bar and its percent always, sizes and time left where there is room.
+/// How much of how much, as far as that is known.
+fn done_of(job: &Job) -> String {
+    let now = &job.now;
+    let known = |total: String| if now.growing { "…".to_owned() } else { total };
+    match job.work {
+        Work::Delete => {
+            format!("{} / {} files", text::thousands(now.files), known(text::thousands(now.files_total)))
+        }
+        Work::Carry(_) => {
+            format!("{} / {} MB", text::megabytes(now.bytes), known(text::megabytes(now.bytes_total)))
+        }
+    }
+}
+
+/// A name, and what fits besides: a bar and its percent always, sizes and time left where there is room. No part is known while the
+/// whole still grows.
 fn row(
-    name: &str,
-    part: Option<(u64, u64)>,
-    left: &str,
+    (name, sizes, left): (&str, &str, &str),
+    part: Option<f64>,
     bar: Style,
     scene: &Scene<'_>,
     width: usize,
 ) -> Line<'static> {
     let theme = scene.theme;
-    let sizes = if width >= 70 { SIZES + 2 } else { 0 };
-    let room = width.saturating_sub(PERCENT + 2 + sizes + LEFT + 2);
-    let name_room = (room / 2).min(38);
-    let mut spans = vec![Span::raw(text::padded(name, name_room)), Span::raw(" ")];
-    if let Some((done, size)) = part {
-        let part = if size == 0 { 0.0 } else { done as f64 / size as f64 };
-        spans.push(Span::styled(text::bar(part, room - name_room, theme.bar_rest), bar));
-        spans.push(Span::styled(format!(" {:3.0}%", (part * 100.0).floor()), theme.strong));
-        if sizes > 0 {
-            let text = format!("{} / {} MB", text::megabytes(done), text::megabytes(size));
-            spans.push(Span::styled(format!("  {text:<SIZES$}"), theme.dim));
-        }
+    let sizes_room = if width >= 70 { SIZES + 2 } else { 0 };
+    let room = width.saturating_sub(PERCENT + 2 + sizes_room + LEFT + 2);
+    let name_room = (room * 3 / 5).min(38);
+    let percent = part.map_or_else(|| "…".to_owned(), |part| format!("{:.0}%", (part * 100.0).floor()));
+    let mut spans = vec![
+        Span::raw(text::padded(name, name_room)),
+        Span::raw(" "),
+        Span::styled(text::bar(part.unwrap_or_default(), room - name_room, theme.bar_rest), bar),
+        Span::styled(format!(" {percent:>PERCENT$}"), theme.strong),
+    ];
+    if sizes_room > 0 {
+        spans.push(Span::styled(format!("  {}", text::padded(sizes, SIZES)), theme.dim));
     }
     spans.push(Span::styled(format!(" {left:>LEFT$} "), theme.strong));
     Line::from(spans)

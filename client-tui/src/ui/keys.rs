@@ -37,8 +37,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
             (&[Command::OtherPane], "to the other pane"),
             (&[Command::SwapPanes], "swap the panes"),
             (&[Command::SameFolder], "same folder there"),
-            (&[Command::GoTo], "to a path"),
-            (&[Command::Home, Command::Root], "to the home, root"),
+            (&[Command::GoTo, Command::Home, Command::Root], "to a path, home, root"),
         ],
     ),
     (
@@ -55,13 +54,10 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
     (
         "Do",
         &[
-            (&[Command::Copy], "copy to other pane"),
-            (&[Command::Move], "move to other pane"),
-            (&[Command::Yank, Command::Cut], "yank, cut"),
-            (&[Command::Paste], "paste here"),
+            (&[Command::Copy, Command::Move], "copy, move there"),
+            (&[Command::Yank, Command::Cut, Command::Paste], "yank, cut, paste"),
             (&[Command::Rename], "rename"),
-            (&[Command::MakeFolder], "make a folder"),
-            (&[Command::MakeFile], "make an empty file"),
+            (&[Command::MakeFolder, Command::MakeFile], "make a folder, a file"),
             (&[Command::Delete], "delete, after asking"),
         ],
     ),
@@ -132,31 +128,53 @@ pub(super) const fn help_columns(width: u16) -> usize {
     }
 }
 
-/// The lines of the help, `width` cells wide.
-pub(super) fn help(columns: usize, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+/// The lines of the help, `width` cells wide: in `rows` if they fit, and then with groups apart.
+pub(super) fn help(columns: usize, rows: usize, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let cells = cells(theme, width / columns);
-    let rows = cells.len().div_ceil(columns);
-    let mut lines = vec![Line::default(); rows];
-    for (index, cell) in cells.into_iter().enumerate() {
-        let line = &mut lines[index % rows];
-        line.spans.extend(cell.spans);
-    }
-    lines
+    let fitting = |gap| (1..=rows).find_map(|rows| flow(&cells, columns, rows, gap));
+    let laid_out = fitting(1)
+        .or_else(|| fitting(0))
+        .or_else(|| (rows..).find_map(|rows| flow(&cells, columns, rows, 0)))
+        .unwrap_or_default();
+    let blank = Line::raw(" ".repeat(width / columns));
+    let spans_of =
+        |at: &Option<usize>| at.map_or_else(|| blank.spans.clone(), |at| cells[at].1.spans.clone());
+    laid_out.iter().map(|row| Line::from(row.iter().flat_map(spans_of).collect::<Vec<_>>())).collect()
 }
 
-/// Headings and keys one below the other, each exactly `width` wide.
-fn cells(theme: &Theme, width: usize) -> Vec<Line<'static>> {
+/// Which cell stands where, column by column: `gap` rows between groups, and no heading at the end of a column. None where it does
+/// not fit.
+fn flow(
+    cells: &[(bool, Line<'_>)],
+    columns: usize,
+    rows: usize,
+    gap: usize,
+) -> Option<Vec<Vec<Option<usize>>>> {
+    let mut grid = vec![vec![None; columns]; rows];
+    let (mut column, mut row) = (0, 0);
+    for (at, (is_heading, _)) in cells.iter().enumerate() {
+        if *is_heading && row > 0 {
+            row += gap;
+        }
+        if row >= rows || (*is_heading && row + 1 == rows) {
+            (column, row) = (column + 1, 0);
+        }
+        *grid.get_mut(row)?.get_mut(column)? = Some(at);
+        row += 1;
+    }
+    Some(grid)
+}
+
+/// Headings (true) and keys in their order, each exactly `width` wide.
+fn cells(theme: &Theme, width: usize) -> Vec<(bool, Line<'static>)> {
     let mut cells = Vec::new();
-    let heading = |text: &str| Line::styled(text::padded(text, width), theme.mark);
     let cell = |keys: &str, does: &str| {
         let does_width = width.saturating_sub(HELP_KEYS + 1);
-        Line::from(vec![
-            Span::styled(text::padded(keys, HELP_KEYS), theme.focus),
-            Span::raw(format!(" {}", text::padded(does, does_width))),
-        ])
+        let keys = Span::styled(text::padded(keys, HELP_KEYS), theme.focus);
+        (false, Line::from(vec![keys, Span::raw(format!(" {}", text::padded(does, does_width)))]))
     };
     for (name, group) in GROUPS {
-        cells.push(heading(name));
+        cells.push((true, Line::from(Span::styled(text::padded(name, width), theme.mark))));
         cells.extend(group.iter().map(|(commands, does)| cell(&keys_of(commands), does)));
     }
     let is_grouped = |command| {
@@ -253,6 +271,6 @@ mod tests {
                 assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
             }
         }
-        assert!(help(2, 76, &Theme::of(crate::config::Colors::Off)).len() <= 24);
+        assert_eq!(help(2, 22, 76, &Theme::of(crate::config::Colors::Off)).len(), 22);
     }
 }

@@ -49,14 +49,16 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
     if let Some(state) = state {
         block = block.title(state.right_aligned());
     }
-    let (counts, rest) = counts(app, pane);
-    let counts = text::fitted(&counts, width.saturating_sub(5));
+    let room = width.saturating_sub(5);
+    let below = counts(app, pane);
+    let fits = below.iter().find(|counts| text::columns(counts) <= room).or_else(|| below.last());
+    let counts = text::fitted(fits.map_or("", String::as_str), room);
     let used = text::columns(&counts) + 4;
     let counts_style = if pane.rows.marks.is_empty() { theme.dim } else { theme.mark };
     block = block.title_bottom(Span::styled(format!(" {counts} "), counts_style));
-    // The first that fits of what is worth knowing besides.
-    if let Some(rest) = rest.into_iter().find(|rest| used + text::columns(rest) + 4 <= width) {
-        block = block.title_bottom(Line::styled(format!(" {rest} "), theme.dim).right_aligned());
+    let free = pane.free.filter(|_| !pane.loading).map(|bytes| format!(" {} free ", human(bytes)));
+    if let Some(free) = free.filter(|free| used + text::columns(free) + 2 <= width) {
+        block = block.title_bottom(Line::styled(free, theme.dim).right_aligned());
     }
     block
 }
@@ -96,34 +98,41 @@ const fn turn(app: &App) -> char {
     SPINNER[app.ticks as usize % SPINNER.len()]
 }
 
-/// What stands below a pane, and what may stand to the right of it, the best first.
-fn counts(app: &App, pane: &Pane) -> (String, Vec<String>) {
+/// What may stand below a pane, the best first: the first that fits will.
+fn counts(app: &App, pane: &Pane) -> Vec<String> {
     let rows = &pane.rows;
     if let Some(server) = app.server(pane.place.link)
         && let State::Lost { why, .. } = &server.state
     {
-        return (format!("{why}; C connects again"), Vec::new());
+        return vec![format!("{why}; C connects again"), "C connects again".to_owned()];
     }
     if pane.loading {
         let (read, total) = (text::thousands(pane.come() as u64), text::thousands(pane.total));
-        return (format!("{} reading {read} of {total}", turn(app)), Vec::new());
+        let counts = if pane.total == 0 { "…".to_owned() } else { format!("{read} of {total}") };
+        return vec![format!("{} reading {counts}", turn(app)), format!("{} {read}", turn(app))];
     }
-    let free = pane.free.map(|bytes| format!("{} free", human(bytes)));
+    if pane.fault.is_some() && rows.entries.is_empty() {
+        return vec!["not read".to_owned()];
+    }
     let items = text::counted(rows.entries.len() as u64, "item", "items");
     let megabytes = text::megabytes(rows.bytes());
-    let mut counts = if !rows.marks.is_empty() {
-        let (marked, all) =
-            (text::thousands(rows.marks.len() as u64), text::thousands(rows.entries.len() as u64));
-        format!("{marked} of {all} selected · {} of {megabytes} MB", text::megabytes(rows.marked_bytes()))
+    let counts = if !rows.marks.is_empty() {
+        let all = text::thousands(rows.entries.len() as u64);
+        let (marked, bytes) =
+            (text::thousands(rows.marks.len() as u64), text::megabytes(rows.marked_bytes()));
+        vec![
+            format!("{marked} of {all} selected · {bytes} of {megabytes} MB"),
+            format!("{marked} selected · {bytes} MB"),
+            format!("{marked} · {bytes} MB"),
+        ]
     } else if rows.filter.is_empty() {
-        format!("{items} · {megabytes} MB")
+        vec![format!("{items} · {megabytes} MB"), items]
     } else {
-        format!("{} of {items} · filter: {}", text::thousands(rows.shown.len() as u64), rows.filter)
+        let shown = text::thousands(rows.shown.len() as u64);
+        vec![format!("{shown} of {items} · filter: {}", rows.filter), format!("{shown} · {}", rows.filter)]
     };
-    if rows.is_ranging() {
-        counts = format!("range · {counts}");
-    }
-    (counts, free.into_iter().collect())
+    let range = if rows.is_ranging() { "range · " } else { "" };
+    counts.into_iter().map(|counts| format!("{range}{counts}")).collect()
 }
 
 /// What fits: a narrow pane has short dates, a narrower one none, the narrowest names alone.
@@ -244,8 +253,10 @@ fn entry_line(
     let (sign, style) = sign_of(scene, entry);
     let style = if is_marked { theme.mark } else { style };
     let size = match size {
-        None => ("–".to_owned(), theme.dim),
-        Some(bytes) => (size_in(scene.app.unit, bytes, columns.size), Style::new()),
+        Some(bytes) if matches!(entry.attributes.kind, Kind::File | Kind::Folder) => {
+            (size_in(scene.app.unit, bytes, columns.size), Style::new())
+        }
+        _ => ("–".to_owned(), theme.dim),
     };
     let date = match columns.date {
         0 => String::new(),
@@ -254,7 +265,11 @@ fn entry_line(
     };
     let mut spans =
         vec![Span::styled(if is_marked { "▌" } else { " " }, theme.mark), Span::styled(sign, style)];
-    spans.extend(columns.lay_out((&shown_name(entry), style), (&size.0, size.1), (&date, theme.dim)));
+    spans.extend(columns.lay_out(
+        (&shown_name(entry, columns.name), style),
+        (&size.0, size.1),
+        (&date, theme.dim),
+    ));
     Line::from(spans)
 }
 
@@ -268,11 +283,13 @@ fn size_in(unit: Unit, bytes: u64, room: usize) -> String {
     if text.len() <= room { text } else { human(bytes) }
 }
 
-/// What a thing is: a sign and its colour. Folders and links need no sign: a slash and an arrow follow their names.
+/// What a thing is: a sign and its colour. Folders and links need no sign: a slash and an arrow follow their names. One that leads
+/// nowhere has one.
 fn sign_of(scene: &Scene<'_>, entry: &Entry) -> (&'static str, Style) {
     let (theme, attributes) = (scene.theme, &entry.attributes);
     match attributes.kind {
         Kind::Folder => (" ", theme.folder),
+        Kind::Link if attributes.link.as_ref().is_some_and(|link| link.kind.is_none()) => ("!", theme.link),
         Kind::Link => (" ", theme.link),
         Kind::File if attributes.mode & 0o111 != 0 => ("*", theme.program),
         Kind::File => (" ", Style::new()),
@@ -282,11 +299,20 @@ fn sign_of(scene: &Scene<'_>, entry: &Entry) -> (&'static str, Style) {
     }
 }
 
-fn shown_name(entry: &Entry) -> String {
-    let name = entry.name.display();
-    match &entry.attributes.link {
-        Some(link) => format!("{name} → {}", DisplayName::new(&link.bytes)),
-        None if entry.attributes.kind == Kind::Folder => format!("{name}/"),
-        None => name.to_string(),
+/// A name and what follows it; of a link that is too long the target goes first, the arrow last.
+fn shown_name(entry: &Entry, room: usize) -> String {
+    const ARROW: &str = " → ";
+    /// Cells of a target that are worth showing.
+    const TARGET_MIN: usize = 6;
+    let name = entry.name.display().to_string();
+    let Some(link) = &entry.attributes.link else {
+        return if entry.attributes.kind == Kind::Folder { name + "/" } else { name };
+    };
+    let target = DisplayName::new(&link.bytes).to_string();
+    let left = room.saturating_sub(text::columns(&name) + ARROW.len() - 2);
+    if left >= text::columns(&target).min(TARGET_MIN) {
+        format!("{name}{ARROW}{}", text::fitted_path(&target, left))
+    } else {
+        format!("{} →", text::fitted(&name, room.saturating_sub(2)))
     }
 }

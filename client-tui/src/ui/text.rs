@@ -1,7 +1,20 @@
-//! Text in cells: widths, elision, padding, wrapping, sizes and bars. What comes here is escaped already.
+//! Text in cells: safe to show, widths, elision, padding, wrapping, sizes and bars.
 
+use std::borrow::Cow;
+
+use towpath_protocol::display::DisplayName;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
+
+/// Without anything that a terminal would obey: the last wall before the screen, whatever was escaped before. Text that is
+/// escaped stays as it is.
+pub(super) fn safe(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(DisplayName::new(text.as_bytes()).to_string())
+    }
+}
 
 /// How many cells a text takes: each grapheme by itself, as the screen lays them out.
 pub(super) fn columns(text: &str) -> usize {
@@ -36,6 +49,8 @@ pub(super) fn tail(text: &str, room: usize) -> (&str, usize) {
 
 /// At most `room` wide: the middle of what is longer is left out, so that its end (an extension, a number) stays.
 pub(super) fn fitted(text: &str, room: usize) -> String {
+    let text = safe(text);
+    let text = text.as_ref();
     if columns(text) <= room {
         return text.to_owned();
     }
@@ -47,11 +62,15 @@ pub(super) fn fitted(text: &str, room: usize) -> String {
 
 /// A path, at most `room` wide: what is longer keeps its end, from a whole part on where that leaves enough of it.
 pub(super) fn fitted_path(path: &str, room: usize) -> String {
+    let path = safe(path);
+    let path = path.as_ref();
     if columns(path) <= room {
         return path.to_owned();
     }
     let (end, used) = tail(path, room.saturating_sub(1));
-    match end.find('/') {
+    // Of several slashes in a row the last one.
+    let whole = end.find('/').map(|at| at + end[at..].find(|c| c != '/').map_or(0, |run| run - 1));
+    match whole {
         Some(at) if columns(&end[..at]) * 2 < used => format!("…{}", &end[at..]),
         _ => format!("…{end}"),
     }
@@ -67,6 +86,8 @@ pub(super) fn padded(text: &str, room: usize) -> String {
 
 /// Lines of at most `room` cells, parted at blanks where there are any.
 pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let text = safe(text);
+    let text = text.as_ref();
     let room = room.max(2);
     let (mut lines, mut rest) = (Vec::new(), text);
     while columns(rest) > room {
@@ -171,6 +192,7 @@ mod tests {
         assert_eq!(fitted_path(path, 40), "…/of the year/until it is too long");
         assert_eq!(fitted_path(path, 24), "…/until it is too long");
         assert_eq!(fitted_path(path, 9), "…too long");
+        assert_eq!(fitted_path("tow://box/backup", 13), "…/box/backup");
     }
 
     #[test]

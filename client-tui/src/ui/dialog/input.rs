@@ -82,9 +82,10 @@ fn offers(scene: &Scene<'_>, completion: &Completion, width: usize) -> Line<'sta
 fn visible(line: &dialog::Line, room: usize) -> (String, usize) {
     let room = room.max(2);
     let (before, after) = line.text.split_at(line.cursor);
-    let before = text::tail(before, room - 1).0;
+    let (before, after) = (text::safe(before), text::safe(after));
+    let before = text::tail(&before, room - 1).0;
     let cursor = text::columns(before);
-    let after = text::head(after, room - cursor).0;
+    let after = text::head(&after, room - cursor).0;
     (text::padded(&format!("{before}{after}"), room), cursor)
 }
 

@@ -19,28 +19,30 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
     let (theme, width) = (scene.theme, inner_width(frame.area()));
     let Delete { link, paths, totals, .. } = delete;
     let names: Vec<&Name> = paths.iter().filter_map(WirePath::name).collect();
-    let what = match totals {
-        None => format!("{}, counting …", text::counted(names.len() as u64, "thing", "things")),
+    let (what, size) = match totals {
+        None => {
+            (format!("{}, counting …", text::counted(names.len() as u64, "thing", "things")), String::new())
+        }
         Some(totals) => {
             let files = text::counted(totals.files, "file", "files");
             let what = match totals.folders {
                 0 => files,
                 folders => format!("{files} and {}", text::counted(folders, "folder", "folders")),
             };
-            format!("{what}    {} MB", text::megabytes(totals.bytes))
+            (what, format!("{} MB", text::megabytes(totals.bytes)))
         }
     };
+    // Count and size in one row where they have room.
+    let both = format!("{what}    {size}");
+    let counts = if text::columns(&both) <= width { vec![both] } else { vec![what, size] };
     let folder = paths.first().and_then(WirePath::parent).unwrap_or_default();
     let from = pane::title(scene.app, &Place { link: *link, path: folder });
     let from = text::fitted_path(&from, width.saturating_sub(5));
-    let mut lines = vec![
-        Line::default(),
-        Line::styled(what, theme.strong),
-        Line::styled(format!("from {from}"), theme.dim),
-        Line::default(),
-    ];
+    let mut lines = vec![Line::default()];
+    lines.extend(counts.into_iter().map(|line| Line::styled(line, theme.strong)));
+    lines.extend([Line::styled(format!("from {from}"), theme.dim), Line::default()]);
     lines.extend(shown_names(&names, width).into_iter().map(|line| Line::styled(line, theme.mark)));
-    lines.extend([Line::default(), Line::raw("Goes for good; it cannot be undone."), Line::default()]);
+    lines.extend([Line::default(), Line::raw("Goes for good; cannot be undone."), Line::default()]);
     window(("Delete", theme.bad), lines, buttons, scene, frame);
 }
 
@@ -97,9 +99,9 @@ pub(super) fn conflict(
         let size = format!("{} MB", text::megabytes(attributes.size));
         let date = scene.dates.long(attributes.modified_ns);
         Line::from(vec![
-            Span::styled(format!("{name:<6}"), theme.dim),
-            Span::raw(format!("{size:>14}   {date:<12} ")),
-            Span::styled(age.to_owned(), theme.strong),
+            Span::styled(format!("{name:<5}"), theme.dim),
+            Span::raw(format!("{size:>13}  {date:<12}")),
+            Span::styled(format!("  {age}"), theme.strong),
         ])
     };
     let mut lines = vec![

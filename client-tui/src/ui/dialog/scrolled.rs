@@ -14,11 +14,14 @@ use crate::ui::{Scene, area, text};
 const LOG_COLUMNS_MAX: u16 = 120;
 
 pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
-    let whole = frame.area();
-    let columns = keys::help_columns(whole.width);
-    let width = (columns * keys::HELP_COLUMN + 4).min(whole.width as usize) as u16;
-    let place = Rect { x: whole.x + (whole.width - width) / 2, width, ..whole };
-    let lines = keys::help(columns, width as usize - 4, scene.theme);
+    let area = frame.area();
+    let columns = keys::help_columns(area.width);
+    let width = (columns * keys::HELP_COLUMN + 4).min(area.width as usize) as u16;
+    let rows = area.height.saturating_sub(2) as usize;
+    let lines = keys::help(columns, rows, width as usize - 4, scene.theme);
+    let height = (lines.len().min(rows) + 2) as u16;
+    let place =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     scrolled(scene, "Keys", lines, scroll, frame, place);
 }
 

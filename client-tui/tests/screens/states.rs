@@ -1,0 +1,321 @@
+//! Every state of the screen, at the size of an old terminal, of a usual window, and of the smallest that will do.
+
+use towpath::app::event::Event;
+use towpath::config::Colors;
+use towpath::model::{JobId, JobProgress, LinkId, Side};
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::FaultCode;
+
+use crate::names::nasty_names;
+use crate::picture::{NOW_NS, picture};
+use crate::world::{World, attributes, file, folder, link, path, photos};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 10)];
+
+/// Compares with what was accepted, at all sizes.
+fn assert_looks(world: &mut World, name: &str) {
+    for size in SIZES {
+        assert_looks_in(world, name, Colors::True, size, "");
+    }
+}
+
+fn assert_looks_in(world: &mut World, name: &str, colors: Colors, size: (u16, u16), suffix: &str) {
+    world.resize(size);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let name = format!("{name}-{}x{}{suffix}", size.0, size.1);
+    settings.bind(|| insta::assert_snapshot!(name, picture(&world.app, colors, size)));
+}
+
+#[test]
+fn two_panes() {
+    let mut world = World::connected();
+    assert_looks(&mut world, "first");
+    world.press("Tab Down");
+    assert_looks(&mut world, "other-pane");
+}
+
+#[test]
+fn few_colours_or_none() {
+    let mut world = World::connected();
+    world.press("Down Space Space Down");
+    for (colors, suffix) in
+        [(Colors::Indexed, "-indexed"), (Colors::Sixteen, "-sixteen"), (Colors::Off, "-no-colour")]
+    {
+        assert_looks_in(&mut world, "marks", colors, (80, 24), suffix);
+    }
+    world.press("F8");
+    assert_looks_in(&mut world, "delete", Colors::Sixteen, (80, 24), "-sixteen");
+    assert_looks_in(&mut world, "delete", Colors::Off, (80, 24), "-no-colour");
+    world.press("Esc F7");
+    assert_looks_in(&mut world, "make-folder", Colors::Off, (80, 24), "-no-colour");
+}
+
+#[test]
+fn a_folder_that_is_being_read() {
+    let mut world = World::new("/home/ann/photos", "/home/ann");
+    world.answers = false;
+    world.begin();
+    let generation = world.app.pane(Side::Left).generation;
+    assert_looks(&mut world, "loading-nothing-yet");
+    world.send(Event::Listed { generation, total: 100_000, entries: photos() });
+    world.send(Event::Tick);
+    assert_looks(&mut world, "loading");
+}
+
+#[test]
+fn marks_and_what_they_hold() {
+    let mut world = World::connected();
+    world.press("Down Space Space Down Down Space");
+    world.press("Down Down Space Space Space");
+    assert_looks(&mut world, "marks");
+    world.press("#");
+    assert_looks(&mut world, "human-sizes");
+    world.press("#");
+    assert_looks(&mut world, "bytes");
+}
+
+#[test]
+fn a_filter_and_a_search() {
+    let mut world = World::connected();
+    world.press("f");
+    world.write("raw-000");
+    assert_looks(&mut world, "filter-typed");
+    world.press("Enter");
+    assert_looks(&mut world, "filter");
+    world.press("f");
+    world.write("zzz");
+    assert_looks(&mut world, "filter-of-nothing");
+    world.press("Esc /");
+    world.write("raw-0012");
+    assert_looks(&mut world, "find");
+}
+
+#[test]
+fn sorted_another_way() {
+    let mut world = World::connected();
+    world.press(", s");
+    assert_looks(&mut world, "sorted-by-size");
+}
+
+#[test]
+fn names_that_are_long_wide_or_nasty() {
+    let mut world =
+        World::new("/nasty", "/home/ann/a folder/whose path/goes on and on/until it is/too long to show");
+    let nasty = nasty_names();
+    let (first, second) = nasty.split_at(nasty.len() / 2);
+    world.folder(LinkId::LOCAL, "/nasty", first.iter().map(|name| file(name, 1_000_000, 1)).collect());
+    world.folder(
+        LinkId::LOCAL,
+        "/home/ann/a folder/whose path/goes on and on/until it is/too long to show",
+        second.iter().map(|name| file(name, 1_000_000, 1)).collect(),
+    );
+    world.begin();
+    assert_looks(&mut world, "nasty-names");
+    world.press("End Tab End");
+    assert_looks(&mut world, "nasty-names-end");
+    world.press("F8");
+    assert_looks(&mut world, "nasty-names-delete");
+}
+
+#[test]
+fn links_and_things_that_are_no_files() {
+    let mut world = World::new("/dev", "/");
+    let special = |text: &str, kind| {
+        let mut entry = file(text, 0, 2);
+        entry.attributes.kind = kind;
+        entry
+    };
+    world.folder(
+        LinkId::LOCAL,
+        "/dev",
+        vec![
+            link("to-a-folder", "../etc", Some(Kind::Folder)),
+            link("to-a-file", "/etc/hosts", Some(Kind::File)),
+            link("to-nowhere", "gone/and/lost", None),
+            link(
+                "far",
+                "../../../../a/very/long/way/to/something/that-has-a-long-name.tar.gz",
+                Some(Kind::File),
+            ),
+            special("fifo", Kind::Fifo),
+            special("socket", Kind::Socket),
+            special("tty", Kind::CharacterDevice),
+            special("disk", Kind::BlockDevice),
+        ],
+    );
+    world.folder(LinkId::LOCAL, "/", vec![folder("dev", 3)]);
+    world.begin();
+    assert_looks(&mut world, "links");
+}
+
+#[test]
+fn an_empty_folder_and_one_that_may_not_be_read() {
+    let mut world = World::new("/empty", "/closed");
+    world.folder(LinkId::LOCAL, "/empty", Vec::new());
+    world.fault(LinkId::LOCAL, "/closed", FaultCode::PermissionDenied);
+    world.begin();
+    assert_looks(&mut world, "empty-and-unreadable");
+}
+
+#[test]
+fn a_connection_that_is_lost() {
+    let mut world = World::connected();
+    world.send(Event::Disconnected {
+        link: LinkId(1),
+        why: "the connection was lost".to_owned(),
+        at_ns: NOW_NS,
+    });
+    assert_looks(&mut world, "lost");
+    world.press("Tab Down");
+    assert_looks(&mut world, "lost-active");
+}
+
+#[test]
+fn questions() {
+    let mut world = World::connected();
+    world.press("Down Space Space Space F8");
+    assert_looks(&mut world, "delete-counting");
+    world.measured(412, 3, 886_610_000);
+    assert_looks(&mut world, "delete");
+    world.press("Right");
+    assert_looks(&mut world, "delete-yes");
+    world.press("Esc F5");
+    assert_looks(&mut world, "copy");
+    world.press("Esc F2");
+    assert_looks(&mut world, "rename");
+    world.press("Esc F7");
+    assert_looks(&mut world, "make-folder");
+    world.press("Esc :");
+    world.write("connme tow://box:7171/pictures");
+    assert_looks(&mut world, "command-line");
+}
+
+#[test]
+fn a_conflict() {
+    let mut world = copying();
+    world.send(conflict());
+    assert_looks(&mut world, "conflict");
+    world.press("a Right");
+    assert_looks(&mut world, "conflict-for-all");
+}
+
+fn conflict() -> Event {
+    Event::JobConflict {
+        id: JobId(1),
+        to: path("/backup/raw-0001.dng"),
+        source: attributes(Kind::File, 24_123_456, 41),
+        there: attributes(Kind::File, 15_500_000, 3),
+    }
+}
+
+/// Three files are on their way.
+fn copying() -> World {
+    let mut world = World::connected();
+    world.press("End Space Up Up Space Up Up Space F5 Enter");
+    world
+}
+
+fn progress(world: &mut World, id: JobId, tenth: u64, current: (&str, u64, u64)) {
+    let (name, done, size) = current;
+    let now = JobProgress {
+        files: 1,
+        files_total: 3,
+        bytes: 7_421_000 * tenth,
+        bytes_total: 74_210_000,
+        growing: false,
+        current: Some((name.to_owned(), done, size)),
+        elapsed_ms: 500 * tenth,
+        bytes_per_second: 14_842_000,
+        left_seconds: Some((10 - tenth) / 2),
+    };
+    world.send(Event::JobProgress { id, now });
+}
+
+#[test]
+fn jobs() {
+    let mut world = copying();
+    assert_looks(&mut world, "job-begun");
+    for tenth in 1..=4 {
+        progress(&mut world, JobId(1), tenth, ("raw-0001.dng", tenth * 4_000_000, 24_610_000));
+    }
+    assert_looks(&mut world, "job");
+    assert_looks_in(&mut world, "job", Colors::Off, (80, 24), "-no-colour");
+    for _ in 0..2 {
+        world.press("Down F5 Enter");
+    }
+    progress(
+        &mut world,
+        JobId(2),
+        9,
+        ("raw-0002-with-a-name-that-is-longer-than-its-column.dng", 1, 24_610_000),
+    );
+    assert_looks(&mut world, "jobs");
+    for _ in 0..6 {
+        world.press("Down F5 Enter");
+    }
+    assert_looks(&mut world, "jobs-many");
+    world.press("w Down");
+    assert_looks(&mut world, "jobs-list");
+    world.press("x");
+    assert_looks_in(&mut world, "jobs-list-stopping", Colors::True, (80, 24), "");
+    world.press("Esc q");
+    assert_looks(&mut world, "quit");
+}
+
+#[test]
+fn a_job_that_deletes() {
+    let mut world = World::connected();
+    world.press("Down Ctrl-a F8");
+    world.measured(412, 3, 886_610_000);
+    world.press("y");
+    let now = JobProgress { files: 103, files_total: 415, elapsed_ms: 900, ..JobProgress::default() };
+    world.send(Event::JobProgress { id: JobId(1), now });
+    assert_looks(&mut world, "job-deletes");
+}
+
+#[test]
+fn ranges_pasting_and_completion() {
+    let mut world = World::connected();
+    world.press("Down v Down Down");
+    assert_looks_in(&mut world, "range", Colors::True, (80, 24), "");
+    world.press("y Tab p");
+    assert_looks_in(&mut world, "paste", Colors::True, (80, 24), "");
+    world.press("Esc :");
+    world.write("c");
+    world.press("Tab");
+    assert_looks_in(&mut world, "completion", Colors::True, (80, 24), "");
+}
+
+#[test]
+fn news_and_log() {
+    let mut world = World::connected();
+    world.send(Event::Said {
+        good: true,
+        text: "copied and verified: 412 files, 812.40 MB, 2.1 s".to_owned(),
+    });
+    assert_looks(&mut world, "good-news");
+    let text = "/home/ann/photos/a folder/with a rather long path/raw-0001.dng: no space left on the disk of tow://box";
+    world.send(Event::Said { good: false, text: text.to_owned() });
+    assert_looks(&mut world, "error");
+    world.press("E");
+    assert_looks(&mut world, "log");
+}
+
+#[test]
+fn help() {
+    let mut world = World::connected();
+    world.press("F1");
+    assert_looks(&mut world, "help");
+    world.press("Down Down Down");
+    assert_looks_in(&mut world, "help-scrolled", Colors::True, (40, 10), "");
+}
+
+#[test]
+fn a_screen_that_is_too_small() {
+    let mut world = World::connected();
+    for size in [(39, 24), (80, 9), (12, 4), (1, 1)] {
+        assert_looks_in(&mut world, "too-small", Colors::True, size, "");
+    }
+}
