@@ -13,6 +13,7 @@ pub mod jobs;
 mod keys;
 pub mod layout;
 mod line;
+mod marking;
 pub mod marks;
 mod mouse;
 mod obey;

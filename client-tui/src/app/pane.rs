@@ -191,6 +191,12 @@ impl Pane {
         self.total = self.rows.entries.len() as u64;
     }
 
+    /// The connection does not stand, and why.
+    pub(super) fn wait_for_connection(&mut self, why: String) {
+        (self.loading, self.incoming) = (false, None);
+        self.fault = Some(why);
+    }
+
     /// No more comes, and why.
     pub(super) fn fail(&mut self, fault: &Fault) -> After {
         self.loading = false;

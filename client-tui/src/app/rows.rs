@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::path::Name;
 
+use super::marking::Range;
 use super::marks::Marks;
 
 /// Rows that stay visible above and below the cursor, where there is room.
@@ -22,7 +23,7 @@ pub struct Rows {
     pub marks: Marks,
     /// Sizes of all entries as far as they are known. Whatever a server says, sums do not overflow.
     bytes: u128,
-    marked_bytes: u128,
+    pub(super) marked_bytes: u128,
     pub filter: String,
     /// A row; `../` counts.
     pub cursor: usize,
@@ -30,20 +31,9 @@ pub struct Rows {
     pub top: usize,
     /// What folders hold, once it was asked.
     pub measured: HashMap<Name, u64>,
-    range: Option<Range>,
+    pub(super) range: Option<Range>,
     /// The name that the cursor is to stand on once it has come.
     wanted: Option<Name>,
-}
-
-/// Marks follow the cursor from an anchor.
-#[derive(Debug)]
-struct Range {
-    /// A row.
-    anchor: usize,
-    /// Begun with `v`, it goes on over plain moves.
-    stays: bool,
-    /// Marked by this range, and to be taken back where it shrinks.
-    added: Marks,
 }
 
 impl Rows {
@@ -99,7 +89,7 @@ impl Rows {
         }
     }
 
-    fn known_bytes(&self, entry: &Entry) -> u128 {
+    pub(super) fn known_bytes(&self, entry: &Entry) -> u128 {
         self.size_of(entry).map_or(0, u128::from)
     }
 
@@ -208,7 +198,9 @@ impl Rows {
     /// Moves the cursor to the next name that holds `text`; from the cursor's own row on, or from the one behind it.
     pub fn find_next(&mut self, text: &str, step: isize, from_here: bool) -> bool {
         let (rows, up) = (self.shown.len() as isize, self.up as isize);
+        // From `../` the way down begins at the first entry, and the way up at the last.
         let start = self.cursor as isize - up;
+        let start = if from_here || step < 0 { start.max(0) } else { start };
         for distance in isize::from(!from_here)..=rows {
             let row = (start + distance * step).rem_euclid(rows.max(1));
             if self.entry((row + up) as usize).is_some_and(|entry| passes(entry, text)) {
@@ -229,10 +221,7 @@ impl Rows {
         self.wanted = None;
         let from = std::mem::replace(&mut self.cursor, row);
         self.clamp();
-        if self.range.as_ref().is_some_and(|range| !range.stays) {
-            self.range = None;
-        }
-        self.follow(from);
+        self.follow_plainly(from);
     }
 
     /// Moves the screen over the list; the cursor stays on it.
@@ -262,118 +251,8 @@ impl Rows {
         self.top.clamp(lowest.min(highest), highest).min(self.len().saturating_sub(height))
     }
 
-    fn clamp(&mut self) {
+    pub(super) fn clamp(&mut self) {
         self.cursor = self.cursor.min(self.len().saturating_sub(1));
-    }
-
-    /// The range grows or shrinks to the cursor, which came from `from`.
-    fn follow(&mut self, from: usize) {
-        let Some(mut range) = self.range.take() else { return };
-        let old = range.anchor.min(from)..=range.anchor.max(from);
-        let new = range.anchor.min(self.cursor)..=range.anchor.max(self.cursor);
-        for row in from.min(self.cursor)..=from.max(self.cursor) {
-            let Some(index) = self.index(row) else { continue };
-            if new.contains(&row) {
-                if self.mark(index) {
-                    range.added.insert(index);
-                }
-            } else if old.contains(&row) && range.added.remove(index) {
-                self.unmark(index);
-            }
-        }
-        self.range = Some(range);
-    }
-
-    /// Begins a range at the cursor, or ends the one that is; its marks stay.
-    pub fn toggle_range(&mut self) {
-        if self.range.take().is_none() {
-            self.begin_range(true);
-        }
-    }
-
-    /// Marks from here to where the cursor goes.
-    pub fn extend_by(&mut self, rows: isize) {
-        if self.range.is_none() {
-            self.begin_range(false);
-        }
-        let from = self.cursor;
-        self.cursor = from.saturating_add_signed(rows);
-        self.clamp();
-        self.follow(from);
-    }
-
-    fn begin_range(&mut self, stays: bool) {
-        self.range = Some(Range { anchor: self.cursor, stays, added: Marks::default() });
-        self.follow(self.cursor);
-    }
-
-    /// Whether there was one. Its marks stay.
-    pub fn end_range(&mut self) -> bool {
-        self.range.take().is_some_and(|range| range.stays)
-    }
-
-    /// Whether `v` marks as the cursor moves.
-    pub fn is_ranging(&self) -> bool {
-        self.range.as_ref().is_some_and(|range| range.stays)
-    }
-
-    pub fn toggle_mark(&mut self) {
-        self.end_range();
-        if let Some(index) = self.index(self.cursor)
-            && !self.mark(index)
-        {
-            self.unmark(index);
-        }
-    }
-
-    /// Marks all that show, or none where all are.
-    pub fn mark_all(&mut self) {
-        self.end_range();
-        let are_all = self.shown.iter().all(|index| self.marks.contains(*index as usize));
-        if are_all {
-            self.unmark_all();
-        } else {
-            self.set_marks(true, |_| true);
-        }
-    }
-
-    /// What shows and is marked is not any more, and the other way round.
-    pub fn invert_marks(&mut self) {
-        self.end_range();
-        for at in 0..self.shown.len() {
-            let index = self.shown[at] as usize;
-            if !self.mark(index) {
-                self.unmark(index);
-            }
-        }
-    }
-
-    /// Marks or unmarks what shows and is meant; how many there were.
-    pub fn set_marks(&mut self, marks: bool, is_meant: impl Fn(&Name) -> bool) -> usize {
-        self.end_range();
-        let mut changed = 0;
-        for at in 0..self.shown.len() {
-            let index = self.shown[at] as usize;
-            if is_meant(&self.entries[index].name) {
-                changed += usize::from(if marks { self.mark(index) } else { self.unmark(index) });
-            }
-        }
-        changed
-    }
-
-    /// Takes the marks of these names away.
-    pub fn unmark_names(&mut self, names: &HashSet<&Name>) {
-        let gone: Vec<usize> =
-            self.marks.iter().filter(|index| names.contains(&self.entries[*index].name)).collect();
-        for index in gone {
-            self.unmark(index);
-        }
-    }
-
-    pub fn unmark_all(&mut self) {
-        self.end_range();
-        self.marks.clear();
-        self.marked_bytes = 0;
     }
 
     /// What a folder holds is known now.
@@ -387,22 +266,6 @@ impl Rows {
                 self.marked_bytes = self.marked_bytes - before + bytes;
             }
         }
-    }
-
-    fn mark(&mut self, index: usize) -> bool {
-        let is_new = self.marks.insert(index);
-        if is_new {
-            self.marked_bytes += self.known_bytes(&self.entries[index]);
-        }
-        is_new
-    }
-
-    fn unmark(&mut self, index: usize) -> bool {
-        let was_there = self.marks.remove(index);
-        if was_there {
-            self.marked_bytes -= self.known_bytes(&self.entries[index]);
-        }
-        was_there
     }
 
     /// What must always hold.
@@ -427,7 +290,7 @@ impl Rows {
             "bytes are counted wrong"
         );
         assert!(
-            self.range.as_ref().is_none_or(|range| range.anchor < self.len().max(1)),
+            self.range.as_ref().is_none_or(|range| range.is_within(self.len())),
             "a range begins nowhere"
         );
     }

@@ -182,8 +182,7 @@ pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Optio
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
         if pane.place.link == link && (!is_first || !pane.turn_back()) {
-            pane.loading = false;
-            pane.fault = Some(format!("{text}\n\nC tries again, :byebye leaves for this machine"));
+            pane.wait_for_connection(format!("{text}\n\nC tries again, :byebye leaves for this machine"));
         }
     }
     if is_first && app.panes.iter().all(|pane| pane.place.link != link) {

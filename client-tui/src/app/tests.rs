@@ -1,1 +1,13 @@
-//! The thinking wing, held to its rules: keys in, state and effects out.
+//! The thinking wing, held to its rules: keys in, state and effects out. Every step is followed by [`App::check`](super::App::check).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod carrying;
+mod costs;
+mod jobs;
+mod marking;
+mod mouse;
+mod panes;
+mod play;
+mod prompt;
+mod servers;
+mod storm;

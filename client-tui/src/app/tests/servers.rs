@@ -1,0 +1,120 @@
+//! Connections: made, given up, lost, made again, closed.
+
+use super::play::{Play, app, local, path};
+use crate::app::effect::Effect;
+use crate::app::event::Event;
+use crate::app::servers::State;
+use crate::model::{LinkId, Side};
+
+fn lost() -> Play {
+    let play = app().connected(["a", "f/"]);
+    let link = play.link(Side::Right);
+    play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 7 })
+}
+
+#[test]
+fn connme_takes_the_right_pane_to_the_server() {
+    let play = app().connected(["a"]);
+    assert_eq!(
+        (play.shown(Side::Right), play.app.pane(Side::Right).place.path.clone()),
+        ("a".into(), path("srv"))
+    );
+    assert_eq!(play.line("connme").said(), "connected to tow://box:7171");
+}
+
+#[test]
+fn a_connection_that_fails_gives_the_pane_back() {
+    let play = app().there(["x"]).line("connme tow://box");
+    let link = play.link(Side::Right);
+    assert_ne!(link, LinkId::LOCAL);
+    let play = play.event(Event::NotConnected { link, why: "nothing listens there".into(), at_ns: 1 });
+    assert_eq!((play.shown(Side::Right), play.app.servers.len()), ("x".into(), 0));
+    assert!(play.said().contains("nothing listens there"), "{}", play.said());
+}
+
+#[test]
+fn esc_gives_a_hanging_connection_up() {
+    let play = app().line("connme tow://box");
+    let link = play.link(Side::Right);
+    let play = play.press("Esc");
+    assert!(play.effects.contains(&Effect::Disconnect(link)));
+    assert_eq!(play.app.pane(Side::Right).place, local("right"));
+    let late = Event::Connected { link, name: "tow://box:7171".into(), path: path(""), round_trip_ms: None };
+    assert_eq!(play.event(late).effects, [Effect::Disconnect(link)]);
+}
+
+#[test]
+fn a_pane_that_was_opened_on_a_server_never_turns_into_one_of_this_machine() {
+    let mut play = app();
+    let effect = play.app.open_on(Side::Right, "tow://box");
+    let Effect::Connect { link, .. } = effect else { panic!("{effect:?}") };
+    let play = play.event(Event::NotConnected { link, why: "no".into(), at_ns: 1 });
+    assert_eq!(play.link(Side::Right), link);
+    assert!(play.app.pane(Side::Right).fault.as_deref().unwrap().contains("C tries again"));
+    assert_eq!(play.press("Tab C").effects, [Effect::Connect { link, target: "tow://box".into() }]);
+}
+
+#[test]
+fn a_lost_pane_keeps_what_it_shows_and_refuses_changes_in_words() {
+    for keys in ["F5", "F6", "F7", "F8", "r", "G Enter", "h", "C-r", ", s", ".", "z", "y", "x", "g /"] {
+        let play = lost().press("Tab j").press(keys);
+        assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 0), "{keys}");
+        assert!(play.said().contains("not connected"), "{keys}: {}", play.said());
+        assert_eq!(play.shown(Side::Right), "a f", "{keys}");
+    }
+    assert_eq!(lost().press("Tab j j").here(), "f");
+}
+
+#[test]
+fn a_loss_says_why_and_since_when() {
+    let play = lost();
+    assert!(play.said().contains("gone"), "{}", play.said());
+    assert_eq!(play.app.servers[0].state, State::Lost { why: "gone".into(), at_ns: Some(7) });
+}
+
+#[test]
+fn connecting_again_reads_the_same_folder_on_the_same_link() {
+    for play in [lost().press("C"), lost().line("connme")] {
+        let link = play.link(Side::Right);
+        assert_eq!(play.effects, [Effect::Connect { link, target: "tow://box/srv".into() }]);
+        let name = "tow://box:7171".into();
+        let play = play.event(Event::Connected { link, name, path: path("other"), round_trip_ms: None });
+        assert_eq!(play.read_again(), ["srv"]);
+    }
+}
+
+#[test]
+fn byebye_closes_and_the_pane_is_back_on_this_machine() {
+    let play = app().there(["x"]).connected(["a"]);
+    let link = play.link(Side::Right);
+    let play = play.line("byebye");
+    assert!(play.effects.contains(&Effect::Disconnect(link)));
+    assert_eq!(play.app.pane(Side::Right).place, local("right"));
+    assert!(play.app.servers.is_empty());
+    let play = play.lists(Side::Right, ["x"]).press("Tab H");
+    assert_eq!(
+        play.app.pane(Side::Right).place,
+        local("right"),
+        "nothing leads back to a server that was left"
+    );
+}
+
+#[test]
+fn byebye_asks_while_a_job_uses_the_connection() {
+    let play = app().with(["a"]).connected([]).press("j F5 Enter").line("byebye");
+    assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1));
+    let play = play.press("y");
+    assert!(
+        matches!(play.effects[..], [Effect::CancelJob(_), Effect::Disconnect(_), ..]),
+        "{:?}",
+        play.effects
+    );
+}
+
+#[test]
+fn word_of_a_link_that_nobody_knows_is_ignored() {
+    let link = LinkId(77);
+    let play = app().event(Event::Disconnected { link, why: String::new(), at_ns: 0 });
+    let play = play.event(Event::NotConnected { link, why: String::new(), at_ns: 0 });
+    assert_eq!(play.effects, []);
+}

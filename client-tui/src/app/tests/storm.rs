@@ -1,0 +1,193 @@
+//! Storms of events in any order: whatever comes, [`App::check`](crate::app::App::check) holds after each.
+
+use proptest::prelude::*;
+use towpath_protocol::answer::Totals;
+use towpath_protocol::entry::{Entry, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
+
+use crossterm::event::{MouseButton, MouseEventKind};
+
+use super::play::{Play, app, attributes, entry, key_of, path};
+use crate::app::command::Command;
+use crate::app::dialog::Answer;
+use crate::app::effect::Effect;
+use crate::app::event::Event;
+use crate::app::hits::Spot;
+use crate::model::{Choice, JobId, JobProgress, LinkId};
+
+/// Every key that means something, and some that do not.
+const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
+    F5 c F6 M y x p F2 r F7 a F8 d / n N f , s t e . # C-r z S-Space w C : E F1 F10 q Esc 1 5 7 BackTab Left Right Delete o b i u ~ A-5";
+
+/// What happens next. Numbers are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Gust {
+    Key(usize),
+    Type(String),
+    Mouse(u8, u16, u16, u8),
+    Resize(u16, u16),
+    /// Of a generation so many steps back, names by their bits, and whether the listing ends, well or badly.
+    List(u64, u16, u8),
+    /// The oldest question is answered.
+    Answer(u64, bool),
+    Connect(usize, u8),
+    Progress(u32, u64),
+    Conflict(u32),
+    End(u32, bool),
+    Changed(u8),
+    Pass,
+}
+
+fn gust() -> impl Strategy<Value = Gust> {
+    prop_oneof![
+        12 => (0..100_usize).prop_map(Gust::Key),
+        1 => "[a-d /]{1,6}".prop_map(Gust::Type),
+        2 => (any::<u8>(), 0..170_u16, 0..60_u16, any::<u8>()).prop_map(|(kind, x, y, spot)| Gust::Mouse(kind, x, y, spot)),
+        1 => (1..170_u16, 1..60_u16).prop_map(|(columns, rows)| Gust::Resize(columns, rows)),
+        5 => (0..4_u64, any::<u16>(), 0..6_u8).prop_map(|(back, names, end)| Gust::List(back, names, end)),
+        2 => (0..6_u64, any::<bool>()).prop_map(|(back, good)| Gust::Answer(back, good)),
+        2 => (0..4_usize, 0..4_u8).prop_map(|(link, what)| Gust::Connect(link, what)),
+        1 => (0..6_u32, any::<u64>()).prop_map(|(job, bytes)| Gust::Progress(job, bytes)),
+        1 => (0..6_u32).prop_map(Gust::Conflict),
+        1 => (0..6_u32, any::<bool>()).prop_map(|(job, good)| Gust::End(job, good)),
+        1 => (0..4_u8).prop_map(Gust::Changed),
+        1 => Just(Gust::Pass),
+    ]
+}
+
+fn entries(bits: u16) -> Vec<Entry> {
+    let names = ["a", "b/", "c=5", "d/", "ab", "ba=18446744073709551615", "left/", "right/", "srv/", "z"];
+    let chosen = names.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+    chosen.map(|(_, name)| entry(name)).collect()
+}
+
+fn code(number: u8) -> FaultCode {
+    [FaultCode::NotFound, FaultCode::PermissionDenied, FaultCode::Disconnected, FaultCode::NotAFolder]
+        [usize::from(number) % 4]
+}
+
+fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
+    let keys: Vec<&str> = KEYS.split_whitespace().collect();
+    match gust {
+        Gust::Key(at) => play.event(Event::Key(key_of(keys[at % keys.len()]))),
+        Gust::Type(text) => play.event(Event::Paste(text)),
+        Gust::Mouse(kind, x, y, spot) => {
+            let left = MouseButton::Left;
+            let kinds = [
+                MouseEventKind::Down(left),
+                MouseEventKind::Up(left),
+                MouseEventKind::Drag(left),
+                MouseEventKind::ScrollDown,
+                MouseEventKind::ScrollUp,
+            ];
+            let spots = [
+                None,
+                Some(Spot::Button(Answer::Yes)),
+                Some(Spot::Button(Answer::No)),
+                Some(Spot::Button(Answer::Choose(Choice::KeepBoth))),
+                Some(Spot::Key(Command::Copy)),
+                Some(Spot::Row(usize::from(spot))),
+                Some(Spot::Line),
+            ];
+            play.mouse(
+                kinds[usize::from(kind) % kinds.len()],
+                (x, y),
+                spots[usize::from(spot) % spots.len()],
+                u64::from(x),
+            )
+        }
+        Gust::Resize(columns, rows) => play.event(Event::Resized { columns, rows }),
+        Gust::List(back, names, end) => {
+            let generation = newest.generation.saturating_sub(back);
+            let play = play.event(Event::Listed { generation, total: 10, entries: entries(names) });
+            match end {
+                0..3 => play.event(Event::ListEnded { generation, outcome: Ok(()) }),
+                3 => play,
+                end => play.event(Event::ListEnded {
+                    generation,
+                    outcome: Err(code(end.wrapping_add(names as u8)).into()),
+                }),
+            }
+        }
+        Gust::Answer(back, good) => answer(play, newest.ticket.saturating_sub(back), good),
+        Gust::Connect(link, what) => {
+            let link = LinkId(link as u32);
+            let why = || "gone".to_owned();
+            play.event(match what {
+                0 | 1 => Event::Connected {
+                    link,
+                    name: format!("tow://box{}", link.0),
+                    path: path("srv"),
+                    round_trip_ms: Some(1),
+                },
+                2 => Event::NotConnected { link, why: why(), at_ns: 1 },
+                _ => Event::Disconnected { link, why: why(), at_ns: 1 },
+            })
+        }
+        Gust::Progress(job, bytes) => {
+            let now = JobProgress { bytes, elapsed_ms: bytes / 7, ..JobProgress::default() };
+            play.event(Event::JobProgress { id: JobId(job), now })
+        }
+        Gust::Conflict(job) => {
+            let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
+            play.event(Event::JobConflict { id: JobId(job), to: path("right/a"), source, there })
+        }
+        Gust::End(job, good) => {
+            play.job_ends(JobId(job), good, if good { &["left/a", "left/b", "srv/c"] } else { &[] })
+        }
+        Gust::Changed(at) => {
+            let made =
+                [path("left/a"), path("right/new"), path("left"), path("srv/c")][usize::from(at)].clone();
+            let link = LinkId(u32::from(at) / 3);
+            play.event(Event::Changed { link, paths: vec![made.clone()], made: Some(made) })
+        }
+        Gust::Pass => play.event(Event::Tick).event(Event::EscapeOver),
+    }
+}
+
+fn answer(play: Play, ticket: u64, good: bool) -> Play {
+    let fault = || Fault::from(FaultCode::NotFound);
+    let names = vec![(Name::try_from("abc").unwrap(), false), (Name::try_from("abd").unwrap(), true)];
+    let totals = Totals { files: 3, folders: 1, bytes: u64::MAX, ..Totals::default() };
+    play.event(Event::Measured { ticket, outcome: if good { Ok(totals) } else { Err(fault()) } })
+        .event(Event::Looked { ticket, outcome: if good { Ok(Some(true)) } else { Err(fault()) } })
+        .event(Event::Names { ticket, names })
+}
+
+/// The newest names that were given.
+#[derive(Default)]
+struct Newest {
+    generation: u64,
+    ticket: u64,
+}
+
+impl Newest {
+    fn look(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::List { generation, .. } => self.generation = *generation,
+                Effect::Measure { ticket, .. }
+                | Effect::Look { ticket, .. }
+                | Effect::Names { ticket, .. } => {
+                    self.ticket = *ticket;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_happens_the_state_makes_sense(gusts in prop::collection::vec(gust(), 1..120)) {
+        let mut play = app().with(["a", "b/", "c=5"]).line("connme tow://box1");
+        let mut newest = Newest { generation: 9, ticket: 1 };
+        for gust in gusts {
+            play = blow(play, gust, &mut newest);
+            newest.look(&play.effects);
+        }
+    }
+}
