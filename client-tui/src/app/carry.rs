@@ -172,7 +172,7 @@ pub(super) fn looked(app: &mut App, ticket: u64, outcome: Result<Option<bool>, F
     let plan = plan.clone();
     match outcome {
         Ok(kind) => launch(app, &plan, &place, kind == Some(true)),
-        Err(fault) => refuse(app, fault.to_string()),
+        Err(fault) => refuse(app, app.fault_text(place.link, &fault)),
     }
 }
 

@@ -84,13 +84,14 @@ pub(super) fn measure(app: &mut App, places: Vec<Place>) -> Vec<Effect> {
 pub(super) fn measured(app: &mut App, ticket: u64, outcome: Result<Totals, Fault>) {
     let asks = |dialog: &Dialog| matches!(dialog, Dialog::Delete(delete) if delete.ticket == ticket);
     if let Some(at) = app.dialogs.iter().position(asks) {
-        match (outcome, &mut app.dialogs[at]) {
-            (Ok(totals), Dialog::Delete(delete)) => delete.totals = Some(totals),
-            (Err(fault), _) => {
+        let Dialog::Delete(delete) = &mut app.dialogs[at] else { return };
+        match outcome {
+            Ok(totals) => delete.totals = Some(totals),
+            Err(fault) => {
+                let link = delete.link;
                 app.dialogs.remove(at);
-                app.say(Tone::Bad, fault.to_string());
+                app.say(Tone::Bad, app.fault_text(link, &fault));
             }
-            _ => {}
         }
         return;
     }
@@ -98,7 +99,7 @@ pub(super) fn measured(app: &mut App, ticket: u64, outcome: Result<Totals, Fault
     let place = app.measuring.remove(at).place;
     let totals = match outcome {
         Ok(totals) => totals,
-        Err(fault) => return app.say(Tone::Bad, fault.to_string()),
+        Err(fault) => return app.say(Tone::Bad, app.fault_text(place.link, &fault)),
     };
     let name = place.path.name().map_or_else(|| "/".to_owned(), |name| name.display().to_string());
     let mut text = format!("{name}: {}", megabytes_and_bytes(totals.bytes));

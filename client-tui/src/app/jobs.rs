@@ -30,7 +30,7 @@ pub struct Job {
     pub(super) source: LinkId,
     pub(super) sources: Vec<WirePath>,
     /// What it makes.
-    pub(super) destination: LinkId,
+    pub destination: LinkId,
     pub(super) targets: Vec<WirePath>,
     /// What it moves was cut, and is no more to be pasted afterwards.
     pub(super) is_cut: bool,

@@ -197,15 +197,15 @@ impl Pane {
         self.fault = Some(why);
     }
 
-    /// No more comes, and why.
-    pub(super) fn fail(&mut self, fault: &Fault) -> After {
+    /// No more comes, and why, in words.
+    pub(super) fn fail(&mut self, fault: &Fault, text: &str) -> After {
         self.loading = false;
         self.incoming = None;
         self.announces = false;
         if self.turn_back() {
             return After::Returned;
         }
-        self.fault = Some(fault.to_string());
+        self.fault = Some(text.to_owned());
         match (fault.code, self.place.path.parent()) {
             (FaultCode::NotFound | FaultCode::NotAFolder, Some(path)) => {
                 After::Climbs(Place { link: self.place.link, path }, self.place.path.name().cloned())

@@ -1,6 +1,7 @@
 //! Connections as the panes know them: made, lost, made again, ended. A pane whose connection is lost keeps what it shows, says why,
 //! and takes no changes; it never turns into a pane of this machine.
 
+use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 
 use super::dialog::{Dialog, Then};
@@ -74,6 +75,18 @@ impl App {
     pub fn place_text(&self, place: &Place) -> String {
         let server = self.server(place.link).map(|server| server.name.as_str()).unwrap_or_default();
         format!("{server}/{}", place.path.display())
+    }
+
+    /// A fault of a link, its path as people write it.
+    pub(super) fn fault_text(&self, link: LinkId, fault: &Fault) -> String {
+        match fault.path.clone() {
+            Some(path) => format!(
+                "{}: {}",
+                self.place_text(&Place { link, path }),
+                Fault { path: None, ..fault.clone() }
+            ),
+            None => fault.to_string(),
+        }
     }
 
     /// A pane on a server that is yet to be connected to. Nothing leads from it to this machine.

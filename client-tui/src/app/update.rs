@@ -68,18 +68,16 @@ fn list_ended(app: &mut App, generation: u64, outcome: Result<(), Fault>) -> Vec
     let Some(side) = app.side_of(generation).filter(|side| app.pane(*side).loading) else {
         return Vec::new();
     };
-    let fault = match outcome {
-        Ok(()) => {
-            app.pane_mut(side).complete();
-            announce(app, side);
-            return Vec::new();
-        }
-        Err(fault) => fault,
+    let Err(fault) = outcome else {
+        app.pane_mut(side).complete();
+        announce(app, side);
+        return Vec::new();
     };
-    match app.pane_mut(side).fail(&fault) {
-        After::Stays | After::Returned => app.say(Tone::Bad, fault.to_string()),
+    let text = app.fault_text(app.pane(side).place.link, &fault);
+    match app.pane_mut(side).fail(&fault, &text) {
+        After::Stays | After::Returned => app.say(Tone::Bad, text),
         After::Climbs(place, name) => {
-            app.say(Tone::Bad, format!("{fault}; showing the folder above"));
+            app.say(Tone::Bad, format!("{text}; showing the folder above"));
             app.pane_mut(side).climb(place, name);
             return app.reload(side).into_iter().collect();
         }

@@ -186,7 +186,7 @@ impl Effects {
     ) where
         F: Future<Output = Result<(), Fault>> + Send,
     {
-        let said = |fault: Fault| Event::Said { good: false, text: fault.to_string() };
+        let said = |fault: Fault| Event::Said { good: false, text: jobs::worded(&fault) };
         let Some(link) = self.link_or(id, said) else { return };
         let events = self.events.clone();
         tokio::spawn(async move {

@@ -60,7 +60,7 @@ fn rm_of_what_is_not_there_says_so() {
     let fault = towpath_protocol::fault::Fault::new(towpath_protocol::fault::FaultCode::NotFound)
         .at(path("left/nothing"));
     let play = play.event(Event::Measured { ticket, outcome: Err(fault) });
-    assert_eq!((play.app.dialogs.len(), play.said()), (0, "left/nothing: no such file or folder"));
+    assert_eq!((play.app.dialogs.len(), play.said()), (0, "/left/nothing: no such file or folder"));
 }
 
 #[test]

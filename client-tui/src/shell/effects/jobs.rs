@@ -17,7 +17,7 @@ use super::{Answers, Effects};
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
-use crate::model::size::human;
+use crate::model::size::megabytes;
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId};
 use crate::transfer;
 use crate::transfer::job::{
@@ -127,9 +127,9 @@ async fn tell(
             Some(fact) = facts.recv() => {
                 troubled.extend(troubled_by(&fact, items));
                 match fact {
-                    Fact::Failed(fault) => said(false, fault.to_string()),
-                    Fact::Skipped(path, why) => said(false, format!("{}: skipped: {why}", path.display())),
-                    Fact::Noticed(path, what) => said(true, format!("{}: {what}", path.display())),
+                    Fact::Failed(fault) => said(false, worded(&fault)),
+                    Fact::Skipped(path, why) => said(false, format!("/{}: skipped: {why}", path.display())),
+                    Fact::Noticed(path, what) => said(true, format!("/{}: {what}", path.display())),
                     Fact::Conflict(conflict) => {
                         answers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, conflict.answer);
                         let (to, source, there) = (conflict.to, conflict.source, conflict.there);
@@ -215,7 +215,7 @@ impl Removal {
             self.gone.bytes += totals.bytes;
             self.gone.failed += totals.failed;
             for fault in totals.faults {
-                let _ = self.events.send(said(false, fault.to_string())).await;
+                let _ = self.events.send(said(false, worded(&fault))).await;
             }
         }
         let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -278,11 +278,17 @@ impl Removal {
     }
 }
 
+/// With its path from the root on.
+pub(super) fn worded(fault: &Fault) -> String {
+    let is_rooted = fault.path.as_ref().is_none_or(WirePath::is_root);
+    if is_rooted { fault.to_string() } else { format!("/{fault}") }
+}
+
 fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let files = format!("{} file{}", summary.files, if summary.files == 1 { "" } else { "s" });
     let mut text =
-        format!("{done} and verified: {files}, {}, {:.1} s", human(summary.bytes), summary.seconds);
+        format!("{done} and verified: {files}, {} MB, {:.1} s", megabytes(summary.bytes), summary.seconds);
     for (count, what) in [
         (summary.unchanged, "unchanged"),
         (summary.skipped, "skipped"),
@@ -293,10 +299,10 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
         }
     }
     if summary.cancelled {
-        text = format!("cancelled; {text}");
+        text = format!("cancelled; until then {text}");
     }
     if let Some(fault) = &summary.stopped {
-        text = format!("{fault}; {text}");
+        text = format!("{}; until then {text}", worded(fault));
     }
     (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }

@@ -22,12 +22,13 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
     }
     let above = lines.len() as u16;
     lines.push(Line::styled(shown, theme.field));
-    match &ask.problem {
-        Some(problem) => {
-            lines.extend(text::wrapped(problem, width).into_iter().map(|line| Line::styled(line, theme.bad)));
-        }
-        None => lines.push(Line::default()),
+    if let Some(problem) = &ask.problem {
+        lines.extend(text::wrapped(problem, width).into_iter().map(|line| Line::styled(line, theme.bad)));
+    } else {
+        let hint = if ask.focus.is_some() { "↑ leads to the line" } else { "Enter does it, Esc leaves it" };
+        lines.push(Line::styled(hint, theme.dim));
     }
+    lines.push(Line::default());
     let title = text::fitted(&ask.title, width.saturating_sub(2));
     let rows = (lines.len() + buttons.len()) as u16;
     let inner = window((&title, theme.frame_active), lines, buttons, scene, frame);

@@ -24,7 +24,8 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
         x: whole.x + (whole.width - width) / 2,
         y: whole.y + 1,
         width,
-        height: whole.height.saturating_sub(2),
+        height: (scene.app.jobs.len().max(1) * JOB_ROWS + 2).min(whole.height.saturating_sub(2) as usize)
+            as u16,
     };
     let block = block("Jobs", theme.frame_active, theme)
         .title_bottom(Span::styled(" x cancels the one under the cursor, Esc closes ", theme.dim));

@@ -7,7 +7,7 @@ use towpath_protocol::path::{Name, WirePath};
 
 use super::{ButtonRow, inner_width, window};
 use crate::app::dialog::{Conflict, Delete, Then};
-use crate::model::Place;
+use crate::model::{LinkId, Place};
 use crate::ui::{Scene, pane, text};
 
 /// Names that a question shows; the rest is counted.
@@ -90,8 +90,10 @@ pub(super) fn conflict(
     frame: &mut Frame<'_>,
 ) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let Conflict { to, source, there, .. } = conflict;
-    let path = text::fitted_path(&format!("/{}", to.display()), width);
+    let Conflict { job, to, source, there, .. } = conflict;
+    let link =
+        scene.app.jobs.iter().find(|known| known.id == *job).map_or(LinkId::LOCAL, |job| job.destination);
+    let path = text::fitted_path(&pane::title(scene.app, &Place { link, path: to.clone() }), width);
     let age = |one: &Attributes, other: &Attributes| {
         if one.modified_ns > other.modified_ns { "newer" } else { "" }
     };
