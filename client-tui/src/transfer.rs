@@ -1,7 +1,7 @@
 //! Moves files between links: uploads, downloads, copies here and copies there are one code, a reader on one link and a
 //! writer on another. It knows no screen and no command line.
 //!
-//! `run` is a job's life: `start` proves that it can begin, `plan` walks each source, compares it with the destination in
+//! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it with the destination in
 //! batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one file, `large` the
 //! pump for those that do not fit in one message, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast.
 
@@ -13,6 +13,7 @@ mod large;
 mod plan;
 mod rate;
 mod run;
+mod shared;
 mod start;
 mod tally;
 mod work;

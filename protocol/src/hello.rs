@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX,
-    TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
+    self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, PATH_COMPONENTS_MAX,
+    REQUESTS_IN_FLIGHT_MAX, TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
 };
 use crate::pairing::Pairing;
 use crate::path::WirePath;
-use crate::wire::{bounded, bounded_text, numbered};
+use crate::wire::{bounded, bounded_text, fixed_bytes, numbered};
 
 /// What each side sends before its first frame. A client may skip up to [`PREAMBLE_NOISE_BYTES_MAX`] bytes before it (a
 /// login shell's chatter); a server does not.
@@ -124,6 +124,21 @@ numbered! {
     }
 }
 
+fixed_bytes! {
+    /// The same for all services of one running system, and for no other. Says nothing about the system beyond that.
+    pub struct MachineId([u8; 16]);
+}
+
+/// Which system a service runs on, and where its root is there. Two services of one machine give a thing that both can see the same
+/// identity, so that a client notices when it is about to copy something onto or into itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub id: MachineId,
+    /// Identities of the folders above the root, the nearest first, as far up as the server may look.
+    #[serde(default, deserialize_with = "bounded::<_, _, PATH_COMPONENTS_MAX>")]
+    pub above: Vec<u64>,
+}
+
 /// The server's answer to [`Hello`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
@@ -142,6 +157,9 @@ pub struct Welcome {
     pub name_case: NameCase,
     /// Where a session begins, below the root: empty for a jailed root, the user's home for a whole one.
     pub home: WirePath,
+    /// None where the system has no way to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
 }
 
 #[cfg(test)]

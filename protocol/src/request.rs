@@ -201,6 +201,9 @@ pub struct MakeLink {
     pub target: Vec<u8>,
     pub modified_ns: i64,
     pub existing: Existing,
+    /// Where `existing` is not Keep: what the file or link at `link` must still be, looked at right before it is replaced, else `Changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Version>,
 }
 
 /// Sets permission bits, `mode & 0777 & ~umask`, of a file or folder; never through a link. Answer: Done.
@@ -224,6 +227,9 @@ pub struct Rename {
     pub from: Location,
     pub to: Location,
     pub existing: Existing,
+    /// Where `existing` is not Keep: what the file or link at `to` must still be, looked at right before it is replaced, else `Changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Version>,
 }
 
 /// Copies a file, link or whole tree within the root, times and modes too; each file written beside and renamed. What fails does not
@@ -235,6 +241,9 @@ pub struct Copy {
     pub to: Location,
     pub existing: Existing,
     pub durability: Durability,
+    /// Where `existing` is not Keep: what the file or link at `to` must still be, looked at right before it is replaced, else `Changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Version>,
 }
 
 numbered! {

@@ -49,8 +49,8 @@ impl Link {
 
     /// Renames within the root.
     pub async fn rename(&self, from: &WirePath, to: &WirePath, existing: Existing) -> Result<(), Fault> {
-        let (from, to) = (Location::of(from), Location::of(to));
-        self.call(Rename { operation: operation_id()?, from, to, existing }).await.map(drop)
+        let (operation, from, to) = (operation_id()?, Location::of(from), Location::of(to));
+        self.call(Rename { operation, from, to, existing, expected: None }).await.map(drop)
     }
 
     /// Removes a thing, a folder with all that is in it only with [`Depth::Tree`]. What could not be removed is counted and named in

@@ -2,13 +2,14 @@
 
 use tokio::time::timeout;
 use towpath_protocol::answer::{Progress, Totals};
+use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{Copy, Existing, Rename};
 
 use super::job::{Item, Verb};
-use super::run::{STOP_TIME, Shared};
+use super::shared::{STOP_TIME, Shared};
 use super::work::Step;
 use crate::link::calls::operation_id;
 
@@ -26,7 +27,7 @@ pub(super) enum Outcome {
 pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
     let (from, to) = (Location::of(&item.from), Location::of(&item.to));
     if shared.job.verb == Verb::Move {
-        let renamed = rename(shared, from, to, Existing::Keep).await?;
+        let renamed = rename(shared, from, to, Existing::Keep, None).await?;
         if renamed {
             shared.tally.found(1, 0);
             shared.tally.arrived(1, 0);
@@ -35,7 +36,8 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
     }
     let under_way = shared.tally.begin(&from, 0);
     let mut shown = Progress::default();
-    let totals = copy(shared, from, to, Existing::Keep, |progress| {
+    let copying = copy_request(shared, from, to, Existing::Keep, None)?;
+    let totals = copy(shared, copying, |progress| {
         let (files, bytes) =
             (progress.files.saturating_sub(shown.files), progress.bytes.saturating_sub(shown.bytes));
         shared.tally.found(files, bytes);
@@ -69,13 +71,16 @@ async fn tell_faults(shared: &Shared, totals: Totals) {
 /// Copies or moves one file or link.
 pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault> {
     let Step { from, to, existing, .. } = step;
-    if shared.job.verb == Verb::Move && rename(shared, from.clone(), to.clone(), *existing).await? {
+    if shared.job.verb == Verb::Move
+        && rename(shared, from.clone(), to.clone(), *existing, step.expected()).await?
+    {
         shared.tally.small_moved(from, step.attributes.size);
         return Ok(Outcome::Renamed);
     }
     let under_way = shared.tally.begin(from, step.attributes.size);
     let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
-    let totals = copy(shared, from.clone(), to.clone(), *existing, moved).await?;
+    let copying = copy_request(shared, from.clone(), to.clone(), *existing, step.expected())?;
+    let totals = copy(shared, copying, moved).await?;
     if let Some(fault) = totals.faults.into_iter().next() {
         return Err(fault);
     }
@@ -85,25 +90,35 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
 }
 
 /// False where it would have to copy.
-async fn rename(shared: &Shared, from: Location, to: Location, existing: Existing) -> Result<bool, Fault> {
+async fn rename(
+    shared: &Shared,
+    from: Location,
+    to: Location,
+    existing: Existing,
+    expected: Option<Version>,
+) -> Result<bool, Fault> {
     let operation = operation_id()?;
-    match shared.job.destination.call(Rename { operation, from, to, existing }).await {
+    match shared.job.destination.call(Rename { operation, from, to, existing, expected }).await {
         Ok(_) => Ok(true),
         Err(fault) if fault.code == FaultCode::OtherFileSystem => Ok(false),
         Err(fault) => Err(fault),
     }
 }
 
-/// Waits for the service to stop where the job stops.
-async fn copy(
+fn copy_request(
     shared: &Shared,
     from: Location,
     to: Location,
     existing: Existing,
-    mut moved: impl FnMut(Progress),
-) -> Result<Totals, Fault> {
+    expected: Option<Version>,
+) -> Result<Copy, Fault> {
     let (operation, durability) = (operation_id()?, shared.durability());
-    let mut copy = shared.job.destination.open(Copy { operation, from, to, existing, durability });
+    Ok(Copy { operation, from, to, existing, durability, expected })
+}
+
+/// Waits for the service to stop where the job stops.
+async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -> Result<Totals, Fault> {
+    let mut copy = shared.job.destination.open(request);
     loop {
         let answer = tokio::select! {
             answer = copy.next() => answer?,

@@ -2,29 +2,19 @@
 //! once more where it changed or arrived damaged. The writer compares with the hash that the reader's side computed.
 
 use towpath_protocol::answer::FileWhole;
-use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::entry::{Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove, StoreAs};
+use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove};
 
 use super::alone::{self, Outcome};
 use super::large::{self, hash_of};
 use super::plan::look_at;
-use super::run::Shared;
-use super::work::Step;
+use super::shared::Shared;
+use super::work::{Carried, Step};
 use crate::link::calls::operation_id;
-
-/// What came of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Carried {
-    pub(super) bytes: u64,
-    /// The file had grown since it was listed; what it had then was copied.
-    pub(super) grown: bool,
-    /// What was copied, and is still at the source; none where that is gone with the move.
-    pub(super) source: Option<Version>,
-}
 
 /// Copies one file or link; within one root a move takes its source with it. A file that changed or arrived damaged is tried once
 /// more, as it is then.
@@ -72,6 +62,7 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
         target: target.to_vec(),
         modified_ns: step.attributes.modified_ns,
         existing: step.existing,
+        expected: step.expected(),
     };
     shared.job.destination.call(request).await?;
     Ok(Carried { bytes: 0, grown: false, source: Some(step.attributes.version()) })
@@ -86,22 +77,11 @@ async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
         return Err(FaultCode::Malformed.into());
     };
     let bytes = data.len() as u64;
-    let store = store_as(shared, step, &attributes);
+    let store = shared.store_as(step, &attributes);
     let request = Put { operation: operation_id()?, file: step.to.clone(), store, hash, data };
     shared.job.destination.call(request).await?;
     shared.tally.small_moved(&step.from, bytes);
     Ok(Carried { bytes, grown, source: Some(version) })
-}
-
-/// How a file is stored that has these attributes at the source.
-pub(super) fn store_as(shared: &Shared, step: &Step, attributes: &Attributes) -> StoreAs {
-    StoreAs {
-        mode: attributes.mode,
-        modified_ns: attributes.modified_ns,
-        existing: step.existing,
-        expected: step.there.as_ref().map(Attributes::version),
-        durability: shared.durability(),
-    }
 }
 
 /// The last step of a move: removes the source, if it is still what was copied.

@@ -9,7 +9,7 @@ use towpath_protocol::request::Existing;
 use super::carry;
 use super::job::{Conflict, Decision, ExistingPolicy, Fact};
 use super::plan::{fault_at, look, look_at};
-use super::run::Shared;
+use super::shared::Shared;
 use super::work::{Step, Work};
 
 /// The highest number of a copy that is kept beside others.

@@ -14,10 +14,9 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{BeginUpload, Read};
 
-use super::carry::{Carried, store_as};
-use super::run::{STOP_TIME, Shared};
+use super::shared::{STOP_TIME, Shared};
 use super::tally::UnderWay;
-use super::work::Step;
+use super::work::{Carried, Step};
 use crate::link::calls::operation_id;
 use crate::link::{Exchange, Link};
 
@@ -33,7 +32,7 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let (size, version) = (step.attributes.size, step.attributes.version());
     let under_way = shared.tally.begin(&step.from, size);
     let mut ranges = Ranges::new(&shared.job.source, &step.from, version);
-    let store = store_as(shared, step, &step.attributes);
+    let store = shared.store_as(step, &step.attributes);
     let request = BeginUpload { operation: operation_id()?, file: step.to.clone(), store, size };
     let mut upload = Upload::open(&shared.job.destination, request);
     // Asked for before the upload is granted: that saves a round trip.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use globset::GlobSet;
@@ -19,7 +19,7 @@ use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Existing, Follow, MakeFolder, Stat, Walk};
 
 use super::job::{Item, Verb};
-use super::run::Shared;
+use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
 use crate::link::calls::operation_id;
@@ -70,12 +70,23 @@ pub(super) struct Plan<'a> {
     folders: HashMap<WirePath, Option<Arc<Folder>>>,
     /// The names below the item, down to where the walk is.
     way: Vec<Name>,
+    /// The folder at the destination that the item goes into, and the one that it becomes: where they turn up in the source, by a
+    /// mount, they stay out.
+    own: (Option<u64>, OnceLock<u64>),
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(shared: &'a Shared, item: &Item, is_there: bool, queues: Queues) -> Self {
+    /// `into` is the folder that holds the item's place.
+    pub(super) fn new(
+        shared: &'a Shared,
+        item: &Item,
+        is_there: bool,
+        into: Option<u64>,
+        queues: Queues,
+    ) -> Self {
         let (from, to) = (Location::of(&item.from), Location::of(&item.to));
-        Self { shared, from, to, is_there, queues, folders: HashMap::new(), way: Vec::new() }
+        let (folders, way, own) = (HashMap::new(), Vec::new(), (into, OnceLock::new()));
+        Self { shared, from, to, is_there, queues, folders, way, own }
     }
 
     /// Walks the item to its end. Err where nothing of it can be read, or nobody wants the rest.
@@ -189,8 +200,11 @@ impl<'a> Plan<'a> {
             Parent::Folder(parent) => Some(parent),
         };
         let to = join(&self.to, &found.below)?;
-        match there {
-            Some(there) if there.kind == Kind::Folder => {}
+        if self.shared.is_one_machine() && self.is_own(found.attributes.identity) {
+            return Err(fault_at(FaultCode::IntoItself, &join(&self.from, &found.below)?));
+        }
+        let identity = match there {
+            Some(there) if there.kind == Kind::Folder => there.identity,
             Some(_) => {
                 let fault = fault_at(FaultCode::NotAFolder, &to);
                 return Err(fault.because("a folder cannot take the place of a file"));
@@ -199,15 +213,23 @@ impl<'a> Plan<'a> {
                 // Joins one that was made this very moment, and never replaces anything else.
                 let (operation, mode) = (operation_id()?, found.attributes.mode);
                 let request = MakeFolder { operation, folder: to.clone(), mode, existing: Existing::Replace };
-                self.shared.job.destination.call(request).await?;
+                match self.shared.job.destination.call(request).await? {
+                    Answer::Stored(stored) => stored.attributes.identity,
+                    _ => return Err(FaultCode::Malformed.into()),
+                }
             }
-        }
+        };
+        self.own.1.get_or_init(|| identity);
         let places = (join(&self.from, &found.below)?, to);
         let folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
         if self.shared.job.verb == Verb::Move {
             folder.touch();
         }
         Ok(Some(folder))
+    }
+
+    fn is_own(&self, folder: u64) -> bool {
+        self.own.0 == Some(folder) || self.own.1.get() == Some(&folder)
     }
 
     /// Sends a step for each file and link, past the conflicts where nothing can be in the way.
@@ -237,6 +259,11 @@ impl<'a> Plan<'a> {
         }
         if let Some(folder) = &folder {
             folder.touch();
+        }
+        let is_itself = there.as_ref().is_some_and(|there| there.identity == attributes.identity);
+        if is_itself && self.shared.is_one_machine() {
+            self.shared.failed(fault_at(FaultCode::IntoItself, &join(&self.from, &below)?)).await;
+            return Ok(());
         }
         tally.found(1, attributes.size);
         let (from, to) = (join(&self.from, &below)?, join(&self.to, &below)?);

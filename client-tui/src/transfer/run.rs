@@ -2,27 +2,24 @@
 //! counted and told, and does not stop the rest, except where the rest cannot be done either.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
-use towpath_protocol::path::Location;
-use towpath_protocol::request::{Depth, Durability, Remove, SetMode, SetTimes};
+use towpath_protocol::request::{Depth, Remove, SetMode, SetTimes};
 
-use super::carry::{self, Carried, remove_source};
+use super::carry::{self, remove_source};
 use super::conflicts;
-use super::job::{ExistingPolicy, Fact, Job, Reports, Summary, Verb};
+use super::job::{Fact, Job, Reports, Summary, Verb};
 use super::large::WINDOW_BYTES;
 use super::plan::{Plan, Queues};
+use super::shared::{STOP_TIME, Shared};
 use super::start::{self, Begun};
-use super::tally::Tally;
-use super::work::{Filled, HandOver, Step, Work};
+use super::work::{Carried, Filled, Step, Work};
 use crate::link::calls::operation_id;
 
 /// Work that the plan may be ahead.
@@ -35,44 +32,17 @@ const LARGE_BYTES_AT_ONCE: u64 = 2 * WINDOW_BYTES;
 const LARGE_WAITING_MAX: usize = 64;
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a stopped job waits until nothing is left of what was under way.
-pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
-
-/// What all parts of a running job know.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) job: Job,
-    pub(super) reports: Reports,
-    pub(super) tally: Tally,
-    pub(super) hand_over: Arc<HandOver>,
-    /// What was said for all; locked while a question is open.
-    pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
-    /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
-    pub(super) stop: CancellationToken,
-    /// Why the rest cannot be done.
-    stopped: Mutex<Option<Fault>>,
-}
 
 /// Runs a job to its end. Facts must be taken while it runs. Never fails: what went wrong is in the summary and was told. When it
 /// returns, nothing moves any more, and nothing half is at the destination.
 pub async fn run(job: Job, reports: Reports) -> Summary {
-    let shared = Shared {
-        existing: tokio::sync::Mutex::new(job.existing),
-        stop: reports.cancel.child_token(),
-        job,
-        reports,
-        tally: Tally::new(),
-        hand_over: Arc::default(),
-        stopped: Mutex::default(),
-    };
+    let shared = Shared::new(job, reports);
     tokio::select! {
         () = shared.work() => {}
         () = shared.tell_progress() => {}
     }
     shared.reports.progress.send_replace(shared.tally.progress());
-    let stopped = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let cancelled = stopped.is_none() && shared.reports.cancel.is_cancelled();
-    shared.tally.summary(stopped, cancelled)
+    shared.summary()
 }
 
 impl Shared {
@@ -106,8 +76,8 @@ impl Shared {
         for item in &self.job.items {
             let planned = match start::begin(self, item).await {
                 Ok(Begun::Done) => Ok(()),
-                Ok(Begun::Walk { is_there }) => {
-                    let plan = Plan::new(self, item, is_there, queues.clone());
+                Ok(Begun::Walk { is_there, into }) => {
+                    let plan = Plan::new(self, item, is_there, into, queues.clone());
                     self.unless_stopped(plan.run()).await?
                 }
                 Err(fault) => Err(fault),
@@ -251,57 +221,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-
-    /// Tells a failure. Stops the job where the rest cannot be done either; whatever that ends is no failure of its own.
-    pub(super) async fn failed(&self, fault: Fault) {
-        match fault.code {
-            FaultCode::Cancelled if self.stop.is_cancelled() => {}
-            FaultCode::NoSpace | FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => {
-                self.stop_for(fault);
-            }
-            _ => {
-                self.tally.failed(1);
-                self.tell(Fact::Failed(fault)).await;
-            }
-        }
-    }
-
-    /// The first reason stays.
-    fn stop_for(&self, fault: Fault) {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-        self.stop.cancel();
-    }
-
-    pub(super) async fn skipped(&self, place: &Location, why: &'static str) {
-        self.tally.skipped();
-        self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
-    }
-
-    /// Where nobody listens any more, the summary has to do.
-    async fn tell(&self, fact: Fact) {
-        let _ = self.reports.facts.send(fact).await;
-    }
-
-    /// `Cancelled` where the job stops first.
-    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(FaultCode::Cancelled.into()),
-            done = work => Ok(done),
-        }
-    }
-
-    pub(super) fn is_one_root(&self) -> bool {
-        self.job.source.is_same(&self.job.destination)
-    }
-
-    /// A move is not over before the copy is on the disk, since its source goes.
-    pub(super) const fn durability(&self) -> Durability {
-        match self.job.verb {
-            Verb::Move => Durability::Synced,
-            Verb::Copy => Durability::Relaxed,
-        }
     }
 }
 

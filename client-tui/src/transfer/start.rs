@@ -12,9 +12,9 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Existing, Follow, Walk};
 
 use super::alone;
-use super::job::{Item, Verb};
+use super::job::{Item, Job, Verb};
 use super::plan::{PAGES_AHEAD, look, look_at};
-use super::run::Shared;
+use super::shared::Shared;
 use crate::link::Link;
 
 /// How an item goes on.
@@ -22,8 +22,8 @@ use crate::link::Link;
 pub(super) enum Begun {
     /// It is done already.
     Done,
-    /// It is to be walked.
-    Walk { is_there: bool },
+    /// It is to be walked. Whether something is at its place, and the identity of the folder that holds the place, if that was there.
+    Walk { is_there: bool, into: Option<u64> },
 }
 
 /// Err where the job must not begin.
@@ -36,34 +36,39 @@ pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     if job.verb == Verb::Move && !takes_changes(&job.source) {
         return Err(Fault::new(FaultCode::ReadOnly).because("the source takes no changes"));
     }
-    if shared.is_one_root() {
+    if shared.is_one_machine() {
         for item in &job.items {
-            check_apart(&job.destination, item).await?;
+            check_apart(job, item).await?;
         }
     }
     Ok(())
 }
 
-/// Source and destination are not the same thing, nor is the destination within the source, whatever names lead there.
-async fn check_apart(link: &Link, item: &Item) -> Result<(), Fault> {
-    let source = match look_at(link, &Location::of(&item.from)).await {
+/// Source and destination are not the same thing, nor is the destination within the source, whatever links and names lead there.
+async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
+    let link = &job.destination;
+    let source = match look_at(&job.source, &Location::of(&item.from)).await {
         // Told when it is this item's turn.
         Err(fault) if fault.code == FaultCode::NotFound => return Ok(()),
         source => source?,
     };
     let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
     let there = look_at(link, &Location::of(&item.to)).await;
-    let mut is_within = item.to == item.from || there.is_ok_and(|there| is_itself(&there));
+    let is_one_root = job.source.is_same(link);
+    let mut is_within = (is_one_root && item.to == item.from) || there.is_ok_and(|there| is_itself(&there));
     if source.kind == Kind::Folder && !is_within {
+        let above_root = link.welcome().machine.iter().flat_map(|machine| &machine.above);
         let above: Vec<WirePath> = std::iter::successors(item.to.parent(), WirePath::parent).collect();
         let followed = join_all(above.iter().map(|folder| link.stat(folder, Follow::Yes))).await;
         let themselves = join_all(above.iter().map(|folder| link.stat(folder, Follow::No))).await;
-        is_within = item.to.starts_with(&item.from) || followed.iter().flatten().any(is_itself);
+        is_within = (is_one_root && item.to.starts_with(&item.from))
+            || followed.iter().flatten().any(is_itself)
+            || above_root.into_iter().any(|folder| *folder == source.identity);
         // The folders above where a link leads have no names here: then the source is searched for the nearest that is known.
         if let Some(nearest) = followed.iter().flatten().next()
             && themselves.iter().flatten().any(|folder| folder.kind == Kind::Link)
         {
-            is_within = is_within || holds(link, &item.from, nearest.identity).await?;
+            is_within = is_within || holds(&job.source, &item.from, nearest.identity).await?;
         }
     }
     if is_within {
@@ -100,28 +105,28 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
     let looking = async {
         // A missing source is told, and no folder is made for it.
         let source = look_at(&job.source, &from).await?;
-        prepare(&job.destination, &item.to).await.map(|is_there| (source, is_there))
+        prepare(&job.destination, &item.to).await.map(|prepared| (source, prepared))
     };
-    let (source, is_there) = shared.unless_stopped(looking).await??;
+    let (source, (is_there, into)) = shared.unless_stopped(looking).await??;
     let is_alone =
         shared.is_one_root() && !is_there && source.kind == Kind::Folder && job.excludes.is_empty();
     if is_alone && alone::tree(shared, item).await? {
         return Ok(Begun::Done);
     }
-    Ok(Begun::Walk { is_there })
+    Ok(Begun::Walk { is_there, into })
 }
 
-/// Makes the folders that are missing above a place. True where something is at the place itself.
-async fn prepare(link: &Link, place: &WirePath) -> Result<bool, Fault> {
-    let (Some(folder), Some(name)) = (place.parent(), place.name()) else { return Ok(true) };
+/// Makes the folders that are missing above a place. Whether something is at the place itself, and which folder holds it.
+async fn prepare(link: &Link, place: &WirePath) -> Result<(bool, Option<u64>), Fault> {
+    let (Some(folder), Some(name)) = (place.parent(), place.name()) else { return Ok((true, None)) };
     let name = WirePath::new(vec![name.clone()]).map_err(|_| FaultCode::NameTooLong)?;
     let looked = look(link, folder.clone(), vec![WirePath::root(), name]).await?;
     match looked.as_slice() {
         [Ok(parent), there] if parent.kind == Kind::Folder => {
             // What cannot be looked at may well be there.
-            Ok(!matches!(there, Err(FaultCode::NotFound)))
+            Ok((!matches!(there, Err(FaultCode::NotFound)), Some(parent.identity)))
         }
-        [Err(FaultCode::NotFound), _] => make_folders(link, folder).await.map(|()| false),
+        [Err(FaultCode::NotFound), _] => make_folders(link, folder).await.map(|()| (false, None)),
         [Err(code), _] => Err(Fault::new(*code).at(folder)),
         _ => Err(Fault::new(FaultCode::NotAFolder).at(folder)),
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use towpath_protocol::entry::Attributes;
+use towpath_protocol::entry::{Attributes, Version};
 use towpath_protocol::path::Location;
 use towpath_protocol::request::Existing;
 
@@ -29,6 +29,23 @@ pub(super) struct Step {
     pub(super) is_twin: bool,
     /// Held until the step has ended: a folder gets its mode and time when nobody holds it any more.
     pub(super) _folder: Option<Arc<Folder>>,
+}
+
+impl Step {
+    /// What must still be at the destination for it to be replaced.
+    pub(super) fn expected(&self) -> Option<Version> {
+        self.there.as_ref().filter(|_| self.existing != Existing::Keep).map(Attributes::version)
+    }
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    /// The file had grown since it was listed; what it had then was copied.
+    pub(super) grown: bool,
+    /// What was copied, and is still at the source; none where that is gone with the move.
+    pub(super) source: Option<Version>,
 }
 
 /// A folder of the destination that is being filled. When the last step in it has ended, it is handed on as [`Filled`]; children

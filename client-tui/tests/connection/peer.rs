@@ -52,6 +52,7 @@ pub(crate) fn welcome(in_flight: u32) -> Welcome {
         access: Access::ReadWrite,
         name_case: NameCase::Sensitive,
         home: WirePath::root(),
+        machine: None,
     }
 }
 

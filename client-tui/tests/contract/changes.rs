@@ -37,6 +37,7 @@ pub(crate) async fn folders_and_links_are_made(world: Arc<World>) {
         target: b"/absolute/and/dangling".to_vec(),
         modified_ns: SOME_TIME_NS,
         existing: Existing::Keep,
+        expected: None,
     };
     world.link.call(link).await.unwrap();
     assert_eq!(fs::read_link(world.at("folder/link")).unwrap(), Path::new("/absolute/and/dangling"));
@@ -72,6 +73,7 @@ pub(crate) async fn a_tree_is_copied(world: Arc<World>) {
         to: location("copy"),
         existing: Existing::Keep,
         durability: Durability::Relaxed,
+        expected: None,
     };
     let totals = world.totals(copy.clone()).await.unwrap();
     assert_eq!((totals.files, totals.folders, totals.failed), (3, 2, 0));
@@ -141,7 +143,8 @@ pub(crate) async fn a_link_does_not_lead_outside(world: Arc<World>) {
 pub(crate) async fn a_repeated_change_happens_once(world: Arc<World>) {
     world.write("a", "x");
     let (from, to) = (location("a"), location("b"));
-    let rename = Rename { operation: operation_id().unwrap(), from, to, existing: Existing::Keep };
+    let operation = operation_id().unwrap();
+    let rename = Rename { operation, from, to, existing: Existing::Keep, expected: None };
     world.link.call(rename.clone()).await.unwrap();
     world.link.call(rename.clone()).await.unwrap();
     let afresh = Rename { operation: operation_id().unwrap(), ..rename };

@@ -202,3 +202,36 @@ async fn what_changed_at_the_destination_since_the_question_is_not_replaced() {
         assert_eq!(world.read("right/file"), "somebody else's");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_while_the_question_was_open_is_not_replaced() {
+    for way in Way::ALL {
+        for verb in [Verb::Copy, Verb::Move] {
+            for policy in [ExistingPolicy::Replace, ExistingPolicy::Newer, ExistingPolicy::Different] {
+                let world = World::new(way).await;
+                world.write("left/file", "left");
+                world.link("left/link", "left");
+                world.write("right/file", "right");
+                world.link("right/link", "right");
+                world.modified("right/file", OLD);
+                let items = [("left/file", "right/file"), ("left/link", "right/link")];
+                // A link's time says nothing about it.
+                let count = if policy == ExistingPolicy::Newer { 1 } else { 2 };
+                let told = run(world.job(verb, &items[..count]), |conflict| {
+                    let there = world.at(conflict.to.display().trim_start_matches('/'));
+                    std::fs::remove_file(&there).unwrap();
+                    std::fs::write(&there, "changed meanwhile").unwrap();
+                    once(policy)
+                })
+                .await;
+                let name = format!("{way:?} {verb:?} {policy:?} {told:#?}");
+                assert_eq!(told.codes(), vec![FaultCode::Changed; count], "{name}");
+                for (_, there) in &items[..count] {
+                    assert_eq!(world.read(there), "changed meanwhile", "{name}");
+                }
+                assert!(world.exists("left/file") && world.exists("left/link"), "{name}");
+                world.check_no_parts();
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@
 mod conflicts;
 mod copies;
 mod endings;
+mod itself;
 mod moves;
 mod order;
 mod sources;

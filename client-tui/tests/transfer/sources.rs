@@ -1,4 +1,4 @@
-//! Sources that do not hold still, and destinations that lie within them.
+//! Sources that do not hold still.
 
 use towpath::transfer::job::{ExistingPolicy, Verb};
 use towpath_protocol::fault::FaultCode;
@@ -83,42 +83,4 @@ async fn a_source_that_grew_is_copied_and_not_removed() {
         assert_eq!(world.read("left/file"), "before and after", "{way:?}");
         assert_eq!(world.read("right/file"), "before");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_copied_onto_or_into_itself() {
-    let world = World::new(Way::Within).await;
-    world.write("left/tree/sub/file", "file");
-    world.link("left/way round", "tree/sub");
-    world.write("left/other", "other");
-    let before = world.tree("left");
-    for verb in [Verb::Copy, Verb::Move] {
-        for (from, to) in [
-            ("left/tree", "left/tree"),
-            ("left/tree", "left/tree/sub/tree"),
-            ("left/tree", "left/tree/new/tree"),
-            ("left/tree", "left/way round/tree"),
-            ("left/tree/sub/file", "left/way round/file"),
-            ("left/other", "left/other"),
-        ] {
-            let told =
-                run(world.job(verb, &[("left/other", "right/other"), (from, to)]), |_| panic!("asked")).await;
-            assert_eq!(
-                told.summary.stopped.map(|fault| fault.code),
-                Some(FaultCode::IntoItself),
-                "{from} {to}"
-            );
-            assert_eq!(world.tree("left"), before, "{verb:?} {from} to {to}");
-            assert_eq!(world.names("right"), Vec::<String>::new(), "nothing may be touched before");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_neighbour_whose_name_begins_the_same_is_not_itself() {
-    let world = World::new(Way::Within).await;
-    world.write("left/tree/file", "file");
-    world.copy("left/tree", "left/tree2").await.check_clean();
-    world.copy("left/tree", "left/tree2/tree").await.check_clean();
-    world.check_equal("left/tree", "left/tree2/tree");
 }

@@ -302,6 +302,11 @@ impl Running {
     }
 }
 
+/// A service of another folder.
+pub(crate) fn service_at(folder: &Path) -> Arc<Service> {
+    serve_files(folder, Access::ReadWrite)
+}
+
 fn serve_files(folder: &Path, access: Access) -> Arc<Service> {
     let root = RootSpec::Jailed(folder.to_owned());
     Arc::new(Service::new(ServiceConfig { root, access, home: WirePath::root() }).unwrap())

@@ -12,7 +12,9 @@ use towpath_protocol::answer::{
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
-use towpath_protocol::hello::{Access, Capability, Hello, Limits, NameCase, RootKind, Welcome};
+use towpath_protocol::hello::{
+    Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
+};
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::pairing::{Pairing, Proof};
@@ -212,9 +214,10 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
             Request::MakeFolder(MakeFolder { operation, folder, mode, existing })
         },
     );
-    let link = (operation(), location(), link_target(), any::<i64>(), select(Existing::ALL)).prop_map(
-        |(operation, link, target, modified_ns, existing)| {
-            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing })
+    let over = (select(Existing::ALL), option::of(version()));
+    let link = (operation(), location(), link_target(), any::<i64>(), over).prop_map(
+        |(operation, link, target, modified_ns, (existing, expected))| {
+            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing, expected })
         },
     );
     vec![boxed(put), boxed(begin), boxed(folder), boxed(link)]
@@ -224,13 +227,16 @@ fn changing() -> Vec<BoxedStrategy<Message>> {
     let mode = (location(), any::<u16>()).prop_map(|(thing, mode)| Request::SetMode(SetMode { thing, mode }));
     let times = (location(), any::<i64>())
         .prop_map(|(thing, modified_ns)| Request::SetTimes(SetTimes { thing, modified_ns }));
-    let rename = (operation(), location(), location(), select(Existing::ALL)).prop_map(
-        |(operation, from, to, existing)| Request::Rename(Rename { operation, from, to, existing }),
+    let over = (select(Existing::ALL), option::of(version()));
+    let rename = (operation(), location(), location(), over).prop_map(
+        |(operation, from, to, (existing, expected))| {
+            Request::Rename(Rename { operation, from, to, existing, expected })
+        },
     );
-    let how = (select(Existing::ALL), select(Durability::ALL));
+    let how = (select(Existing::ALL), select(Durability::ALL), option::of(version()));
     let copy = (operation(), location(), location(), how).prop_map(
-        |(operation, from, to, (existing, durability))| {
-            Request::Copy(Copy { operation, from, to, existing, durability })
+        |(operation, from, to, (existing, durability, expected))| {
+            Request::Copy(Copy { operation, from, to, existing, durability, expected })
         },
     );
     let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
@@ -275,8 +281,17 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
 
 fn welcome() -> impl Strategy<Value = Answer> {
     let root = (text(), select(RootKind::ALL), select(Access::ALL), select(NameCase::ALL), path());
-    (any::<u16>(), text(), capabilities(), limits(), root).prop_map(
-        |(protocol, agent, capabilities, limits, (root_name, root_kind, access, name_case, home))| {
+    let machine = (any::<[u8; 16]>(), vec(any::<u64>(), 0..=128))
+        .prop_map(|(id, above)| Machine { id: MachineId(id), above });
+    (any::<u16>(), text(), capabilities(), limits(), root, option::of(machine)).prop_map(
+        |(
+            protocol,
+            agent,
+            capabilities,
+            limits,
+            (root_name, root_kind, access, name_case, home),
+            machine,
+        )| {
             let welcome = Welcome {
                 protocol,
                 agent,
@@ -287,6 +302,7 @@ fn welcome() -> impl Strategy<Value = Answer> {
                 access,
                 name_case,
                 home,
+                machine,
             };
             welcome.into()
         },

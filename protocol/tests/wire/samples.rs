@@ -8,7 +8,9 @@ use towpath_protocol::answer::{
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
-use towpath_protocol::hello::{Access, Capability, Hello, Limits, NameCase, RootKind, Welcome};
+use towpath_protocol::hello::{
+    Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
+};
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::path::{Location, Name, WirePath};
@@ -173,6 +175,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 target: b"../bin".to_vec(),
                 modified_ns: MODIFIED_NS,
                 existing,
+                expected: None,
             }),
         ),
         (13, Request::SetMode(SetMode { thing: location("docs", "new"), mode: 0o750 })),
@@ -183,7 +186,8 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 operation: operation(5),
                 from: location("docs", "a.txt"),
                 to: location("docs", "c.txt"),
-                existing,
+                existing: Existing::Replace,
+                expected: Some(file_attributes(5).version()),
             }),
         ),
         (
@@ -194,6 +198,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 to: location("", "copy"),
                 existing,
                 durability: Durability::Relaxed,
+                expected: None,
             }),
         ),
         (
@@ -226,6 +231,7 @@ fn from_a_server() -> Vec<(u32, Answer)> {
                 access: Access::ReadWrite,
                 name_case: NameCase::Sensitive,
                 home: WirePath::root(),
+                machine: Some(Machine { id: MachineId([9; 16]), above: vec![0x0123_4567_89ab_cdef, 2] }),
             }
             .into(),
         ),

@@ -103,6 +103,11 @@ impl Root {
         Ok(Self { folder, kind, resolver })
     }
 
+    /// The root itself, as it was opened.
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
     /// Opens a folder for reading its content.
     pub fn open_folder(&self, folder: &Location) -> Result<OwnedFd, Fault> {
         self.open_as(folder, READ_FOLDER).map_err(|code| fault_at(code, folder))

@@ -32,6 +32,7 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 
 use crate::exchange::Exchange;
+use crate::machine;
 use crate::root::{Root, RootError, RootSpec};
 
 /// Answers requests beneath one root.
@@ -71,6 +72,7 @@ impl Service {
             access: config.access,
             name_case: if cfg!(target_os = "macos") { NameCase::Insensitive } else { NameCase::Sensitive },
             home: config.home,
+            machine: machine::of_root(root.folder()),
         };
         Ok(Self { welcome, root, outcomes: outcomes::Outcomes::default() })
     }

@@ -28,9 +28,10 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
             let mut copying = Copying {
                 tally: Tally::new(&exchange, whole),
                 existing: request.existing,
+                expected: request.expected,
                 durability: request.durability,
                 pump: Pump::default(),
-                target: None,
+                own: [Inode::of_open(&*to.folder)?; 2],
             };
             copying.start(&from, &to)?;
             Ok(copying.tally.finish().into())
@@ -42,10 +43,12 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
 struct Copying {
     tally: Tally,
     existing: Existing,
+    /// What must be at the place of the copy itself; nobody has said anything about what may be below it.
+    expected: Option<Version>,
     durability: Durability,
     pump: Pump,
-    /// The folder that the copy makes; must not turn up in the source.
-    target: Option<Inode>,
+    /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
+    own: [Inode; 2],
 }
 
 impl Copying {
@@ -77,7 +80,7 @@ impl Copying {
     const fn policy(&self, source: &Attributes) -> Policy {
         Policy {
             existing: self.existing,
-            expected: None,
+            expected: self.expected,
             modified_ns: source.modified_ns,
             durability: self.durability,
         }
@@ -130,15 +133,16 @@ impl Copying {
     fn folder(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
         let source = Arc::new(writing::open_folder(&*from.folder, &from.name)?);
         let inode = Inode::of_open(&*source)?;
-        if self.target == Some(inode) {
+        if self.own.contains(&inode) {
             return Err(FaultCode::IntoItself.into());
         }
         let attributes = disk::stat_open(&*source)?;
         let names = disk::names(&source)?;
         make_folder(to, FILLABLE, self.existing)?;
+        self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
-        if self.target.is_none() {
-            self.target = Some(Inode::of_open(&*target)?);
+        if self.own[0] == self.own[1] {
+            self.own[1] = Inode::of_open(&*target)?;
         }
         for name in names.into_iter().filter(|name| !disk::is_part(name)) {
             self.tally.enter(name.clone());

@@ -51,7 +51,7 @@ pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Ans
             let to = Held::find(&service.root, &request.link)?;
             let policy = Policy {
                 existing: request.existing,
-                expected: None,
+                expected: request.expected,
                 modified_ns: request.modified_ns,
                 durability: Durability::Relaxed,
             };

@@ -19,20 +19,27 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
             let from = Held::find(&service.root, &request.from)?;
             let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
             let source = disk::stat(&*from.folder, &from.name)?;
-            move_to(&from, &source, &to, request.existing).map_err(at(&request.to))?;
+            let policy = Policy {
+                existing: request.existing,
+                expected: request.expected,
+                modified_ns: source.modified_ns,
+                durability: Durability::Relaxed,
+            };
+            move_to(&from, &source, &to, &policy).map_err(at(&request.to))?;
             Ok(Done {}.into())
         })
         .await
 }
 
-fn move_to(from: &Held, source: &Attributes, to: &Held, existing: Existing) -> Result<(), Fault> {
-    let Some(there) = to.look()? else { return writing::rename_new(from.spot(), to.spot()) };
-    let policy =
-        Policy { existing, expected: None, modified_ns: source.modified_ns, durability: Durability::Relaxed };
+fn move_to(from: &Held, source: &Attributes, to: &Held, policy: &Policy) -> Result<(), Fault> {
+    let Some(there) = to.look()? else {
+        policy.allows_over(None)?;
+        return writing::rename_new(from.spot(), to.spot());
+    };
     if there.identity == source.identity {
-        return move_onto_itself(from, to, &policy, &there);
+        return move_onto_itself(from, to, policy, &there);
     }
-    if existing == Existing::Keep {
+    if policy.existing == Existing::Keep {
         return Err(FaultCode::AlreadyExists.into());
     }
     match (source.kind, there.kind) {

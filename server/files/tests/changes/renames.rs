@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use towpath_protocol::entry::Version;
 use towpath_protocol::fault::FaultCode;
-use towpath_protocol::request::Existing;
+use towpath_protocol::message::Request;
+use towpath_protocol::request::{Copy, Existing, MakeLink, Rename};
 
-use super::world::{World, below, rename};
+use super::world::{World, below, copy, make_link, rename};
 
 #[tokio::test]
 async fn a_whole_folder_moves_with_what_is_in_it() {
@@ -64,4 +66,30 @@ async fn the_fault_names_the_side_that_is_to_blame() {
     assert_eq!(fault.path.unwrap().display(), "no");
     let fault = world.ask(rename("gone", "there", Existing::Keep)).await.unwrap_err();
     assert_eq!(fault.path.unwrap().display(), "gone");
+}
+
+#[tokio::test]
+async fn only_what_was_shown_is_replaced() {
+    let world = World::new();
+    let all: [fn(Option<Version>) -> Request; 3] = [
+        |expected| Rename { expected, ..rename("new", "old", Existing::Replace) }.into(),
+        |expected| Copy { expected, ..copy("new", "old", Existing::Replace) }.into(),
+        |expected| MakeLink { expected, ..make_link("old", b"new", Existing::Replace) }.into(),
+    ];
+    for request in all {
+        world.write("new", "new");
+        world.write("old", "old");
+        let shown = world.version("old").await;
+        world.write("old", "changed meanwhile");
+        assert_eq!(world.refused(request(Some(shown))).await, FaultCode::Changed);
+        assert_eq!(world.read("old"), b"changed meanwhile");
+        fs::remove_file(world.at("old")).unwrap();
+        assert_eq!(world.refused(request(Some(shown))).await, FaultCode::Changed, "it is gone");
+        world.write("old", "old");
+        let shown = world.version("old").await;
+        world.ask(request(Some(shown))).await.unwrap();
+        assert_eq!(world.read("old"), b"new");
+        let _ = fs::remove_file(world.at("old"));
+        world.check();
+    }
 }

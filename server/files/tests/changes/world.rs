@@ -15,14 +15,15 @@ use towpath_files::exchange::{ANSWERS_QUEUED_MAX, Answers, Exchange, INPUTS_QUEU
 use towpath_files::root::RootSpec;
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::answer::{Stored, Totals};
+use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::input::{CommitUpload, UploadData};
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Durability, Existing, MakeFolder, MakeLink, OperationId, Put, Remove, Rename,
-    StoreAs,
+    BeginUpload, Copy, Depth, Durability, Existing, Follow, MakeFolder, MakeLink, OperationId, Put, Remove,
+    Rename, Stat, StoreAs,
 };
 
 /// 2020-09-13T12:26:40Z and a bit.
@@ -135,6 +136,17 @@ impl World {
             Answer::Totals(totals) => totals,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What a file is now.
+    pub(crate) async fn version(&self, path: &str) -> Version {
+        let Location { base, path } = below(path);
+        let Answer::Stats(stats) =
+            self.ask(Stat { base, paths: vec![path], follow: Follow::No }).await.unwrap()
+        else {
+            panic!("a stat is answered otherwise")
+        };
+        stats.items[0].0.as_ref().unwrap().version()
     }
 
     pub(crate) async fn refused(&self, request: impl Into<Request>) -> FaultCode {
@@ -295,11 +307,12 @@ pub(crate) fn make_link(path: &str, target: &[u8], existing: Existing) -> MakeLi
         target: target.to_vec(),
         modified_ns: SOME_TIME_NS,
         existing,
+        expected: None,
     }
 }
 
 pub(crate) fn rename(from: &str, to: &str, existing: Existing) -> Rename {
-    Rename { operation: operation(), from: below(from), to: below(to), existing }
+    Rename { operation: operation(), from: below(from), to: below(to), existing, expected: None }
 }
 
 pub(crate) fn copy(from: &str, to: &str, existing: Existing) -> Copy {
@@ -309,6 +322,7 @@ pub(crate) fn copy(from: &str, to: &str, existing: Existing) -> Copy {
         to: below(to),
         existing,
         durability: Durability::Relaxed,
+        expected: None,
     }
 }
 

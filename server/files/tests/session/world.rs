@@ -95,6 +95,7 @@ impl World {
             access: Access::ReadWrite,
             name_case: NameCase::Sensitive,
             home: WirePath::root(),
+            machine: None,
         };
         let may_end = Arc::new(Semaphore::new(1));
         let service = Arc::new(Scripted { welcome, requests: sender, may_end: may_end.clone() });

@@ -1,0 +1,123 @@
+//! What all parts of a running job share: what it is, whom it tells, what it counts, and whether it is to stop. Knows none of
+//! those parts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Location;
+use towpath_protocol::request::{Durability, StoreAs};
+
+use super::job::{ExistingPolicy, Fact, Job, Reports, Summary, Verb};
+use super::tally::Tally;
+use super::work::{HandOver, Step};
+
+/// How long a stopped job waits until nothing is left of what was under way.
+pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// What all parts of a running job know.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) job: Job,
+    pub(super) reports: Reports,
+    pub(super) tally: Tally,
+    pub(super) hand_over: Arc<HandOver>,
+    /// What was said for all; locked while a question is open.
+    pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
+    /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
+    pub(super) stop: CancellationToken,
+    /// Why the rest cannot be done.
+    stopped: Mutex<Option<Fault>>,
+}
+
+impl Shared {
+    pub(super) fn new(job: Job, reports: Reports) -> Self {
+        Self {
+            existing: tokio::sync::Mutex::new(job.existing),
+            stop: reports.cancel.child_token(),
+            job,
+            reports,
+            tally: Tally::new(),
+            hand_over: Arc::default(),
+            stopped: Mutex::default(),
+        }
+    }
+
+    /// How it ended; to be asked once nothing moves any more.
+    pub(super) fn summary(&self) -> Summary {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let cancelled = stopped.is_none() && self.reports.cancel.is_cancelled();
+        self.tally.summary(stopped, cancelled)
+    }
+
+    /// Tells a failure. Stops the job where the rest cannot be done either; whatever that ends is no failure of its own.
+    pub(super) async fn failed(&self, fault: Fault) {
+        match fault.code {
+            FaultCode::Cancelled if self.stop.is_cancelled() => {}
+            FaultCode::NoSpace | FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => {
+                self.stop_for(fault);
+            }
+            _ => {
+                self.tally.failed(1);
+                self.tell(Fact::Failed(fault)).await;
+            }
+        }
+    }
+
+    /// The first reason stays.
+    pub(super) fn stop_for(&self, fault: Fault) {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.stop.cancel();
+    }
+
+    pub(super) async fn skipped(&self, place: &Location, why: &'static str) {
+        self.tally.skipped();
+        self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
+    }
+
+    /// Where nobody listens any more, the summary has to do.
+    pub(super) async fn tell(&self, fact: Fact) {
+        let _ = self.reports.facts.send(fact).await;
+    }
+
+    /// `Cancelled` where the job stops first.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(FaultCode::Cancelled.into()),
+            done = work => Ok(done),
+        }
+    }
+
+    pub(super) fn is_one_root(&self) -> bool {
+        self.job.source.is_same(&self.job.destination)
+    }
+
+    /// Whether things of both sides with one identity are one thing.
+    pub(super) fn is_one_machine(&self) -> bool {
+        let id = |link: &crate::link::Link| link.welcome().machine.as_ref().map(|machine| machine.id);
+        let source = id(&self.job.source);
+        self.is_one_root() || (source.is_some() && source == id(&self.job.destination))
+    }
+
+    /// A move is not over before the copy is on the disk, since its source goes.
+    pub(super) const fn durability(&self) -> Durability {
+        match self.job.verb {
+            Verb::Move => Durability::Synced,
+            Verb::Copy => Durability::Relaxed,
+        }
+    }
+
+    /// How a file is stored that has these attributes at the source.
+    pub(super) fn store_as(&self, step: &Step, attributes: &Attributes) -> StoreAs {
+        StoreAs {
+            mode: attributes.mode,
+            modified_ns: attributes.modified_ns,
+            existing: step.existing,
+            expected: step.expected(),
+            durability: self.durability(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Which running system this is, and where a root is in it: what a client needs to notice that two services show it the same
+//! things. Knows no request; opens nothing that a peer has named.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use towpath_protocol::hello::{Machine, MachineId};
+use towpath_protocol::limits::PATH_COMPONENTS_MAX;
+
+use crate::disk;
+use crate::disk::writing;
+
+/// Keeps what peers are told apart from what the system says of itself.
+const ID_CONTEXT: &str = "towpath 2026-11 machine id";
+
+/// None where the system has no identity that ends with its last boot, as devices' numbers do.
+pub(crate) fn of_root(root: impl AsFd) -> Option<Machine> {
+    let digest = blake3::derive_key(ID_CONTEXT, &boot_id()?);
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    Some(Machine { id: MachineId(id), above: above(root) })
+}
+
+#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, not of people's")]
+fn boot_id() -> Option<Vec<u8>> {
+    std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|id| !id.is_empty())
+}
+
+/// Identities of the folders above, the nearest first, as far up as may be looked.
+fn above(folder: impl AsFd) -> Vec<u64> {
+    let identity = |folder: &OwnedFd| disk::stat_open(folder).ok().map(|there| there.identity);
+    let mut below = disk::stat_open(&folder).ok().map(|there| there.identity);
+    let mut above = Vec::new();
+    let mut parent = writing::open_parent(folder);
+    while let Ok(opened) = parent
+        && above.len() < PATH_COMPONENTS_MAX
+        && let Some(found) = identity(&opened)
+        // The top is its own parent.
+        && below != Some(found)
+    {
+        above.push(found);
+        below = Some(found);
+        parent = writing::open_parent(opened);
+    }
+    above
+}
