@@ -71,23 +71,29 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     for job in scene.app.jobs.iter().take(JOBS_SHOWN_MAX) {
         let now = &job.now;
         if area.height > 1 {
-            let rates = sparkline(&job.rates, LEFT);
+            let rates = Span::styled(right(&sparkline(&job.rates, LEFT)), theme.frame_active);
             lines.push(match &now.current {
                 Some((name, done, size)) => {
                     let part = if *size == 0 { 1.0 } else { *done as f64 / *size as f64 };
                     let sizes = format!("{} / {} MB", text::megabytes(*done), text::megabytes(*size));
-                    row((&format!("   {name}"), &sizes, &rates), Some(part), theme.bar_dim, scene, width)
+                    row((&format!("   {name}"), &sizes, rates), Some(part), theme.bar_dim, scene, width)
                 }
                 None => Line::default(),
             });
         }
         let left =
             if job.is_stopping { "stops".to_owned() } else { now.left_seconds.map(time).unwrap_or_default() };
+        let left = Span::styled(right(&left), theme.strong);
         let title = format!(" {} {}", job.arrow(), job.title);
         let part = (!now.growing).then(|| job.part_done());
-        lines.push(row((&title, &done_of(job), &left), part, theme.bar, scene, width));
+        lines.push(row((&title, &done_of(job), left), part, theme.bar, scene, width));
     }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// At the right end of a row.
+fn right(text: &str) -> String {
+    format!(" {text:>LEFT$} ")
 }
 
 /// How much of how much, as far as that is known.
@@ -107,7 +113,7 @@ fn done_of(job: &Job) -> String {
 /// A name, and what fits besides: a bar and its percent always, sizes and time left where there is room. No part is known while the
 /// whole still grows.
 fn row(
-    (name, sizes, left): (&str, &str, &str),
+    (name, sizes, right): (&str, &str, Span<'static>),
     part: Option<f64>,
     bar: Style,
     scene: &Scene<'_>,
@@ -127,6 +133,6 @@ fn row(
     if sizes_room > 0 {
         spans.push(Span::styled(format!("  {}", text::padded(sizes, SIZES)), theme.dim));
     }
-    spans.push(Span::styled(format!(" {left:>LEFT$} "), theme.strong));
+    spans.push(right);
     Line::from(spans)
 }
