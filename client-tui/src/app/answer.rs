@@ -20,7 +20,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     match app.dialogs.last() {
         Some(Dialog::Prompt(_)) => prompt::pressed(app, key),
         Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
-        Some(Dialog::Help { .. } | Dialog::Log { .. }) => text_pressed(app, key),
+        Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Words { .. }) => text_pressed(app, key),
         Some(Dialog::Jobs { .. }) => jobs_pressed(app, key),
         Some(_) => buttons_pressed(app, key),
         None => Vec::new(),
@@ -211,7 +211,9 @@ fn mark_pattern(app: &mut App, pattern: &str, marks: bool) -> Result<Vec<Effect>
 
 /// A text that is only read.
 fn text_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    let Some(Dialog::Help { scroll } | Dialog::Log { scroll }) = app.dialogs.last_mut() else {
+    let Some(Dialog::Help { scroll } | Dialog::Log { scroll } | Dialog::Words { scroll }) =
+        app.dialogs.last_mut()
+    else {
         return Vec::new();
     };
     match key.code {
@@ -232,6 +234,7 @@ pub(super) fn limit_scroll(app: &mut App) {
     match app.dialogs.last_mut() {
         Some(Dialog::Help { scroll }) => *scroll = (*scroll).min(help.saturating_sub(1)),
         Some(Dialog::Log { scroll }) => *scroll = (*scroll).min(log.saturating_sub(1)),
+        Some(Dialog::Words { scroll }) => *scroll = (*scroll).min(prompt::WORDS.len() - 1),
         _ => {}
     }
 }

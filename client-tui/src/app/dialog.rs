@@ -30,6 +30,10 @@ pub enum Dialog {
     Log {
         scroll: usize,
     },
+    /// The words of the command line.
+    Words {
+        scroll: usize,
+    },
 }
 
 /// A line at the bottom of the screen.
@@ -163,7 +167,11 @@ impl Dialog {
             labels.iter().enumerate().map(button).collect()
         };
         match self {
-            Self::Prompt(_) | Self::Jobs { .. } | Self::Help { .. } | Self::Log { .. } => Vec::new(),
+            Self::Prompt(_)
+            | Self::Jobs { .. }
+            | Self::Help { .. }
+            | Self::Log { .. }
+            | Self::Words { .. } => Vec::new(),
             Self::Ask(ask) => {
                 row(ask.focus, &[(ask.purpose.action(), None, Answer::Yes), ("Cancel", None, Answer::No)])
             }

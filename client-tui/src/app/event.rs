@@ -98,6 +98,11 @@ pub enum Event {
         good: bool,
         text: String,
     },
+    /// A small change failed.
+    Failed {
+        link: LinkId,
+        fault: Fault,
+    },
     /// A small change was tried: these may be different now.
     Changed {
         link: LinkId,

@@ -96,7 +96,10 @@ fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
         (Some(Dialog::Jobs { cursor }), Some(Spot::Row(row))) => {
             *cursor = row.min(app.jobs.len().saturating_sub(1));
         }
-        (Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Jobs { .. }), None) => {
+        (
+            Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Jobs { .. } | Dialog::Words { .. }),
+            None,
+        ) => {
             drop(app.dialogs.pop());
         }
         _ => {}
@@ -106,7 +109,7 @@ fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
 
 fn wheel(app: &mut App, (x, y): (u16, u16), rows: isize) -> Vec<Effect> {
     match app.dialogs.last_mut() {
-        Some(Dialog::Help { scroll } | Dialog::Log { scroll }) => {
+        Some(Dialog::Help { scroll } | Dialog::Log { scroll } | Dialog::Words { scroll }) => {
             *scroll = scroll.saturating_add_signed(rows);
             answer::limit_scroll(app);
         }

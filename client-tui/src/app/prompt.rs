@@ -31,7 +31,7 @@ pub const WORDS: [(&str, &str, &str); 12] = [
     ("cd", "PATH", "goes to a folder in this pane"),
     ("mkdir", "PATH…", "makes folders in this pane"),
     ("jobs", "", "shows the jobs"),
-    ("help", "", "shows every key"),
+    ("help", "", "shows these words; F1 shows every key"),
     ("quit", "", "leaves"),
 ];
 
@@ -39,7 +39,6 @@ pub const WORDS: [(&str, &str, &str); 12] = [
 pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     let Some(Dialog::Prompt(prompt)) = app.dialogs.last_mut() else { return Vec::new() };
     match (key.code, prompt.kind) {
-        (KeyCode::Esc, PromptKind::Command) if prompt.completion.take().is_some() => Vec::new(),
         (KeyCode::Esc, kind) => {
             app.dialogs.pop();
             if kind == PromptKind::Filter {
@@ -153,7 +152,10 @@ pub(super) fn obey_line(app: &mut App, text: &str) -> Vec<Effect> {
         "cd" => go(app, app.active, operands.first()),
         "mkdir" => make_folders(app, operands),
         "jobs" => obey(app, Command::Jobs),
-        "help" | "?" => obey(app, Command::Help),
+        "help" | "?" => {
+            app.dialogs.push(Dialog::Words { scroll: 0 });
+            Vec::new()
+        }
         "quit" | "exit" => quit(app),
         other => {
             let text = format!("{}: no such word; help lists them", DisplayName::new(other.as_bytes()));

@@ -26,6 +26,8 @@ pub enum State {
     /// Being made; whether for the first time.
     Connecting {
         is_first: bool,
+        /// Since when it was lost, where it was.
+        lost_at_ns: Option<i64>,
     },
     Live {
         round_trip_ms: Option<u64>,
@@ -101,8 +103,9 @@ impl App {
     fn connect_new(&mut self, target: &str) -> Effect {
         let link = LinkId(self.next_link);
         self.next_link += 1;
-        let (target, state) = (target.to_owned(), State::Connecting { is_first: true });
-        self.servers.push(Server { link, target: target.clone(), name: target.clone(), state });
+        let (target, state) = (target.to_owned(), State::Connecting { is_first: true, lost_at_ns: None });
+        let name = target.trim_end_matches('/').to_owned();
+        self.servers.push(Server { link, target: target.clone(), name, state });
         self.hint(format!("connecting to {target} …  Esc gives up"));
         Effect::Connect { link, target }
     }
@@ -139,7 +142,11 @@ pub(super) fn connect_again(app: &mut App) -> Option<Vec<Effect>> {
 
 fn reconnect(app: &mut App, link: LinkId) -> Vec<Effect> {
     let Some(server) = app.server_mut(link) else { return Vec::new() };
-    server.state = State::Connecting { is_first: false };
+    let lost_at_ns = match server.state {
+        State::Lost { at_ns, .. } => at_ns,
+        _ => None,
+    };
+    server.state = State::Connecting { is_first: false, lost_at_ns };
     let target = server.target.clone();
     app.hint(format!("connecting to {target} again …  Esc gives up"));
     vec![Effect::Connect { link, target }]
@@ -168,7 +175,7 @@ pub(super) fn connected(
     round_trip_ms: Option<u64>,
 ) -> Vec<Effect> {
     let Some(server) = app.server_mut(link) else { return vec![Effect::Disconnect(link)] };
-    let is_first = matches!(server.state, State::Connecting { is_first: true });
+    let is_first = matches!(server.state, State::Connecting { is_first: true, lost_at_ns: None });
     name.clone_into(&mut server.name);
     server.state = State::Live { round_trip_ms };
     app.say(Tone::Good, format!("connected to {name}"));
@@ -189,7 +196,11 @@ pub(super) fn connected(
 pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Option<i64>) {
     let Some(server) = app.server_mut(link) else { return };
     let text = format!("{}: {why}", server.target);
-    let is_first = matches!(server.state, State::Connecting { is_first: true });
+    let is_first = matches!(server.state, State::Connecting { is_first: true, lost_at_ns: None });
+    let at_ns = match server.state {
+        State::Connecting { lost_at_ns: Some(at_ns), .. } => Some(at_ns),
+        _ => at_ns,
+    };
     server.state = State::Lost { why: why.to_owned(), at_ns };
     app.say(Tone::Bad, text.clone());
     for side in [Side::Left, Side::Right] {

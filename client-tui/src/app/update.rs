@@ -51,6 +51,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::JobEnded { id, good, text, done } => return jobs::ended(app, id, (good, text), &done),
         Event::Said { good, text } => app.say(if good { Tone::Good } else { Tone::Bad }, text),
+        Event::Failed { link, fault } => app.say(Tone::Bad, app.fault_text(link, &fault)),
         Event::Changed { link, paths, made } => return changed(app, link, &paths, made.as_ref()),
         Event::End => return vec![Effect::Quit],
     }

@@ -186,14 +186,14 @@ impl Effects {
     ) where
         F: Future<Output = Result<(), Fault>> + Send,
     {
-        let said = |fault: Fault| Event::Said { good: false, text: jobs::worded(&fault) };
-        let Some(link) = self.link_or(id, said) else { return };
+        let failed = move |fault| Event::Failed { link: id, fault };
+        let Some(link) = self.link_or(id, failed) else { return };
         let events = self.events.clone();
         tokio::spawn(async move {
             let changed = change(link).await;
             let made = made.filter(|_| changed.is_ok());
             if let Err(fault) = changed {
-                let _ = events.send(said(fault)).await;
+                let _ = events.send(failed(fault)).await;
             }
             let _ = events.send(Event::Changed { link: id, paths, made }).await;
         });

@@ -43,9 +43,8 @@ pub(super) async fn run(
     let mut tick_at: Option<Instant> = None;
     let begun = Instant::now();
     let mut hits = Hits::default();
-    let (columns, rows) = crossterm::terminal::size()?;
     let mut waiting = first;
-    waiting.extend(update(&mut app, Event::Resized { columns, rows }));
+    waiting.extend(resized(&mut app)?);
     pace.change();
     loop {
         for effect in std::mem::take(&mut waiting) {
@@ -56,6 +55,7 @@ pub(super) async fn run(
                 }
                 Effect::Suspend => {
                     signals.suspend(&mut terminal).await?;
+                    waiting.extend(resized(&mut app)?);
                     pace.change();
                 }
                 Effect::WaitForDigit => digit_until = Some(Instant::now() + DIGIT_TIME),
@@ -89,6 +89,7 @@ pub(super) async fn run(
                 Asked::Suspend => waiting.push(Effect::Suspend),
                 Asked::Continued => {
                     terminal.take_again()?;
+                    waiting.extend(resized(&mut app)?);
                     pace.change();
                 }
             },
@@ -108,6 +109,12 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// The screen may have another size than was known.
+fn resized(app: &mut App) -> anyhow::Result<Vec<Effect>> {
+    let (columns, rows) = crossterm::terminal::size()?;
+    Ok(update(app, Event::Resized { columns, rows }))
 }
 
 /// What is typed, from a task of its own: the stream remembers only the waker of its first poll, so nobody may poll it in passing.

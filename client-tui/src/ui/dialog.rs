@@ -32,6 +32,7 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Jobs { cursor } => jobs::list(scene, *cursor, frame),
         Dialog::Help { scroll } => scrolled::help(scene, *scroll, frame),
         Dialog::Log { scroll } => scrolled::log(scene, *scroll, frame),
+        Dialog::Words { scroll } => scrolled::words(scene, *scroll, frame),
     }
 }
 

@@ -98,6 +98,10 @@ const fn turn(app: &App) -> char {
     SPINNER[app.ticks as usize % SPINNER.len()]
 }
 
+fn is_connecting(app: &App, pane: &Pane) -> bool {
+    app.server(pane.place.link).is_some_and(|server| matches!(server.state, State::Connecting { .. }))
+}
+
 /// What may stand below a pane, the best first: the first that fits will.
 fn counts(app: &App, pane: &Pane) -> Vec<String> {
     let rows = &pane.rows;
@@ -105,6 +109,9 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
         && let State::Lost { why, .. } = &server.state
     {
         return vec![format!("{why}; C connects again"), "C connects again".to_owned()];
+    }
+    if is_connecting(app, pane) {
+        return vec![format!("{} connecting …  Esc gives up", turn(app)), turn(app).to_string()];
     }
     if pane.loading {
         let (read, total) = (text::thousands(pane.come() as u64), text::thousands(pane.total));
@@ -235,7 +242,7 @@ fn nothing(scene: &Scene<'_>, pane: &Pane, frame: &mut Frame<'_>, area: Rect) {
     let room = (area.width as usize).saturating_sub(3);
     let (text, style) = match &pane.fault {
         Some(fault) => (format!("✗ {fault}"), scene.theme.bad),
-        None if pane.loading => return,
+        None if pane.loading || is_connecting(scene.app, pane) => return,
         None if pane.rows.entries.is_empty() => ("empty".to_owned(), scene.theme.dim),
         None => (format!("no name holds {}", pane.rows.filter), scene.theme.dim),
     };

@@ -69,7 +69,8 @@ fn words_that_nobody_knows_and_open_quotes_are_said() {
     assert_eq!(app().line("rm 'a").said(), "a quote is not closed");
     assert_eq!(app().line("byebye").said(), "not connected");
     assert!(app().line("connme").said().starts_with("not connected; connme TARGET connects"));
-    assert!(matches!(app().line("help").app.dialogs[..], [Dialog::Help { .. }]));
+    assert!(matches!(app().line("help").app.dialogs[..], [Dialog::Words { .. }]));
+    assert_eq!(app().line("help").press("Esc").app.dialogs, []);
     assert_eq!(app().line("quit").effects, [Effect::Quit]);
     assert_eq!(app().line("mkdir 'a b'").effects, [Effect::MakeFolder(local("left/a b"))]);
 }

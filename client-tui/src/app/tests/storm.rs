@@ -142,7 +142,10 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             let link = LinkId(u32::from(at) / 3);
             play.event(Event::Changed { link, paths: vec![made.clone()], made: Some(made) })
         }
-        Gust::Pass => play.event(Event::Tick).event(Event::EscapeOver),
+        Gust::Pass => play
+            .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
+            .event(Event::Tick)
+            .event(Event::EscapeOver),
     }
 }
 

@@ -279,7 +279,7 @@ impl Removal {
 }
 
 /// With its path from the root on.
-pub(super) fn worded(fault: &Fault) -> String {
+fn worded(fault: &Fault) -> String {
     let is_rooted = fault.path.as_ref().is_none_or(WirePath::is_root);
     if is_rooted { fault.to_string() } else { format!("/{fault}") }
 }

@@ -7,11 +7,13 @@ use ratatui::widgets::{Clear, Paragraph};
 
 use super::block;
 use crate::app::hits::Spot;
+use crate::app::prompt::WORDS;
 use crate::ui::keys;
 use crate::ui::{Scene, area, text};
 
 /// Wider than this nobody reads a line.
 const LOG_COLUMNS_MAX: u16 = 120;
+const WORDS_COLUMNS_MAX: u16 = 84;
 
 pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -23,6 +25,22 @@ pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
     let place =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     scrolled(scene, "Keys", lines, scroll, frame, place);
+}
+
+/// The words of the command line: each, what follows it, and what it does.
+pub(super) fn words(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let width = area.width.min(WORDS_COLUMNS_MAX);
+    let line = |(word, operands, does): &(&str, &str, &str)| {
+        let word = Span::styled(format!("{word:<9}"), scene.theme.focus);
+        let operands = Span::styled(format!("{operands:<19}"), scene.theme.mark);
+        Line::from(vec![word, operands, Span::raw((*does).to_owned())])
+    };
+    let lines: Vec<Line<'_>> = WORDS.iter().map(line).collect();
+    let height = (lines.len() as u16 + 2).min(area.height);
+    let place =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
+    scrolled(scene, "Words", lines, scroll, frame, place);
 }
 
 pub(super) fn log(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
