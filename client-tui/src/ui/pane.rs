@@ -122,18 +122,21 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
         return vec!["not read".to_owned()];
     }
     let items = text::counted(rows.entries.len() as u64, "item", "items");
-    let megabytes = text::megabytes(rows.bytes());
+    let (bytes, megabytes) = (rows.marked_bytes(), text::megabytes(rows.bytes()));
     let counts = if !rows.marks.is_empty() {
         let all = text::thousands(rows.entries.len() as u64);
-        let (marked, bytes) =
-            (text::thousands(rows.marks.len() as u64), text::megabytes(rows.marked_bytes()));
+        let marked = text::thousands(rows.marks.len() as u64);
+        let some = text::megabytes(bytes);
+        // Nothing but folders of unknown size: what they hold is not zero.
+        let known = if bytes == 0 { String::new() } else { format!(" · {some} of {megabytes} MB") };
+        let short = if bytes == 0 { String::new() } else { format!(" · {some} MB") };
         vec![
-            format!("{marked} of {all} selected · {bytes} of {megabytes} MB"),
-            format!("{marked} selected · {bytes} MB"),
-            format!("{marked} · {bytes} MB"),
+            format!("{marked} of {all} selected{known}"),
+            format!("{marked} selected{short}"),
+            format!("{marked}{short}"),
         ]
     } else if rows.filter.is_empty() {
-        vec![format!("{items} · {megabytes} MB"), items]
+        if rows.bytes() == 0 { vec![items] } else { vec![format!("{items} · {megabytes} MB"), items] }
     } else {
         let shown = text::thousands(rows.shown.len() as u64);
         vec![format!("{shown} of {items} · filter: {}", rows.filter), format!("{shown} · {}", rows.filter)]

@@ -154,7 +154,6 @@ impl Theme {
             special: PLAIN.fg(Color::Magenta),
             mark: BOLD.fg(Color::Yellow),
             cursor: PLAIN.fg(Color::Black).bg(Color::Cyan),
-            cursor_dim: PLAIN.fg(Color::Black).bg(Color::Gray),
             good: PLAIN.fg(Color::Green),
             bad: BOLD.fg(Color::Red),
             bar: PLAIN.fg(Color::Cyan),
