@@ -261,6 +261,7 @@ fn show(now: &Progress, begun: Instant, output: Output) {
 async fn tell(fact: Fact) {
     match fact {
         Fact::Failed(fault) => output::error(&fault.to_string()),
+        Fact::Unnamed(path, count) => output::error(&format!("{}: {count} more failed", shown(&path))),
         Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", shown(&path))),
         Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", shown(&path))),
         Fact::Conflict(conflict) => ask(conflict).await,

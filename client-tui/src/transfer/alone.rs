@@ -8,7 +8,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{Copy, Existing, Rename};
 
-use super::job::{Item, Verb};
+use super::job::{Fact, Item, Verb};
 use super::shared::{STOP_TIME, Shared};
 use super::work::Step;
 use crate::link::calls::operation_id;
@@ -51,13 +51,12 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
     shared.tally.arrived(files, totals.bytes);
     under_way.moved_up_to(totals.bytes);
     under_way.arrived();
-    tell_faults(shared, totals).await;
+    tell_faults(shared, totals, item).await;
     Ok(true)
 }
 
-async fn tell_faults(shared: &Shared, totals: Totals) {
+async fn tell_faults(shared: &Shared, totals: Totals, item: &Item) {
     let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
-    shared.tally.failed(unnamed);
     for fault in totals.faults {
         match fault {
             Fault { code: FaultCode::SpecialFile, path: Some(path), .. } => {
@@ -65,6 +64,10 @@ async fn tell_faults(shared: &Shared, totals: Totals) {
             }
             fault => shared.failed(fault).await,
         }
+    }
+    if unnamed > 0 {
+        shared.tally.failed(unnamed);
+        shared.tell(Fact::Unnamed(item.from.clone(), unnamed)).await;
     }
 }
 

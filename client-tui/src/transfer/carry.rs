@@ -47,7 +47,13 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     match (&step.attributes.link, step.attributes.kind) {
         (Some(link), _) => link_to(shared, step, &link.bytes).await,
         (None, Kind::File) if step.attributes.size <= SMALL_FILE_BYTES_MAX as u64 => {
-            small(shared, step).await
+            match small(shared, step).await {
+                // It says that it is empty, and has more than one message holds.
+                Err(fault) if fault.code == FaultCode::FileTooLarge && step.attributes.size == 0 => {
+                    Box::pin(large::carry(shared, step)).await
+                }
+                carried => carried,
+            }
         }
         // Boxed: its state is large, and most files are small.
         (None, Kind::File) => Box::pin(large::carry(shared, step)).await,

@@ -82,6 +82,8 @@ pub enum Fact {
     Failed(Fault),
     /// Left as it was, and why: the path at the source of what is never copied, at the destination of what was in the way.
     Skipped(WirePath, &'static str),
+    /// So many more failed below this path; the service names the first ones only.
+    Unnamed(WirePath, u64),
     /// Copied, but this is worth knowing.
     Noticed(WirePath, &'static str),
     Conflict(Conflict),

@@ -9,7 +9,7 @@ use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeMerger};
 use towpath_protocol::input::{CommitUpload, UploadData};
-use towpath_protocol::limits::RANGE_BYTES;
+use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{BeginUpload, Read};
@@ -27,7 +27,7 @@ const READ_RANGES_AHEAD: usize = 3;
 /// Most bytes that one file has asked for and not yet passed on.
 pub(super) const WINDOW_BYTES: u64 = READ_RANGE_BYTES * READ_RANGES_AHEAD as u64;
 
-/// Copies a file of more than one message.
+/// Copies a file of more than one message, or one that does not say how long it is.
 pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let (size, version) = (step.attributes.size, step.attributes.version());
     let under_way = shared.tally.begin(&step.from, size);
@@ -39,9 +39,10 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     ranges.ask_ahead();
     match shared.unless_stopped(upload.fill(&mut ranges, &under_way)).await.flatten() {
         Ok((hash, grown)) => {
-            upload.commit(size, hash).await?;
+            let bytes = upload.sent;
+            upload.commit(bytes, hash).await?;
             under_way.arrived();
-            Ok(Carried { bytes: size, grown, source: Some(version) })
+            Ok(Carried { bytes, grown, source: Some(version) })
         }
         Err(fault) => {
             upload.stop().await;
@@ -73,9 +74,10 @@ impl<'a> Ranges<'a> {
     fn ask_ahead(&mut self) {
         while self.open.len() < READ_RANGES_AHEAD && (self.asked < self.version.size || self.asked == 0) {
             let (file, version) = (self.file.clone(), Some(self.version));
-            let request = Read { file, version, offset: self.asked, len: READ_RANGE_BYTES };
-            self.open.push_back(self.link.open(request));
-            self.asked = self.asked.saturating_add(READ_RANGE_BYTES);
+            // What does not say how long it is is read in one go.
+            let len = if self.version.size == 0 { READ_BYTES_MAX } else { READ_RANGE_BYTES };
+            self.open.push_back(self.link.open(Read { file, version, offset: self.asked, len }));
+            self.asked = self.asked.saturating_add(len);
         }
     }
 
@@ -154,7 +156,7 @@ impl Upload {
             let Some(data) = data else { break };
             self.pass_on(data, under_way).await?;
         }
-        if self.sent != ranges.version.size {
+        if self.sent != ranges.version.size && ranges.version.size > 0 {
             return Err(FaultCode::Changed.into());
         }
         Ok((ranges.hash()?, ranges.grown))

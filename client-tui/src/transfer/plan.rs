@@ -253,15 +253,16 @@ impl<'a> Plan<'a> {
     ) -> Result<(), Fault> {
         let tally = &self.shared.tally;
         let is_twin = there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
-        if is_twin && self.shared.job.verb == Verb::Copy {
+        let is_copy = self.shared.job.verb == Verb::Copy;
+        if is_twin && is_copy && !there.as_ref().is_some_and(|there| has_other_mode(&attributes, there)) {
             tally.unchanged();
             return Ok(());
         }
-        if let Some(folder) = &folder {
+        if let Some(folder) = folder.as_ref().filter(|_| !(is_twin && is_copy)) {
             folder.touch();
         }
         let is_itself = there.as_ref().is_some_and(|there| there.identity == attributes.identity);
-        if is_itself && self.shared.is_one_machine() {
+        if is_itself && !is_copy && self.shared.is_one_machine() {
             self.shared.failed(fault_at(FaultCode::IntoItself, &join(&self.from, &below)?)).await;
             return Ok(());
         }
@@ -377,6 +378,11 @@ fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
             Kind::Link => target(source) == target(there),
             _ => source.size == there.size && source.modified_ns == there.modified_ns,
         }
+}
+
+/// A link has no mode of its own.
+fn has_other_mode(source: &Attributes, there: &Attributes) -> bool {
+    source.kind == Kind::File && source.mode & 0o777 != there.mode & 0o777
 }
 
 fn is_excluded(excludes: &GlobSet, below: &WirePath) -> bool {

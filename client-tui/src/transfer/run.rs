@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
+use towpath_protocol::path::Location;
 use towpath_protocol::request::{Depth, Remove, SetMode, SetTimes};
 
 use super::carry::{self, remove_source};
@@ -151,7 +152,7 @@ impl Shared {
 
     async fn do_step(&self, mut step: Step) {
         if step.is_twin {
-            return self.remove_twin(&step).await;
+            return self.twin(&step).await;
         }
         loop {
             let fault = match carry::carry(self, &mut step).await {
@@ -187,9 +188,24 @@ impl Shared {
         }
     }
 
-    /// What is at the destination already needs no move, if it really is the same.
-    async fn remove_twin(&self, step: &Step) {
+    /// What is at the destination already is not carried; its mode may differ, and a move takes away the source.
+    async fn twin(&self, step: &Step) {
         self.tally.not_carried(step.attributes.size);
+        match self.job.verb {
+            Verb::Move => self.remove_twin(step).await,
+            Verb::Copy => match self.set_mode(&step.to, step.attributes.mode).await {
+                Ok(()) => self.tally.unchanged(),
+                Err(fault) => self.failed(fault).await,
+            },
+        }
+    }
+
+    async fn set_mode(&self, thing: &Location, mode: u16) -> Result<(), Fault> {
+        self.job.destination.call(SetMode { thing: thing.clone(), mode }).await.map(drop)
+    }
+
+    /// Removes the source, if the destination really holds the same.
+    async fn remove_twin(&self, step: &Step) {
         let removed = match carry::is_same_content(self, step).await {
             Ok(true) => remove_source(self, &step.from, step.attributes.version()).await,
             Ok(false) => {
@@ -208,10 +224,9 @@ impl Shared {
     async fn finish(&self, Filled { from, to, attributes, .. }: &Filled) -> Result<(), Fault> {
         let link = &self.job.destination;
         let (mode, modified_ns) = (attributes.mode, attributes.modified_ns);
-        tokio::try_join!(
-            link.call(SetMode { thing: to.clone(), mode }),
-            link.call(SetTimes { thing: to.clone(), modified_ns }),
-        )?;
+        tokio::try_join!(self.set_mode(to, mode), async {
+            link.call(SetTimes { thing: to.clone(), modified_ns }).await.map(drop)
+        },)?;
         if self.job.verb == Verb::Move {
             let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
             match self.job.source.call(Remove { operation, thing, depth, expected: None }).await {

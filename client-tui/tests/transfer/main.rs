@@ -15,4 +15,5 @@ mod itself;
 mod moves;
 mod order;
 mod sources;
+mod systems;
 mod world;

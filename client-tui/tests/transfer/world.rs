@@ -61,6 +61,7 @@ pub(crate) struct World {
 pub(crate) struct Told {
     pub(crate) summary: Summary,
     pub(crate) failed: Vec<Fault>,
+    pub(crate) unnamed: u64,
     pub(crate) skipped: Vec<String>,
     pub(crate) noticed: Vec<String>,
     pub(crate) asked: Vec<String>,
@@ -286,6 +287,7 @@ impl Running {
             let fact = tokio::time::timeout(PATIENCE, self.facts.recv()).await.expect("the job hangs");
             match fact? {
                 Fact::Failed(fault) => told.failed.push(fault),
+                Fact::Unnamed(_, count) => told.unnamed += count,
                 Fact::Skipped(path, _) => told.skipped.push(path.display()),
                 Fact::Noticed(path, _) => told.noticed.push(path.display()),
                 Fact::Conflict(conflict) => return Some(conflict),

@@ -128,6 +128,7 @@ async fn tell(
                 troubled.extend(troubled_by(&fact, items));
                 match fact {
                     Fact::Failed(fault) => said(false, worded(&fault)),
+                    Fact::Unnamed(path, count) => said(false, format!("/{}: {count} more failed", path.display())),
                     Fact::Skipped(path, why) => said(false, format!("/{}: skipped: {why}", path.display())),
                     Fact::Noticed(path, what) => said(true, format!("/{}: {what}", path.display())),
                     Fact::Conflict(conflict) => {
@@ -150,7 +151,7 @@ async fn tell(
 fn troubled_by(fact: &Fact, items: &[(WirePath, WirePath)]) -> Vec<usize> {
     let path = match fact {
         Fact::Failed(fault) => fault.path.as_ref(),
-        Fact::Skipped(path, _) => Some(path),
+        Fact::Skipped(path, _) | Fact::Unnamed(path, _) => Some(path),
         Fact::Noticed(..) | Fact::Conflict(_) => return Vec::new(),
     };
     let is_of = |item: &(WirePath, WirePath)| {

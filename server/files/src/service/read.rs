@@ -58,7 +58,7 @@ impl Source {
     fn read(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
         let is_whole = request.offset == 0 && request.len >= self.version.size;
         if is_whole && self.version.size <= SMALL_FILE_BYTES_MAX as u64 {
-            return self.read_whole();
+            return self.read_whole(request, exchange);
         }
         let end = request.offset.saturating_add(request.len).min(self.version.size);
         let is_hashed = is_whole || is_subtree(request.offset, request.len);
@@ -74,10 +74,7 @@ impl Source {
             if let Some(hasher) = &mut hasher {
                 hasher.update(&data);
             }
-            for start in (0..len).step_by(DATA_BYTES_MAX) {
-                let data = data.slice(start..len.min(start + DATA_BYTES_MAX));
-                exchange.answers.send_blocking(Data { offset: offset + start as u64, data })?;
-            }
+            send(exchange, offset, &data)?;
             offset += len as u64;
         }
         self.check(disk::stat_open(&self.file)?.version())?;
@@ -95,7 +92,7 @@ impl Source {
     }
 
     /// A small file in one message. One that says it is empty may not be (`/proc`): it is read to its end.
-    fn read_whole(mut self) -> Result<Answer, Fault> {
+    fn read_whole(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
         let size = self.version.size as usize;
         let wanted = if size == 0 { SMALL_FILE_BYTES_MAX + 1 } else { size };
         let mut data = Vec::with_capacity(wanted);
@@ -109,9 +106,47 @@ impl Source {
             data.truncate(size);
         }
         if data.len() > SMALL_FILE_BYTES_MAX {
-            let why = "it does not say how long it is, and is longer than 64 KiB";
-            return Err(Fault::new(FaultCode::FileTooLarge).because(why));
+            return self.read_to_end(data, request.len, exchange);
         }
         Ok(FileWhole { attributes, hash: Hash::of(&data), grown: self.grown, data }.into())
     }
+
+    /// A file that does not say how long it is, as far as `most` bytes; `data` is what has been read of it.
+    fn read_to_end(mut self, data: Vec<u8>, most: u64, exchange: &Exchange) -> Result<Answer, Fault> {
+        let mut hasher = RangeHasher::new(0);
+        let (mut offset, mut data) = (0, Bytes::from(data));
+        if most > SMALL_FILE_BYTES_MAX as u64 {
+            exchange.answers.send_blocking(ReadHead { attributes: disk::stat_open(&self.file)? })?;
+        }
+        while !data.is_empty() {
+            if exchange.cancel.is_cancelled() {
+                return Err(FaultCode::Cancelled.into());
+            }
+            if offset + data.len() as u64 > most {
+                let why = format!("it does not say how long it is, and is longer than {most} bytes");
+                return Err(Fault::new(FaultCode::FileTooLarge).because(why));
+            }
+            hasher.update(&data);
+            send(exchange, offset, &data)?;
+            offset += data.len() as u64;
+            let mut next = Vec::with_capacity(READ_STEP_BYTES);
+            disk::read_at(&self.file, &mut next, offset, READ_STEP_BYTES)?;
+            data = next.into();
+        }
+        self.check(disk::stat_open(&self.file)?.version())?;
+        if self.grown {
+            // It has a size by now, and what of this belongs to it nobody knows.
+            return Err(FaultCode::Changed.into());
+        }
+        Ok(ReadDone { len: offset, hash: Some(hasher.finish_whole()), grown: false }.into())
+    }
+}
+
+/// Sends what was read at `offset`, in as many frames as that needs.
+fn send(exchange: &Exchange, offset: u64, data: &Bytes) -> Result<(), Fault> {
+    for start in (0..data.len()).step_by(DATA_BYTES_MAX) {
+        let part = data.slice(start..data.len().min(start + DATA_BYTES_MAX));
+        exchange.answers.send_blocking(Data { offset: offset + start as u64, data: part })?;
+    }
+    Ok(())
 }
