@@ -14,6 +14,8 @@ use crate::model::{Choice, Place};
 
 /// Rows that a page key moves in a text.
 const PAGE_ROWS: usize = 10;
+/// Rows that a line of the log takes at most, for all that is known here.
+const LOG_LINE_ROWS_MAX: usize = 3;
 
 /// A key for the topmost layer.
 pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
@@ -131,7 +133,10 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
             let then = *then;
             app.dialogs.pop();
             match then {
-                Then::Quit => vec![Effect::Quit],
+                Then::Quit => {
+                    app.hint("stopping the jobs …");
+                    vec![Effect::Quit]
+                }
                 Then::Bye(link) => servers::leave(app, link),
             }
         }
@@ -230,7 +235,8 @@ fn text_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 
 /// Nobody scrolls past the end of a text.
 pub(super) fn limit_scroll(app: &mut App) {
-    let (help, log) = (super::command::TABLE.len(), app.log.len());
+    // A long line of the log takes several rows.
+    let (help, log) = (super::command::TABLE.len(), app.log.len() * LOG_LINE_ROWS_MAX);
     match app.dialogs.last_mut() {
         Some(Dialog::Help { scroll }) => *scroll = (*scroll).min(help.saturating_sub(1)),
         Some(Dialog::Log { scroll }) => *scroll = (*scroll).min(log.saturating_sub(1)),

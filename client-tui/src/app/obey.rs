@@ -152,15 +152,14 @@ fn home(app: &mut App) -> Vec<Effect> {
 }
 
 fn travel(app: &mut App, is_forward: bool) -> Vec<Effect> {
-    if !app.here_mut().travel(is_forward) {
+    let Some(link) = app.here().next_place(is_forward).map(|place| place.link) else {
         app.hint(if is_forward { "nothing further on" } else { "nothing further back" });
         return Vec::new();
-    }
-    let link = app.here().place.link;
+    };
     if !app.is_usable(link) {
-        app.here_mut().turn_back();
         return Vec::new();
     }
+    app.here_mut().travel(is_forward);
     app.reload(app.active).into_iter().collect()
 }
 

@@ -133,13 +133,19 @@ impl Pane {
         }
     }
 
-    /// Back in where this pane has been, or forward again. False where there is nothing.
-    pub(super) fn travel(&mut self, is_forward: bool) -> bool {
+    /// Where that would lead.
+    pub(super) fn next_place(&self, is_forward: bool) -> Option<&Place> {
+        let visits = if is_forward { &self.forward } else { &self.back };
+        visits.last().map(|visit| &visit.place)
+    }
+
+    /// Goes back to where this pane has been, or forward again. A listing is to be begun.
+    pub(super) fn travel(&mut self, is_forward: bool) {
         let (from, way) =
             if is_forward { (&mut self.forward, Way::Forward) } else { (&mut self.back, Way::Back) };
-        let Some(visit) = from.pop() else { return false };
-        self.leave(visit.place, visit.on, way);
-        true
+        if let Some(visit) = from.pop() {
+            self.leave(visit.place, visit.on, way);
+        }
     }
 
     fn leave(&mut self, place: Place, wanted: Option<Name>, way: Way) {

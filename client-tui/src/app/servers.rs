@@ -117,16 +117,24 @@ pub(super) fn connect(app: &mut App, target: &str) -> Vec<Effect> {
         .servers
         .iter()
         .find(|server| server.target == target || server.name == target.trim_end_matches('/'));
-    match known.map(|server| (server.link, server.state.clone())) {
-        Some((_, State::Live { .. })) => connected_to(app),
-        Some((link, State::Lost { .. })) => reconnect(app, link),
-        Some((_, State::Connecting { .. })) => Vec::new(),
-        None => {
-            let effect = app.connect_new(target);
-            if let Effect::Connect { link, .. } = &effect {
-                app.pane_mut(Side::Right).leave_for(Place { link: *link, path: WirePath::root() }, None);
+    let Some((link, state)) = known.map(|server| (server.link, server.state.clone())) else {
+        let effect = app.connect_new(target);
+        if let Effect::Connect { link, .. } = &effect {
+            app.pane_mut(Side::Right).leave_for(Place { link: *link, path: WirePath::root() }, None);
+        }
+        return vec![effect];
+    };
+    let root = Place { link, path: WirePath::root() };
+    let is_shown = app.panes.iter().any(|pane| pane.place.link == link);
+    match state {
+        State::Connecting { .. } => Vec::new(),
+        State::Live { .. } if is_shown => connected_to(app),
+        State::Live { .. } => app.go(Side::Right, root, None),
+        State::Lost { .. } => {
+            if !is_shown {
+                app.pane_mut(Side::Right).leave_for(root, None);
             }
-            vec![effect]
+            reconnect(app, link)
         }
     }
 }
@@ -205,7 +213,7 @@ pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Optio
     app.say(Tone::Bad, text.clone());
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
-        if pane.place.link == link && (!is_first || !pane.turn_back()) {
+        if pane.place.link == link && !pane.turn_back() {
             pane.wait_for_connection(format!("{text}\n\nC tries again, :byebye leaves for this machine"));
         }
     }

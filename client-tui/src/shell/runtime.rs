@@ -50,6 +50,8 @@ pub(super) async fn run(
         for effect in std::mem::take(&mut waiting) {
             match effect {
                 Effect::Quit => {
+                    // Jobs may take a while to end.
+                    draw(&app, look, &mut terminal)?;
                     effects.end().await;
                     return Ok(0);
                 }
@@ -64,20 +66,19 @@ pub(super) async fn run(
         }
         let frame_at = pace.next_frame(Instant::now());
         tick_at = if app.is_busy() { tick_at.or_else(|| Some(Instant::now() + TICK_TIME)) } else { None };
+        // A frame that is due comes first, and the next is due only a while later: neither keys nor events can starve the others.
         tokio::select! {
             biased;
+            () = sleep_until(frame_at), if frame_at.is_some() => {
+                hits = draw(&app, look, &mut terminal)?;
+                pace.drawn(Instant::now());
+            }
             typed = input.recv() => {
                 let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                waiting = take_input(&mut app, typed, &hits, begun);
-                while let Ok(more) = input.try_recv() {
+                waiting.extend(take_input(&mut app, typed, &hits, begun));
+                for _ in 0..INPUT_QUEUED_MAX {
+                    let Ok(more) = input.try_recv() else { break };
                     waiting.extend(take_input(&mut app, more, &hits, begun));
-                }
-                pace.change();
-            }
-            Some(event) = events.recv() => {
-                waiting = update(&mut app, event);
-                while let Ok(event) = events.try_recv() {
-                    waiting.extend(update(&mut app, event));
                 }
                 pace.change();
             }
@@ -93,22 +94,32 @@ pub(super) async fn run(
                     pace.change();
                 }
             },
+            Some(event) = events.recv() => {
+                waiting.extend(update(&mut app, event));
+                for _ in 0..EVENTS_QUEUED_MAX {
+                    let Ok(event) = events.try_recv() else { break };
+                    waiting.extend(update(&mut app, event));
+                }
+                pace.change();
+            }
             () = sleep_until(digit_until), if digit_until.is_some() => {
                 digit_until = None;
-                waiting = update(&mut app, Event::EscapeOver);
+                waiting.extend(update(&mut app, Event::EscapeOver));
             }
             () = sleep_until(tick_at), if tick_at.is_some() => {
                 tick_at = None;
-                waiting = update(&mut app, Event::Tick);
+                waiting.extend(update(&mut app, Event::Tick));
                 pace.change();
-            }
-            () = sleep_until(frame_at), if frame_at.is_some() => {
-                let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-                terminal.draw(|frame| hits = render(&app, look, now_ns, frame))?;
-                pace.drawn(Instant::now());
             }
         }
     }
+}
+
+fn draw(app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<Hits> {
+    let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+    let mut hits = Hits::default();
+    terminal.draw(|frame| hits = render(app, look, now_ns, frame))?;
+    Ok(hits)
 }
 
 /// The screen may have another size than was known.

@@ -118,3 +118,23 @@ fn word_of_a_link_that_nobody_knows_is_ignored() {
     let play = play.event(Event::NotConnected { link, why: String::new(), at_ns: 0 });
     assert_eq!(play.effects, []);
 }
+
+#[test]
+fn a_server_that_no_pane_shows_any_more_is_shown_again_by_its_name() {
+    let play = app().there(["x"]).connected(["a"]).press("Tab H").lists(Side::Right, ["x"]);
+    assert_eq!(play.link(Side::Right), LinkId::LOCAL);
+    let play = play.line("connme tow://box/srv").lists(Side::Right, ["root"]);
+    assert_eq!((play.app.servers.len(), play.shown(Side::Right)), (1, "root".into()));
+}
+
+#[test]
+fn the_way_back_to_a_lost_server_is_kept_until_it_is_there_again() {
+    let play = app().connected(["a"]).press("Tab").line("cd /").lists(Side::Right, ["srv/"]).press("H");
+    let play = play.lists(Side::Right, ["a"]).press("H").lists(Side::Right, []);
+    assert_eq!(play.link(Side::Right), LinkId::LOCAL);
+    let link = play.app.servers[0].link;
+    let play = play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 7 });
+    let play = play.press("L L");
+    assert_eq!((play.effects.len(), play.link(Side::Right)), (0, LinkId::LOCAL));
+    assert_eq!(play.app.pane(Side::Right).next_place(true).unwrap().link, link);
+}
