@@ -8,6 +8,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
 use towpath::app::App;
+use towpath::app::hits::Hits;
 use towpath::config::Colors;
 use towpath::ui::{Look, render};
 use unicode_width::UnicodeWidthStr;
@@ -15,12 +16,13 @@ use unicode_width::UnicodeWidthStr;
 /// 2026-11-23T16:45:00Z: no picture depends on a clock.
 pub const NOW_NS: i64 = 1_795_452_300_000_000_000;
 
-/// The cells of a frame.
-pub fn cells(app: &App, colors: Colors, (columns, rows): (u16, u16)) -> Buffer {
+/// The cells of a frame, and what can be clicked.
+pub fn drawn(app: &App, colors: Colors, (columns, rows): (u16, u16)) -> (Buffer, Hits) {
     let look = Look::new(colors, TimeZone::UTC);
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| drop(render(app, &look, NOW_NS, frame))).unwrap();
-    terminal.backend().buffer().clone()
+    let mut hits = Hits::default();
+    terminal.draw(|frame| hits = render(app, &look, NOW_NS, frame)).unwrap();
+    (terminal.backend().buffer().clone(), hits)
 }
 
 /// The cells of a row that a terminal shows: not those behind a wide character.
@@ -36,7 +38,7 @@ pub fn shown(buffer: &Buffer, y: u16) -> Vec<&Cell> {
 
 /// Text, styles and legend. Blanks at the ends of rows are left out.
 pub fn picture(app: &App, colors: Colors, size: (u16, u16)) -> String {
-    let buffer = cells(app, colors, size);
+    let (buffer, _) = drawn(app, colors, size);
     let mut styles: Vec<Style> = Vec::new();
     let (mut text, mut grid) = (String::new(), String::new());
     for y in 0..size.1 {
