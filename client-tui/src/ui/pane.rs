@@ -108,7 +108,11 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
     if let Some(server) = app.server(pane.place.link)
         && let State::Lost { why, .. } = &server.state
     {
-        return vec![format!("{why}; C connects again"), "C connects again".to_owned()];
+        return vec![
+            format!("{why}; C connects again"),
+            "C connects again".to_owned(),
+            "C connects".to_owned(),
+        ];
     }
     if is_connecting(app, pane) {
         return vec![format!("{} connecting …  Esc gives up", turn(app)), turn(app).to_string()];

@@ -84,11 +84,12 @@ pub(super) fn padded(text: &str, room: usize) -> String {
     fitted
 }
 
-/// Lines of at most `room` cells, parted at blanks where there are any.
+/// Lines of at most `room` cells, parted at blanks where there are any, and where the text has line ends of its own.
 pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let text = safe(text);
-    let text = text.as_ref();
-    let room = room.max(2);
+    text.split('\n').flat_map(|line| wrapped_line(&safe(line), room.max(2))).collect()
+}
+
+fn wrapped_line(text: &str, room: usize) -> Vec<String> {
     let (mut lines, mut rest) = (Vec::new(), text);
     while columns(rest) > room {
         let (line, _) = head(rest, room);
@@ -199,5 +200,6 @@ mod tests {
     fn long_lines_are_parted_at_blanks() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("onetwothree", 4), ["onet", "woth", "ree"]);
+        assert_eq!(wrapped("one\n\ntwo \x1b", 9), ["one", "", "two \\x1b"]);
     }
 }

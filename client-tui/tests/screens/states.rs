@@ -1,5 +1,6 @@
 //! Every state of the screen, at the size of an old terminal, of a usual window, and of the smallest that will do.
 
+use towpath::app::effect::Effect;
 use towpath::app::event::Event;
 use towpath::config::Colors;
 use towpath::model::{JobId, JobProgress, LinkId, Side};
@@ -286,6 +287,41 @@ fn ranges_pasting_and_completion() {
     world.write("c");
     world.press("Tab");
     assert_looks_in(&mut world, "completion", Colors::True, (80, 24), "");
+}
+
+#[test]
+fn connections_that_are_made_and_ended() {
+    let mut world = World::new("/home/ann/photos", "/home/ann");
+    world.folder(LinkId::LOCAL, "/home/ann/photos", photos());
+    world.folder(LinkId::LOCAL, "/home/ann", Vec::new());
+    world.begin();
+    let effect = world.app.open_on(Side::Right, "tow://box:7171/pictures");
+    let Effect::Connect { link, .. } = effect else { panic!("{effect:?}") };
+    assert_looks(&mut world, "connecting");
+    let why = "nothing listens there; is towd running?".to_owned();
+    world.send(Event::NotConnected { link, why, at_ns: NOW_NS });
+    assert_looks(&mut world, "not-connected");
+    let mut world = copying();
+    world.press(":");
+    world.write("byebye");
+    world.press("Enter");
+    assert_looks(&mut world, "byebye-stops-jobs");
+}
+
+#[test]
+fn more_that_is_typed() {
+    let mut world = World::connected();
+    world.press("+");
+    assert_looks_in(&mut world, "mark-by-pattern", Colors::True, (80, 24), "");
+    world.press("Esc Ctrl-l");
+    assert_looks_in(&mut world, "go-to", Colors::True, (80, 24), "");
+    // Onto itself.
+    world.press("Esc = Down F5");
+    assert_looks(&mut world, "copy-refused");
+    world.press("Esc :");
+    world.write("help");
+    world.press("Enter");
+    assert_looks(&mut world, "words");
 }
 
 #[test]

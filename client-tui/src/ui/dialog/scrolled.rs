@@ -31,12 +31,23 @@ pub(super) fn help(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
 pub(super) fn words(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
     let area = frame.area();
     let width = area.width.min(WORDS_COLUMNS_MAX);
-    let line = |(word, operands, does): &(&str, &str, &str)| {
-        let word = Span::styled(format!("{word:<9}"), scene.theme.focus);
-        let operands = Span::styled(format!("{operands:<19}"), scene.theme.mark);
-        Line::from(vec![word, operands, Span::raw((*does).to_owned())])
-    };
-    let lines: Vec<Line<'_>> = WORDS.iter().map(line).collect();
+    let room = (width as usize).saturating_sub(4);
+    let mut lines = Vec::new();
+    for (word, operands, does) in &WORDS {
+        let mut line = Line::from(vec![
+            Span::styled(format!("{word:<9}"), scene.theme.focus),
+            Span::styled(format!("{operands:<19}"), scene.theme.mark),
+        ]);
+        // Beside it where there is room, else below.
+        if line.width() + text::columns(does) <= room {
+            line.push_span(*does);
+            lines.push(line);
+        } else {
+            lines.push(line);
+            let below = text::wrapped(does, room.saturating_sub(2));
+            lines.extend(below.into_iter().map(|part| Line::raw(format!("  {part}"))));
+        }
+    }
     let height = (lines.len() as u16 + 2).min(area.height);
     let place =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
