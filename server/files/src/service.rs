@@ -3,6 +3,7 @@
 mod beside;
 mod copy;
 mod credit;
+mod hands;
 mod list;
 mod make;
 mod measure;
@@ -41,6 +42,7 @@ pub struct Service {
     welcome: Welcome,
     root: Root,
     outcomes: outcomes::Outcomes,
+    hands: hands::Hands,
 }
 
 /// What a service is to serve, and how.
@@ -74,7 +76,7 @@ impl Service {
             home: config.home,
             machine: machine::of_root(root.folder()),
         };
-        Ok(Self { welcome, root, outcomes: outcomes::Outcomes::default() })
+        Ok(Self { welcome, root, outcomes: outcomes::Outcomes::default(), hands: hands::Hands::default() })
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.
@@ -127,6 +129,17 @@ impl Service {
     ) -> Result<T, Fault> {
         let done = tokio::task::spawn_blocking(move || work(&self)).await;
         done.unwrap_or_else(|_| Err(FaultCode::Internal.into())).map_err(at(location))
+    }
+
+    /// As [`blocking`](Self::blocking), for work that is over in a moment and waits for nothing but the disk.
+    async fn brief<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let hands = self.hands.clone();
+        let done = hands.run(move || work(&self)).await;
+        done.unwrap_or_else(|| Err(FaultCode::Internal.into())).map_err(at(location))
     }
 }
 

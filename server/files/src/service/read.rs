@@ -24,12 +24,33 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
         return Err(Fault::new(FaultCode::LimitExceeded)
             .because(format!("more than {READ_BYTES_MAX} bytes at a time")));
     }
-    service
-        .blocking(&request.file.clone(), move |service| {
-            let file = service.root.open_file(&request.file)?;
-            Source::new(file, &request)?.read(&request, &exchange)
-        })
-        .await
+    let place = request.file.clone();
+    if request.len > SMALL_FILE_BYTES_MAX as u64 {
+        return service
+            .blocking(&place, move |service| Source::open(service, &request)?.read(&request, &exchange))
+            .await;
+    }
+    let opened = service.clone().brief(&place, move |service| {
+        let source = Source::open(service, &request)?;
+        if source.is_small_and_whole(&request) {
+            source.read_whole(&request, &exchange).map(Opened::Read)
+        } else {
+            Ok(Opened::Larger(source, request, exchange))
+        }
+    });
+    match opened.await? {
+        Opened::Read(answer) => Ok(answer),
+        // Its data waits for the client.
+        Opened::Larger(source, request, exchange) => {
+            service.blocking(&place, move |_| source.read(&request, &exchange)).await
+        }
+    }
+}
+
+/// What a Read of a few bytes found.
+enum Opened {
+    Read(Answer),
+    Larger(Source, Read, Exchange),
 }
 
 struct Source {
@@ -40,7 +61,8 @@ struct Source {
 }
 
 impl Source {
-    fn new(file: OwnedFd, request: &Read) -> Result<Self, Fault> {
+    fn open(service: &Service, request: &Read) -> Result<Self, Fault> {
+        let file = service.root.open_file(&request.file)?;
         let found = disk::stat_open(&file)?.version();
         let version = request.version.unwrap_or(found);
         let mut source = Self { file, version, grown: false };
@@ -55,11 +77,18 @@ impl Source {
         if grown || found == self.version { Ok(()) } else { Err(FaultCode::Changed.into()) }
     }
 
+    /// Whether the request is answered in one message.
+    const fn is_small_and_whole(&self, request: &Read) -> bool {
+        request.offset == 0
+            && request.len >= self.version.size
+            && self.version.size <= SMALL_FILE_BYTES_MAX as u64
+    }
+
     fn read(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
-        let is_whole = request.offset == 0 && request.len >= self.version.size;
-        if is_whole && self.version.size <= SMALL_FILE_BYTES_MAX as u64 {
+        if self.is_small_and_whole(request) {
             return self.read_whole(request, exchange);
         }
+        let is_whole = request.offset == 0 && request.len >= self.version.size;
         let end = request.offset.saturating_add(request.len).min(self.version.size);
         let is_hashed = is_whole || is_subtree(request.offset, request.len);
         let mut hasher = is_hashed.then(|| RangeHasher::new(request.offset));

@@ -13,7 +13,7 @@ use super::beside::{Held, Part, Policy};
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
     service
-        .blocking(&request.file.clone(), move |service| {
+        .brief(&request.file.clone(), move |service| {
             if Hash::of(&request.data) != request.hash {
                 return Err(FaultCode::HashMismatch.into());
             }

@@ -293,7 +293,7 @@ proptest! {
     fn any_part_of_any_file_is_what_the_disk_has(
         len in 0..300_000_usize, offset in 0..320_000_usize, wanted in 0..320_000_usize,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let world = World::new();
             let content = content(len);

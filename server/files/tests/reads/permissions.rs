@@ -30,6 +30,7 @@ fn as_nobody(story: impl AsyncFnOnce(&World)) {
         set(path, *mode);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .on_thread_start(|| {
             if geteuid().is_root() {
                 let nobody = Uid::from_raw(65_534);
