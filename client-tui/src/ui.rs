@@ -77,8 +77,11 @@ const fn area(rect: Rect) -> Area {
     Area::new(rect.x, rect.y, rect.width, rect.height)
 }
 
-/// The newest good news or error.
+/// What a first key waits for, else the newest good news or error.
 fn news_line(scene: &Scene<'_>, width: usize) -> Line<'static> {
+    if let Some(second) = keys::second(scene, width) {
+        return second;
+    }
     let (tone, text) = &scene.app.news;
     if text.is_empty() {
         return Line::default();

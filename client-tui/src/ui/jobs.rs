@@ -88,6 +88,11 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         let part = (!now.growing).then(|| job.part_done());
         lines.push(row((&title, &done_of(job), left), part, theme.bar, scene, width));
     }
+    let hidden = scene.app.jobs.len().saturating_sub(JOBS_SHOWN_MAX) as u64;
+    if hidden > 0 && (area.height as usize) > lines.len() {
+        let text = format!("   and {} more; w shows all", text::counted(hidden, "job", "jobs"));
+        lines.push(Line::styled(text, theme.dim));
+    }
     frame.render_widget(Paragraph::new(lines), area);
 }
 

@@ -119,6 +119,25 @@ fn bar_keys(width: usize) -> Vec<&'static Key> {
     keys
 }
 
+/// The keys that may follow one that waits (`g`, `,`), as many as fit.
+pub(super) fn second(scene: &Scene<'_>, width: usize) -> Option<Line<'static>> {
+    let first = scene.app.pending.filter(char::is_ascii_graphic)?;
+    let mut line = Line::from(Span::styled(format!(" {first}"), scene.theme.focus));
+    for row in TABLE {
+        let rest =
+            row.keys.split(' ').find_map(|key| key.strip_prefix(first).filter(|rest| !rest.is_empty()));
+        let Some(rest) = rest else { continue };
+        let (key, does) = (rest.trim_start_matches('-'), row.does.split(';').next().unwrap_or_default());
+        let key = Span::styled(format!("  {key}"), scene.theme.focus);
+        let does = Span::styled(format!(" {does}"), scene.theme.dim);
+        if line.width() + key.width() + does.width() > width {
+            break;
+        }
+        line.spans.extend([key, does]);
+    }
+    Some(line)
+}
+
 /// How many columns the help has on a screen of this width.
 pub(super) const fn help_columns(width: u16) -> usize {
     match width {

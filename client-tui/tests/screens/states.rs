@@ -94,6 +94,15 @@ fn a_filter_and_a_search() {
 }
 
 #[test]
+fn a_first_key_waits_for_its_second() {
+    let mut world = World::connected();
+    world.press("g");
+    assert_looks_in(&mut world, "second-after-g", Colors::True, (80, 24), "");
+    world.press("g ,");
+    assert_looks(&mut world, "second-after-comma");
+}
+
+#[test]
 fn sorted_another_way() {
     let mut world = World::connected();
     world.press(", s");
