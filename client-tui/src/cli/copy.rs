@@ -57,9 +57,9 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
     for source in sources {
         resolved.push(places.resolve(source).await?);
     }
-    let summary = copy(resolved, destination, options, output).await?;
-    report(&summary, output)?;
-    Ok(exit_of(&summary))
+    let ended = copy(resolved, destination, options, output).await?;
+    report(&ended.summary, output)?;
+    Ok(ended.exit)
 }
 
 fn excludes(globs: &[String]) -> Result<GlobSet, Failure> {
@@ -71,14 +71,27 @@ fn excludes(globs: &[String]) -> Result<GlobSet, Failure> {
     set.build().map_err(bad)
 }
 
-/// 0 only where everything asked for is at the destination now.
-pub(super) fn exit_of(summary: &Summary) -> Exit {
+/// How all of it ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) summary: Summary,
+    pub(super) exit: Exit,
+}
+
+/// 0 only where everything asked for is at the destination now. Where a single thing was asked for and itself failed, `failed` is why.
+fn exit_of(summary: &Summary, failed: Option<&Fault>) -> Exit {
     match &summary.stopped {
         _ if summary.cancelled => Exit::Interrupted,
         Some(fault) => Exit::of(fault),
-        None if summary.failed + summary.skipped > 0 => Exit::Partly,
+        None if summary.failed + summary.skipped > 0 => failed.map_or(Exit::Partly, Exit::of),
         None => Exit::Done,
     }
+}
+
+/// Whether a fault is about an item itself, or the folder that it goes into, and not about something in it.
+fn concerns(fault: &Fault, item: &Item) -> bool {
+    let path = fault.path.as_ref();
+    path.is_none_or(|path| *path == item.from || *path == item.to || Some(path) == item.to.parent().as_ref())
 }
 
 /// One job a source link; summed up.
@@ -87,10 +100,15 @@ pub(super) async fn copy(
     destination: Place,
     options: Options,
     output: Output,
-) -> Result<Summary, Failure> {
+) -> Result<Ended, Failure> {
     let mut total = Summary::default();
     let items = resolve_items(sources, &destination, &options).await?;
     let whole_failure = items.len() == 1;
+    let only_item = match items.as_slice() {
+        [(_, items)] if items.len() == 1 => items.first().cloned(),
+        _ => None,
+    };
+    let mut failed = None;
     for (source, items) in items {
         let job = Job {
             verb: options.verb,
@@ -100,7 +118,8 @@ pub(super) async fn copy(
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
         };
-        let summary = run_job(job, output).await;
+        let summary;
+        (summary, failed) = run_job(job, output).await;
         if let Some(fault) = &summary.stopped {
             if whole_failure && summary.files == 0 && summary.failed <= 1 {
                 return Err(Failure { exit: Exit::of(fault), message: fault.to_string() });
@@ -112,7 +131,9 @@ pub(super) async fn copy(
             break;
         }
     }
-    Ok(total)
+    let is_whole = total.files + total.unchanged + total.skipped == 0 && total.failed == 1;
+    let failed = failed.filter(|fault| is_whole && only_item.is_some_and(|item| concerns(fault, &item)));
+    Ok(Ended { exit: exit_of(&total, failed.as_ref()), summary: total })
 }
 
 fn add(total: &mut Summary, summary: Summary) {
@@ -186,17 +207,17 @@ async fn items_of(
 
 fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
     match overwrite {
-        Some(Overwrite::Ask) => ExistingPolicy::Ask,
-        None if output::is_interactive() => ExistingPolicy::Ask,
-        None | Some(Overwrite::Never) => ExistingPolicy::Skip,
+        None | Some(Overwrite::Ask) if output::is_interactive() => ExistingPolicy::Ask,
+        None | Some(Overwrite::Ask | Overwrite::Never) => ExistingPolicy::Skip,
         Some(Overwrite::Always) => ExistingPolicy::Replace,
         Some(Overwrite::Newer) => ExistingPolicy::Newer,
         Some(Overwrite::Different) => ExistingPolicy::Different,
     }
 }
 
-/// Runs a job with its facts on standard error and its progress as asked for. An interrupt cancels it in order.
-async fn run_job(job: Job, output: Output) -> Summary {
+/// Runs a job with its facts on standard error and its progress as asked for. An interrupt cancels it in order. Gives what failed first
+/// as well.
+async fn run_job(job: Job, output: Output) -> (Summary, Option<Fault>) {
     let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress_sender, mut progress) = watch::channel(Progress::default());
     let cancel = CancellationToken::new();
@@ -206,11 +227,18 @@ async fn run_job(job: Job, output: Output) -> Summary {
     let mut running = tokio::spawn(transfer::run(job, reports));
     let interrupted = super::interrupted();
     tokio::pin!(interrupted);
+    let mut failed = None;
+    let mut note_failure = |fact: &Fact| {
+        if let Fact::Failed(fault) = fact {
+            failed.get_or_insert_with(|| fault.clone());
+        }
+    };
     let summary = loop {
         tokio::select! {
             biased;
             () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
             Some(fact) = facts.recv() => {
+                note_failure(&fact);
                 clear(output);
                 tokio::select! {
                     () = tell(fact) => {}
@@ -223,9 +251,10 @@ async fn run_job(job: Job, output: Output) -> Summary {
     };
     clear(output);
     while let Ok(fact) = facts.try_recv() {
+        note_failure(&fact);
         tell(fact).await;
     }
-    summary
+    (summary, failed)
 }
 
 /// Of a job that ended by a fault of the program.
@@ -321,7 +350,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     output.line(&line)?;
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
-        "unchanged": unchanged, "skipped": skipped, "failed": failed,
+        "skipped": skipped, "failed": failed, "unchanged": unchanged,
     }))?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use rustyline::error::ReadlineError;
 use towpath_protocol::request::{Depth, Direction, Hidden, SortKey};
 
 use super::args::{ConflictArgs, OutputArgs, ShellArgs};
-use super::copy::{self, Options};
+use super::copy::{self, Ended, Options};
 use super::exit::{Exit, Failure};
 use super::ls::{self, Look, Unit};
 use super::output::{self, Output, write_line};
@@ -177,9 +177,9 @@ impl Shell<'_> {
     async fn copy(&self, sources: Vec<Place>, destination: Place) -> Result<(), Failure> {
         let options = Options { conflicts: self.conflicts, ..Options::default() };
         let output = Output::new(OutputArgs::default());
-        let summary = copy::copy(sources, destination, options, output).await?;
+        let Ended { summary, exit } = copy::copy(sources, destination, options, output).await?;
         write_line(&format!("{} in {:.2} s.", human(summary.bytes), summary.seconds))?;
-        match copy::exit_of(&summary) {
+        match exit {
             Exit::Done => Ok(()),
             exit => Err(Failure { exit, message: String::new() }),
         }

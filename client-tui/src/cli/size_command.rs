@@ -45,5 +45,10 @@ pub(super) async fn measure(place: &Place) -> Result<Totals, Failure> {
     if attributes.kind != Kind::Folder {
         return Ok(Totals { files: 1, bytes: attributes.size, ..Totals::default() });
     }
-    place.link.measure(&place.path).await.map_err(|fault| Failure::at(&place.typed, &fault))
+    let totals = place.link.measure(&place.path).await.map_err(|fault| place.failed(&fault))?;
+    match totals.faults.as_slice() {
+        // Nothing of it could be read.
+        [fault] if fault.path.as_ref() == Some(&place.path) => Err(place.failed(fault)),
+        _ => Ok(totals),
+    }
 }

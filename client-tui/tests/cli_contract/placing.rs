@@ -1,0 +1,348 @@
+//! `get`, `put`, `cp`, `mv`: where things go, what happens to what is there, and what is said about it.
+
+use std::time::SystemTime;
+
+use crate::stage::{ANYTHING, ROW, Row, Stage, told};
+
+const PLACES: &[Row] = &[
+    Row {
+        promise: "another name is the new name",
+        typed: &["get", "{S}/a.txt", "b.txt"],
+        out: &["1 file, 0.000002 MB (2 bytes), ", " s, ", "B/s, verified\n"],
+        after: &[("L/b.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "an existing folder receives it under its own name",
+        typed: &["get", "{S}/docs", "tree"],
+        out: &["2 files"],
+        after: &[("L/tree/docs/sub/c", Some("deep")), ("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "a slash at the end means a folder, made where it is missing",
+        typed: &["get", "{S}/a.txt", "made/of/new/"],
+        out: ANYTHING,
+        after: &[("L/made/of/new/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "missing parents are made",
+        typed: &["put", "new.txt", "{S}/no/such/name"],
+        out: ANYTHING,
+        after: &[("S/no/such/name", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "a folder to a new name is that name",
+        typed: &["put", "tree", "{S}/new"],
+        out: &["2 files"],
+        after: &[("S/new/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "the working folder is a folder",
+        typed: &["get", "{S}/docs", "."],
+        out: ANYTHING,
+        after: &[("L/docs/b", Some("hello"))],
+        ..ROW
+    },
+    Row {
+        promise: "what a folder holds goes without its name",
+        typed: &["put", "tree/.", "{S}/empty"],
+        out: ANYTHING,
+        after: &[("S/empty/x", Some("x of local")), ("S/empty/tree", None)],
+        ..ROW
+    },
+    Row {
+        promise: "several sources go into a folder",
+        typed: &["put", "a.txt", "tree", "{S}/empty"],
+        out: &["3 files"],
+        after: &[("S/empty/a.txt", Some("aa")), ("S/empty/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "several sources need a folder",
+        typed: &["put", "a.txt", "new.txt", "{S}/nope"],
+        exit: 2,
+        err: &["tow: ", "several sources need a folder"],
+        after: &[("S/nope", None)],
+        ..ROW
+    },
+    Row {
+        promise: "several sources and a slash make the folder",
+        typed: &["put", "a.txt", "new.txt", "{S}/made/"],
+        out: &["2 files"],
+        after: &[("S/made/new.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "-T takes the name itself",
+        typed: &["get", "-T", "{S}/docs", "tree"],
+        out: ANYTHING,
+        after: &[("L/tree/b", Some("hello")), ("L/tree/docs", None), ("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "a file that is written as a folder is none",
+        typed: &["get", "{S}/a.txt", "new.txt/"],
+        exit: 1,
+        err: &["tow: ", "not a folder"],
+        after: &[("L/new.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "a source that is missing is 4, and nothing is made",
+        typed: &["get", "{S}/nope", "made/"],
+        exit: 4,
+        err: &["tow: ", "no such"],
+        after: &[("L/made", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a source of several that is missing is told before anything moves",
+        typed: &["put", "a.txt", "nope", "{S}/empty"],
+        exit: 4,
+        err: &["tow: nope: no such"],
+        after: &[("S/empty/a.txt", None)],
+        ..ROW
+    },
+    Row { promise: "a destination is needed", typed: &["get", "{S}/a.txt"], exit: 2, err: ANYTHING, ..ROW },
+    Row {
+        promise: "cp works on one side",
+        typed: &["cp", "tree", "copy"],
+        out: &["2 files"],
+        after: &[("L/copy/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "cp works on the other side alone",
+        typed: &["cp", "{S}/docs", "{S}/copy"],
+        out: &["2 files"],
+        after: &[("S/copy/sub/c", Some("deep"))],
+        ..ROW
+    },
+    Row {
+        promise: "mv takes the source away",
+        typed: &["mv", "tree", "{S}/empty"],
+        out: ANYTHING,
+        after: &[("L/tree", None), ("S/empty/tree/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "mv renames",
+        typed: &["mv", "a.txt", "b.txt"],
+        out: ANYTHING,
+        after: &[("L/a.txt", None), ("L/b.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "mv back from the other side",
+        typed: &["mv", "{S}/docs", "docs"],
+        out: ANYTHING,
+        after: &[("S/docs", None), ("L/docs/sub/c", Some("deep"))],
+        ..ROW
+    },
+    Row {
+        promise: "links arrive as links",
+        typed: &["get", "{S}/link", "{S}/a.txt", "tree"],
+        out: ANYTHING,
+        after: &[("L/tree/link", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "a file cannot be copied onto itself",
+        typed: &["cp", "a.txt", "./a.txt"],
+        exit: 1,
+        err: &["tow: "],
+        after: &[("L/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "a folder cannot be copied into itself",
+        typed: &["cp", "tree", "tree/y"],
+        exit: 1,
+        err: &["tow: "],
+        after: &[("L/tree/y/tree", None)],
+        ..ROW
+    },
+    Row {
+        promise: "nor over the loopback",
+        typed: &["put", "tree", "{S}/../local/tree/y"],
+        exit: 2,
+        err: &["tow: "],
+        ..ROW
+    },
+    Row {
+        promise: "a root cannot be replaced",
+        typed: &["cp", "-T", "tree", "/"],
+        exit: 2,
+        err: &["tow: /: "],
+        ..ROW
+    },
+    Row {
+        promise: "--exclude leaves out by name",
+        typed: &["put", "--exclude", "*.o", "tree", "{S}/new"],
+        out: &["1 file,"],
+        after: &[("S/new/x", Some("x of local")), ("S/new/y/z.o", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a glob that is none is 2",
+        typed: &["put", "--exclude", "[", "tree", "{S}/new"],
+        exit: 2,
+        err: &["tow: --exclude: "],
+        ..ROW
+    },
+    Row {
+        promise: "a dash in front follows --",
+        typed: &["put", "--", "-dash", "{S}/empty/"],
+        out: ANYTHING,
+        after: &[("S/empty/-dash", Some("local dash"))],
+        ..ROW
+    },
+    Row {
+        promise: "a number that is no policy is 2",
+        typed: &["get", "--overwrite", "maybe", "{S}/a.txt", "b"],
+        exit: 2,
+        err: ANYTHING,
+        ..ROW
+    },
+];
+
+const SAID: &[Row] = &[
+    Row {
+        promise: "--json ends with one object",
+        typed: &["get", "--json", "{S}/docs", "new"],
+        out: &[
+            "{\"event\":\"done\",\"files\":2,\"bytes\":9,\"seconds\":",
+            ",\"verified\":true,\"skipped\":0,\"failed\":0,",
+        ],
+        ..ROW
+    },
+    Row {
+        promise: "--quiet prints nothing",
+        typed: &["get", "--quiet", "{S}/docs", "new"],
+        after: &[("L/new/b", Some("hello"))],
+        ..ROW
+    },
+    Row {
+        promise: "--quiet names what failed all the same",
+        typed: &["get", "--quiet", "{S}/a.txt", "new.txt"],
+        exit: 1,
+        err: &["new.txt: skipped"],
+        ..ROW
+    },
+    Row {
+        promise: "the same size and time is unchanged",
+        typed: &["get", "{S}/a.txt", "."],
+        out: &["0 files", "1 unchanged"],
+        ..ROW
+    },
+    Row {
+        promise: "unchanged is told to machines too",
+        typed: &["get", "--json", "{S}/a.txt", "."],
+        out: &["\"files\":0", "\"skipped\":0", "\"unchanged\":1"],
+        ..ROW
+    },
+    Row {
+        promise: "without a terminal what differs stays",
+        typed: &["put", "new.txt", "{S}/a.txt"],
+        exit: 1,
+        out: &["1 skipped"],
+        err: &["tow: ", "a.txt: skipped: exists"],
+        after: &[("S/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "never keeps",
+        typed: &["put", "--overwrite", "never", "new.txt", "{S}/a.txt"],
+        exit: 1,
+        out: ANYTHING,
+        err: &["skipped"],
+        after: &[("S/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "always replaces",
+        typed: &["put", "--overwrite", "always", "new.txt", "{S}/a.txt"],
+        out: &["1 file,"],
+        after: &[("S/a.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "newer keeps what is as old",
+        typed: &["put", "--overwrite", "newer", "new.txt", "{S}/a.txt"],
+        exit: 1,
+        out: ANYTHING,
+        err: &["skipped: exists and is not older"],
+        after: &[("S/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "different replaces what differs",
+        typed: &["put", "--overwrite", "different", "new.txt", "{S}/a.txt"],
+        out: &["1 file,"],
+        after: &[("S/a.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "ask without a terminal keeps",
+        typed: &["put", "--overwrite", "ask", "new.txt", "{S}/a.txt"],
+        exit: 1,
+        out: ANYTHING,
+        err: &["skipped: exists"],
+        after: &[("S/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "progress is for terminals",
+        typed: &["put", "tree", "{S}/new"],
+        out: &["verified"],
+        err: &[],
+        ..ROW
+    },
+    Row {
+        promise: "--quiet and --progress exclude each other",
+        typed: &["put", "--quiet", "--progress", "tree", "{S}/new"],
+        exit: 2,
+        err: ANYTHING,
+        ..ROW
+    },
+    Row {
+        promise: "a flag that is none is 2",
+        typed: &["put", "--bogus", "tree", "{S}/new"],
+        exit: 2,
+        err: ANYTHING,
+        after: &[("S/new", None)],
+        ..ROW
+    },
+];
+
+#[test]
+fn things_go_where_they_were_meant_to_go() {
+    Stage::check(PLACES);
+}
+
+#[test]
+fn what_is_said_and_what_stays_is_as_promised() {
+    Stage::check(SAID);
+}
+
+#[test]
+fn newer_and_different_look_at_what_they_say() {
+    let stage = Stage::new();
+    let scene = stage.scene("policies");
+    scene.write("local/later", "later", 1_800_000_000);
+    scene.write("served/later", "older", 1_700_000_000);
+    let output = scene.tow(&["put", "--overwrite", "newer", "later", "{S}/"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(std::fs::read_to_string(scene.at("S/later")).unwrap(), "later");
+
+    scene.write("served/a.txt", "aa", 1_700_000_000);
+    let output = scene.tow(&["put", "--overwrite", "different", "a.txt", "{S}/"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("1 unchanged"), "{}", told(&output));
+    let kept = std::fs::metadata(scene.at("S/a.txt")).unwrap().modified().unwrap();
+    assert_eq!(kept.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 1_700_000_000);
+}

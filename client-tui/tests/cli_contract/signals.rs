@@ -1,0 +1,73 @@
+//! An interrupt ends a job in order: 130, a summary, nothing half, and what is left of a move still where it was.
+
+use std::fs;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::stage::{Scene, Stage, parts, told};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Starts a job with a long file, and waits until bytes of it are at the destination.
+fn begun(scene: &Scene, typed: &[&str], into: &str) -> Child {
+    let child = scene.tow(typed).spawn().unwrap();
+    let folder = scene.at(into);
+    until("a part of the file", || {
+        let part = parts(&folder).pop().map(|part| folder.join(part));
+        part.and_then(|part| fs::metadata(part).ok()).is_some_and(|part| part.len() > 1_000_000)
+    });
+    child
+}
+
+#[test]
+fn an_interrupted_job_is_130_with_a_summary_and_nothing_half() {
+    let stage = Stage::new();
+    for (index, signal) in [Signal::INT, Signal::TERM].into_iter().enumerate() {
+        for (verb, from, to, into) in [
+            ("get", "{S}/long", "long", "L/"),
+            ("put", "long", "{S}/empty/", "S/empty"),
+            ("mv", "long", "{S}/empty/", "S/empty"),
+            ("cp", "long", "copy", "L/"),
+        ] {
+            let scene = stage.scene(&format!("{index} {verb}"));
+            for side in ["S/long", "L/long"] {
+                fs::File::create(scene.at(side)).unwrap().set_len(3 << 30).unwrap();
+            }
+            if verb == "get" {
+                fs::remove_file(scene.at("L/long")).unwrap();
+            }
+            let child = begun(&scene, &[verb, from, to], into);
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(130), "{verb} {signal:?}\n{}", told(&output));
+            assert!(told(&output).contains("0 files, "), "{verb} {signal:?}\n{}", told(&output));
+            until("no part", || parts(&scene.at(into)).is_empty());
+            assert!(!scene.at("S/empty/long").exists() && !scene.at("L/copy").exists(), "{verb}");
+            assert!(scene.at("S/long").exists(), "{verb}");
+            assert!(verb == "get" || scene.at("L/long").exists(), "{verb}");
+        }
+    }
+}
+
+#[test]
+fn nothing_moves_after_a_cancel_was_acknowledged() {
+    let stage = Stage::new();
+    let scene = stage.scene("still");
+    fs::File::create(scene.at("L/long")).unwrap().set_len(3 << 30).unwrap();
+    let child = begun(&scene, &["put", "long", "{S}/empty/"], "S/empty");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    // The program has left: whatever the server still took would be a part that is there now.
+    assert_eq!(parts(&scene.at("S/empty")), Vec::<String>::new());
+}
