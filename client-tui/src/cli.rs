@@ -4,6 +4,7 @@
 //! people's scripts.
 
 pub mod args;
+mod code;
 mod copy;
 pub mod exit;
 mod ls;
@@ -24,11 +25,12 @@ use args::Command;
 use exit::{Exit, Failure};
 use place::Places;
 
+use crate::link::keyring::Keyring;
 use crate::transfer::job::Verb;
 
 /// Runs one command to its end, with its errors on standard error.
-pub async fn run(command: Command, local: Arc<Service>) -> Exit {
-    let mut places = Places::new(local);
+pub async fn run(command: Command, local: Arc<Service>, keyring: Arc<Keyring>) -> Exit {
+    let mut places = Places::new(local, keyring);
     // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
     let takes_interrupts = matches!(
         command,

@@ -3,7 +3,11 @@
 //! Nothing else in the client reads the environment.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+
+use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
+use zeroize::Zeroizing;
 
 /// What the program goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub struct Settings {
     pub colors: Colors,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
+    /// `user@host`: what servers are told who this client is.
+    pub client_name: String,
 }
 
 /// How many colours the screen may use. Meaning never hangs on colour alone.
@@ -23,6 +29,24 @@ pub enum Colors {
     /// 256.
     Indexed,
     True,
+}
+
+/// Where a pairing code was given, other than at a prompt.
+pub enum GivenCode {
+    /// In the environment.
+    Text(Zeroizing<String>),
+    /// In a file that others may not read.
+    File(PathBuf),
+}
+
+/// Where, never what.
+impl fmt::Debug for GivenCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::File(_) => "File",
+        })
+    }
 }
 
 impl Settings {
@@ -39,6 +63,7 @@ impl Settings {
             state_dir,
             colors: colors(variable),
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
+            client_name: client_name(variable),
         }
     }
 }
@@ -57,6 +82,24 @@ fn colors(variable: impl Fn(&str) -> Option<OsString>) -> Colors {
     } else {
         Colors::Sixteen
     }
+}
+
+/// A pairing code from `--pair-file`, or from `TOW_PAIR` as `variable` gives it, also where that is empty: that was a mistake.
+pub fn given_code(file: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<GivenCode> {
+    let text = |value: OsString| Zeroizing::new(value.to_string_lossy().into_owned());
+    file.map(GivenCode::File).or_else(|| variable("TOW_PAIR").map(text).map(GivenCode::Text))
+}
+
+fn client_name(variable: impl Fn(&str) -> Option<OsString>) -> String {
+    let user = variable("USER").or_else(|| variable("LOGNAME"));
+    let user = user.map_or_else(
+        || rustix::process::geteuid().as_raw().to_string(),
+        |user| user.to_string_lossy().into_owned(),
+    );
+    let system = rustix::system::uname();
+    let mut name = format!("{user}@{}", system.nodename().to_string_lossy());
+    name.truncate(name.floor_char_boundary(CLIENT_NAME_BYTES_MAX));
+    name
 }
 
 #[cfg(test)]
@@ -90,6 +133,15 @@ mod tests {
     fn a_relative_or_empty_variable_names_no_state_folder() {
         let environment = [("TOW_STATE_DIR", ""), ("XDG_STATE_HOME", "here"), ("HOME", "/h")];
         assert_eq!(state_dir(None, &environment).as_deref(), Some("/h/.local/state/towpath"));
+    }
+
+    #[test]
+    fn a_client_is_called_after_its_user_and_machine() {
+        let name = |environment: &[(&str, &str)]| resolve(None, environment).client_name;
+        assert!(name(&[("USER", "ann"), ("LOGNAME", "bob")]).starts_with("ann@"));
+        assert!(name(&[("USER", ""), ("LOGNAME", "bob")]).starts_with("bob@"));
+        assert!(name(&[]).starts_with(|c: char| c.is_ascii_digit()));
+        assert!(name(&[("USER", &"é".repeat(100))]).len() <= CLIENT_NAME_BYTES_MAX);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod calls;
 mod connection;
 pub mod dial;
 mod in_process;
+pub mod keyring;
 pub mod target;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use towpath_protocol::hello::Welcome;
 use towpath_protocol::input::Cancel;
 use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
+use towpath_protocol::pairing::Pairing;
 
 pub use connection::GreetingFault;
 use connection::{Connection, LastWords};
@@ -63,7 +65,22 @@ impl Link {
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::open(reader, writer, deadline, last_words).await?;
+        Self::begin(reader, writer, deadline, last_words, None).await
+    }
+
+    /// With `pairing` the server is asked to let this client in from now on.
+    async fn begin<R, W>(
+        reader: R,
+        writer: W,
+        deadline: Instant,
+        last_words: LastWords,
+        pairing: Option<Pairing>,
+    ) -> Result<Self, GreetingFault>
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Connection::open(reader, writer, deadline, last_words, pairing).await?;
         Ok(Self(Arc::new(Inner::Connection(Arc::new(connection)))))
     }
 

@@ -8,7 +8,8 @@ use clap::Parser;
 use towpath::cli;
 use towpath::cli::args::Args;
 use towpath::cli::exit::Exit;
-use towpath::config::Settings;
+use towpath::config::{Settings, given_code};
+use towpath::link::keyring::Keyring;
 use towpath::shell;
 use towpath::shell::panes::Opening;
 use towpath_files::root::{RootSpec, local_path};
@@ -31,18 +32,21 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     let local = Arc::new(Service::new(local)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
+    let given = given_code(args.pair_file, |name| std::env::var_os(name));
+    let name = settings.client_name.clone();
+    let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given));
     if let Some(command) = args.command {
-        let exit = runtime.block_on(cli::run(command, local));
+        let exit = runtime.block_on(cli::run(command, local, keyring));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
         return Ok(ExitCode::from(exit as u8));
     }
-    let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
     let filter = settings.log_filter.as_deref();
     let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
     shell::panic::install(log);
     let opening = Opening { left: args.left, right: args.right.or(args.connect) };
-    let panes = runtime.block_on(shell::panes::run(opening, &settings, local));
+    let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring));
     runtime.shutdown_timeout(Duration::from_secs(2));
     panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)))
 }

@@ -17,23 +17,33 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::process::Command;
 use tokio::time::timeout;
 use towpath::link::dial::{DialFault, child, dial};
+use towpath::link::keyring::Keyring;
 use towpath::link::target::{Server, Target};
 use towpath::link::{GreetingFault, Link};
 use towpath_protocol::fault::FaultCode;
+use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, SECRET_BYTES};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// With a code of some server.
 async fn dial_typed(typed: &str) -> Result<Link, DialFault> {
     let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(typed)) else { panic!("{typed}") };
-    dial(&server).await
+    let state = tempfile::tempdir().unwrap();
+    let secret = PairingSecret::new([7; SECRET_BYTES].into());
+    dial(&server, &keyring(state.path()), Some(PairingCode::new(&KeyHash([1; 32]), secret))).await
+}
+
+fn keyring(folder: &Path) -> Arc<Keyring> {
+    Arc::new(Keyring::new(Some(folder.join("state")), "ann@box".to_owned(), None))
 }
 
 fn shell(script: &str) -> Command {
@@ -63,20 +73,12 @@ async fn gone(pid: Pid) {
 
 #[tokio::test]
 async fn where_nobody_listens_towd_is_asked_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Bound, so that nobody else takes the port meanwhile, and not listened on.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = silent.local_addr().unwrap().port();
     let fault = dial_typed(&format!("tow://127.0.0.1:{port}/")).await.unwrap_err();
     assert_eq!(fault.to_string(), "nothing listens there; is towd running?");
-}
-
-#[tokio::test]
-async fn another_machine_is_not_spoken_to_in_the_clear() {
-    for place in ["tow://192.0.2.1/", "tow://[2001:db8::1]:99/"] {
-        let fault = dial_typed(place).await.unwrap_err();
-        assert!(matches!(fault, DialFault::NotEncrypted { .. }), "{fault}");
-        assert!(fault.to_string().contains("ssh -N -L"));
-    }
 }
 
 #[tokio::test]
@@ -94,13 +96,29 @@ async fn a_web_server_is_told() {
 }
 
 #[tokio::test]
+async fn a_towd_that_does_not_encrypt_is_told_and_learns_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = format!("tow://{}/", listener.local_addr().unwrap());
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"TOWPATH1").await.unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said).await;
+        said
+    };
+    let (fault, said) = tokio::join!(dial_typed(&place), answering);
+    assert!(matches!(fault.unwrap_err(), DialFault::Greeting(GreetingFault::NotEncrypted)));
+    assert_eq!(said[0], 22, "a TLS handshake and nothing else");
+}
+
+#[tokio::test]
 async fn a_socket_that_is_not_there_or_not_served_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("socket");
     let server = Server::Unix { socket: socket.as_os_str().as_bytes().to_vec() };
-    assert!(matches!(dial(&server).await, Err(DialFault::NoSocket)));
+    assert!(matches!(dial(&server, &keyring(dir.path()), None).await, Err(DialFault::NoSocket)));
     drop(UnixListener::bind(&socket).unwrap());
-    assert!(matches!(dial(&server).await, Err(DialFault::Refused)));
+    assert!(matches!(dial(&server, &keyring(dir.path()), None).await, Err(DialFault::Refused)));
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ expect() {
 # says FILE WORDS: the last command's out or err holds the words.
 says() { grep -qF -- "$2" "$work/$1" || { cat "$work/out" "$work/err" >&2; fail "std$1 does not say \"$2\""; }; }
 
-# serve ARGUMENTS...: starts towd on a free port and sets $address to it and $server to its process.
+# serve ARGUMENTS...: starts towd on a free port and sets $address to it, $server to its process, and TOW_PAIR to a code of its.
 serve() {
   local line=$work/listening.$RANDOM
   "$towd" --json --listen 127.0.0.1:0 "$@" >"$line" 2>>"$work/towd.log" </dev/null &
@@ -57,6 +57,8 @@ serve() {
     read -rt 0.02 <> <(:) || true
   done
   address=$(python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["address"])' "$line")
+  TOW_PAIR=$("$towd" pair 2>>"$work/towd.log")
+  export TOW_PAIR
 }
 
 # same A B: the trees are the same in content, times, modes, links and names.
@@ -202,6 +204,17 @@ code=0; "$towd" --listen "${url#tow://}" --root "$work/root" >"$work/out" 2>"$wo
 code=0; "$towd" --listen 127.0.0.1:0 --root "$work/missing" >"$work/out" 2>"$work/err" </dev/null || code=$?
 [ "$code" != 0 ] || fail 'a server served a missing root'
 
+story 'who is not paired stays outside'
+stranger=(env -u TOW_PAIR TOW_STATE_DIR="$work/stranger" "$tow")
+expect 3 "${stranger[@]}" ls "$url/"
+says err 'not paired'
+expect 0 env TOW_STATE_DIR="$work/stranger" TOW_PAIR="$("$towd" pair 2>/dev/null)" "$tow" ls "$url/"
+expect 0 "${stranger[@]}" ls "$url/"
+expect 0 "$towd" clients
+says out 'SHA256:'
+expect 0 "$towd" clients remove 2
+expect 3 "${stranger[@]}" ls "$url/"
+
 story 'a unix socket'
 "$towd" --unix "$work/towd.sock" --root "$work/root" >/dev/null 2>>"$work/towd.log" </dev/null &
 servers+=($!)
@@ -209,7 +222,7 @@ until_file "$work/towd.sock"
 expect 0 "$tow" ls "unix:$work/towd.sock?path=names"
 
 story 'a client in another language, written from PROTOCOL.md alone'
-expect 0 python3 "$here/server/tests/speaker.py" "$url"
+expect 0 python3 "$here/server/tests/speaker.py" "unix:$work/towd.sock"
 says out 'all as PROTOCOL.md says'
 
 story 'the seven words'

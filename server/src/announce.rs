@@ -1,4 +1,5 @@
-//! What towd prints on standard output: once, when it is ready. Nothing else in this program writes there.
+//! What towd prints on standard output: once, when it is ready, or as the answer to an errand. Nothing else in this program writes
+//! there.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,22 +8,27 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::pairing::{KeyHash, PairingCode};
+
+use crate::pairing::OPEN_SECONDS;
 
 /// What is listened on.
-#[derive(Debug)]
 pub(crate) struct Announcement<'a> {
     pub(crate) root: &'a str,
     pub(crate) addresses: &'a [SocketAddr],
     pub(crate) unix: Option<&'a Path>,
     pub(crate) read_only: bool,
+    /// Of the key that clients meet over TCP.
+    pub(crate) fingerprint: Option<KeyHash>,
+    /// For the first client.
+    pub(crate) pair: Option<&'a PairingCode>,
 }
 
 impl Announcement<'_> {
     /// Prints it, as one JSON line or for a person. A closed standard output is not an error: nobody wants to know.
     pub(crate) fn print(&self, json: bool) {
         let text = if json { self.json() } else { self.text() };
-        let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        print(&text);
     }
 
     fn json(&self) -> String {
@@ -37,6 +43,12 @@ impl Announcement<'_> {
             line.insert("unix".to_owned(), path.to_string_lossy().into());
         }
         line.insert("root".to_owned(), self.root.into());
+        if let Some(fingerprint) = self.fingerprint {
+            line.insert("fingerprint".to_owned(), fingerprint.to_string().into());
+        }
+        if let Some(code) = self.pair {
+            line.insert("pair".to_owned(), code.text().as_str().into());
+        }
         line.insert("connect".to_owned(), self.targets().into_iter().next().unwrap_or_default().into());
         format!("{}\n", Value::Object(line))
     }
@@ -50,9 +62,15 @@ impl Announcement<'_> {
         if let Some(path) = self.unix {
             let _ = writeln!(text, "listening on {}", crate::log::shown(path));
         }
+        if let Some(fingerprint) = self.fingerprint {
+            let _ = writeln!(text, "key {fingerprint}");
+        }
         text.push_str("connect with:\n");
         for target in self.targets() {
             let _ = writeln!(text, "    tow --connect {}", quoted(&target));
+        }
+        if let Some(code) = self.pair {
+            let _ = writeln!(text, "{}\n    {}", code_words(), code.text().as_str());
         }
         text
     }
@@ -62,6 +80,17 @@ impl Announcement<'_> {
         let unix = self.unix.map(|path| format!("unix:{}", path.to_string_lossy()));
         tcp.chain(unix).collect()
     }
+}
+
+/// What a pairing code is good for.
+pub(crate) fn code_words() -> String {
+    format!("pairing code, for one client within {} minutes; tow asks for it:", OPEN_SECONDS / 60)
+}
+
+/// Prints what an errand found, for a person or a script.
+pub(crate) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// As one word for a shell.
@@ -81,8 +110,14 @@ mod tests {
     #[test]
     fn several_addresses_are_all_listed_and_the_first_is_the_one_to_connect_to() {
         let addresses = ["127.0.0.1:7171".parse().unwrap(), "[::1]:7172".parse().unwrap()];
-        let announcement =
-            Announcement { root: "/srv/files", addresses: &addresses, unix: None, read_only: true };
+        let announcement = Announcement {
+            root: "/srv/files",
+            addresses: &addresses,
+            unix: None,
+            read_only: true,
+            fingerprint: None,
+            pair: None,
+        };
         let json: Value = serde_json::from_str(&announcement.json()).unwrap();
         assert_eq!(
             json,
@@ -103,6 +138,8 @@ mod tests {
             addresses: &[],
             unix: Some(Path::new("/tmp/my socket")),
             read_only: false,
+            fingerprint: None,
+            pair: None,
         };
         assert!(announcement.text().contains("tow --connect 'unix:/tmp/my socket'\n"));
     }

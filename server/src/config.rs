@@ -4,21 +4,26 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use serde::Deserialize;
 
 /// Where towd listens if nobody says otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:7171";
 
+/// What is missing where nothing names a state folder.
+pub(crate) const NO_STATE_DIR: &str = "no folder for towd's key: set HOME, or name one with --state-dir";
+
 /// The headless server of Towpath: serves one folder to tow.
 #[derive(Debug, Parser)]
-#[command(name = "towd", version, about, max_term_width = 100)]
+#[command(name = "towd", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    errand: Option<ErrandArgs>,
     /// The folder to serve; nothing leads out of it [default: the current folder; with --stdio the whole file system]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Listen on this address; a loopback one, since connections are not encrypted yet. Port 0 takes a free port. May be
-    /// given several times [default: 127.0.0.1:7171]
+    /// Listen on this address, for paired clients (TLS 1.3). Port 0 takes a free port. May be given several times
+    /// [default: 127.0.0.1:7171]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<String>,
     /// Listen on a unix socket, for this user only
@@ -36,6 +41,30 @@ struct Args {
     /// Print what is listened on as one JSON line, and log as JSON, an object a line on standard error
     #[arg(long)]
     json: bool,
+    /// Where towd keeps its key and the list of paired clients [default: `$XDG_STATE_HOME/towpath`]
+    #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
+    state_dir: Option<PathBuf>,
+}
+
+/// What is done at once, for a towd that runs or not.
+#[derive(Debug, Subcommand)]
+enum ErrandArgs {
+    /// Print a new pairing code, for every towd of this state folder: open for ten minutes, for one client
+    Pair,
+    /// List the paired clients
+    Clients {
+        #[command(subcommand)]
+        change: Option<ClientsArgs>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClientsArgs {
+    /// Take a client off the list; its sessions end
+    Remove {
+        /// As `towd clients` numbers it
+        id: u32,
+    },
 }
 
 /// The configuration file. A key that it does not know is an error.
@@ -59,12 +88,29 @@ enum OneOrMany {
 
 /// What towd is to do.
 #[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Serve(Config),
+    Errand { errand: Errand, state_dir: PathBuf },
+}
+
+/// What is done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    Pair,
+    ListClients,
+    RemoveClient(u32),
+}
+
+/// How to serve.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     /// Absolute; none for the whole file system.
     pub(crate) root: Option<PathBuf>,
     pub(crate) doors: Doors,
     pub(crate) read_only: bool,
     pub(crate) json: bool,
+    /// Absolute; none where nothing names one.
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// Where clients come in.
@@ -86,13 +132,40 @@ pub(crate) enum ConfigError {
     Other(anyhow::Error),
 }
 
-impl Config {
+impl Order {
     pub(crate) fn resolve(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
         let args = Args::try_parse_from(arguments).map_err(ConfigError::Arguments)?;
-        Self::merge(args).map_err(ConfigError::Other)
+        Self::of(args).map_err(ConfigError::Other)
     }
 
-    fn merge(args: Args) -> anyhow::Result<Self> {
+    fn of(mut args: Args) -> anyhow::Result<Self> {
+        let state_dir = state_dir(args.state_dir.take(), |name| std::env::var_os(name));
+        let state_dir =
+            state_dir.map(|path| std::path::absolute(&path)).transpose().context("--state-dir")?;
+        let errand = match args.errand {
+            None => return Config::merge(args, state_dir).map(Self::Serve),
+            Some(ErrandArgs::Pair) => Errand::Pair,
+            Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,
+            Some(ErrandArgs::Clients { change: Some(ClientsArgs::Remove { id }) }) => {
+                Errand::RemoveClient(id)
+            }
+        };
+        let state_dir = state_dir.context(NO_STATE_DIR)?;
+        Ok(Self::Errand { errand, state_dir })
+    }
+}
+
+/// The nearest that is named; an empty or, but for `TOW_STATE_DIR`, a relative variable names none.
+fn state_dir(named: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    named
+        .filter(|path| !path.as_os_str().is_empty())
+        .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("towpath")))
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state/towpath")))
+}
+
+impl Config {
+    fn merge(args: Args, state_dir: Option<PathBuf>) -> anyhow::Result<Self> {
         let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let doors = if args.stdio {
             Doors::Stdio
@@ -113,7 +186,7 @@ impl Config {
         let root = args.root.or(file.root).or_else(|| (!args.stdio).then(|| PathBuf::from(".")));
         let root = root.map(|path| absolute(&path)).transpose()?;
         let read_only = args.read_only || file.read_only.unwrap_or_default();
-        Ok(Self { root, doors, read_only, json: args.json })
+        Ok(Self { root, doors, read_only, json: args.json, state_dir })
     }
 }
 

@@ -10,14 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_files::service::Service;
-use towpath_files::session::{self, SessionEnd, SessionOptions};
+use towpath_files::session::{self, Doorkeeper, SessionEnd, SessionOptions};
+use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::HELLO_SECONDS_MAX;
+use towpath_secure::SecureFault;
 
+use crate::gate::{Gate, Visitor};
 use crate::log::{Log, PeerLog};
 use unix::UnixDoor;
 
@@ -53,27 +58,56 @@ impl Host {
         }
     }
 
-    /// Serves one stream to its end.
+    /// Serves one stream to its end. `visitor` is who came over TCP; whoever came otherwise is let in by the system.
     pub(crate) async fn serve(
         &self,
         reader: impl AsyncRead + Unpin,
         writer: impl AsyncWrite + Unpin,
-        peer: String,
-        greeting: Option<OwnedSemaphorePermit>,
+        arrival: Arrival,
+        visitor: Option<Arc<Visitor>>,
     ) -> SessionEnd {
+        let Arrival { peer, greeting, deadline } = arrival;
         let place = self.open.clone().try_acquire_owned().ok();
         let refusal = place.is_none().then(|| {
             Fault::new(FaultCode::LimitExceeded)
                 .because("the server has as many sessions as it takes; try again later")
         });
         let log = Arc::new(PeerLog::new(self.log.clone(), peer, greeting));
-        let options =
-            SessionOptions { refusal, drain: self.leaving.clone(), log, ..SessionOptions::default() };
+        let revoked = visitor.as_ref().map(|visitor| visitor.revoked.clone()).unwrap_or_default();
+        let options = SessionOptions {
+            hello_deadline: deadline,
+            refusal,
+            doorkeeper: visitor.map(|visitor| visitor as Arc<dyn Doorkeeper>),
+            revoked,
+            drain: self.leaving.clone(),
+            log,
+            ..SessionOptions::default()
+        };
         session::serve(reader, writer, self.service.clone(), options).await
     }
 
+    /// From an accepted connection to the end of its session.
+    async fn receive(&self, stream: TcpStream, gate: &Arc<Gate>, mut arrival: Arrival) {
+        let entering = timeout_at(arrival.deadline, gate.enter(stream, arrival.peer.clone()));
+        let entered = tokio::select! {
+            () = self.leaving.cancelled() => return,
+            entered = entering => entered,
+        };
+        match entered {
+            Ok(Ok((secure, visitor))) => {
+                if let Some(name) = visitor.name() {
+                    arrival.peer = format!("{} ({name})", arrival.peer);
+                }
+                let (reader, writer) = tokio::io::split(secure.stream);
+                self.serve(reader, writer, arrival, Some(visitor)).await;
+            }
+            Ok(Err(fault)) => self.log.turned_away(&arrival.peer, &told(&fault)),
+            Err(_elapsed) => self.log.turned_away(&arrival.peer, "no greeting in time"),
+        }
+    }
+
     /// Accepts until the server leaves.
-    pub(crate) async fn accept_tcp(self: Arc<Self>, listener: TcpListener) {
+    pub(crate) async fn accept_tcp(self: Arc<Self>, listener: TcpListener, gate: Arc<Gate>) {
         let mut pause = Pause::default();
         while let Some(greeting) = self.next_place().await {
             let accepted = tokio::select! {
@@ -84,11 +118,9 @@ impl Host {
                 Ok((stream, address)) => {
                     pause = Pause::default();
                     tcp::tune(&stream);
-                    let (reader, writer) = stream.into_split();
-                    let host = self.clone();
-                    self.sessions.spawn(async move {
-                        host.serve(reader, writer, address.to_string(), Some(greeting)).await;
-                    });
+                    let (host, gate) = (self.clone(), gate.clone());
+                    let arrival = Arrival::now(address.to_string(), Some(greeting));
+                    self.sessions.spawn(async move { host.receive(stream, &gate, arrival).await });
                 }
                 Err(error) => pause.after(&error, &self.log).await,
             }
@@ -106,11 +138,11 @@ impl Host {
             match accepted {
                 Ok((stream, _)) => {
                     pause = Pause::default();
-                    let peer = unix::peer(&stream);
+                    let arrival = Arrival::now(unix::peer(&stream), Some(greeting));
                     let (reader, writer) = stream.into_split();
                     let host = self.clone();
                     self.sessions.spawn(async move {
-                        host.serve(reader, writer, peer, Some(greeting)).await;
+                        host.serve(reader, writer, arrival, None).await;
                     });
                 }
                 Err(error) => pause.after(&error, &self.log).await,
@@ -124,6 +156,33 @@ impl Host {
             () = self.leaving.cancelled() => None,
             place = self.greeting.clone().acquire_owned() => place.ok(),
         }
+    }
+}
+
+/// A stream that has just come.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Where from, for the log.
+    peer: String,
+    /// Its place among those that greet.
+    greeting: Option<OwnedSemaphorePermit>,
+    /// By when Hello must be answered, whatever comes before it.
+    deadline: Instant,
+}
+
+impl Arrival {
+    pub(crate) fn now(peer: String, greeting: Option<OwnedSemaphorePermit>) -> Self {
+        Self { peer, greeting, deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX) }
+    }
+}
+
+/// Why there was no handshake, with what was heard instead.
+fn told(fault: &SecureFault) -> String {
+    match fault {
+        SecureFault::NotTls { said } => {
+            format!("not a Towpath client: it began with '{}'", DisplayName::new(said))
+        }
+        fault => fault.to_string(),
     }
 }
 

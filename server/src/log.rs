@@ -79,6 +79,15 @@ impl Log {
         self.message("info", message);
     }
 
+    /// Somebody who did not come as far as a session.
+    pub(crate) fn turned_away(&self, peer: &str, why: &str) {
+        if self.json {
+            self.object(json!({ "event": "refused", "peer": peer, "reason": why }));
+        } else {
+            self.text(&format_args!("{peer} was not let in: {why}"));
+        }
+    }
+
     fn message(&self, level: &str, message: &str) {
         if self.json {
             self.object(json!({ "event": level, "message": message }));
@@ -156,6 +165,15 @@ fn now() -> String {
     let mut text = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
     text
+}
+
+/// A moment, in seconds since 1970, as RFC 3339.
+pub(crate) fn time_of(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map(|time| time.to_string())
+        .unwrap_or_default()
 }
 
 /// A path for people.

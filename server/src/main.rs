@@ -2,12 +2,17 @@
 //! connection a session, and leaves in order when it is told to.
 //!
 //! It knows no client, no screen, and no files but its own. `config` resolves the arguments, `listen` holds the doors,
-//! `announce` prints what is ready, `log` is what the server says afterwards.
+//! `gate` decides who comes in over TCP (by `clients`, the list, and `pairing`, the code), `announce` prints what is ready,
+//! `log` is what the server says afterwards, `errand` is what is done at once.
 
 mod announce;
+mod clients;
 mod config;
+mod errand;
+mod gate;
 mod listen;
 mod log;
+mod pairing;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -27,9 +32,10 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
 
 use announce::Announcement;
-use config::{Config, ConfigError, Doors};
+use config::{Config, ConfigError, Doors, NO_STATE_DIR, Order};
+use gate::Gate;
 use listen::unix::UnixDoor;
-use listen::{Host, stdio, tcp};
+use listen::{Arrival, Host, stdio, tcp};
 use log::{Log, shown};
 
 /// Wrong usage, as documented.
@@ -42,8 +48,12 @@ const OPEN_FILES_WANTED: u64 = 65_536;
 const LEAVE_TIME: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let config = match Config::resolve(std::env::args_os()) {
-        Ok(config) => config,
+    let config = match Order::resolve(std::env::args_os()) {
+        Ok(Order::Serve(config)) => config,
+        Ok(Order::Errand { errand, state_dir }) => {
+            return errand::run(errand, &state_dir)
+                .map_or_else(|error| fail(&error, EXIT_FAILED), |()| ExitCode::SUCCESS);
+        }
         Err(ConfigError::Arguments(error)) => {
             // Help and version go to standard output with 0, errors to standard error with 2.
             let _ = error.print();
@@ -116,7 +126,7 @@ fn home_folder() -> WirePath {
 async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
     let (reader, writer) = stdio::open().context("standard input and output")?;
     let mut signals = Signals::new()?;
-    let session = host.serve(reader, writer, stdio::peer(), None);
+    let session = host.serve(reader, writer, Arrival::now(stdio::peer(), None), None);
     tokio::pin!(session);
     let end = tokio::select! {
         end = &mut session => end,
@@ -149,14 +159,22 @@ async fn listen(
         listeners.push(tcp::bind(address)?);
     }
     let door = unix.map(UnixDoor::bind).transpose()?;
-    warn(config, &listeners, &host.log);
+    let gate = if listeners.is_empty() { None } else { Some(open_gate(config, &host.log)?) };
+    let pair = gate.as_deref().map(Gate::first_code).transpose().context("a pairing code")?.flatten();
+    warn(config, &host.log);
     let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
     let bound = bound.context("--listen")?;
     let root = shown(config.root.as_deref().unwrap_or_else(|| Path::new("/")));
-    Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only }.print(config.json);
+    let fingerprint = gate.as_deref().map(Gate::fingerprint);
+    let pair = pair.as_ref();
+    Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only, fingerprint, pair }
+        .print(config.json);
 
-    for listener in listeners {
-        host.sessions.spawn(host.clone().accept_tcp(listener));
+    if let Some(gate) = gate {
+        for listener in listeners {
+            host.sessions.spawn(host.clone().accept_tcp(listener, gate.clone()));
+        }
+        tokio::spawn(gate.watch(host.leaving.clone()));
     }
     if let Some(door) = door {
         host.sessions.spawn(host.clone().accept_unix(door));
@@ -177,14 +195,15 @@ async fn listen(
     }
 }
 
-fn warn(config: &Config, listeners: &[TcpListener], log: &Log) {
+/// With the key that clients know this server by.
+fn open_gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
+    let state = config.state_dir.as_deref().context(NO_STATE_DIR)?;
+    Ok(Arc::new(Gate::open(state, log.clone())?))
+}
+
+fn warn(config: &Config, log: &Log) {
     if geteuid().is_root() && !config.read_only {
         log.warning("towd runs as root: whoever connects can change every file below the served folder");
-    }
-    if !listeners.is_empty() {
-        log.warning(
-            "every user and program of this machine can connect to a TCP port; `--unix PATH` lets in only yours",
-        );
     }
 }
 

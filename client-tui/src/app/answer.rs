@@ -140,6 +140,12 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
                 Then::Bye(link) => servers::leave(app, link),
             }
         }
+        (Some(Dialog::Ask(Ask { purpose: Purpose::Pair(link), .. })), _) => {
+            let link = *link;
+            app.dialogs.pop();
+            servers::not_connected(app, link, "not paired", None);
+            vec![Effect::Disconnect(link)]
+        }
         _ => {
             app.dialogs.pop();
             Vec::new()
@@ -161,6 +167,7 @@ fn entered(app: &mut App) -> Vec<Effect> {
     let Some(Dialog::Ask(Ask { line, purpose, .. })) = app.dialogs.last() else { return Vec::new() };
     let (text, purpose) = (line.text.clone(), purpose.clone());
     let done = match &purpose {
+        Purpose::Pair(link) => servers::pair(app, *link, &text),
         Purpose::Mark | Purpose::Unmark => mark_pattern(app, &text, purpose == Purpose::Mark),
         _ => named(app, &text, &purpose),
     };

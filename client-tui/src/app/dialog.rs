@@ -79,6 +79,8 @@ pub enum Purpose {
     Mark,
     Unmark,
     Carry(CarryPlan),
+    /// The code of a server that does not know this client yet.
+    Pair(LinkId),
 }
 
 /// What is to be carried; where to is in the line.
@@ -208,6 +210,7 @@ impl Purpose {
             Self::Rename(_) => "Rename",
             Self::Mark => "Mark",
             Self::Unmark => "Unmark",
+            Self::Pair(_) => "Pair",
             Self::Carry(CarryPlan { carry: Carry::Copy, .. }) => "Copy",
             Self::Carry(_) => "Move",
         }

@@ -3,7 +3,7 @@
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
-use crate::model::{Carry, Choice, JobId, LinkId, Place};
+use crate::model::{Carry, Choice, JobId, LinkId, Place, Secret};
 
 /// Plain data, so that a test can look at it. What is asked with a ticket is answered with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,12 @@ pub enum Effect {
     Connect {
         link: LinkId,
         target: String,
+    },
+    /// As Connect, with the code that a person has typed.
+    Pair {
+        link: LinkId,
+        target: String,
+        code: Secret,
     },
     /// Ends a connection in order, or the attempt to make one.
     Disconnect(LinkId),

@@ -71,6 +71,10 @@ pub enum Event {
         why: String,
         at_ns: i64,
     },
+    /// The server does not know this client yet: a person has its pairing code.
+    CodeWanted {
+        link: LinkId,
+    },
     Disconnected {
         link: LinkId,
         why: String,

@@ -1,13 +1,15 @@
 //! Connections as the panes know them: made, lost, made again, ended. A pane whose connection is lost keeps what it shows, says why,
 //! and takes no changes; it never turns into a pane of this machine.
 
+use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::Fault;
+use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 
-use super::dialog::{Dialog, Then};
+use super::dialog::{Ask, Dialog, Line, Purpose, Then};
 use super::effect::Effect;
 use super::{App, Tone};
-use crate::model::{LinkId, Place, Side};
+use crate::model::{LinkId, Place, Secret, Side};
 
 /// A server that a pane may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +222,23 @@ pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Optio
     if is_first && app.panes.iter().all(|pane| pane.place.link != link) {
         app.servers.retain(|server| server.link != link);
     }
+}
+
+/// The server wants a pairing code: who sits here may have it.
+pub(super) fn ask_code(app: &mut App, link: LinkId) {
+    let Some(server) = app.server(link) else { return };
+    let title = format!("Pair with {}", DisplayName::new(server.target.as_bytes()));
+    let label = "Code, as `towd pair` there prints it".to_owned();
+    let (line, purpose) = (Line::default(), Purpose::Pair(link));
+    app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+}
+
+/// A code was typed.
+pub(super) fn pair(app: &mut App, link: LinkId, text: &str) -> Result<Vec<Effect>, String> {
+    PairingCode::parse(text).map_err(|bad| bad.to_string())?;
+    let target = app.server(link).map(|server| server.target.clone());
+    let effect = |target| Effect::Pair { link, target, code: Secret::of(text) };
+    Ok(target.map(effect).into_iter().collect())
 }
 
 pub(super) fn lost(app: &mut App, link: LinkId, why: String, at_ns: i64) {

@@ -43,6 +43,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Connected { link, name, path, round_trip_ms } => {
             return servers::connected(app, link, (&name, &path), round_trip_ms);
         }
+        Event::CodeWanted { link } => servers::ask_code(app, link),
         Event::NotConnected { link, why, at_ns } => servers::not_connected(app, link, &why, Some(at_ns)),
         Event::Disconnected { link, why, at_ns } => servers::lost(app, link, why, at_ns),
         Event::JobProgress { id, now } => jobs::progress(app, id, now),

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 const TARGETS: &str = "\
 A TARGET is a local folder or file, or one of
-  tow://HOST[:PORT]/[PATH]       a towd over TCP (port 7171); PATH is relative to its root
+  tow://HOST[:PORT]/[PATH]       a towd over TLS (port 7171); PATH is relative to its root
   unix:SOCKET_FILE[?path=PATH]   a towd on this machine
 A subcommand's word wins over a folder of that name: write ./ls for the folder.
 
@@ -25,9 +25,12 @@ pub struct Args {
     /// Opens the current folder on the left and TARGET on the right
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["left", "right"])]
     pub connect: Option<OsString>,
-    /// Where tow keeps its log [default: `$XDG_STATE_HOME/towpath`]
+    /// Where tow keeps its key, the servers that it knows, and its log [default: `$XDG_STATE_HOME/towpath`]
     #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
     pub state_dir: Option<PathBuf>,
+    /// Reads the pairing code for a first contact from FILE, which others may not read; `TOW_PAIR` is the other way
+    #[arg(long, value_name = "FILE", global = true)]
+    pub pair_file: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -13,9 +13,11 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Follow;
 
+use super::code;
 use super::exit::{Exit, Failure};
 use crate::link::Link;
-use crate::link::dial::dial;
+use crate::link::dial::{DialFault, dial};
+use crate::link::keyring::Keyring;
 use crate::link::target::{Server, Target};
 
 /// Where something is, and how the person wrote it.
@@ -35,12 +37,13 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Places {
     local: Link,
+    keyring: Arc<Keyring>,
     remote: Vec<(Server, Link)>,
 }
 
 impl Places {
-    pub(super) fn new(local: Arc<Service>) -> Self {
-        Self { local: Link::in_process(local), remote: Vec::new() }
+    pub(super) fn new(local: Arc<Service>, keyring: Arc<Keyring>) -> Self {
+        Self { local: Link::in_process(local), keyring, remote: Vec::new() }
     }
 
     /// A TARGET or a local path.
@@ -70,7 +73,14 @@ impl Places {
             return Ok(link.clone());
         }
         let failed = |error| Failure { exit: Exit::NotConnected, message: format!("{typed}: {error}") };
-        let link = dial(&server).await.map_err(failed)?;
+        let link = match dial(&server, &self.keyring, None).await {
+            Err(DialFault::CodeWanted) => match code::ask(typed).await? {
+                Some(code) => dial(&server, &self.keyring, Some(code)).await,
+                None => Err(DialFault::CodeWanted),
+            },
+            dialled => dialled,
+        };
+        let link = link.map_err(failed)?;
         self.remote.push((server, link.clone()));
         Ok(link)
     }

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Welcome;
 use towpath_protocol::message::{Input, Lane, Request, RequestId, ToServer};
+use towpath_protocol::pairing::Pairing;
 
 use super::{Exchange, Inputs as ExchangeInputs};
 use exchanges::Exchanges;
@@ -58,12 +59,13 @@ impl Connection {
         mut writer: W,
         deadline: Instant,
         last_words: LastWords,
+        pairing: Option<Pairing>,
     ) -> Result<Self, GreetingFault>
     where
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let greeted = greeting::greet(&mut reader, &mut writer, deadline).await?;
+        let greeted = greeting::greet(&mut reader, &mut writer, deadline, pairing).await?;
         let limits = greeted.welcome.limits;
         let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, greeted.round_trip));
         let (control, control_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
@@ -168,6 +170,8 @@ async fn write<W: AsyncWrite + Unpin>(writer: Writer<W>, exchanges: Arc<Exchange
 fn lost(error: io::Error) -> Fault {
     Fault::new(FaultCode::Disconnected).because(match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the other side cut it".to_owned(),
+        // TLS without its last word.
+        io::ErrorKind::UnexpectedEof => "it was cut".to_owned(),
         _ => error.to_string(),
     })
 }

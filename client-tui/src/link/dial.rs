@@ -2,16 +2,21 @@
 //! Every way has a deadline, and is given up by dropping its future.
 
 mod child;
-mod tcp;
+mod tls;
 mod unix;
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::time::Instant;
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::pairing::{KeyHash, PairingCode};
+use towpath_secure::SecureFault;
 
+use super::keyring::{Keyring, KeyringFault};
 use super::target::Server;
 use super::{BEGIN_TIME, GreetingFault, Link};
 
@@ -32,11 +37,26 @@ pub enum DialFault {
     TimedOut,
     #[error("cannot be reached ({0})")]
     Unreachable(io::Error),
+    /// To be given by a person, or beforehand; then the same server can be dialled with it.
     #[error(
-        "is another machine, and encrypted sessions come in a later version; until then use a tunnel: \
-         ssh -N -L 7171:127.0.0.1:{port} {host}, and tow://127.0.0.1/"
+        "this client is not paired with it yet: run `towd pair` there, and give the code at tow's prompt, in TOW_PAIR or \
+         with --pair-file FILE"
     )]
-    NotEncrypted { host: String, port: u16 },
+    CodeWanted,
+    #[error("the pairing code is wrong, used, or older than ten minutes; `towd pair` there makes a new one")]
+    WrongCode,
+    #[error("the pairing code is another server's: the key there is {found}")]
+    CodeOfAnother { found: KeyHash },
+    #[error(
+        "THE SERVER'S KEY HAS CHANGED. Known: {known}. Found: {found}. Somebody may be listening in, or towd was set up \
+         anew there. Nothing was sent. If you know why it changed: take the line '{address}' out of {} and pair again",
+        DisplayName::new(file.as_os_str().as_bytes())
+    )]
+    KeyChanged { known: KeyHash, found: KeyHash, address: String, file: PathBuf },
+    #[error("{0}; is that towd?")]
+    NoHandshake(SecureFault),
+    #[error(transparent)]
+    Keyring(#[from] KeyringFault),
     #[error("the program for the connection cannot be started ({0})")]
     NoProgram(io::Error),
     #[error(transparent)]
@@ -45,11 +65,16 @@ pub enum DialFault {
     ProgramFailed { fault: GreetingFault, said: String },
 }
 
-/// Connects and begins a session, within [`BEGIN_TIME`]. Must be called within a tokio runtime.
-pub async fn dial(server: &Server) -> Result<Link, DialFault> {
+/// Connects and begins a session, within [`BEGIN_TIME`]. Must be called within a tokio runtime. Where a pairing code is needed and
+/// neither `code` nor the keyring has one, the fault is [`DialFault::CodeWanted`].
+pub async fn dial(
+    server: &Server,
+    keyring: &Arc<Keyring>,
+    code: Option<PairingCode>,
+) -> Result<Link, DialFault> {
     let deadline = Instant::now() + BEGIN_TIME;
     match server {
-        Server::Tow { host, port } => tcp::dial(host, *port, deadline).await,
+        Server::Tow { host, port } => tls::dial(host, *port, keyring, code).await,
         Server::Unix { socket } => unix::dial(Path::new(OsStr::from_bytes(socket)), deadline).await,
     }
 }

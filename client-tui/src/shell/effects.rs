@@ -23,6 +23,7 @@ use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
+use crate::link::keyring::Keyring;
 use crate::model::{JobId, LinkId, Place};
 use crate::transfer::job::Decision;
 
@@ -36,6 +37,7 @@ type Links = Arc<Mutex<HashMap<LinkId, Link>>>;
 #[derive(Debug)]
 pub(super) struct Effects {
     links: Links,
+    keyring: Arc<Keyring>,
     events: mpsc::Sender<Event>,
     /// By generation.
     listings: HashMap<u64, JoinHandle<()>>,
@@ -48,10 +50,11 @@ pub(super) struct Effects {
 
 impl Effects {
     /// With the link to this machine's own files. Events go to the receiver.
-    pub(super) fn new(local: Link) -> (Self, mpsc::Receiver<Event>) {
+    pub(super) fn new(local: Link, keyring: Arc<Keyring>) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
+            keyring,
             events,
             listings: HashMap::new(),
             connections: HashMap::new(),
@@ -90,7 +93,8 @@ impl Effects {
                     cancel.cancel();
                 }
             }
-            Effect::Connect { link, target } => self.connect(link, target),
+            Effect::Connect { link, target } => self.connect(link, target, None),
+            Effect::Pair { link, target, code } => self.connect(link, target, Some(code)),
             Effect::Disconnect(link) => self.disconnect(link),
             // The loop's own.
             Effect::WaitForDigit | Effect::Suspend | Effect::Quit => {}

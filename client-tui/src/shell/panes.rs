@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::app::pane::Pane;
 use crate::config::Settings;
 use crate::link::Link;
+use crate::link::keyring::Keyring;
 use crate::link::target::Target;
 use crate::model::{LinkId, Place, Side};
 use crate::ui::Look;
@@ -29,7 +30,12 @@ pub struct Opening {
 }
 
 /// Runs the panes to their end. Err before the screen is taken where something typed makes no sense.
-pub async fn run(opening: Opening, settings: &Settings, local: Arc<Service>) -> anyhow::Result<u8> {
+pub async fn run(
+    opening: Opening,
+    settings: &Settings,
+    local: Arc<Service>,
+    keyring: Arc<Keyring>,
+) -> anyhow::Result<u8> {
     let home = local.welcome().home.clone();
     let left = Opens::at(opening.left.as_deref())?;
     let right = Opens::at(opening.right.as_deref())?;
@@ -46,7 +52,7 @@ pub async fn run(opening: Opening, settings: &Settings, local: Arc<Service>) -> 
         }
     }
     let look = Look::new(settings.colors, TimeZone::system());
-    let (effects, events) = Effects::new(Link::in_process(local));
+    let (effects, events) = Effects::new(Link::in_process(local), keyring);
     runtime::run(app, first, &look, effects, events).await
 }
 

@@ -1,5 +1,5 @@
 //! One set of stories, told through every door to a file service: in this process, a session over a pipe, and the real `towd` over
-//! TCP, over a unix socket and as a child on standard input and output. What a person sees must not depend on the door.
+//! TLS, over a unix socket and as a child on standard input and output. What a person sees must not depend on the door.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -36,7 +36,7 @@ macro_rules! stories {
     ($($file:ident::$story:ident,)+) => {
         stories_over!(in_process, crate::world::Door::InProcess; $($file::$story)+);
         stories_over!(over_a_pipe, crate::world::Door::Pipe; $($file::$story)+);
-        stories_over!(over_tcp, crate::world::Door::Tcp; $($file::$story)+);
+        stories_over!(over_tls, crate::world::Door::Tls; $($file::$story)+);
         stories_over!(over_a_unix_socket, crate::world::Door::Unix; $($file::$story)+);
         stories_over!(with_a_child, crate::world::Door::Child; $($file::$story)+);
     };

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
+use towpath::config::GivenCode;
 use towpath::link::calls::operation_id;
 use towpath::link::dial::{child, dial};
+use towpath::link::keyring::Keyring;
 use towpath::link::target::Target;
 use towpath::link::{Exchange, Link};
 use towpath_files::root::RootSpec;
@@ -42,7 +44,7 @@ const SECRET: &str = "nobody may touch this";
 pub(crate) enum Door {
     InProcess,
     Pipe,
-    Tcp,
+    Tls,
     Unix,
     Child,
 }
@@ -81,15 +83,11 @@ impl World {
         let link = match door {
             Door::InProcess => Link::in_process(service(&served)),
             Door::Pipe => over_a_pipe(service(&served)).await,
-            Door::Tcp => {
-                let towd = towd.insert(Towd::start(&served, &dir.path().join("state"), &[]));
-                dial_typed(OsStr::new(&towd.target(""))).await
-            }
-            Door::Unix => {
-                let socket = dir.path().join("socket");
-                let arguments = ["--unix", socket.to_str().unwrap()];
-                towd = Some(Towd::start(&served, &dir.path().join("state"), &arguments));
-                dial_typed(OsStr::new(&format!("unix:{}", socket.display()))).await
+            Door::Tls | Door::Unix => {
+                let state = dir.path().join("state");
+                let start = if matches!(door, Door::Tls) { Towd::start_tls } else { Towd::start };
+                let towd = towd.insert(start(&served, &state, &[]));
+                dial_typed(OsStr::new(&towd.target("")), &state, towd.first_code()).await
             }
             Door::Child => {
                 let mut command = Command::new(program());
@@ -271,9 +269,11 @@ async fn over_a_pipe(service: Arc<Service>) -> Link {
     Link::over(reader, writer).await.unwrap()
 }
 
-async fn dial_typed(typed: &OsStr) -> Link {
+async fn dial_typed(typed: &OsStr, state: &Path, code: Option<&str>) -> Link {
     let Target::Remote { server, .. } = Target::parse(typed).unwrap() else { panic!("not a server") };
-    dial(&server).await.unwrap()
+    let given = code.map(|code| GivenCode::Text(code.to_owned().into()));
+    let keyring = Keyring::new(Some(state.to_owned()), "ann@box".to_owned(), given);
+    dial(&server, &Arc::new(keyring), None).await.unwrap()
 }
 
 fn assert_no_parts(folder: &Path) {

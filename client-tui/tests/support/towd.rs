@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A running server. Dropped, it is ended.
 pub struct Towd {
     child: Child,
-    address: String,
+    listening: serde_json::Value,
+    state: PathBuf,
 }
 
 /// The server's program: `TOWD_BIN`, or the one beside `tow`, brought up to date: where the tests of this package are run alone, nobody
@@ -34,10 +35,23 @@ fn build() -> PathBuf {
 }
 
 impl Towd {
-    /// Serves `root` on a free port of the loopback; `arguments` are added.
+    /// Serves `root` on a unix socket in `state`, where nobody needs a key; `arguments` are added.
     pub fn start(root: &Path, state: &Path, arguments: &[&str]) -> Self {
+        let socket = state.join("socket");
+        Self::listening_on(&["--unix", socket.to_str().unwrap()], root, state, arguments)
+    }
+
+    /// Serves `root` on a free port of the loopback, for paired clients.
+    pub fn start_tls(root: &Path, state: &Path, arguments: &[&str]) -> Self {
+        Self::listening_on(&["--listen", "127.0.0.1:0"], root, state, arguments)
+    }
+
+    fn listening_on(door: &[&str], root: &Path, state: &Path, arguments: &[&str]) -> Self {
+        std::fs::create_dir_all(state).unwrap();
         let mut child = Command::new(program())
-            .args(["--json", "--listen", "127.0.0.1:0", "--root"])
+            .arg("--json")
+            .args(door)
+            .arg("--root")
             .arg(root)
             .args(arguments)
             .env("TOW_STATE_DIR", state)
@@ -48,18 +62,44 @@ impl Towd {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let address = listening["address"].as_str().unwrap().to_owned();
-        Self { child, address }
+        let listening = serde_json::from_str(&line).unwrap();
+        Self { child, listening, state: state.to_owned() }
     }
 
-    /// `tow://ADDRESS/PATH`.
+    /// What is typed to reach PATH there.
     pub fn target(&self, path: &str) -> String {
-        format!("tow://{}/{path}", self.address)
+        match self.listening["unix"].as_str() {
+            Some(socket) if path.is_empty() => format!("unix:{socket}"),
+            Some(socket) => format!("unix:{socket}?path={path}"),
+            None => format!("tow://{}/{path}", self.address()),
+        }
     }
 
+    /// Where it listens on TCP.
     pub fn address(&self) -> &str {
-        &self.address
+        self.listening["address"].as_str().unwrap()
+    }
+
+    /// Its key.
+    pub fn fingerprint(&self) -> &str {
+        self.listening["fingerprint"].as_str().unwrap()
+    }
+
+    /// The pairing code that it printed; none where it listens on no TCP port.
+    pub fn first_code(&self) -> Option<&str> {
+        self.listening["pair"].as_str()
+    }
+
+    /// A new pairing code.
+    pub fn code(&self) -> String {
+        self.says(&["pair"]).trim().to_owned()
+    }
+
+    /// What `towd WORDS` says on the same state folder.
+    pub fn says(&self, words: &[&str]) -> String {
+        let said = Command::new(program()).args(words).env("TOW_STATE_DIR", &self.state).output().unwrap();
+        assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap()
     }
 
     /// Ends it in order, and waits for that.

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::link::dial::dial;
+use towpath::link::keyring::Keyring;
 use towpath::link::target::Server;
 use towpath::transfer::job::{
     Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
@@ -326,7 +327,9 @@ async fn connected(service: Arc<Service>, socket: &Path, cut: &CancellationToken
             () = cut.cancelled() => {}
         }
     });
-    let link = dial(&Server::Unix { socket: socket.as_os_str().as_bytes().to_vec() }).await.unwrap();
+    let server = Server::Unix { socket: socket.as_os_str().as_bytes().to_vec() };
+    let keyring = Arc::new(Keyring::new(None, "ann@box".to_owned(), None));
+    let link = dial(&server, &keyring, None).await.unwrap();
     fs::remove_file(socket).unwrap();
     link
 }

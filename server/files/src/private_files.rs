@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -95,16 +95,11 @@ impl PrivateFolder {
 
     /// The content; none where there is no such file. Refuses links, what others may read, and files of other users.
     pub fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateFault> {
-        let Some((file, stat)) = self.open_file(name, OFlags::RDONLY)? else { return Ok(None) };
-        let len = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-        if len > FILE_BYTES_MAX {
-            return Err(self.fault(name, Why::TooLarge));
+        match read_at(self.folder.as_fd(), Path::new(name)) {
+            Ok(content) => Ok(Some(content)),
+            Err(Why::System(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(self.fault(name, why)),
         }
-        // Never grown, so that no copy of a secret is left behind.
-        let mut content = Zeroizing::new(Vec::with_capacity(len as usize));
-        let read = File::from(file).take(len).read_to_end(&mut content);
-        read.map_err(|error| self.fault(name, Why::System(error)))?;
-        Ok(Some(content))
     }
 
     /// None where there is no such file.
@@ -139,22 +134,6 @@ impl PrivateFolder {
     /// That a file of ours is not what it should be.
     pub fn not_understood(&self, name: &str, why: impl fmt::Display) -> PrivateFault {
         self.fault(name, Why::NotUnderstood(why.to_string()))
-    }
-
-    fn open_file(&self, name: &str, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>, PrivateFault> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP) => return Err(self.fault(name, Why::WrongKind("file"))),
-            Err(errno) => return Err(self.fault(name, system(errno))),
-        };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| self.fault(name, system(errno)))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(self.fault(name, Why::WrongKind("file")));
-        }
-        check_private(&stat, "600").map_err(|why| self.fault(name, why))?;
-        Ok(Some((file, stat)))
     }
 
     fn fault(&self, name: &str, why: Why) -> PrivateFault {
@@ -202,6 +181,32 @@ impl Locked<'_> {
             Err(errno) => Err(self.folder.fault(name, system(errno))),
         }
     }
+}
+
+/// A file that a person names, with something in it that others may not know: refused as those of [`PrivateFolder::read`].
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFault> {
+    read_at(CWD, path).map_err(|why| PrivateFault { path: shown(path), why })
+}
+
+fn read_at(folder: BorrowedFd<'_>, name: &Path) -> Result<Zeroizing<Vec<u8>>, Why> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|errno| match errno {
+        Errno::LOOP => Why::WrongKind("file"),
+        errno => system(errno),
+    })?;
+    let stat = rustix::fs::fstat(&file).map_err(system)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Why::WrongKind("file"));
+    }
+    check_private(&stat, "600")?;
+    let len = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    if len > FILE_BYTES_MAX {
+        return Err(Why::TooLarge);
+    }
+    // Never grown, so that no copy of a secret is left behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(len as usize));
+    File::from(file).take(len).read_to_end(&mut content).map_err(Why::System)?;
+    Ok(content)
 }
 
 /// The folder and those above it that are missing.

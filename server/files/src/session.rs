@@ -13,6 +13,7 @@ mod outbox;
 mod record;
 mod router;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::Decoder;
-use towpath_protocol::hello::{Limits, Welcome};
+use towpath_protocol::hello::{Hello, Limits, Welcome};
 use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_protocol::message::{Answer, Bye, Request, RequestId};
 
@@ -66,6 +67,14 @@ impl Serve for Service {
     }
 }
 
+/// Whether somebody is let in; the fault is what Hello is answered with instead.
+pub type Admission = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+
+/// Decides, once Hello has come, whether who said it gets a session.
+pub trait Doorkeeper: Send + Sync {
+    fn admit(self: Arc<Self>, hello: Hello) -> Admission;
+}
+
 /// How one session is to run.
 #[derive(Clone)]
 pub struct SessionOptions {
@@ -75,6 +84,10 @@ pub struct SessionOptions {
     pub hello_deadline: Instant,
     /// What Hello is answered with instead of Welcome, where this server takes no more sessions.
     pub refusal: Option<Fault>,
+    /// Asked before Welcome; where there is none, whoever reached the stream is let in.
+    pub doorkeeper: Option<Arc<dyn Doorkeeper>>,
+    /// Set when whoever is connected has lost the right to be: the session ends at once, and is told why.
+    pub revoked: CancellationToken,
     /// How long the peer may take no byte while there are bytes for it.
     pub stall: Duration,
     /// How long the peer may say nothing while no request of its own is open; none for as long as it likes.
@@ -93,6 +106,8 @@ impl Default for SessionOptions {
             limits: Limits::OURS,
             hello_deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX),
             refusal: None,
+            doorkeeper: None,
+            revoked: CancellationToken::new(),
             stall: Duration::from_mins(2),
             idle: None,
             drain_time: Duration::from_secs(8),
@@ -161,11 +176,13 @@ where
     let _cancel_all = exchanges.cancel_all_on_drop();
     let mut outbox = Outbox::new(replies, control, bulk, exchanges.clone(), options.stall);
     let lanes = Lanes { replies: replies_sender, control: control_sender, bulk: bulk_sender };
+    let revoked = options.revoked.clone();
     let router = Router::new(service, exchanges.clone(), lanes, options);
 
     let end = tokio::select! {
         end = router.route(reader, decoder) => end,
         end = outbox.write_to(writer) => end,
+        () = revoked.cancelled() => SessionEnd::Revoked,
     };
     if let Some(last) = last_words(&end) {
         let saying = outbox.say_last(writer, RequestId::NONE, &last);
@@ -183,6 +200,9 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
         SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Idle => Some(Bye {}.into()),
         SessionEnd::Broken(error) => Some(Fault::new(FaultCode::Malformed).because(error.to_string()).into()),
         SessionEnd::Violation(fault) => Some(fault.clone().into()),
+        SessionEnd::Revoked => {
+            Some(Fault::new(FaultCode::NotPaired).because("the server has removed this client").into())
+        }
         SessionEnd::Lost(_)
         | SessionEnd::Stalled
         | SessionEnd::NotTowpath { .. }

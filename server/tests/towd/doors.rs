@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use towpath_protocol::answer::SpaceInfo;
 use towpath_protocol::hello::{PREAMBLE, RootKind};
 use towpath_protocol::message::{Answer, Bye, Session, ToServer};
 use towpath_protocol::path::WirePath;
@@ -39,24 +38,27 @@ fn bye() -> ToServer {
 }
 
 #[test]
-fn a_browser_on_the_port_is_turned_away_and_others_are_served() {
+fn whoever_speaks_no_tls_on_the_port_is_told_what_it_is() {
     let root = folder(&[]);
     let towd = Towd::on_tcp(root.path());
-    let mut browser = TcpStream::connect(towd.address()).unwrap();
-    browser.write_all(b"GET /\x1b[2J HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let mut said = Vec::new();
-    browser.read_to_end(&mut said).unwrap();
-    assert_eq!(said, PREAMBLE);
-    let line = towd.log.wait_for("refused");
-    assert!(line.contains("not a Towpath client") && line.contains("GET /"), "{line}");
+    for said in [&b"GET /\x1b[2J HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], PREAMBLE] {
+        let mut stranger = TcpStream::connect(towd.address()).unwrap();
+        stranger.write_all(said).unwrap();
+        let mut answer = String::new();
+        stranger.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "This is towd. It speaks TLS 1.3 with tow, and nothing else.\n");
+    }
+    let line = towd.log.wait_for("GET /");
+    assert!(line.contains("refused") && line.contains("not a Towpath client"), "{line}");
     assert!(!line.contains('\x1b'));
-    assert!(matches!(towd.connect().call(space()).1, Answer::SpaceInfo(SpaceInfo { .. })));
+    towd.log.wait_for("TOWPATH1");
 }
 
 #[test]
 fn somebody_who_says_nothing_keeps_nobody_out() {
     let root = folder(&[]);
-    let towd = Towd::on_tcp(root.path());
+    let socket = root.path().join("socket");
+    let towd = Towd::start(root.path(), ["--listen", "127.0.0.1:0", "--unix", socket.to_str().unwrap()]);
     let _silent: Vec<_> = (0..60).map(|_| TcpStream::connect(towd.address()).unwrap()).collect();
     towd.connect().call(space());
 }
@@ -81,7 +83,6 @@ fn a_unix_socket_comes_beside_tcp() {
     let root = folder(&[]);
     let socket = root.path().join("socket");
     let towd = Towd::start(root.path(), ["--listen", "127.0.0.1:0", "--unix", socket.to_str().unwrap()]);
-    Client::over_unix(&socket).call(space());
     towd.connect().call(space());
     assert_eq!(towd.listening["connect"], format!("tow://{}/", towd.address()));
 }

@@ -1,6 +1,6 @@
 //! How towd ends: in order at the first signal, at once at the second.
 
-use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn upload(path: &str, size: u64) -> BeginUpload {
 fn a_signal_tells_every_client_and_ends_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let root = folder(&[]);
-        let mut towd = Towd::on_tcp(root.path());
+        let mut towd = Towd::on_socket(root.path());
         let mut clients = [towd.connect(), towd.connect()];
         let began = Instant::now();
         towd.signal(signal);
@@ -48,14 +48,14 @@ fn a_signal_tells_every_client_and_ends_with_0() {
 #[test]
 fn a_running_upload_may_finish_while_nobody_else_gets_in() {
     let root = folder(&[]);
-    let mut towd = Towd::on_tcp(root.path());
+    let mut towd = Towd::on_socket(root.path());
     let mut client = towd.connect();
     let id = client.begin(upload("file", 5));
     assert!(matches!(client.hear(), Some((_, Answer::UploadReady(_)))));
     towd.signal(Signal::TERM);
     towd.log.wait_for("leaving");
     let end = Instant::now() + Duration::from_secs(5);
-    while TcpStream::connect(towd.address()).is_ok() {
+    while UnixStream::connect(towd.listening["unix"].as_str().unwrap()).is_ok() {
         assert!(Instant::now() < end, "still listening");
         std::thread::yield_now();
     }
@@ -73,7 +73,7 @@ fn a_running_upload_may_finish_while_nobody_else_gets_in() {
 #[test]
 fn the_second_signal_ends_it_at_once() {
     let root = folder(&[]);
-    let mut towd = Towd::on_tcp(root.path());
+    let mut towd = Towd::on_socket(root.path());
     let mut client = towd.connect();
     client.begin(upload("file", 5));
     assert!(matches!(client.hear(), Some((_, Answer::UploadReady(_)))));

@@ -48,7 +48,7 @@ fn work<R: std::io::Read, W: std::io::Write>(client: &mut Client<R, W>) {
 #[test]
 fn with_json_every_line_is_an_object() {
     let root = folder(&[("big", &vec![7; BIG_BYTES as usize])]);
-    let mut towd = Towd::on_tcp(root.path());
+    let mut towd = Towd::on_socket(root.path());
     let mut client = towd.connect();
     work(&mut client);
     drop(client);

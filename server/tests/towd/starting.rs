@@ -1,7 +1,7 @@
 //! What towd prints when it is ready, what it takes from its configuration, and what it says when it cannot start.
 
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -9,9 +9,10 @@ use serde_json::json;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::{Access, RootKind};
 use towpath_protocol::message::Answer;
+use towpath_protocol::pairing::{KeyHash, PairingCode};
 use towpath_protocol::request::{Existing, MakeFolder, OperationId, Stat};
 
-use super::world::{Client, Towd, at, folder, run, towd, write};
+use super::world::{Client, State, Towd, at, folder, run, towd, write};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -19,17 +20,29 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_json_line_is_all_that_a_script_needs() {
-    let root = folder(&[("file", b"12345")]);
-    let towd = Towd::on_tcp(root.path());
+    let (root, state) = (folder(&[("file", b"12345")]), State::new());
+    let mut command = state.towd();
+    command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root.path());
+    let towd = Towd::spawn(command);
     let address = towd.address().to_owned();
     assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+    let text = |key: &str| towd.listening[key].as_str().unwrap();
+    let (fingerprint, pair) = (text("fingerprint"), text("pair"));
+    assert!(fingerprint.parse::<KeyHash>().is_ok() && PairingCode::parse(pair).is_ok());
     assert_eq!(
         towd.listening,
         json!({
-            "event": "listening", "address": address, "addresses": [address],
+            "event": "listening", "address": address, "addresses": [address], "fingerprint": fingerprint, "pair": pair,
             "root": root.path().to_str().unwrap(), "connect": format!("tow://{address}/"),
         })
     );
+    assert!(towd.stop().success());
+}
+
+#[test]
+fn a_session_begins_with_what_the_server_is() {
+    let root = folder(&[("file", b"12345")]);
+    let towd = Towd::on_socket(root.path());
     let mut client = towd.connect();
     let welcome = client.welcome.clone().unwrap();
     assert_eq!((welcome.root_kind, welcome.access), (RootKind::Jailed, Access::ReadWrite));
@@ -43,13 +56,13 @@ fn the_json_line_is_all_that_a_script_needs() {
         Answer::Stats(stats) => assert_eq!(stats.items[0].0.as_ref().unwrap().size, 5),
         other => panic!("{other:?}"),
     }
-    assert!(towd.stop().success());
 }
 
 #[test]
-fn a_person_reads_root_address_and_a_line_to_paste() {
-    let root = folder(&[]);
-    let mut child = towd()
+fn a_person_reads_root_address_a_line_to_paste_and_the_code() {
+    let (root, state) = (folder(&[]), State::new());
+    let mut child = state
+        .towd()
         .args(["--listen", "localhost:0", "--read-only"])
         .current_dir(root.path())
         .stdout(Stdio::piped())
@@ -58,7 +71,7 @@ fn a_person_reads_root_address_and_a_line_to_paste() {
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut said = String::new();
-    while !said.contains("tow --connect") || !said.ends_with('\n') {
+    while !said.contains("tow1") || !said.ends_with('\n') {
         let mut bytes = [0; 256];
         let read = stdout.read(&mut bytes).unwrap();
         assert_ne!(read, 0, "{said}");
@@ -66,19 +79,26 @@ fn a_person_reads_root_address_and_a_line_to_paste() {
     }
     let shown = root.path().to_str().unwrap();
     assert!(said.contains(&format!("serves {shown} (read-only)\n")), "{said}");
-    let target = said.split("tow --connect ").nth(1).unwrap().trim();
+    let target = said.split("tow --connect ").nth(1).unwrap().lines().next().unwrap();
     let address = target.strip_prefix("tow://").and_then(|target| target.strip_suffix('/')).unwrap();
     assert!(said.contains(&format!("listening on {address}\n")), "{said}");
-    let mut client = Client::over_tcp(address);
+    assert!(PairingCode::parse(said.lines().last().unwrap()).is_ok(), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_server_for_reading_takes_no_changes() {
+    let root = folder(&[]);
+    let socket = root.path().join("socket");
+    let towd = Towd::start(root.path(), [Path::new("--read-only"), Path::new("--unix"), &socket]);
     let make = MakeFolder {
         operation: OperationId([1; 16]),
         folder: at("new"),
         mode: 0o755,
         existing: Existing::Keep,
     };
-    assert_eq!(client.refused(make), FaultCode::ReadOnly);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!(towd.connect().refused(make), FaultCode::ReadOnly);
 }
 
 #[test]
@@ -89,20 +109,33 @@ fn every_address_that_is_asked_for_is_served() {
     assert_eq!(addresses.len(), 2);
     assert_eq!(addresses[0], towd.listening["address"]);
     for address in addresses {
-        Client::over_tcp(address.as_str().unwrap());
+        TcpStream::connect(address.as_str().unwrap()).unwrap();
     }
 }
 
 #[test]
-fn addresses_that_other_machines_reach_are_refused_with_a_way_out() {
-    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7171", "[::ffff:192.0.2.1]:0"] {
-        let output = run(["--listen", address]);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{address}: {said}");
-        assert!(said.starts_with(&format!("towd: --listen {address}: ")), "{said}");
-        assert!(said.contains("not encrypted yet") && said.contains("ssh -L"), "{said}");
-        assert_eq!(said.lines().count(), 1);
+fn addresses_that_other_machines_reach_are_served_too() {
+    let root = folder(&[]);
+    for wide in ["0.0.0.0:0", "[::]:0"] {
+        let towd = Towd::start(root.path(), ["--listen", wide]);
+        let port = towd.address().rsplit(':').next().unwrap();
+        TcpStream::connect(format!("localhost:{port}")).unwrap();
     }
+}
+
+#[test]
+fn f62_without_a_private_place_for_its_key_it_does_not_listen() {
+    let (root, state) = (folder(&[]), State::new());
+    let output =
+        state.towd().env_remove("TOW_STATE_DIR").env_remove("HOME").env_remove("XDG_STATE_HOME").output();
+    let said = text(&output.unwrap().stderr);
+    assert!(said.contains("no folder for towd's key"), "{said}");
+    state.says(&["clients"]);
+    rustix::fs::chmod(state.path().join("server"), rustix::fs::Mode::from_raw_mode(0o755)).unwrap();
+    let output = state.towd().arg("--root").arg(root.path()).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("others may read") && output.stdout.is_empty(), "{said}");
 }
 
 #[test]
@@ -170,7 +203,8 @@ fn a_configuration_file_says_what_arguments_do_not() {
         command.arg("--json").arg("--config").arg(&config).args(arguments).current_dir("/");
         Towd::spawn(command)
     };
-    let plain = with(&[]);
+    let socket = root.path().join("socket");
+    let plain = with(&["--unix", socket.to_str().unwrap()]);
     assert_eq!(plain.listening["addresses"].as_array().unwrap().len(), 2);
     let welcome = plain.connect().welcome.unwrap();
     assert_eq!(welcome.access, Access::ReadOnly);

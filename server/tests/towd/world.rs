@@ -2,11 +2,10 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,11 +19,39 @@ use towpath_protocol::path::{Location, WirePath};
 /// What nothing in these tests takes, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program, with nothing of the caller's own settings.
+/// The program, with nothing of the caller's own settings, and a state folder of this test run.
 pub(crate) fn towd() -> Command {
+    static STATE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_towd"));
     command.env_remove("TOWD_LOG").env_remove("SSH_CONNECTION").stdin(Stdio::null());
+    command.env("TOW_STATE_DIR", STATE.path().join("state"));
     command
+}
+
+/// A state folder that nothing is in yet, and `towd` with it.
+pub(crate) struct State(tempfile::TempDir);
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    pub(crate) fn towd(&self) -> Command {
+        let mut command = towd();
+        command.env("TOW_STATE_DIR", self.path());
+        command
+    }
+
+    /// What it prints, from `towd WORDS`.
+    pub(crate) fn says(&self, words: &[&str]) -> String {
+        let output = self.towd().args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 /// Runs it to its end.
@@ -76,6 +103,7 @@ pub(crate) struct Towd {
     /// What comes on standard output after that: nothing.
     stdout: BufReader<std::process::ChildStdout>,
     pub(crate) log: Lines,
+    socket: Option<tempfile::TempDir>,
 }
 
 impl Towd {
@@ -84,6 +112,14 @@ impl Towd {
         let mut command = towd();
         command.arg("--json").arg("--root").arg(root).args(arguments);
         Self::spawn(command)
+    }
+
+    /// On a unix socket of its own: nobody needs a key there.
+    pub(crate) fn on_socket(root: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut towd = Self::start(root, [Path::new("--unix"), &folder.path().join("socket")]);
+        towd.socket = Some(folder);
+        towd
     }
 
     /// On a free port of the loopback.
@@ -98,15 +134,15 @@ impl Towd {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let listening = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}, {:?}", log.all()));
-        Self { child, listening, stdout, log }
+        Self { child, listening, stdout, log, socket: None }
     }
 
     pub(crate) fn address(&self) -> &str {
         self.listening["address"].as_str().unwrap()
     }
 
-    pub(crate) fn connect(&self) -> Client<TcpStream, TcpStream> {
-        Client::over_tcp(self.address())
+    pub(crate) fn connect(&self) -> Client<UnixStream, UnixStream> {
+        Client::over_unix(self.listening["unix"].as_str().unwrap().as_ref())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -142,14 +178,6 @@ pub(crate) struct Client<R, W> {
     decoder: Decoder,
     pub(crate) welcome: Option<Welcome>,
     next_id: u32,
-}
-
-impl Client<TcpStream, TcpStream> {
-    pub(crate) fn over_tcp(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self::greet(stream.try_clone().unwrap(), stream)
-    }
 }
 
 impl Client<UnixStream, UnixStream> {

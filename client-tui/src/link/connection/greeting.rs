@@ -12,6 +12,7 @@ use towpath_protocol::frame::{Decoder, FrameError, HEADER_BYTES, Incoming, encod
 use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PREAMBLE_NOISE_BYTES_MAX, PROTOCOL_VERSION, Welcome};
 use towpath_protocol::limits::FRAME_BYTES_MAX_BEFORE_HELLO;
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
+use towpath_protocol::pairing::Pairing;
 
 /// Bytes of what the other side said that an error shows.
 const SHOWN_BYTES: usize = 80;
@@ -29,8 +30,10 @@ pub enum GreetingFault {
     WebServer,
     #[error("an SSH server answers there, not towd")]
     SshServer,
-    #[error("a TLS server answers there, or towd with encrypted sessions; this version speaks to neither")]
+    #[error("a TLS server answers there, not towd")]
     TlsServer,
+    #[error("towd answers there without encryption: it is older than this tow; use versions that match")]
+    NotEncrypted,
     #[error("something else than towd answers there: '{}'", shown(.said))]
     NotTowpath { said: Vec<u8> },
     #[error("towd there speaks another version of the protocol: use versions that match ({detail})")]
@@ -41,6 +44,13 @@ pub enum GreetingFault {
     Broken(String),
     #[error("the connection was lost in the greeting: {0}")]
     Lost(#[from] io::Error),
+}
+
+impl GreetingFault {
+    /// What speaks where TLS was expected.
+    pub(in crate::link) fn instead_of_tls(said: Vec<u8>) -> Self {
+        if said.starts_with(PREAMBLE) { Self::NotEncrypted } else { judge(said) }
+    }
 }
 
 impl From<FrameError> for GreetingFault {
@@ -64,6 +74,7 @@ pub(super) async fn greet<R, W>(
     reader: &mut R,
     writer: &mut W,
     deadline: Instant,
+    pairing: Option<Pairing>,
 ) -> Result<Greeted, GreetingFault>
 where
     R: AsyncRead + Unpin,
@@ -73,7 +84,7 @@ where
     let mut said = Vec::new();
     let greeting = async {
         // A peer that is no towd may close before it has read all; what it said is worth more than that.
-        let sent = say_hello(writer).await;
+        let sent = say_hello(writer, pairing).await;
         let rest = match read_preamble(reader, &mut said).await {
             Err(GreetingFault::Lost(_) | GreetingFault::ClosedAtOnce) if sent.is_err() => {
                 return Err(GreetingFault::ClosedAtOnce);
@@ -95,13 +106,13 @@ where
 }
 
 /// Preamble and Hello in one: nothing in them is a secret, and it saves a round trip.
-async fn say_hello(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+async fn say_hello(writer: &mut (impl AsyncWrite + Unpin), pairing: Option<Pairing>) -> io::Result<()> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         agent: concat!("tow/", env!("CARGO_PKG_VERSION")).to_owned(),
         capabilities: Vec::new(),
         limits: Limits::OURS,
-        pairing: None,
+        pairing,
     };
     let hello =
         encode_to_server(HELLO, &ToServer::Session(Session::Hello(hello))).map_err(io::Error::other)?;

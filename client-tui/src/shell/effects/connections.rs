@@ -1,25 +1,31 @@
 //! Connections: dialled, watched, given up, ended in order. A connection that is made again keeps its name.
 
 use std::ffi::OsString;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
+use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 
 use super::Effects;
 use crate::app::event::Event;
 use crate::link::Link;
-use crate::link::dial::dial;
+use crate::link::dial::{DialFault, dial};
+use crate::link::keyring::Keyring;
 use crate::link::target::Target;
-use crate::model::LinkId;
+use crate::model::{LinkId, Secret};
 
 impl Effects {
-    pub(super) fn connect(&mut self, id: LinkId, target: String) {
-        let (links, events) = (self.links.clone(), self.events.clone());
+    pub(super) fn connect(&mut self, id: LinkId, target: String, code: Option<Secret>) {
+        let (links, events, keyring) = (self.links.clone(), self.events.clone(), self.keyring.clone());
         let connecting = tokio::spawn(async move {
-            let (link, name, path) = match connect(&target).await {
+            let (link, name, path) = match connect(&target, &keyring, code).await {
                 Ok(connected) => connected,
-                Err(why) => {
+                Err(NotConnected::CodeWanted) => {
+                    let _ = events.send(Event::CodeWanted { link: id }).await;
+                    return;
+                }
+                Err(NotConnected::Because(why)) => {
                     let _ = events.send(Event::NotConnected { link: id, why, at_ns: now_ns() }).await;
                     return;
                 }
@@ -60,14 +66,30 @@ fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
 
+/// Why there is no connection.
+enum NotConnected {
+    CodeWanted,
+    Because(String),
+}
+
 /// The link, the server's name, and where on it the pane begins.
-async fn connect(target: &str) -> Result<(Link, String, WirePath), String> {
-    let target = Target::parse(&OsString::from(target)).map_err(|error| error.to_string())?;
+async fn connect(
+    target: &str,
+    keyring: &Arc<Keyring>,
+    code: Option<Secret>,
+) -> Result<(Link, String, WirePath), NotConnected> {
+    let because = |why: &dyn std::fmt::Display| NotConnected::Because(why.to_string());
+    let target = Target::parse(&OsString::from(target)).map_err(|error| because(&error))?;
     let Target::Remote { server, path } = target else {
-        return Err("not a TARGET; write tow://HOST[:PORT]/[PATH]".to_owned());
+        return Err(because(&"not a TARGET; write tow://HOST[:PORT]/[PATH]"));
     };
-    let path = WirePath::parse(&path).map_err(|error| error.to_string())?;
-    let link = dial(&server).await.map_err(|error| error.to_string())?;
+    let path = WirePath::parse(&path).map_err(|error| because(&error))?;
+    let code = code.map(|code| PairingCode::parse(code.text())).transpose();
+    let code = code.map_err(|bad| because(&format_args!("the pairing code: {bad}")))?;
+    let link = dial(&server, keyring, code).await.map_err(|fault| match fault {
+        DialFault::CodeWanted => NotConnected::CodeWanted,
+        fault => because(&fault),
+    })?;
     let path = if path.is_root() { link.welcome().home.clone() } else { path };
     Ok((link, server.to_string(), path))
 }

@@ -28,6 +28,8 @@ pub enum SessionEnd {
     Refused(Fault),
     /// The bytes are not frames.
     Broken(FrameError),
+    /// The client is not welcome any more.
+    Revoked,
     /// The client broke the rules of the protocol, and was told this.
     Violation(Fault),
 }
@@ -39,7 +41,11 @@ impl fmt::Display for SessionEnd {
             Self::Bye => f.write_str("said goodbye"),
             Self::Drained => f.write_str("the server is shutting down"),
             Self::Idle => f.write_str("nothing was said for too long"),
+            Self::Revoked => f.write_str("the client was removed"),
             Self::Lost(None) => f.write_str("the connection was lost"),
+            Self::Lost(Some(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("the connection was cut")
+            }
             Self::Lost(Some(error)) => write!(f, "the connection was lost: {error}"),
             Self::Stalled => f.write_str("the client takes no data"),
             Self::NotTowpath { said } => {

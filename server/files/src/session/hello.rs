@@ -44,6 +44,11 @@ where
         if let Some(refusal) = options.refusal.clone() {
             return refuse(writer, id, refusal).await;
         }
+        if let Some(doorkeeper) = options.doorkeeper.clone()
+            && let Err(fault) = doorkeeper.admit(hello.clone()).await
+        {
+            return refuse(writer, id, fault).await;
+        }
         let limits = options.limits.lowered_by(hello.limits);
         let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..welcome.clone() };
         say(writer, id, &welcome.into()).await.map_err(lost)?;

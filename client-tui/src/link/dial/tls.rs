@@ -1,0 +1,159 @@
+//! TCP, encrypted: to a server that is known by its key, or that a pairing code names. Before its key is checked the server learns
+//! nothing about this client. A server that is met for the first time is remembered once it has let us in.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use socket2::SockRef;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
+use towpath_secure::{Identity, SecureFault, connect};
+
+use super::DialFault;
+use crate::link::connection::{GreetingFault, LastWords};
+use crate::link::keyring::{Keyring, KeyringFault};
+use crate::link::{BEGIN_TIME, Link};
+
+/// Bytes that may wait in the system for the line. Few, so that a listing does not wait behind a long queue of file data.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// One server as it was typed.
+struct Dialled<'a> {
+    host: &'a str,
+    port: u16,
+    /// As the keyring knows it.
+    address: String,
+    keyring: &'a Arc<Keyring>,
+}
+
+/// `code` is one that a person has just typed; without it one that was given beforehand is taken where one is needed.
+pub(super) async fn dial(
+    host: &str,
+    port: u16,
+    keyring: &Arc<Keyring>,
+    code: Option<PairingCode>,
+) -> Result<Link, DialFault> {
+    let dialled = Dialled { host, port, address: address(host, port), keyring };
+    // First of all whether anybody is there: nobody is asked for a code in vain.
+    let (stream, deadline) = dialled.reach().await?;
+    let address = dialled.address.clone();
+    let (identity, known) = dialled
+        .with_keyring(move |keyring| keyring.look_up(&address).map(|found| (found.identity, found.known)))
+        .await?;
+    let Some(known) = known else {
+        let code = dialled.code(code).await?;
+        let (link, key) = dialled.begin(stream, deadline, &identity, code.pin(), Some(&code)).await?;
+        let address = dialled.address.clone();
+        dialled.with_keyring(move |keyring| keyring.remember(&address, key)).await?;
+        return Ok(link);
+    };
+    match dialled.begin(stream, deadline, &identity, Pin::Known(known), None).await {
+        // It has forgotten us: another code is needed, of the same server.
+        Err(DialFault::Greeting(GreetingFault::Refused(fault))) if fault.code == FaultCode::NotPaired => {
+            let code = dialled.code(code).await?;
+            if !code.pin().fits(&known) {
+                return Err(DialFault::CodeOfAnother { found: known });
+            }
+            let (stream, deadline) = dialled.reach().await?;
+            let begun = dialled.begin(stream, deadline, &identity, Pin::Known(known), Some(&code)).await;
+            begun.map(|(link, _)| link)
+        }
+        begun => begun.map(|(link, _)| link),
+    }
+}
+
+/// One spelling of each: hosts in lower case, IPv6 addresses in brackets.
+fn address(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+impl Dialled<'_> {
+    async fn reach(&self) -> Result<(TcpStream, Instant), DialFault> {
+        let deadline = Instant::now() + BEGIN_TIME;
+        let stream = timeout_at(deadline, reach(self.host, self.port)).await;
+        let stream = stream.map_err(|_elapsed| DialFault::TimedOut)??;
+        tune(&stream);
+        Ok((stream, deadline))
+    }
+
+    /// Off the runtime's threads: it looks at files.
+    async fn with_keyring<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Keyring) -> Result<T, KeyringFault> + Send + 'static,
+    ) -> Result<T, DialFault> {
+        let keyring = self.keyring.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&keyring)).await;
+        Ok(asked.unwrap_or(Err(KeyringFault::Panicked))?)
+    }
+
+    async fn code(&self, typed: Option<PairingCode>) -> Result<PairingCode, DialFault> {
+        if let Some(code) = typed {
+            return Ok(code);
+        }
+        self.with_keyring(Keyring::given_code).await?.ok_or(DialFault::CodeWanted)
+    }
+
+    /// Handshake and greeting. Returns the server's key as well.
+    async fn begin(
+        &self,
+        stream: TcpStream,
+        deadline: Instant,
+        identity: &Identity,
+        pin: Pin,
+        code: Option<&PairingCode>,
+    ) -> Result<(Link, KeyHash), DialFault> {
+        let secure = timeout_at(deadline, connect(stream, identity, pin)).await;
+        let secure = secure.map_err(|_elapsed| DialFault::TimedOut)?.map_err(|fault| self.told(fault))?;
+        let key = secure.peer;
+        let name = self.keyring.name();
+        let bound = ProofBinding { channel: &secure.channel, client: &identity.hash(), server: &key, name };
+        let pairing = code.map(|code| Pairing { name: name.to_owned(), proof: code.secret.proof(&bound) });
+        let (reader, writer) = tokio::io::split(secure.stream);
+        let begun = Link::begin(reader, writer, deadline, LastWords::none(), pairing).await;
+        begun.map(|link| (link, key)).map_err(|fault| match fault {
+            GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => DialFault::WrongCode,
+            fault => fault.into(),
+        })
+    }
+
+    fn told(&self, fault: SecureFault) -> DialFault {
+        match fault {
+            SecureFault::OtherKey { known: Pin::Known(known), found } => {
+                let file = self.keyring.known_servers_path();
+                DialFault::KeyChanged { known, found, address: self.address.clone(), file }
+            }
+            SecureFault::OtherKey { known: Pin::FromCode(_), found } => DialFault::CodeOfAnother { found },
+            SecureFault::NotTls { said } => GreetingFault::instead_of_tls(said).into(),
+            SecureFault::Closed => GreetingFault::ClosedAtOnce.into(),
+            fault => DialFault::NoHandshake(fault),
+        }
+    }
+}
+
+/// Tries the host's addresses one after the other.
+async fn reach(host: &str, port: u16) -> Result<TcpStream, DialFault> {
+    let mut fault = DialFault::UnknownHost(io::Error::other("it has no address"));
+    for address in lookup_host((host, port)).await.map_err(DialFault::UnknownHost)? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fault = DialFault::Refused,
+            Err(error) => fault = DialFault::Unreachable(error),
+        }
+    }
+    Err(fault)
+}
+
+/// Small messages leave at once, and few bytes wait where no message can go ahead of them. Without it the link is only slower.
+fn tune(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
+    }
+}

@@ -1,0 +1,201 @@
+//! What this client has to get in somewhere: its own key, the keys of the servers that it has met (`known_servers`, a line each, as ssh
+//! keeps its hosts), and a pairing code where one was given. All in a private folder; read when a connection needs it, never before.
+
+use std::path::{Path, PathBuf};
+
+use towpath_files::private_files::{PrivateFault, PrivateFolder, read_private};
+use towpath_protocol::pairing::{BadCode, KeyHash, PairingCode};
+use towpath_secure::Identity;
+use towpath_secure::identity::IdentityFault;
+
+use crate::config::GivenCode;
+
+/// The client's own files, below the state folder; the server's lie beside it.
+const FOLDER: &str = "client";
+const KNOWN_SERVERS_FILE: &str = "known_servers";
+
+/// Cheap to make: nothing is opened yet.
+#[derive(Debug)]
+pub struct Keyring {
+    state_dir: Option<PathBuf>,
+    /// What servers are told who this is: `user@host`.
+    name: String,
+    given: Option<GivenCode>,
+}
+
+/// Why the keyring is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringFault {
+    #[error("there is no folder for this client's key: set HOME, or name one with --state-dir")]
+    NoFolder,
+    #[error(transparent)]
+    File(#[from] PrivateFault),
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
+    #[error("the pairing code in {from}: {why}")]
+    Code { from: &'static str, why: BadCode },
+    #[error("a part of the program failed")]
+    Panicked,
+}
+
+/// This client, and what it knows of one server.
+#[derive(Debug)]
+pub(super) struct Acquaintance {
+    pub(super) identity: Identity,
+    pub(super) known: Option<KeyHash>,
+}
+
+impl Keyring {
+    pub const fn new(state_dir: Option<PathBuf>, name: String, given: Option<GivenCode>) -> Self {
+        Self { state_dir, name, given }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the keys of known servers are, for people.
+    pub(super) fn known_servers_path(&self) -> PathBuf {
+        self.state_dir.as_deref().unwrap_or_else(|| Path::new("")).join(FOLDER).join(KNOWN_SERVERS_FILE)
+    }
+
+    /// The client's key, made where there is none yet, and the server's of `address`. Blocks.
+    pub(super) fn look_up(&self, address: &str) -> Result<Acquaintance, KeyringFault> {
+        let folder = self.folder()?;
+        let identity = Identity::load_or_make(&folder)?;
+        let known = KnownServers::load(&folder)?.of(address);
+        Ok(Acquaintance { identity, known })
+    }
+
+    /// Notes the key of a server that was not known. Blocks.
+    pub(super) fn remember(&self, address: &str, key: KeyHash) -> Result<(), KeyringFault> {
+        let folder = self.folder()?;
+        let locked = folder.lock()?;
+        let mut known = KnownServers::load(&folder)?;
+        known.0.retain(|(other, _)| other != address);
+        known.0.push((address.to_owned(), key));
+        Ok(locked.write(KNOWN_SERVERS_FILE, known.text().as_bytes())?)
+    }
+
+    /// The code that was given beforehand; none where none was. Blocks.
+    pub(super) fn given_code(&self) -> Result<Option<PairingCode>, KeyringFault> {
+        let (from, code) = match &self.given {
+            None => return Ok(None),
+            Some(GivenCode::Text(text)) => ("TOW_PAIR", PairingCode::parse(text)),
+            Some(GivenCode::File(path)) => {
+                let content = read_private(path)?;
+                let text = std::str::from_utf8(&content).map_err(|_| BadCode::NotACode);
+                ("the file of --pair-file", text.and_then(PairingCode::parse))
+            }
+        };
+        code.map(Some).map_err(|why| KeyringFault::Code { from, why })
+    }
+
+    fn folder(&self) -> Result<PrivateFolder, KeyringFault> {
+        let state = self.state_dir.as_deref().ok_or(KeyringFault::NoFolder)?;
+        Ok(PrivateFolder::open(&state.join(FOLDER))?)
+    }
+}
+
+/// Addresses (`HOST:PORT` as typed, in lower case) and the keys that were met there.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct KnownServers(Vec<(String, KeyHash)>);
+
+impl KnownServers {
+    fn load(folder: &PrivateFolder) -> Result<Self, PrivateFault> {
+        let Some(content) = folder.read(KNOWN_SERVERS_FILE)? else { return Ok(Self::default()) };
+        let bad = |line: usize| folder.not_understood(KNOWN_SERVERS_FILE, format_args!("line {line}"));
+        let text = std::str::from_utf8(&content).map_err(|_| bad(1))?;
+        let mut known = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (address, key) = line.split_once(char::is_whitespace).ok_or_else(|| bad(number + 1))?;
+            let key = key.trim().parse().map_err(|_| bad(number + 1))?;
+            known.push((address.to_owned(), key));
+        }
+        Ok(Self(known))
+    }
+
+    /// The last line of an address holds, as the newest.
+    fn of(&self, address: &str) -> Option<KeyHash> {
+        self.0.iter().rev().find(|(known, _)| known == address).map(|(_, key)| *key)
+    }
+
+    fn text(&self) -> String {
+        let line =
+            |(address, key): &(String, KeyHash)| [address.as_str(), " ", &key.to_string(), "\n"].concat();
+        self.0.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_protocol::pairing::{PairingSecret, SECRET_BYTES};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const KEY: KeyHash = KeyHash([5; 32]);
+
+    fn keyring(dir: &tempfile::TempDir, given: Option<GivenCode>) -> Keyring {
+        Keyring::new(Some(dir.path().join("state")), "ann@box".to_owned(), given)
+    }
+
+    #[test]
+    fn a_server_is_known_by_the_address_that_was_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = keyring(&dir, None);
+        let before = keyring.look_up("box:7171").unwrap();
+        assert_eq!(before.known, None);
+        keyring.remember("box:7171", KEY).unwrap();
+        keyring.remember("[::1]:7171", KeyHash([6; 32])).unwrap();
+        let after = keyring.look_up("box:7171").unwrap();
+        assert_eq!((after.known, after.identity.hash()), (Some(KEY), before.identity.hash()));
+        assert_eq!(keyring.look_up("box:7172").unwrap().known, None);
+        assert_eq!(keyring.look_up("[::1]:7171").unwrap().known, Some(KeyHash([6; 32])));
+        keyring.remember("box:7171", KeyHash([7; 32])).unwrap();
+        assert_eq!(keyring.look_up("box:7171").unwrap().known, Some(KeyHash([7; 32])));
+    }
+
+    #[test]
+    fn f62_a_list_that_cannot_be_understood_knows_nobody_and_says_where() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = keyring(&dir, None);
+        let folder = keyring.folder().unwrap();
+        let write = |text: &str| folder.lock().unwrap().write(KNOWN_SERVERS_FILE, text.as_bytes()).unwrap();
+        write(&format!("# mine\n\nbox:7171   {KEY}\n"));
+        assert_eq!(keyring.look_up("box:7171").unwrap().known, Some(KEY));
+        for bad in ["box:7171", "box:7171 SHA256:abc", &format!("box:7171 {KEY} more")] {
+            write(&format!("\n{bad}\n"));
+            let fault = keyring.look_up("box:7171").unwrap_err().to_string();
+            assert!(fault.ends_with("known_servers: cannot be understood (line 2)"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn f57_a_given_code_comes_from_the_environment_or_a_private_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = PairingCode::new(&KEY, PairingSecret::new([1; SECRET_BYTES].into()));
+        let text = code.text();
+        let is_it = |given| {
+            keyring(&dir, Some(given)).given_code().unwrap().unwrap().secret.bytes() == code.secret.bytes()
+        };
+        assert!(keyring(&dir, None).given_code().unwrap().is_none());
+        assert!(is_it(GivenCode::Text(text.clone())));
+        let folder = PrivateFolder::open(&dir.path().join("private")).unwrap();
+        folder.lock().unwrap().write("code", format!("{}\n", *text).as_bytes()).unwrap();
+        let file = folder.path_of("code");
+        assert!(is_it(GivenCode::File(file.clone())));
+        rustix::fs::chmod(&file, rustix::fs::Mode::from_raw_mode(0o644)).unwrap();
+        let fault = keyring(&dir, Some(GivenCode::File(file))).given_code().err().unwrap().to_string();
+        assert!(fault.contains("others may read"), "{fault}");
+        for wrong in ["", "tow1abc"] {
+            let given = GivenCode::Text(Zeroizing::new(wrong.to_owned()));
+            let fault = keyring(&dir, Some(given)).given_code().err().unwrap().to_string();
+            assert!(fault.starts_with("the pairing code in TOW_PAIR: "), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Who gets in, and who does not: `tow` and a real `towd` over TLS, introduced to each other by a code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/pty.rs"]
+mod pty;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/towd.rs"]
+mod towd;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pty::Pty;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use towd::Towd;
+use towpath::link::Link;
+use towpath::link::dial::{DialFault, dial};
+use towpath::link::keyring::Keyring;
+use towpath::link::target::Target;
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, SECRET_BYTES};
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Space;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A served folder with one file, its server, and a state folder for each of several clients.
+struct World {
+    dir: TempDir,
+    towd: Towd,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("there.txt"), "there").unwrap();
+        let towd = Towd::start_tls(&root, &dir.path().join("towd"), &[]);
+        Self { dir, towd }
+    }
+
+    fn state(&self, client: &str) -> PathBuf {
+        self.dir.path().join(client)
+    }
+
+    async fn dial(&self, client: &str, code: Option<&str>) -> Result<Link, DialFault> {
+        let target = self.towd.target("");
+        let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(&target)) else { panic!() };
+        let keyring = Arc::new(Keyring::new(Some(self.state(client)), format!("{client}@box"), None));
+        let code = code.map(|code| PairingCode::parse(code).unwrap());
+        timeout(PATIENCE, dial(&server, &keyring, code)).await.expect("dialling hangs")
+    }
+
+    /// A code of this server with a secret that is not its own.
+    fn wrong_code(&self) -> String {
+        let server: KeyHash = self.towd.fingerprint().parse().unwrap();
+        PairingCode::new(&server, PairingSecret::new([7; SECRET_BYTES].into())).text().to_string()
+    }
+
+    fn tow(&self, client: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tow"));
+        command.args(arguments).env("TOW_STATE_DIR", self.state(client)).env_remove("TOW_PAIR");
+        command.env("USER", client).stdin(Stdio::null());
+        command
+    }
+
+    fn ls(&self, client: &str, pair: Option<&str>) -> Output {
+        let mut command = self.tow(client, &["ls", &self.towd.target("")]);
+        command.envs(pair.map(|code| ("TOW_PAIR", code))).output().unwrap()
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+async fn works(link: &Link) {
+    link.call(Space { path: WirePath::root() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_opens_the_door_once_and_the_key_ever_after() {
+    let world = World::new();
+    let code = world.towd.code();
+    works(&world.dial("ann", Some(&code)).await.unwrap()).await;
+    for _ in 0..2 {
+        works(&world.dial("ann", None).await.unwrap()).await;
+    }
+    assert!(world.towd.says(&["clients"]).contains("ann@box"));
+    // The same code is of no use to anybody else.
+    let fault = world.dial("eve", Some(&code)).await.unwrap_err();
+    assert!(matches!(fault, DialFault::WrongCode), "{fault}");
+    assert!(matches!(world.dial("eve", None).await, Err(DialFault::CodeWanted)));
+    assert!(!world.towd.says(&["clients"]).contains("eve@box"));
+}
+
+#[tokio::test]
+async fn f56_without_a_code_a_server_is_asked_nothing_and_told_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("tow://{}/", listener.local_addr().unwrap());
+    let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(&target)) else { panic!() };
+    let keyring = Arc::new(Keyring::new(Some(dir.path().join("state")), "ann@box".to_owned(), None));
+    let hearing = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        heard
+    };
+    let (fault, heard) = tokio::join!(dial(&server, &keyring, None), hearing);
+    assert!(matches!(fault, Err(DialFault::CodeWanted)));
+    assert_eq!(heard, b"");
+}
+
+#[tokio::test]
+async fn f61_three_wrong_secrets_close_the_code() {
+    let world = World::new();
+    let (code, wrong) = (world.towd.code(), world.wrong_code());
+    for _ in 0..3 {
+        let fault = world.dial("eve", Some(&wrong)).await.unwrap_err();
+        assert!(matches!(fault, DialFault::WrongCode), "{fault}");
+    }
+    assert!(matches!(world.dial("ann", Some(&code)).await, Err(DialFault::WrongCode)));
+    works(&world.dial("ann", Some(&world.towd.code())).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn f55_a_code_of_another_server_ends_it_before_anything_is_said() {
+    let (world, other) = (World::new(), World::new());
+    let (code, ours) = (other.towd.code(), world.towd.code());
+    let fault = world.dial("ann", Some(&code)).await.unwrap_err();
+    assert!(matches!(fault, DialFault::CodeOfAnother { .. }), "{fault}");
+    assert!(fault.to_string().contains(world.towd.fingerprint()), "{fault}");
+    // Neither server has counted a try, and the right code still opens the right door.
+    works(&world.dial("ann", Some(&ours)).await.unwrap()).await;
+    works(&other.dial("ann", Some(&code)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn f55_a_changed_key_stops_hard_and_shows_both_fingerprints() {
+    let world = World::new();
+    works(&world.dial("ann", Some(&world.towd.code())).await.unwrap()).await;
+    let known_servers = world.state("ann").join("client/known_servers");
+    let before = KeyHash([9; 32]).to_string();
+    let content = fs::read_to_string(&known_servers).unwrap();
+    fs::write(&known_servers, content.replace(world.towd.fingerprint(), &before)).unwrap();
+    // No code of whatever server gets past it.
+    for code in [None, Some(world.towd.code())] {
+        let output = world.ls("ann", code.as_deref());
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(&before) && said.contains(world.towd.fingerprint()), "{said}");
+        assert!(said.contains("HAS CHANGED") && said.contains("known_servers"), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    assert!(fs::read_to_string(&known_servers).unwrap().contains(&before), "nothing was replaced");
+}
+
+#[tokio::test]
+async fn f64_who_is_removed_is_out_at_once() {
+    let world = World::new();
+    let ann = world.dial("ann", Some(&world.towd.code())).await.unwrap();
+    let bob = world.dial("bob", Some(&world.towd.code())).await.unwrap();
+    let said = world.towd.says(&["clients", "remove", "1"]);
+    assert!(said.starts_with("ann@box is removed"), "{said}");
+    let fault = timeout(PATIENCE, ann.lost()).await.expect("the session goes on");
+    assert_eq!(fault.code, FaultCode::Disconnected);
+    assert!(fault.detail.contains("removed"), "{fault}");
+    works(&bob).await;
+    assert!(matches!(world.dial("ann", None).await, Err(DialFault::CodeWanted)));
+    // Back again by a code of the server that is known, and of no other.
+    let fault = world.dial("ann", Some(&World::new().towd.code())).await.unwrap_err();
+    assert!(matches!(fault, DialFault::CodeOfAnother { .. }), "{fault}");
+    works(&world.dial("ann", Some(&world.towd.code())).await.unwrap()).await;
+    assert!(!bob.is_lost());
+}
+
+#[test]
+fn a_code_comes_from_the_environment_or_a_private_file() {
+    let world = World::new();
+    let output = world.ls("ann", Some(&world.towd.code()));
+    assert!(output.status.success(), "{}", said(&output));
+    // Whoever is enrolled needs none, and a bad one does no harm.
+    assert!(world.ls("ann", Some("nonsense")).status.success());
+    let file = world.dir.path().join("code");
+    fs::write(&file, world.towd.code()).unwrap();
+    let with_file = |mode| {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let arguments = ["ls", &world.towd.target(""), "--pair-file", file.to_str().unwrap()];
+        world.tow("bob", &arguments).output().unwrap()
+    };
+    let output = with_file(0o644);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("others may read"), "{}", said(&output));
+    assert!(with_file(0o600).status.success());
+}
+
+#[test]
+fn a_code_that_is_missing_empty_malformed_or_wrong_exits_with_3() {
+    let world = World::new();
+    let wrong = world.wrong_code();
+    for (pair, word) in [
+        (None, "not paired"),
+        (Some(""), "there is none"),
+        (Some("tow1abc"), "60 letters"),
+        (Some(wrong.as_str()), "wrong, used, or older"),
+    ] {
+        let output = world.ls("ann", pair);
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert!(said(&output).contains(word), "{}", said(&output));
+    }
+}
+
+#[test]
+fn f57_a_code_is_never_read_from_piped_input_nor_seen_in_the_process_list() {
+    let world = World::new();
+    let code = world.towd.code();
+    let mut command = world.tow("ann", &["ls", &world.towd.target("")]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let _ = writeln!(child.stdin.take().unwrap(), "{code}");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+
+    let mut command = world.tow("ann", &["shell", "--connect", &world.towd.target("")]);
+    let mut child =
+        command.env("TOW_PAIR", &code).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "ls").unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("there.txt") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut stdout, &mut line).unwrap(), 0, "the session has ended");
+    }
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        assert!(!words.windows(code.len()).any(|window| window == code.as_bytes()));
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn f67_keys_are_for_their_owner_alone_or_not_used() {
+    let world = World::new();
+    assert!(world.ls("ann", Some(&world.towd.code())).status.success());
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    for folder in [world.state("ann").join("client"), world.state("towd").join("server")] {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    }
+    let key = world.state("ann").join("client/identity.pem");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let output = world.ls("ann", None);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("identity.pem: others may read"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn f65_a_connection_cut_in_the_middle_is_lost_and_not_ended() {
+    let world = World::new();
+    drop(world.dial("ann", Some(&world.towd.code())).await.unwrap());
+    // Somebody on the way, who cuts.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    let known_servers = world.state("ann").join("client/known_servers");
+    let mut content = fs::read_to_string(&known_servers).unwrap();
+    content.extend([&place.to_string(), " ", world.towd.fingerprint(), "\n"]);
+    fs::write(&known_servers, content).unwrap();
+    let address = world.towd.address().to_owned();
+    let (cut, is_cut) = tokio::sync::oneshot::channel::<()>();
+    let cutting = tokio::spawn(async move {
+        let (mut ours, _) = listener.accept().await.unwrap();
+        let mut theirs = tokio::net::TcpStream::connect(address).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs) => {}
+            _ = is_cut => {}
+        }
+    });
+    let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(&format!("tow://{place}/"))) else {
+        panic!()
+    };
+    let keyring = Arc::new(Keyring::new(Some(world.state("ann")), "ann@box".to_owned(), None));
+    let link = dial(&server, &keyring, None).await.unwrap();
+    works(&link).await;
+    cut.send(()).unwrap();
+    cutting.await.unwrap();
+    let fault = timeout(PATIENCE, link.lost()).await.unwrap();
+    assert_eq!((fault.code, fault.detail.as_str()), (FaultCode::Disconnected, "it was cut"));
+}
+
+#[test]
+fn a_person_is_asked_at_a_prompt() {
+    let world = World::new();
+    fs::create_dir_all(world.state("ann")).unwrap();
+    let mut command = pty::command(env!("CARGO_BIN_EXE_tow"), &world.state("ann"));
+    command.args(["ls", &world.towd.target("")]);
+    let mut pty = Pty::start(command, 120, 20);
+    pty.wait_for("Pairing code:");
+    pty.press(&format!("{}\r", world.towd.code()));
+    pty.wait_for("there.txt");
+    assert_eq!(pty.wait_for_end().exit_code(), 0);
+}
+
+#[test]
+fn a_person_is_asked_in_a_dialog_over_the_panes() {
+    let world = World::new();
+    fs::create_dir_all(world.state("ann")).unwrap();
+    let mut command = pty::command(env!("CARGO_BIN_EXE_tow"), &world.state("ann"));
+    command.args(["--connect", &world.towd.target("")]);
+    let mut pty = Pty::start(command, 120, 30);
+    pty.wait_for("Pair with");
+    pty.press("tow1nonsense\r");
+    pty.wait_for("60 letters");
+    pty.press("\x15");
+    pty.press(&format!("{}\r", world.towd.code()));
+    pty.wait_for("there.txt");
+    pty.press("q");
+    assert_eq!(pty.wait_for_end().exit_code(), 0);
+}

@@ -1,0 +1,138 @@
+//! The list of clients that may come in: who they are by their keys, and how they call themselves. It knows no sockets and no codes.
+
+use serde::{Deserialize, Serialize};
+use towpath_files::private_files::{Locked, PrivateFault, PrivateFolder};
+use towpath_protocol::display::DisplayName;
+use towpath_protocol::pairing::KeyHash;
+
+/// The file in the private folder.
+pub(crate) const CLIENTS_FILE: &str = "clients.json";
+/// Clients that may be paired at a time.
+const CLIENTS_MAX: usize = 1000;
+
+/// All of them, in the order of their pairing. A field that this version does not know is an error: it may take something away.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Clients {
+    /// Numbers are not given twice.
+    last_id: u32,
+    clients: Vec<Client>,
+}
+
+/// One that was paired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Client {
+    pub(crate) id: u32,
+    /// As it called itself: raw.
+    name: String,
+    #[serde(with = "fingerprint")]
+    pub(crate) key: KeyHash,
+    /// Seconds since 1970.
+    pub(crate) paired: u64,
+}
+
+impl Client {
+    /// Safe for a terminal.
+    pub(crate) fn name(&self) -> String {
+        DisplayName::new(self.name.as_bytes()).to_string()
+    }
+}
+
+impl Clients {
+    /// None at all where there is no file.
+    pub(crate) fn load(folder: &PrivateFolder) -> Result<Self, PrivateFault> {
+        let Some(content) = folder.read(CLIENTS_FILE)? else { return Ok(Self::default()) };
+        serde_json::from_slice(&content).map_err(|error| folder.not_understood(CLIENTS_FILE, error))
+    }
+
+    pub(crate) fn save(&self, locked: &Locked<'_>) -> Result<(), PrivateFault> {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        locked.write(CLIENTS_FILE, text.as_bytes())
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.clients.len() >= CLIENTS_MAX
+    }
+
+    pub(crate) fn of_key(&self, key: &KeyHash) -> Option<&Client> {
+        self.clients.iter().find(|client| client.key == *key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.clients.iter()
+    }
+
+    pub(crate) fn add(&mut self, key: KeyHash, name: &str, now: u64) {
+        self.last_id += 1;
+        self.clients.push(Client { id: self.last_id, name: name.to_owned(), key, paired: now });
+    }
+
+    /// The client that is gone; none where there was none of that number.
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Client> {
+        let at = self.clients.iter().position(|client| client.id == id)?;
+        Some(self.clients.remove(at))
+    }
+}
+
+/// A key's hash as people read it.
+mod fingerprint {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use towpath_protocol::pairing::KeyHash;
+
+    pub(super) fn serialize<S: Serializer>(key: &KeyHash, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(key)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_not_given_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(&dir.path().join("state")).unwrap();
+        let mut clients = Clients::load(&folder).unwrap();
+        assert!(clients.is_empty());
+        clients.add(KeyHash([1; 32]), "ann@box", 5);
+        clients.add(KeyHash([2; 32]), "bob\x1b[2J", 6);
+        assert_eq!(clients.remove(2).unwrap().name(), "bob\\x1b[2J");
+        assert_eq!(clients.remove(2), None);
+        clients.save(&folder.lock().unwrap()).unwrap();
+        let mut clients = Clients::load(&folder).unwrap();
+        clients.add(KeyHash([3; 32]), "eve", 7);
+        let ids: Vec<_> = clients.iter().map(|client| client.id).collect();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(clients.of_key(&KeyHash([1; 32])).unwrap().name(), "ann@box");
+        assert_eq!(clients.of_key(&KeyHash([2; 32])), None);
+    }
+
+    #[test]
+    fn f62_a_list_that_cannot_be_understood_is_no_empty_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(&dir.path().join("state")).unwrap();
+        for content in [
+            "",
+            "{}",
+            "[]",
+            r#"{"last_id":0,"clients":[],"more":1}"#,
+            r#"{"last_id":1,"clients":[{"id":1,
+            "name":"x","key":"SHA256:short","paired":0}]}"#,
+        ] {
+            folder.lock().unwrap().write(CLIENTS_FILE, content.as_bytes()).unwrap();
+            let fault = Clients::load(&folder).unwrap_err().to_string();
+            assert!(fault.contains("clients.json: cannot be understood"), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The one-time code that is open, if one is: in a private file, so that `towd pair` and every running towd of the same state folder
+//! mean the same code, and its tries are counted once. It knows no sockets and no clients.
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use towpath_files::private_files::{Locked, PrivateFault};
+use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, Proof, ProofBinding, SECRET_BYTES};
+use zeroize::{Zeroize, Zeroizing};
+
+/// The file in the private folder.
+const PAIRING_FILE: &str = "pairing.json";
+/// How long a code is open, in seconds.
+pub(crate) const OPEN_SECONDS: u64 = 600;
+/// Wrong proofs that close it.
+const TRIES: u32 = 3;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenCode {
+    code: String,
+    /// Seconds since 1970.
+    until: u64,
+    tries_left: u32,
+}
+
+impl Drop for OpenCode {
+    fn drop(&mut self) {
+        self.code.zeroize();
+    }
+}
+
+/// What became of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// It holds; the code is closed.
+    Proven,
+    /// It does not; so many tries are left.
+    Wrong(u32),
+    /// None is open: used, too old, tried too often, or never made.
+    NoneOpen,
+}
+
+/// Opens a new code, `now` in seconds since 1970; one that was open before is closed.
+pub(crate) fn open(locked: &Locked<'_>, server: &KeyHash, now: u64) -> anyhow::Result<PairingCode> {
+    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+    getrandom::fill(&mut secret[..]).context("random numbers")?;
+    let code = PairingCode::new(server, PairingSecret::new(secret));
+    write(locked, &OpenCode { code: code.text().to_string(), until: now + OPEN_SECONDS, tries_left: TRIES })?;
+    Ok(code)
+}
+
+/// Tries a proof. The code is closed by a right one, by the last wrong one, and by time.
+pub(crate) fn redeem(
+    locked: &Locked<'_>,
+    proof: &Proof,
+    bound_to: &ProofBinding<'_>,
+    now: u64,
+) -> Result<Tried, PrivateFault> {
+    let Some(content) = locked.read(PAIRING_FILE)? else { return Ok(Tried::NoneOpen) };
+    let open = serde_json::from_slice(&content).ok().and_then(|open: OpenCode| {
+        let code = PairingCode::parse(&open.code).ok()?;
+        Some((open, code))
+    });
+    let Some((mut open, code)) = open else {
+        locked.remove(PAIRING_FILE)?;
+        return Ok(Tried::NoneOpen);
+    };
+    // A clock that was set back does not make a code last longer.
+    let is_open = now < open.until && open.until <= now + OPEN_SECONDS;
+    if !is_open || open.tries_left == 0 {
+        locked.remove(PAIRING_FILE)?;
+        return Ok(Tried::NoneOpen);
+    }
+    if code.secret.is_proven(proof, bound_to) {
+        locked.remove(PAIRING_FILE)?;
+        return Ok(Tried::Proven);
+    }
+    open.tries_left -= 1;
+    if open.tries_left == 0 {
+        locked.remove(PAIRING_FILE)?;
+    } else {
+        write(locked, &open)?;
+    }
+    Ok(Tried::Wrong(open.tries_left))
+}
+
+fn write(locked: &Locked<'_>, open: &OpenCode) -> Result<(), PrivateFault> {
+    let content = Zeroizing::new(serde_json::to_vec(open).unwrap_or_default());
+    locked.write(PAIRING_FILE, &content)
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_files::private_files::PrivateFolder;
+
+    use super::*;
+
+    const SERVER: KeyHash = KeyHash([1; 32]);
+    const CLIENT: KeyHash = KeyHash([2; 32]);
+    const NOW: u64 = 1_800_000_000;
+
+    const fn bound() -> ProofBinding<'static> {
+        ProofBinding { channel: &[3; 32], client: &CLIENT, server: &SERVER, name: "ann@box" }
+    }
+
+    fn world() -> (tempfile::TempDir, PrivateFolder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(&dir.path().join("state")).unwrap();
+        (dir, folder)
+    }
+
+    fn try_with(folder: &PrivateFolder, code: &PairingCode, now: u64) -> Tried {
+        redeem(&folder.lock().unwrap(), &code.secret.proof(&bound()), &bound(), now).unwrap()
+    }
+
+    fn other_code() -> PairingCode {
+        PairingCode::new(&SERVER, PairingSecret::new([9; SECRET_BYTES].into()))
+    }
+
+    #[test]
+    fn f61_a_code_is_used_once() {
+        let (_dir, folder) = world();
+        assert_eq!(try_with(&folder, &other_code(), NOW), Tried::NoneOpen);
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven);
+        assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
+    }
+
+    #[test]
+    fn f61_the_third_wrong_secret_closes_it() {
+        let (_dir, folder) = world();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        for left in [2, 1, 0] {
+            assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(left));
+        }
+        assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven);
+    }
+
+    #[test]
+    fn f61_a_code_is_open_for_ten_minutes_whatever_the_clock_does() {
+        let (_dir, folder) = world();
+        for (later, tried) in
+            [(0, Tried::Proven), (599, Tried::Proven), (600, Tried::NoneOpen), (100_000, Tried::NoneOpen)]
+        {
+            let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+            assert_eq!(try_with(&folder, &code, NOW + later), tried, "{later} s later");
+        }
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        assert_eq!(try_with(&folder, &code, NOW - 1), Tried::NoneOpen);
+    }
+
+    #[test]
+    fn a_new_code_closes_the_one_before() {
+        let (_dir, folder) = world();
+        let first = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        let second = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        assert_ne!(first.secret.bytes(), second.secret.bytes());
+        assert_eq!(try_with(&folder, &first, NOW), Tried::Wrong(2));
+        assert_eq!(try_with(&folder, &second, NOW), Tried::Proven);
+    }
+
+    #[test]
+    fn f62_a_file_that_cannot_be_understood_is_no_open_code() {
+        let (_dir, folder) = world();
+        for content in ["", "{}", r#"{"code":"tow1","until":1800000100,"tries_left":3}"#] {
+            folder.lock().unwrap().write(PAIRING_FILE, content.as_bytes()).unwrap();
+            assert_eq!(try_with(&folder, &other_code(), NOW), Tried::NoneOpen);
+        }
+    }
+}
