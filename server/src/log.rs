@@ -23,6 +23,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 /// Lines that may wait for standard error.
 const LINES_QUEUED_MAX: usize = 4096;
+/// How long lines are gathered before they are written: thousands of small files a second wake the log's thread no oftener.
+const GATHER_TIME: Duration = Duration::from_millis(2);
 /// What the last lines have to get out at the end.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 /// Names what else is logged, as `RUST_LOG` does for others: warnings and errors if unset.
@@ -143,6 +145,9 @@ fn write_lines(queue: &Receiver<Vec<u8>>, lost: &AtomicU64) {
     let mut stderr = std::io::stderr();
     while let Ok(mut lines) = queue.recv() {
         let mut ended = lines.is_empty();
+        if !ended {
+            std::thread::sleep(GATHER_TIME);
+        }
         while let Ok(more) = queue.try_recv() {
             ended |= more.is_empty();
             lines.extend_from_slice(&more);

@@ -11,6 +11,7 @@ mod outcomes;
 mod read;
 mod remove;
 mod rename;
+mod room;
 mod stat;
 mod tally;
 mod tree;
@@ -43,6 +44,7 @@ pub struct Service {
     root: Root,
     outcomes: outcomes::Outcomes,
     hands: hands::Hands,
+    room: room::Room,
 }
 
 /// What a service is to serve, and how.
@@ -76,7 +78,8 @@ impl Service {
             home: config.home,
             machine: machine::of_root(root.folder()),
         };
-        Ok(Self { welcome, root, outcomes: outcomes::Outcomes::default(), hands: hands::Hands::default() })
+        let (outcomes, hands, room) = Default::default();
+        Ok(Self { welcome, root, outcomes, hands, room })
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 const HANDS_AT_ONCE: usize = 2;
 /// Hands in all, for disks that let each wait for long.
 const HANDS_MAX: usize = 64;
-/// How long work may wait before another hand comes for it.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long work may wait before another hand comes for it: longer than a busy machine keeps a thread waiting for its turn.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 type Job = Box<dyn FnOnce() + Send>;
 

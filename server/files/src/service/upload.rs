@@ -16,15 +16,14 @@ use towpath_protocol::request::{BeginUpload, UploadToken};
 
 use super::Service;
 use super::beside::{Held, Part, Policy};
+use super::room::{SHARE_BYTES_MAX, Share};
 use crate::disk;
 use crate::exchange::Exchange;
 
-/// How far a client may be ahead of what is written.
-pub(super) const UPLOAD_CREDIT_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
 const WRITE_BYTES_TARGET: usize = 1024 * 1024;
 
-const _: () = assert!(UPLOAD_CREDIT_BYTES <= UPLOAD_CREDIT_BYTES_MAX);
+const _: () = assert!(SHARE_BYTES_MAX <= UPLOAD_CREDIT_BYTES_MAX);
 
 /// An unfinished upload: all that outlives a message.
 #[derive(Debug)]
@@ -40,6 +39,8 @@ struct Upload {
 /// What has arrived and is not yet written.
 #[derive(Debug)]
 struct Arrived {
+    /// How far the client may be ahead of what is written.
+    share: Share,
     data: VecDeque<Bytes>,
     /// Where the next data must start.
     end: u64,
@@ -74,9 +75,9 @@ pub(super) async fn upload(
         .clone()
         .blocking(&request.file, move |service| Upload::begin(service, &begin).map(Box::new))
         .await?;
-    let mut arrived = Arrived::after(upload.received);
+    let mut arrived = Arrived::after(upload.received, service.room.share());
     let ready =
-        UploadReady { token: upload.token, offset: upload.received, credit_bytes: UPLOAD_CREDIT_BYTES };
+        UploadReady { token: upload.token, offset: upload.received, credit_bytes: arrived.share.bytes() };
     exchange.answers.send(ready).await?;
     loop {
         let step = arrived.next(upload.received, &mut exchange).await;
@@ -135,8 +136,8 @@ impl Upload {
 }
 
 impl Arrived {
-    const fn after(received: u64) -> Self {
-        Self { data: VecDeque::new(), end: received, acknowledged: received, last: None }
+    const fn after(received: u64, share: Share) -> Self {
+        Self { share, data: VecDeque::new(), end: received, acknowledged: received, last: None }
     }
 
     /// Acknowledges what is written, waits until there is something to do, and takes everything in that has arrived.
@@ -151,7 +152,7 @@ impl Arrived {
 
     async fn next_unless_cancelled(&mut self, received: u64, exchange: &mut Exchange) -> Result<Step, Fault> {
         if received > self.acknowledged {
-            exchange.answers.send(UploadAck { received, credit_bytes: UPLOAD_CREDIT_BYTES }).await?;
+            exchange.answers.send(UploadAck { received, credit_bytes: self.share.bytes() }).await?;
             self.acknowledged = received;
         }
         if self.data.is_empty() && self.last.is_none() {
@@ -188,7 +189,7 @@ impl Arrived {
             return Err(Fault::new(FaultCode::OutOfOrder).because(detail));
         }
         self.end += data.len() as u64;
-        if self.end - self.acknowledged > UPLOAD_CREDIT_BYTES {
+        if self.end - self.acknowledged > self.share.bytes() {
             return Err(Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows"));
         }
         self.data.push_back(data);

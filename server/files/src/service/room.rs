@@ -1,0 +1,68 @@
+//! Room for what uploads have sent and the disk has not taken yet: one budget of the whole service, so that many uploads at once
+//! cannot hold many full windows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes for all uploads together, beyond the least of each.
+const ROOM_BYTES: u64 = 24 * 1024 * 1024;
+/// How far one client may be ahead of what is written, where there is room.
+pub(super) const SHARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// What every upload has, however many there are.
+const SHARE_BYTES_LEAST: u64 = 256 * 1024;
+
+/// Cheap to clone; all clones are one budget.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Mutex<u64>>);
+
+/// What one upload may hold. Given back when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    room: Room,
+    taken: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(ROOM_BYTES)))
+    }
+}
+
+impl Room {
+    /// Half of what is left, within bounds: whoever comes later still finds some.
+    pub(super) fn share(&self) -> Share {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = (*left / 2).min(SHARE_BYTES_MAX);
+        *left -= taken;
+        Share { room: self.clone(), taken }
+    }
+}
+
+impl Share {
+    /// Bytes that may be sent and not yet written.
+    pub(super) fn bytes(&self) -> u64 {
+        self.taken.max(SHARE_BYTES_LEAST)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        *self.room.0.lock().unwrap_or_else(PoisonError::into_inner) += self.taken;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uploads_share_one_budget_and_none_goes_without() {
+        let room = Room::default();
+        let shares: Vec<_> = (0..200).map(|_| room.share()).collect();
+        assert_eq!(shares[0].bytes(), SHARE_BYTES_MAX);
+        assert!(shares.iter().all(|share| share.bytes() >= SHARE_BYTES_LEAST));
+        let eight: u64 = shares[..8].iter().map(Share::bytes).sum();
+        assert!(eight <= ROOM_BYTES + SHARE_BYTES_LEAST, "{eight} bytes");
+        drop(shares);
+        assert_eq!(room.share().bytes(), SHARE_BYTES_MAX);
+    }
+}
