@@ -205,18 +205,19 @@ pub(super) fn connected(
 /// There is no connection, and why.
 pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Option<i64>) {
     let Some(server) = app.server_mut(link) else { return };
-    let text = format!("{}: {why}", server.target);
+    let text = format!("{}: {why}", server.name);
     let is_first = matches!(server.state, State::Connecting { is_first: true, lost_at_ns: None });
+    // It was lost when it was lost, not when it could not be made again; and never, where it never was.
     let at_ns = match server.state {
         State::Connecting { lost_at_ns: Some(at_ns), .. } => Some(at_ns),
-        _ => at_ns,
+        _ => at_ns.filter(|_| !is_first),
     };
     server.state = State::Lost { why: why.to_owned(), at_ns };
     app.say(Tone::Bad, text.clone());
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
         if pane.place.link == link && !pane.turn_back() {
-            pane.wait_for_connection(format!("{text}\n\nC tries again, :byebye leaves for this machine"));
+            pane.wait_for_connection(format!("{text} — C tries again, :byebye leaves for this machine."));
         }
     }
     if is_first && app.panes.iter().all(|pane| pane.place.link != link) {

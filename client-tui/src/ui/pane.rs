@@ -84,6 +84,7 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
         State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
         State::Connecting { .. } => (format!(" {} connecting ", turn(scene.app)), scene.theme.mark),
         State::Lost { .. } if narrow => (" ○ lost ".to_owned(), scene.theme.bad),
+        State::Lost { at_ns: Some(_), .. } if width < 60 => (" ○ lost ".to_owned(), scene.theme.bad),
         State::Lost { at_ns: Some(at_ns), .. } => {
             (format!(" ○ lost {} ", scene.dates.long(*at_ns)), scene.theme.bad)
         }
