@@ -259,11 +259,13 @@ impl Rows {
     pub fn measure(&mut self, name: &Name, bytes: u64) {
         let before = u128::from(self.measured.insert(name.clone(), bytes).unwrap_or(0));
         let bytes = u128::from(bytes);
-        let Some(index) = self.entries.iter().position(|entry| entry.name == *name) else { return };
-        if self.entries[index].attributes.kind == Kind::Folder {
-            self.bytes = self.bytes - before + bytes;
-            if self.marks.contains(index) {
-                self.marked_bytes = self.marked_bytes - before + bytes;
+        // A folder that changes while it is read, or a careless server, may list a name twice.
+        for (index, entry) in self.entries.iter().enumerate() {
+            if entry.attributes.kind == Kind::Folder && entry.name == *name {
+                self.bytes = self.bytes - before + bytes;
+                if self.marks.contains(index) {
+                    self.marked_bytes = self.marked_bytes - before + bytes;
+                }
             }
         }
     }

@@ -93,10 +93,10 @@ fn scrolled(
     if total > rows {
         let last = first + shown.len();
         block = block
-            .title_bottom(Span::styled(" ↑ ↓ scroll, other keys close ", theme.dim))
+            .title_bottom(Span::styled(" ↑ ↓ scroll, Esc closes ", theme.dim))
             .title_bottom(Line::styled(format!(" {last}/{total} "), theme.dim).right_aligned());
     } else {
-        block = block.title_bottom(Span::styled(" any key closes ", theme.dim));
+        block = block.title_bottom(Span::styled(" Esc closes ", theme.dim));
     }
     scene.hits.borrow_mut().push(area(place), Spot::Window);
     frame.render_widget(Clear, place);
