@@ -7,6 +7,7 @@ pub mod args;
 mod code;
 mod copy;
 pub mod exit;
+mod lines;
 mod ls;
 mod mkdir;
 pub mod output;

@@ -322,8 +322,7 @@ async fn ask(conflict: Conflict) {
         side(&conflict.there),
         side(&conflict.source),
     );
-    let answer = tokio::task::spawn_blocking(move || output::ask(&question)).await;
-    let answer = answer.ok().and_then(Result::ok).flatten().unwrap_or_default();
+    let answer = output::ask(&question).await.ok().flatten().unwrap_or_default();
     let policy = match answer.to_ascii_lowercase().as_str() {
         "o" | "y" => ExistingPolicy::Replace,
         "b" => ExistingPolicy::KeepBoth,

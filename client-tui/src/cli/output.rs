@@ -4,7 +4,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::display::DisplayName;
 
 use super::args::OutputArgs;
@@ -85,12 +88,41 @@ pub fn progress_line(text: &str) {
     let _ = err.flush();
 }
 
-/// A question on standard error, its answer from standard input; none at the end of the input.
-pub fn ask(question: &str) -> io::Result<Option<String>> {
+/// The terminal no longer marks what is pasted, as it does for whoever edits a line.
+pub fn end_of_paste_mode() {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(b"\x1b[?2004l\r\n");
+    let _ = out.flush();
+}
+
+/// A question on standard error, its answer from the terminal on standard input; none at the end of the input. Dropped before it is
+/// answered, it takes no line from whoever asks next.
+pub async fn ask(question: &str) -> io::Result<Option<String>> {
     {
         let mut err = io::stderr().lock();
         write!(err, "{question} ")?;
         err.flush()?;
+    }
+    let given_up = CancellationToken::new();
+    let _guard = given_up.clone().drop_guard();
+    let answer = tokio::task::spawn_blocking(move || answer(&given_up)).await;
+    answer.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// A terminal has something to read when a line is complete.
+fn answer(given_up: &CancellationToken) -> io::Result<Option<String>> {
+    let wait = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    loop {
+        let stdin = io::stdin();
+        let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&wait));
+        if given_up.is_cancelled() {
+            return Ok(None);
+        }
+        match ready {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => break,
+            Err(errno) => return Err(errno.into()),
+        }
     }
     let mut answer = String::new();
     let bytes = io::stdin().read_line(&mut answer)?;

@@ -84,7 +84,7 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
     } else {
         format!("{}, {}", place.typed, megabytes_and_bytes(attributes.size))
     };
-    let answer = output::ask(&format!("Remove {what}? It cannot be undone. (y/n)"))?;
+    let answer = output::ask(&format!("Remove {what}? It cannot be undone. (y/n)")).await?;
     Ok(answer.is_some_and(|answer| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")))
 }
 

@@ -1,15 +1,15 @@
 //! `tow shell`: a prompt with the seven words of old, for people and for piped input.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
+use tokio::signal::unix::{SignalKind, signal};
 use towpath_protocol::request::{Depth, Direction, Hidden, SortKey};
 
 use super::args::{ConflictArgs, OutputArgs, ShellArgs};
 use super::copy::{self, Ended, Options};
 use super::exit::{Exit, Failure};
+use super::lines::{Before, Lines};
 use super::ls::{self, Look, Unit};
 use super::output::{self, Output, write_line};
 use super::place::{Place, Places};
@@ -60,13 +60,25 @@ pub(super) async fn run(args: &ShellArgs, places: &mut Places) -> Result<Exit, F
     if args.connect.is_some() {
         shell.connect(&[]).await?;
     }
-    let mut lines = Lines::new(interactive)?;
+    let mut lines = Lines::new(interactive, shell.places.resolve_local(".".as_ref())?)?;
+    let before = Before::now();
+    let mut terminated = signal(SignalKind::terminate())?;
     let mut exit = Exit::Done;
     loop {
-        let (back, line) = lines.next(shell.prompt()).await?;
+        lines.connected_to(shell.connected.clone());
+        let reading = lines.next(shell.prompt());
+        let (back, line) = tokio::select! {
+            read = reading => read?,
+            // The editor takes an interrupt itself, as the end of a line.
+            () = super::interrupted(), if !interactive => return shell.leave(Exit::Interrupted).await,
+            _ = terminated.recv() => {
+                before.give_back();
+                return shell.leave(Exit::Interrupted).await;
+            }
+        };
         lines = back;
         let Some(line) = line else { break };
-        match shell.obey(&line).await {
+        match shell.obey_unless_interrupted(&line).await {
             Ok(Next::Line) => {}
             Ok(Next::Leave) => break,
             Err(failure) => {
@@ -77,22 +89,36 @@ pub(super) async fn run(args: &ShellArgs, places: &mut Places) -> Result<Exit, F
             }
         }
     }
-    if shell.connected.take().is_some() {
-        shell.places.bye().await;
-        write_line("Connection closed.")?;
-    }
-    Ok(exit)
+    shell.leave(exit).await
 }
 
 impl Shell<'_> {
+    async fn leave(mut self, exit: Exit) -> Result<Exit, Failure> {
+        if self.connected.take().is_some() {
+            self.places.bye().await;
+            write_line("Connection closed.")?;
+        }
+        Ok(exit)
+    }
+
+    /// An interrupt ends the word and not the prompt. A transfer takes it itself, to leave nothing half.
+    async fn obey_unless_interrupted(&mut self, line: &[u8]) -> Result<Next, Failure> {
+        let words = words::split(line).map_err(|error| Failure::usage(error.to_string()))?;
+        let Some((word, operands)) = words.split_first() else { return Ok(Next::Line) };
+        let word = word.to_string_lossy().to_lowercase();
+        let is_transfer = matches!(word.as_str(), "upload" | "download");
+        tokio::select! {
+            next = self.obey(&word, operands) => next,
+            () = super::interrupted(), if !is_transfer => Err(Failure::usage(format!("{word}: interrupted"))),
+        }
+    }
+
     fn prompt(&self) -> String {
         self.connected.as_ref().map_or_else(|| "tow> ".to_owned(), |place| format!("{}> ", place.typed))
     }
 
-    async fn obey(&mut self, line: &[u8]) -> Result<Next, Failure> {
-        let words = words::split(line).map_err(|error| Failure::usage(error.to_string()))?;
-        let Some((word, operands)) = words.split_first() else { return Ok(Next::Line) };
-        match word.to_string_lossy().to_lowercase().as_str() {
+    async fn obey(&mut self, word: &str, operands: &[OsString]) -> Result<Next, Failure> {
+        match word {
             "connme" => self.connect(operands).await?,
             "ls" => self.list(operands).await?,
             "size" => self.size(operands).await?,
@@ -232,50 +258,4 @@ fn help() -> io::Result<()> {
     WORDS.iter().try_for_each(|(word, operands, does)| {
         write_line(&format!("  {:<26}{does}", format!("{word} {operands}")))
     })
-}
-
-/// Lines from a person, with history and editing, or from a pipe.
-enum Lines {
-    Person(Box<DefaultEditor>),
-    Pipe,
-}
-
-impl Lines {
-    fn new(interactive: bool) -> Result<Self, Failure> {
-        if !interactive {
-            return Ok(Self::Pipe);
-        }
-        let editor =
-            DefaultEditor::new().map_err(|error| Failure::usage(format!("the terminal: {error}")))?;
-        Ok(Self::Person(Box::new(editor)))
-    }
-
-    /// The next line, read on a thread of its own so that the session stays alive meanwhile; none at the end.
-    async fn next(self, prompt: String) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let read = tokio::task::spawn_blocking(move || self.read(&prompt)).await;
-        read.map_err(|error| Failure::usage(format!("reading a line: {error}")))?
-    }
-
-    fn read(mut self, prompt: &str) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let line = match &mut self {
-            Self::Person(editor) => loop {
-                match editor.readline(prompt) {
-                    Ok(line) => {
-                        let _ = editor.add_history_entry(&line);
-                        break Some(line.into_bytes());
-                    }
-                    Err(ReadlineError::Interrupted) => {}
-                    Err(ReadlineError::Eof) => break None,
-                    Err(error) => return Err(Failure::usage(format!("reading a line: {error}"))),
-                }
-            },
-            Self::Pipe => {
-                let mut line = Vec::new();
-                let bytes = io::stdin().lock().read_until(b'\n', &mut line);
-                let bytes = bytes.map_err(|error| Failure::usage(format!("reading a line: {error}")))?;
-                (bytes > 0).then_some(line)
-            }
-        };
-        Ok((self, line))
-    }
 }

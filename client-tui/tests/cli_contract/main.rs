@@ -11,7 +11,11 @@
 
 mod listing;
 mod placing;
+#[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
+#[path = "../support/pty.rs"]
+mod pty;
 mod removing;
+mod shell;
 mod signals;
 mod stage;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]

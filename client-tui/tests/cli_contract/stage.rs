@@ -145,7 +145,7 @@ impl Scene {
         self.folder.join(if side == "S" { "served" } else { "local" }).join(below)
     }
 
-    fn meant(&self, typed: &str) -> String {
+    pub(crate) fn meant(&self, typed: &str) -> String {
         typed.replace("{S}", &self.target).replace("{L}", &self.at("L").to_string_lossy())
     }
 
