@@ -76,7 +76,7 @@ impl Announcement<'_> {
     }
 
     fn targets(&self) -> Vec<String> {
-        let tcp = self.addresses.iter().map(|address| format!("tow://{address}/"));
+        let tcp = self.addresses.iter().map(target);
         let unix = self.unix.map(|path| format!("unix:{}", path.to_string_lossy()));
         tcp.chain(unix).collect()
     }
@@ -91,6 +91,16 @@ pub(crate) fn code_words() -> String {
 pub(crate) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// What a client is told to connect to. An address that stands for all of this machine's is of no use elsewhere: its name may be.
+fn target(address: &SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let system = rustix::system::uname();
+        format!("tow://{}:{}/", system.nodename().to_string_lossy(), address.port())
+    } else {
+        format!("tow://{address}/")
+    }
 }
 
 /// As one word for a shell.
@@ -129,6 +139,15 @@ mod tests {
         let text = announcement.text();
         assert!(text.contains("serves /srv/files (read-only)\n"), "{text}");
         assert!(text.contains("    tow --connect tow://[::1]:7172/\n"), "{text}");
+    }
+
+    #[test]
+    fn an_address_for_every_interface_is_announced_by_the_machines_name() {
+        for address in ["0.0.0.0:7171", "[::]:7171"] {
+            let target = target(&address.parse().unwrap());
+            assert!(target.starts_with("tow://") && target.ends_with(":7171/"), "{target}");
+            assert!(!target.contains("0.0.0.0") && !target.contains("[::]"), "{target}");
+        }
     }
 
     #[test]

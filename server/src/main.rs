@@ -161,9 +161,9 @@ async fn listen(
     let door = unix.map(UnixDoor::bind).transpose()?;
     let gate = if listeners.is_empty() { None } else { Some(open_gate(config, &host.log)?) };
     let pair = gate.as_deref().map(Gate::first_code).transpose().context("a pairing code")?.flatten();
-    warn(config, &host.log);
     let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
     let bound = bound.context("--listen")?;
+    warn(config, &bound, &host.log);
     let root = shown(config.root.as_deref().unwrap_or_else(|| Path::new("/")));
     let fingerprint = gate.as_deref().map(Gate::fingerprint);
     let pair = pair.as_ref();
@@ -201,10 +201,15 @@ fn open_gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
     Ok(Arc::new(Gate::open(state, log.clone())?))
 }
 
-fn warn(config: &Config, log: &Log) {
-    if geteuid().is_root() && !config.read_only {
-        log.warning("towd runs as root: whoever connects can change every file below the served folder");
+fn warn(config: &Config, addresses: &[SocketAddr], log: &Log) {
+    if !geteuid().is_root() || config.read_only {
+        return;
     }
+    let wide = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback());
+    let wide = wide.map(|address| format!(", from other machines too ({address})")).unwrap_or_default();
+    log.warning(&format!(
+        "towd runs as root: whoever is let in can change every file below the served folder{wide}"
+    ));
 }
 
 /// SIGINT and SIGTERM: the first asks to leave in order, the second to leave at once.
