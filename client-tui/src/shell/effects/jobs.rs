@@ -307,3 +307,29 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     }
     (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towpath_protocol::fault::FaultCode;
+
+    fn path(text: &str) -> WirePath {
+        WirePath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_failure_keeps_only_its_own_item_from_being_done() {
+        let items = [
+            (path("from/a"), path("to/a")),
+            (path("from/ab"), path("to/ab")),
+            (path("from/b"), path("to/b")),
+        ];
+        let failed = |at: &str| Fact::Failed(Fault::new(FaultCode::PermissionDenied).at(path(at)));
+        assert_eq!(troubled_by(&failed("from/a/below/it"), &items), [0]);
+        assert_eq!(troubled_by(&failed("to/ab"), &items), [1]);
+        assert_eq!(troubled_by(&Fact::Skipped(path("from/b"), "exists"), &items), [2]);
+        assert_eq!(troubled_by(&Fact::Noticed(path("from/b"), "grew"), &items), [0; 0]);
+        // Nobody can say which.
+        assert_eq!(troubled_by(&Fact::Failed(FaultCode::Io.into()), &items), [0, 1, 2]);
+    }
+}
