@@ -16,6 +16,8 @@ mod progress;
 mod rm;
 mod shell;
 mod size_command;
+pub mod ssh;
+pub mod stdio;
 
 use std::sync::Arc;
 
@@ -25,13 +27,14 @@ use towpath_files::service::Service;
 use args::Command;
 use exit::{Exit, Failure};
 use place::Places;
+use ssh::Consent;
 
 use crate::link::keyring::Keyring;
 use crate::transfer::job::Verb;
 
 /// Runs one command to its end, with its errors on standard error.
-pub async fn run(command: Command, local: Arc<Service>, keyring: Arc<Keyring>) -> Exit {
-    let mut places = Places::new(local, keyring);
+pub async fn run(command: Command, local: Arc<Service>, keyring: Arc<Keyring>, consent: Consent) -> Exit {
+    let mut places = Places::new(local, keyring, consent);
     // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
     let takes_interrupts = matches!(
         command,

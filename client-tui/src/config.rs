@@ -1,6 +1,6 @@
 //! Settings, resolved: what the environment and the command line say, read once at the start and passed on as values.
 //!
-//! Nothing else in the client reads the environment.
+//! Nothing else in the client reads the environment, but for what concerns ssh alone (`link/dial/ssh`).
 
 use std::ffi::OsString;
 use std::fmt;

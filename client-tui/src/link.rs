@@ -92,6 +92,14 @@ impl Link {
         }
     }
 
+    /// The beginning of what a login shell said before the server did, in one line and escaped; none where it kept quiet.
+    pub fn noise(&self) -> Option<&str> {
+        match &*self.0 {
+            Inner::InProcess(_) => None,
+            Inner::Connection(link) => link.noise(),
+        }
+    }
+
     /// Whether both lead to the same service and so to the same root.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

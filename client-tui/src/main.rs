@@ -8,6 +8,7 @@ use clap::Parser;
 use towpath::cli;
 use towpath::cli::args::Args;
 use towpath::cli::exit::Exit;
+use towpath::cli::ssh::Consent;
 use towpath::config::{Settings, given_code};
 use towpath::link::keyring::Keyring;
 use towpath::shell;
@@ -32,12 +33,19 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     let local = Arc::new(Service::new(local)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if args.stdio {
+        let exit = runtime.block_on(cli::stdio::serve(local));
+        // A read of standard input that nobody can interrupt is left behind.
+        runtime.shutdown_background();
+        return Ok(ExitCode::from(exit as u8));
+    }
     let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
     let given = given_code(args.pair_file, |name| std::env::var_os(name));
     let name = settings.client_name.clone();
     let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given));
+    let consent = if args.install { Consent::Given } else { Consent::Asked };
     if let Some(command) = args.command {
-        let exit = runtime.block_on(cli::run(command, local, keyring));
+        let exit = runtime.block_on(cli::run(command, local, keyring, consent));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
         return Ok(ExitCode::from(exit as u8));
@@ -46,7 +54,14 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
     shell::panic::install(log);
     let opening = Opening { left: args.left, right: args.right.or(args.connect) };
-    let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring));
+    let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent)) {
+        Ok(ready) => ready,
+        Err(failure) => {
+            cli::output::error(&failure.message);
+            return Ok(ExitCode::from(failure.exit as u8));
+        }
+    };
+    let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring, ready));
     runtime.shutdown_timeout(Duration::from_secs(2));
     panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)))
 }

@@ -133,10 +133,10 @@ impl Host {
         while let Some(greeting) = self.next_place().await {
             let accepted = tokio::select! {
                 () = self.leaving.cancelled() => return,
-                accepted = door.listener.accept() => accepted,
+                accepted = door.accept(&self.log) => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     pause = Pause::default();
                     let arrival = Arrival::now(unix::peer(&stream), Some(greeting));
                     let (reader, writer) = stream.into_split();

@@ -7,8 +7,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 const TARGETS: &str = "\
 A TARGET is a local folder or file, or one of
-  tow://HOST[:PORT]/[PATH]       a towd over TLS (port 7171); PATH is relative to its root
-  unix:SOCKET_FILE[?path=PATH]   a towd on this machine
+  tow://HOST[:PORT]/[PATH]         a towd over TLS (port 7171); PATH is relative to its root
+  ssh://[USER@]HOST[:PORT]/[PATH]  the system's ssh; PATH is absolute, ~/PATH and none are in the home folder
+  unix:SOCKET_FILE[?path=PATH]     a towd on this machine
 A subcommand's word wins over a folder of that name: write ./ls for the folder.
 
 Exit codes: 0 done; 1 some items failed or were skipped; 2 wrong usage; 3 could not connect; 4 not found;
@@ -31,6 +32,12 @@ pub struct Args {
     /// Reads the pairing code for a first contact from FILE, which others may not read; `TOW_PAIR` is the other way
     #[arg(long, value_name = "FILE", global = true)]
     pub pair_file: Option<PathBuf>,
+    /// Over ssh, where neither towd nor this tow is found: copies this program to ~/.local/share/towpath/bin there without asking
+    #[arg(long, global = true)]
+    pub install: bool,
+    /// Serves one session on standard input and output, as towd --stdio does
+    #[arg(long, hide = true, exclusive = true)]
+    pub stdio: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

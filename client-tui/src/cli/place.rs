@@ -15,10 +15,11 @@ use towpath_protocol::request::Follow;
 
 use super::code;
 use super::exit::{Exit, Failure};
+use super::ssh::{self, Consent};
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
 use crate::link::keyring::Keyring;
-use crate::link::target::{Server, Target};
+use crate::link::target::{RemotePath, Server, Target};
 
 /// Where something is, and how the person wrote it.
 #[derive(Debug, Clone)]
@@ -38,12 +39,13 @@ pub(super) struct Place {
 pub(super) struct Places {
     local: Link,
     keyring: Arc<Keyring>,
+    consent: Consent,
     remote: Vec<(Server, Link)>,
 }
 
 impl Places {
-    pub(super) fn new(local: Arc<Service>, keyring: Arc<Keyring>) -> Self {
-        Self { local: Link::in_process(local), keyring, remote: Vec::new() }
+    pub(super) fn new(local: Arc<Service>, keyring: Arc<Keyring>, consent: Consent) -> Self {
+        Self { local: Link::in_process(local), keyring, consent, remote: Vec::new() }
     }
 
     /// A TARGET or a local path.
@@ -51,11 +53,11 @@ impl Places {
         let typed = DisplayName::new(operand.as_bytes()).to_string();
         let target = Target::parse(operand).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
         let Target::Remote { server, path: path_bytes } = target else { return self.resolve_local(operand) };
-        let path =
-            WirePath::parse(&path_bytes).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
-        let (is_folder, is_content) = (path_bytes.ends_with(b"/"), path.is_root());
+        let bad = |error| Failure::usage(format!("{typed}: {error}"));
+        let path = RemotePath::parse(&server, &path_bytes).map_err(bad)?;
+        let (is_folder, is_content) = (path_bytes.ends_with(b"/"), path.is_nameless());
         let link = self.link(server, &typed).await?;
-        let path = if is_content { link.welcome().home.clone() } else { path };
+        let path = path.on(&link.welcome().home).map_err(bad)?;
         Ok(Place { link, path, typed, is_folder, is_content })
     }
 
@@ -73,12 +75,15 @@ impl Places {
             return Ok(link.clone());
         }
         let failed = |error| Failure { exit: Exit::NotConnected, message: format!("{typed}: {error}") };
-        let link = match dial(&server, &self.keyring, None).await {
-            Err(DialFault::CodeWanted) => match code::ask(typed).await? {
-                Some(code) => dial(&server, &self.keyring, Some(code)).await,
-                None => Err(DialFault::CodeWanted),
+        let link = match &server {
+            Server::Ssh(host) => ssh::dial(host, typed, self.consent).await,
+            _ => match dial(&server, &self.keyring, None).await {
+                Err(DialFault::CodeWanted) => match code::ask(typed).await? {
+                    Some(code) => dial(&server, &self.keyring, Some(code)).await,
+                    None => Err(DialFault::CodeWanted),
+                },
+                dialled => dialled,
             },
-            dialled => dialled,
         };
         let link = link.map_err(failed)?;
         self.remote.push((server, link.clone()));

@@ -40,6 +40,7 @@ const REASON_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Connection {
     welcome: Welcome,
+    noise: Option<String>,
     exchanges: Arc<Exchanges>,
     control: mpsc::Sender<(RequestId, Input)>,
     bulk: mpsc::Sender<(RequestId, Input)>,
@@ -75,11 +76,15 @@ impl Connection {
         let reader = Reader::new(reader, greeted.decoder, exchanges.clone());
         tokio::spawn(read(reader, exchanges.clone(), last_words));
         tokio::spawn(write(writer, exchanges.clone()));
-        Ok(Self { welcome: greeted.welcome, exchanges, control, bulk })
+        Ok(Self { welcome: greeted.welcome, noise: greeted.noise, exchanges, control, bulk })
     }
 
     pub(super) const fn welcome(&self) -> &Welcome {
         &self.welcome
+    }
+
+    pub(super) fn noise(&self) -> Option<&str> {
+        self.noise.as_deref()
     }
 
     pub(super) fn open_exchange(self: &Arc<Self>, request: Request) -> Exchange {

@@ -2,6 +2,8 @@
 //! Every way has a deadline, and is given up by dropping its future.
 
 mod child;
+pub mod install;
+pub mod ssh;
 mod tls;
 mod unix;
 
@@ -33,6 +35,8 @@ pub enum DialFault {
     NoSocket,
     #[error("no permission to use that socket")]
     NotOurs,
+    #[error("the server behind that socket is another user's (uid {uid}): it is told nothing")]
+    AnotherUsers { uid: u32 },
     #[error("no answer within {} seconds", BEGIN_TIME.as_secs())]
     TimedOut,
     #[error("cannot be reached ({0})")]
@@ -59,14 +63,29 @@ pub enum DialFault {
     Keyring(#[from] KeyringFault),
     #[error("the program for the connection cannot be started ({0})")]
     NoProgram(io::Error),
+    #[error("ssh could not connect: {}", or_nothing(.said))]
+    Ssh { said: String },
+    /// ssh works, and neither towd nor this tow is there; `system` as `uname -s` and `-m` say it.
+    #[error(
+        "neither towd nor this version of tow is there ({system}); --install copies this program to {}",
+        install::PLACE
+    )]
+    NothingThere { system: String },
+    #[error("putting tow there: {0}")]
+    NotInstalled(#[from] install::InstallFault),
     #[error(transparent)]
     Greeting(#[from] GreetingFault),
     #[error("{fault}; it said: {said}")]
     ProgramFailed { fault: GreetingFault, said: String },
 }
 
-/// Connects and begins a session, within [`BEGIN_TIME`]. Must be called within a tokio runtime. Where a pairing code is needed and
-/// neither `code` nor the keyring has one, the fault is [`DialFault::CodeWanted`].
+fn or_nothing(said: &str) -> &str {
+    if said.is_empty() { "it does not say why" } else { said }
+}
+
+/// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes, and without a question on the terminal. Must be
+/// called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the fault is
+/// [`DialFault::CodeWanted`].
 pub async fn dial(
     server: &Server,
     keyring: &Arc<Keyring>,
@@ -75,6 +94,7 @@ pub async fn dial(
     let deadline = Instant::now() + BEGIN_TIME;
     match server {
         Server::Tow { host, port } => tls::dial(host, *port, keyring, code).await,
+        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Askpass).await,
         Server::Unix { socket } => unix::dial(Path::new(OsStr::from_bytes(socket)), deadline).await,
     }
 }

@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::path::{PathError, WirePath};
 
 /// Where towd listens if nobody says otherwise.
 pub const PORT_DEFAULT: u16 = 7171;
@@ -30,14 +31,57 @@ pub enum Target {
 pub enum Server {
     /// `tow://HOST[:PORT]/`; an IPv6 address without its brackets.
     Tow { host: String, port: u16 },
+    /// `ssh://[USER@]HOST[:PORT]/`; HOST may be a name of ssh's own configuration.
+    Ssh(SshHost),
     /// `unix:SOCKET_FILE`
     Unix { socket: Vec<u8> },
+}
+
+/// Where ssh is to go. What is not said is up to ssh's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SshHost {
+    pub user: Option<String>,
+    /// An IPv6 address without its brackets.
+    pub host: String,
+    pub port: Option<u16>,
+}
+
+/// A path on a server as it was typed: from the root, or from where the session begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemotePath {
+    from_home: bool,
+    below: WirePath,
+}
+
+impl RemotePath {
+    /// `path` as [`Target::Remote`] holds it. An empty one is where the session begins; over ssh so is `~`.
+    pub fn parse(server: &Server, path: &[u8]) -> Result<Self, PathError> {
+        let from_home = match (server, path) {
+            (Server::Ssh(_), [b'~']) => Some(&path[1..]),
+            (Server::Ssh(_), [b'~', b'/', rest @ ..]) => Some(rest),
+            _ => None,
+        };
+        let below = WirePath::parse(from_home.unwrap_or(path))?;
+        // Over ssh `//` is the whole system's root; elsewhere a session begins at its root.
+        let is_unsaid = if matches!(server, Server::Ssh(_)) { path.is_empty() } else { below.is_root() };
+        Ok(Self { from_home: from_home.is_some() || is_unsaid, below })
+    }
+
+    /// Without a name of its own.
+    pub fn is_nameless(&self) -> bool {
+        self.below.is_root()
+    }
+
+    /// The path, now that it is known where the session begins.
+    pub fn on(&self, home: &WirePath) -> Result<WirePath, PathError> {
+        if self.from_home { home.join_path(&self.below) } else { Ok(self.below.clone()) }
+    }
 }
 
 /// Why an argument is not a TARGET.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    #[error("no host; write tow://HOST[:PORT]/[PATH]")]
+    #[error("no host; write tow://HOST[:PORT]/[PATH] or ssh://[USER@]HOST[:PORT]/[PATH]")]
     NoHost,
     #[error("a host's name does not begin with '-'")]
     LeadingDash,
@@ -51,11 +95,9 @@ pub enum TargetError {
     NoUsers,
     #[error("no socket file; write unix:SOCKET_FILE[?path=PATH]")]
     NoSocket,
-    #[error(
-        "ssh:// is not available in this version; forward a port instead: ssh -L 7171:127.0.0.1:7171 HOST"
-    )]
-    Ssh,
-    #[error("'{0}://' is not known; use tow:// or unix:, or ./{0}: for a folder of that name")]
+    #[error("'{0}' is not a user's name; a password is never written into a target")]
+    BadUser(String),
+    #[error("'{0}://' is not known; use tow://, ssh:// or unix:, or ./{0}: for a folder of that name")]
     UnknownScheme(String),
 }
 
@@ -66,11 +108,13 @@ impl Target {
         if let Some(rest) = bytes.strip_prefix(b"tow://") {
             return parse_tow(rest);
         }
+        if let Some(rest) = bytes.strip_prefix(b"ssh://") {
+            return parse_ssh(rest);
+        }
         if let Some(rest) = bytes.strip_prefix(b"unix:") {
             return parse_unix(rest);
         }
         match scheme(bytes).as_deref() {
-            Some("ssh") => Err(TargetError::Ssh),
             Some(scheme) => Err(TargetError::UnknownScheme(scheme.to_owned())),
             None => Ok(Self::Local(bytes.to_vec())),
         }
@@ -95,7 +139,7 @@ impl Target {
             Self::Remote { server, path } => {
                 let mut text = server.to_bytes();
                 match server {
-                    Server::Tow { .. } => text.push(b'/'),
+                    Server::Tow { .. } | Server::Ssh(_) => text.push(b'/'),
                     Server::Unix { .. } if path.is_empty() => {}
                     Server::Unix { .. } => text.extend_from_slice(UNIX_PATH),
                 }
@@ -112,12 +156,21 @@ impl Server {
         match self {
             Self::Tow { host, port } => {
                 let port = if *port == PORT_DEFAULT { String::new() } else { format!(":{port}") };
-                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-                format!("tow://{host}{port}").into_bytes()
+                format!("tow://{}{port}", bracketed(host)).into_bytes()
+            }
+            Self::Ssh(SshHost { user, host, port }) => {
+                let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                format!("ssh://{user}{}{port}", bracketed(host)).into_bytes()
             }
             Self::Unix { socket } => [b"unix:", &socket[..]].concat(),
         }
     }
+}
+
+/// A host as it stands before a port.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// As it can be typed again, with escapes where a terminal must not see the bytes.
@@ -152,6 +205,27 @@ fn parse_tow(rest: &[u8]) -> Result<Target, TargetError> {
     let (host, port) = parse_host_and_port(authority)?;
     let path = rest.get(slash + 1..).unwrap_or_default().to_vec();
     Ok(Target::Remote { server: Server::Tow { host, port: port.unwrap_or(PORT_DEFAULT) }, path })
+}
+
+fn parse_ssh(rest: &[u8]) -> Result<Target, TargetError> {
+    let slash = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    let authority = &rest[..slash];
+    let at = authority.iter().rposition(|byte| *byte == b'@');
+    let user = at.map(|at| parse_user(&authority[..at])).transpose()?;
+    let (host, port) = parse_host_and_port(at.map_or(authority, |at| &authority[at + 1..]))?;
+    let path = rest.get(slash + 1..).unwrap_or_default().to_vec();
+    Ok(Target::Remote { server: Server::Ssh(SshHost { user, host, port }), path })
+}
+
+/// Nothing that ssh could take for an option, nor a `%` or a shell's sign that its configuration would expand.
+fn parse_user(bytes: &[u8]) -> Result<String, TargetError> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(byte);
+    match bytes {
+        [] | [b'-', ..] => Err(TargetError::BadUser(shown(bytes))),
+        _ if bytes.iter().all(is_part) => Ok(shown(bytes)),
+        // What stands behind a colon may be a password: it is not repeated.
+        _ => Err(TargetError::BadUser(shown(bytes.split(|byte| *byte == b':').next().unwrap_or_default()))),
+    }
 }
 
 fn parse_unix(rest: &[u8]) -> Result<Target, TargetError> {
@@ -237,6 +311,11 @@ mod tests {
         Target::Remote { server, path: path.into() }
     }
 
+    fn ssh(user: Option<&str>, host: &str, port: Option<u16>, path: &str) -> Target {
+        let server = Server::Ssh(SshHost { user: user.map(str::to_owned), host: host.to_owned(), port });
+        Target::Remote { server, path: path.into() }
+    }
+
     fn unix(socket: &str, path: &str) -> Target {
         Target::Remote { server: Server::Unix { socket: socket.into() }, path: path.into() }
     }
@@ -251,6 +330,10 @@ mod tests {
             ("tow://[::1]:7/x", tow("::1", 7, "x")),
             ("tow://[::1]/x", tow("::1", 7171, "x")),
             ("tow://[fe80::1%eth0]/", tow("fe80::1%eth0", 7171, "")),
+            ("ssh://box", ssh(None, "box", None, "")),
+            ("ssh://ann@box/", ssh(Some("ann"), "box", None, "")),
+            ("ssh://ann@corp@box:22//a@b", ssh(Some("ann@corp"), "box", Some(22), "/a@b")),
+            ("ssh://ann@[::1]:2222/~/x", ssh(Some("ann"), "::1", Some(2222), "~/x")),
             ("unix:/run/t", unix("/run/t", "")),
             ("unix:/run/t?path=a/b", unix("/run/t", "a/b")),
             ("unix:/run/t?path=//a", unix("/run/t", "a")),
@@ -275,7 +358,14 @@ mod tests {
             ("tow://a\x1b[2J/", bad_host("a\\x1b[2J")),
             ("unix:", TargetError::NoSocket),
             ("unix:?path=a", TargetError::NoSocket),
-            ("ssh://box/", TargetError::Ssh),
+            ("ssh:///x", TargetError::NoHost),
+            ("ssh://-oProxyCommand=x/", TargetError::LeadingDash),
+            ("ssh://ann@-oProxyCommand=x/", TargetError::LeadingDash),
+            ("ssh://-lroot@box/", TargetError::BadUser("-lroot".to_owned())),
+            ("ssh://@box/", TargetError::BadUser(String::new())),
+            ("ssh://ann:secret@box/", TargetError::BadUser("ann".to_owned())),
+            ("ssh://a%h`id`@box/", TargetError::BadUser("a%h`id`".to_owned())),
+            ("ssh://$(id)/", bad_host("$(id)")),
             ("http://box/", TargetError::UnknownScheme("http".to_owned())),
         ];
         for (text, expected) in table {
@@ -290,6 +380,28 @@ mod tests {
     fn everything_else_is_a_path_on_this_machine() {
         for path in ["", ".", "a", "/a/b", "name:path", "a:", "C:\\x", "./http://x", "-x", "~"] {
             assert_eq!(parse(path), Ok(Target::Local(path.into())));
+        }
+    }
+
+    #[test]
+    fn over_ssh_a_path_is_absolute_and_a_tilde_is_home() {
+        let home = WirePath::parse(b"home/ann").unwrap();
+        let table = [
+            ("ssh://box", "home/ann"),
+            ("ssh://box/", "home/ann"),
+            ("ssh://box/~", "home/ann"),
+            ("ssh://box/~/", "home/ann"),
+            ("ssh://box/~/a/b", "home/ann/a/b"),
+            ("ssh://box/~ann", "~ann"),
+            ("ssh://box/etc", "etc"),
+            ("ssh://box//", ""),
+            ("tow://box/~/a", "~/a"),
+            ("tow://box//", "home/ann"),
+        ];
+        for (typed, expected) in table {
+            let Ok(Target::Remote { server, path }) = parse(typed) else { panic!("{typed}") };
+            let path = RemotePath::parse(&server, &path).unwrap().on(&home).unwrap();
+            assert_eq!(path, WirePath::parse(expected.as_bytes()).unwrap(), "{typed}");
         }
     }
 
@@ -317,6 +429,8 @@ mod tests {
             "tow://box/a b/",
             "tow://[::1]:99/",
             "tow://box//a",
+            "ssh://ann@[::1]:22/~/a",
+            "ssh://box/etc",
             "unix:/run/t?path=x/y",
             "unix:/run/t",
             "../a",

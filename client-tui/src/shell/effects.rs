@@ -19,6 +19,7 @@ use towpath_protocol::request::{
     Direction, Durability, Existing, Follow, Hidden, Measure, Put, SortKey, StoreAs,
 };
 
+use super::panes::Ready;
 use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::link::Link;
@@ -41,6 +42,8 @@ pub(super) struct Effects {
     events: mpsc::Sender<Event>,
     /// By generation.
     listings: HashMap<u64, JoinHandle<()>>,
+    /// Connections made before the screen was taken.
+    ready: Ready,
     /// Attempts to connect, and the watch over connections.
     connections: HashMap<LinkId, JoinHandle<()>>,
     jobs: JoinSet<JobId>,
@@ -49,14 +52,15 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// With the link to this machine's own files. Events go to the receiver.
-    pub(super) fn new(local: Link, keyring: Arc<Keyring>) -> (Self, mpsc::Receiver<Event>) {
+    /// With the link to this machine's own files, and those that stand already. Events go to the receiver.
+    pub(super) fn new(local: Link, keyring: Arc<Keyring>, ready: Ready) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
             keyring,
             events,
             listings: HashMap::new(),
+            ready,
             connections: HashMap::new(),
             jobs: JoinSet::new(),
             cancels: HashMap::new(),

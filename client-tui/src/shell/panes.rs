@@ -1,5 +1,7 @@
 //! Starts the two panes: what each shows first, then the loop.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,10 +17,12 @@ use super::effects::Effects;
 use super::runtime;
 use crate::app::App;
 use crate::app::pane::Pane;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::ssh::{self, Consent};
 use crate::config::Settings;
 use crate::link::Link;
 use crate::link::keyring::Keyring;
-use crate::link::target::Target;
+use crate::link::target::{Server, Target};
 use crate::model::{LinkId, Place, Side};
 use crate::ui::Look;
 
@@ -29,12 +33,33 @@ pub struct Opening {
     pub right: Option<OsString>,
 }
 
+/// Connections that stand before the screen does.
+pub type Ready = HashMap<Server, Link>;
+
+/// Connects to what is reached over ssh, while the terminal is free for ssh's questions and for ours.
+pub async fn connect_first(opening: &Opening, consent: Consent) -> Result<Ready, Failure> {
+    let mut ready = Ready::new();
+    for typed in [&opening.left, &opening.right].into_iter().flatten() {
+        let Ok(Target::Remote { server, .. }) = Target::parse(typed) else { continue };
+        if let (Server::Ssh(host), Entry::Vacant(place)) = (server.clone(), ready.entry(server)) {
+            let typed = DisplayName::new(typed.as_bytes()).to_string();
+            let link = ssh::dial(&host, &typed, consent).await;
+            place.insert(link.map_err(|fault| Failure {
+                exit: Exit::NotConnected,
+                message: format!("{typed}: {fault}"),
+            })?);
+        }
+    }
+    Ok(ready)
+}
+
 /// Runs the panes to their end. Err before the screen is taken where something typed makes no sense.
 pub async fn run(
     opening: Opening,
     settings: &Settings,
     local: Arc<Service>,
     keyring: Arc<Keyring>,
+    ready: Ready,
 ) -> anyhow::Result<u8> {
     let home = local.welcome().home.clone();
     let left = Opens::at(opening.left.as_deref())?;
@@ -52,7 +77,7 @@ pub async fn run(
         }
     }
     let look = Look::new(settings.colors, TimeZone::system());
-    let (effects, events) = Effects::new(Link::in_process(local), keyring);
+    let (effects, events) = Effects::new(Link::in_process(local), keyring, ready);
     runtime::run(app, first, &look, effects, events).await
 }
 

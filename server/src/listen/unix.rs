@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::{AtFlags, CWD, FileType, Mode};
-use rustix::process::umask;
+use rustix::process::{geteuid, umask};
 use tokio::net::{UnixListener, UnixStream};
+
+use crate::log::Log;
 
 /// A socket in the file system, taken away when this is dropped.
 #[derive(Debug)]
 pub(crate) struct UnixDoor {
-    pub(crate) listener: UnixListener,
+    listener: UnixListener,
     pub(crate) path: PathBuf,
     /// Device and inode: another towd may have put its own there meanwhile.
     identity: Option<(i128, i128)>,
@@ -44,6 +46,18 @@ impl UnixDoor {
             _ => anyhow::Error::new(error).context(format!("--unix {shown}")),
         })?;
         Ok(Self { listener, path: path.to_owned(), identity: identity(path) })
+    }
+
+    /// The next connection of this user. The socket's mode keeps others out already; should somebody loosen it, this still does.
+    pub(crate) async fn accept(&self, log: &Log) -> std::io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            match stream.peer_cred() {
+                Ok(credentials) if credentials.uid() == geteuid().as_raw() => return Ok(stream),
+                Ok(_) => log.warning(&format!("{}: turned away: another user", peer(&stream))),
+                Err(error) => log.warning(&format!("unix: turned away: who it is cannot be told: {error}")),
+            }
+        }
     }
 }
 

@@ -63,6 +63,8 @@ impl From<FrameError> for GreetingFault {
 #[derive(Debug)]
 pub(super) struct Greeted {
     pub(super) welcome: Welcome,
+    /// The beginning of what came before the preamble.
+    pub(super) noise: Option<String>,
     /// Holds what came behind the Welcome.
     pub(super) decoder: Decoder,
     /// From Hello to Welcome.
@@ -96,7 +98,8 @@ where
         decoder.push(&rest);
         let welcome = read_welcome(reader, &mut decoder).await?;
         decoder.allow_frames_up_to(welcome.limits.frame_bytes as usize);
-        Ok(Greeted { welcome, decoder, round_trip: began.elapsed() })
+        let noise = (!said.trim_ascii().is_empty()).then(|| shown(&said));
+        Ok(Greeted { welcome, noise, decoder, round_trip: began.elapsed() })
     };
     let greeted = timeout_at(deadline, greeting).await;
     greeted.unwrap_or_else(|_elapsed| {

@@ -1,6 +1,7 @@
 //! A program of which standard input and output are the connection: `towd --stdio` here, or the ssh that runs it elsewhere.
 
-use std::process::Stdio;
+use std::io;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -8,21 +9,43 @@ use tokio::time::{Instant, timeout};
 
 use super::DialFault;
 use crate::link::connection::LastWords;
-use crate::link::{BEGIN_TIME, Link};
+use crate::link::{BEGIN_TIME, GreetingFault, Link};
 
 /// How long the program may take to leave once its connection is gone.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 
+/// Why no session began over a program's pipes.
+#[derive(Debug)]
+pub(super) enum ChildFault {
+    NotStarted(io::Error),
+    NoSession {
+        fault: GreetingFault,
+        /// Its last lines on standard error, escaped.
+        said: String,
+        /// How it ended; none where it had to be ended.
+        status: Option<ExitStatus>,
+    },
+}
+
 /// Starts the program and begins a session over its pipes. It is ended when the link goes, and reaped. What it says on its standard
 /// error is drained, and its last lines become part of the fault when it fails.
-pub async fn child(mut command: Command) -> Result<Link, DialFault> {
-    let deadline = Instant::now() + BEGIN_TIME;
+pub async fn child(command: Command) -> Result<Link, DialFault> {
+    begin(command, BEGIN_TIME).await.map_err(|fault| match fault {
+        ChildFault::NotStarted(error) => DialFault::NoProgram(error),
+        ChildFault::NoSession { fault, said, .. } if said.is_empty() => fault.into(),
+        ChildFault::NoSession { fault, said, .. } => DialFault::ProgramFailed { fault, said },
+    })
+}
+
+/// The same, with all that is known where it fails.
+pub(super) async fn begin(mut command: Command, time: Duration) -> Result<Link, ChildFault> {
+    let deadline = Instant::now() + time;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(DialFault::NoProgram)?;
+    let mut child = command.spawn().map_err(ChildFault::NotStarted)?;
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(DialFault::NoProgram(std::io::Error::other("it has no pipes")));
+        return Err(ChildFault::NotStarted(io::Error::other("it has no pipes")));
     };
     let last_words = LastWords::of(stderr);
     match Link::over_until(stdout, stdin, deadline, last_words.clone()).await {
@@ -31,9 +54,8 @@ pub async fn child(mut command: Command) -> Result<Link, DialFault> {
             Ok(link)
         }
         Err(fault) => {
-            let _ = child.kill().await;
-            let said = last_words.text().await;
-            Err(if said.is_empty() { fault.into() } else { DialFault::ProgramFailed { fault, said } })
+            let status = end(&mut child).await;
+            Err(ChildFault::NoSession { fault, said: last_words.text().await, status })
         }
     }
 }
@@ -41,7 +63,14 @@ pub async fn child(mut command: Command) -> Result<Link, DialFault> {
 /// Its pipes are closed by then: it has every reason to leave.
 async fn end_with<T>(link_lost: impl Future<Output = T>, mut child: Child) {
     link_lost.await;
-    if timeout(LEAVE_TIME, child.wait()).await.is_err() {
+    end(&mut child).await;
+}
+
+/// Waits for a program that has every reason to leave, and ends it if it does not.
+async fn end(child: &mut Child) -> Option<ExitStatus> {
+    let status = timeout(LEAVE_TIME, child.wait()).await;
+    if status.is_err() {
         let _ = child.kill().await;
     }
+    status.ok()?.ok()
 }

@@ -1,8 +1,10 @@
-//! A unix socket: a server on this machine, guarded by the socket file's own permissions.
+//! A unix socket: a server on this machine, guarded by the socket file's own permissions. A server of another user is told nothing:
+//! it may have taken a path where ours was expected.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
+use rustix::process::geteuid;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,6 +20,10 @@ pub(super) async fn dial(socket: &Path, deadline: Instant) -> Result<Link, DialF
         ErrorKind::PermissionDenied => DialFault::NotOurs,
         _ => DialFault::Unreachable(error),
     })?;
+    let uid = stream.peer_cred().map_err(DialFault::Unreachable)?.uid();
+    if uid != geteuid().as_raw() {
+        return Err(DialFault::AnotherUsers { uid });
+    }
     let (reader, writer) = stream.into_split();
     Ok(Link::over_until(reader, writer, deadline, LastWords::none()).await?)
 }

@@ -1,6 +1,6 @@
 //! Connections: dialled, watched, given up, ended in order. A connection that is made again keeps its name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
@@ -12,14 +12,15 @@ use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
 use crate::link::keyring::Keyring;
-use crate::link::target::Target;
+use crate::link::target::{RemotePath, Target};
 use crate::model::{LinkId, Secret};
 
 impl Effects {
     pub(super) fn connect(&mut self, id: LinkId, target: String, code: Option<Secret>) {
         let (links, events, keyring) = (self.links.clone(), self.events.clone(), self.keyring.clone());
+        let ready = self.ready(&target);
         let connecting = tokio::spawn(async move {
-            let (link, name, path) = match connect(&target, &keyring, code).await {
+            let (link, name, path) = match connect(&target, ready, &keyring, code).await {
                 Ok(connected) => connected,
                 Err(NotConnected::CodeWanted) => {
                     let _ = events.send(Event::CodeWanted { link: id }).await;
@@ -42,13 +43,21 @@ impl Effects {
         }
     }
 
-    /// Gives up an attempt, or takes leave of the server.
+    /// A connection that stands already, made for whichever pane came first.
+    fn ready(&self, target: &str) -> Option<Link> {
+        let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(target)) else { return None };
+        self.ready.get(&server).filter(|link| !link.is_lost()).cloned()
+    }
+
+    /// Gives up an attempt, or takes leave of the server, unless another pane has the same connection.
     pub(super) fn disconnect(&mut self, id: LinkId) {
         if let Some(connecting) = self.connections.remove(&id) {
             connecting.abort();
         }
-        let link = self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(link) = link {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.remove(&id)
+            && !links.values().any(|other| other.is_same(&link))
+        {
             tokio::spawn(async move { link.bye().await });
         }
     }
@@ -75,6 +84,7 @@ enum NotConnected {
 /// The link, the server's name, and where on it the pane begins.
 async fn connect(
     target: &str,
+    ready: Option<Link>,
     keyring: &Arc<Keyring>,
     code: Option<Secret>,
 ) -> Result<(Link, String, WirePath), NotConnected> {
@@ -83,13 +93,16 @@ async fn connect(
     let Target::Remote { server, path } = target else {
         return Err(because(&"not a TARGET; write tow://HOST[:PORT]/[PATH]"));
     };
-    let path = WirePath::parse(&path).map_err(|error| because(&error))?;
+    let path = RemotePath::parse(&server, &path).map_err(|error| because(&error))?;
     let code = code.map(|code| PairingCode::parse(code.text())).transpose();
     let code = code.map_err(|bad| because(&format_args!("the pairing code: {bad}")))?;
-    let link = dial(&server, keyring, code).await.map_err(|fault| match fault {
-        DialFault::CodeWanted => NotConnected::CodeWanted,
-        fault => because(&fault),
-    })?;
-    let path = if path.is_root() { link.welcome().home.clone() } else { path };
+    let link = match ready {
+        Some(link) => link,
+        None => dial(&server, keyring, code).await.map_err(|fault| match fault {
+            DialFault::CodeWanted => NotConnected::CodeWanted,
+            fault => because(&fault),
+        })?,
+    };
+    let path = path.on(&link.welcome().home).map_err(|error| because(&error))?;
     Ok((link, server.to_string(), path))
 }

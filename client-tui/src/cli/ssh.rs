@@ -1,0 +1,57 @@
+//! Connecting over ssh while the terminal is free: ssh may ask its questions on it, and where nothing of ours is found, so does tow.
+
+use towpath_protocol::display::DisplayName;
+
+use super::output;
+use crate::link::Link;
+use crate::link::dial::DialFault;
+use crate::link::dial::install::{PLACE, install};
+use crate::link::dial::ssh::{self, Prompts};
+use crate::link::target::SshHost;
+
+/// Whether this program may be copied to a machine that has none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// By `--install`.
+    Given,
+    /// A person on the terminal is asked; where there is none, nothing is copied.
+    Asked,
+}
+
+/// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be.
+pub async fn dial(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
+    let link = match ssh::dial(host, Prompts::Terminal).await {
+        Err(DialFault::NothingThere { system }) => {
+            if !agreed(host, &system, consent).await {
+                return Err(DialFault::NothingThere { system });
+            }
+            install(host, &system, Prompts::Terminal).await?;
+            output::note(&format!("tow is now {PLACE} on {}", shown(host)));
+            ssh::dial(host, Prompts::Terminal).await?
+        }
+        dialled => dialled?,
+    };
+    if let Some(noise) = link.noise() {
+        output::note(&format!("tow: {typed}: skipped what the login shell there prints: '{noise}'"));
+    }
+    Ok(link)
+}
+
+async fn agreed(host: &SshHost, system: &str, consent: Consent) -> bool {
+    if consent == Consent::Given {
+        return true;
+    }
+    if !output::is_interactive() {
+        return false;
+    }
+    let question = format!(
+        "Neither towd nor this version of tow is on {} ({system}). Copy this tow to {PLACE} there? [y/N]",
+        shown(host)
+    );
+    let answer = output::ask(&question).await;
+    matches!(answer, Ok(Some(answer)) if matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn shown(host: &SshHost) -> String {
+    DisplayName::new(host.host.as_bytes()).to_string()
+}

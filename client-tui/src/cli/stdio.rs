@@ -1,0 +1,42 @@
+//! `tow --stdio`: one session on standard input and output, as `towd --stdio` gives it. So a copy of tow alone makes a machine a server.
+
+use std::sync::Arc;
+
+use tokio::io::{BufWriter, stdin, stdout};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use towpath_files::service::Service;
+use towpath_files::session::{self, SessionEnd, SessionOptions};
+
+use super::exit::Exit;
+
+/// Bytes gathered for a write.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// Serves to the end of the session; a signal ends it in order. Whoever started this is already this user: nothing is asked.
+pub async fn serve(service: Arc<Service>) -> Exit {
+    let drain = CancellationToken::new();
+    let options = SessionOptions { drain: drain.clone(), ..SessionOptions::default() };
+    let writer = BufWriter::with_capacity(WRITE_BYTES, stdout());
+    let serving = session::serve(stdin(), writer, service, options);
+    tokio::pin!(serving);
+    let end = tokio::select! {
+        end = &mut serving => end,
+        () = told_to_leave() => {
+            drain.cancel();
+            serving.await
+        }
+    };
+    match end {
+        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Lost(None) => Exit::Done,
+        _ => Exit::Partly,
+    }
+}
+
+async fn told_to_leave() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}

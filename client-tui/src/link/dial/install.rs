@@ -1,0 +1,139 @@
+//! Puts this very program on another machine over ssh, under the user's home, where [`ssh`](super::ssh) finds it. It serves standard
+//! input and output as towd does. Written beside, hashed there, run once, and renamed; what other versions put there stays.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+use rustix::fs::{Mode, OFlags};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::ssh::{Prompts, command};
+use crate::link::connection::LastWords;
+use crate::link::target::SshHost;
+
+/// Where it is put, as people write it.
+pub const PLACE: &str = concat!("~/.local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));
+
+/// How long it may take, however slow the line.
+const INSTALL_TIME: Duration = Duration::from_mins(30);
+
+/// Reads the SHA-256 in hex as a line, then the program up to the end of the input. Under the same rules as the command that serves.
+pub(super) const INSTALL: &str = concat!(
+    r#"exec sh -c 'umask 077; d="$HOME/.local/share/towpath/bin";"#,
+    r#" read -r h && mkdir -p "$d" && cd "$d" || exit 65; p=.part-$$;"#,
+    r#" trap "rm -f $p" 0; trap "exit 65" 1 2 13 15;"#,
+    r#" cat >$p && chmod 700 $p || exit 65;"#,
+    r#" s=$(sha256sum <$p 2>/dev/null || shasum -a 256 <$p 2>/dev/null || openssl dgst -sha256 -r <$p 2>/dev/null)"#,
+    r#" || exit 67;"#,
+    r#" case $s in "$h"*) ;; *) exit 66;; esac;"#,
+    r#" ./$p --version >/dev/null || exit 68;"#,
+    " mv -f $p tow-",
+    env!("CARGO_PKG_VERSION"),
+    r#" || exit 65'"#
+);
+
+/// Why this program is not there now.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallFault {
+    #[error("this tow is for {here}, and that is {there}: install towd there")]
+    OtherSystem { here: String, there: String },
+    #[error("this program cannot be read ({0})")]
+    Unreadable(io::Error),
+    #[error("ssh cannot be started ({0})")]
+    NoSsh(io::Error),
+    #[error("ssh could not connect: {0}")]
+    Ssh(String),
+    #[error("{PLACE} cannot be written there: {0}")]
+    NotWritten(String),
+    #[error("what arrived there is not what was sent: its SHA-256 differs; it was removed")]
+    HashDiffers,
+    #[error("nothing there can check what arrived (sha256sum, shasum or openssl); it was removed")]
+    NoHash,
+    #[error("this tow does not run there: {0}; it was removed. Install towd there")]
+    DoesNotRun(String),
+    #[error("it was not done within {} minutes", INSTALL_TIME.as_secs() / 60)]
+    TimedOut,
+    #[error("it ended early: {0}")]
+    Ended(String),
+}
+
+/// Copies this program to `host`, which said that it is `there` (`uname -s` and `-m`). Needs nothing but ssh, offline too.
+pub async fn install(host: &SshHost, there: &str, prompts: Prompts) -> Result<(), InstallFault> {
+    let here = here();
+    if here != there {
+        return Err(InstallFault::OtherSystem { here, there: there.to_owned() });
+    }
+    let program = tokio::task::spawn_blocking(own_program).await;
+    let program = program.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+    let program = program.map_err(InstallFault::Unreadable)?;
+    timeout(INSTALL_TIME, send(host, prompts, &program)).await.map_err(|_elapsed| InstallFault::TimedOut)?
+}
+
+async fn send(host: &SshHost, prompts: Prompts, program: &[u8]) -> Result<(), InstallFault> {
+    let mut command = command(host, prompts, INSTALL);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(InstallFault::NoSsh)?;
+    let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+        return Err(InstallFault::NoSsh(io::Error::other("it has no pipes")));
+    };
+    let last_words = LastWords::of(stderr);
+    let hash =
+        digest(&SHA256, program).as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let sending = async move {
+        stdin.write_all(format!("{hash}\n").as_bytes()).await?;
+        stdin.write_all(program).await?;
+        stdin.shutdown().await
+    };
+    // Where it failed, how ssh ended tells why.
+    let sent = sending.await;
+    let status = child.wait().await.map_err(InstallFault::NoSsh)?;
+    let said = last_words.text().await;
+    judge(status, said)?;
+    sent.map_err(|error| InstallFault::Ended(error.to_string()))
+}
+
+fn judge(status: ExitStatus, said: String) -> Result<(), InstallFault> {
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(255) => Err(InstallFault::Ssh(said)),
+        Some(65) => Err(InstallFault::NotWritten(said)),
+        Some(66) => Err(InstallFault::HashDiffers),
+        Some(67) => Err(InstallFault::NoHash),
+        Some(68) => Err(InstallFault::DoesNotRun(said)),
+        _ => Err(InstallFault::Ended(if said.is_empty() { status.to_string() } else { said })),
+    }
+}
+
+/// The program that runs, also where another has taken its name since.
+fn own_program() -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = match rustix::fs::open("/proc/self/exe", flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(_) => rustix::fs::open(std::env::current_exe()?, flags, Mode::empty())?,
+    };
+    let mut program = Vec::new();
+    File::from(file).read_to_end(&mut program)?;
+    Ok(program)
+}
+
+/// What this program was built for, as `uname -s` and `-m` say it.
+fn here() -> String {
+    let system = match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "Darwin",
+        "freebsd" => "FreeBSD",
+        other => other,
+    };
+    let processor = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("macos", "aarch64") => "arm64",
+        ("freebsd", "x86_64") => "amd64",
+        (_, "x86") => "i686",
+        (_, "arm") => "armv7l",
+        (_, other) => other,
+    };
+    format!("{system} {processor}")
+}

@@ -1,0 +1,137 @@
+//! ssh: the system's own, with its configuration, agent, known hosts and jump hosts. It runs one constant command there; nothing that
+//! anybody typed, and no path, is ever part of that.
+//!
+//! The program is `ssh`, or what the environment variable `TOW_SSH` names.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::DialFault;
+use super::child::{ChildFault, begin};
+use crate::link::target::SshHost;
+use crate::link::{GreetingFault, Link};
+
+/// How long a session may take to begin: somebody may have to look for a second factor.
+const CONNECT_TIME: Duration = Duration::from_mins(2);
+/// What ssh ends with where it could not connect.
+const SSH_FAILED: i32 = 255;
+/// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
+const NOTHING: &str = "tow-finds-nothing-here:";
+
+/// Prefers the very version that [`install`](super::install) put there. One line in single quotes, without `!` and `\`: every login
+/// shell, csh and fish too, passes that on to sh as it is.
+const SERVE: &str = concat!(
+    r#"exec sh -c 't="$HOME/"#,
+    ".local/share/towpath/bin/tow-",
+    env!("CARGO_PKG_VERSION"),
+    r#"";"#,
+    r#" if [ -x "$t" ]; then exec "$t" --stdio; fi;"#,
+    r#" if command -v towd >/dev/null 2>&1; then exec towd --stdio; fi;"#,
+    r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
+);
+
+/// Who can be asked for a password, a passphrase or a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompts {
+    /// ssh asks on the terminal.
+    Terminal,
+    /// The terminal is taken: the program that `SSH_ASKPASS` names is asked, else nobody.
+    Askpass,
+}
+
+/// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
+pub async fn dial(host: &SshHost, prompts: Prompts) -> Result<Link, DialFault> {
+    begin(command(host, prompts, SERVE), CONNECT_TIME).await.map_err(worded)
+}
+
+/// ssh, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
+pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) -> Command {
+    let mut command = Command::new(variable("TOW_SSH").unwrap_or_else(|| "ssh".into()));
+    let options = ["ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none", "StdinNull=no"];
+    command.args(["-T", "-a", "-x"]);
+    for option in options {
+        command.args(["-o", option]);
+    }
+    if prompts == Prompts::Askpass {
+        let askpass = variable("SSH_ASKPASS");
+        if askpass.is_none() {
+            // A jump host's ssh takes the environment over, not the option.
+            command.args(["-o", "BatchMode=yes"]).env("SSH_ASKPASS", "false");
+        }
+        command.env("SSH_ASKPASS_REQUIRE", "force");
+    }
+    if let Some(port) = host.port {
+        command.args(["-p", &port.to_string()]);
+    }
+    if let Some(user) = &host.user {
+        command.args(["-l", user]);
+    }
+    command.args(["--", &host.host, remote]);
+    command
+}
+
+/// Of the environment; an empty one is as good as none.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn worded(fault: ChildFault) -> DialFault {
+    let (fault, said, status) = match fault {
+        ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
+        ChildFault::NoSession { fault, said, status } => (fault, said, status),
+    };
+    if status.and_then(|status| status.code()) == Some(SSH_FAILED) {
+        return DialFault::Ssh { said };
+    }
+    match fault {
+        GreetingFault::NotTowpath { said } if nothing_there(&said).is_some() => {
+            DialFault::NothingThere { system: nothing_there(&said).unwrap_or_default() }
+        }
+        fault if said.is_empty() => fault.into(),
+        fault => DialFault::ProgramFailed { fault, said },
+    }
+}
+
+/// What the command says it found instead of a program of ours: the system's and the processor's names.
+fn nothing_there(said: &[u8]) -> Option<String> {
+    let said = String::from_utf8_lossy(said);
+    let (_, found) = said.rsplit_once(NOTHING)?;
+    let words: Vec<&str> = found.lines().next()?.split_whitespace().collect();
+    Some(towpath_protocol::display::DisplayName::new(words.join(" ").as_bytes()).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(host: &SshHost, prompts: Prompts) -> Vec<String> {
+        let command = command(host, prompts, SERVE);
+        command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_host_is_an_argument_and_never_part_of_the_command() {
+        let host = SshHost { user: Some("ann".into()), host: "box".into(), port: Some(2222) };
+        let arguments = arguments(&host, Prompts::Terminal);
+        assert_eq!(arguments[arguments.len() - 7..], ["-p", "2222", "-l", "ann", "--", "box", SERVE]);
+        assert!(!arguments.contains(&"BatchMode=yes".to_owned()));
+    }
+
+    #[test]
+    fn every_login_shell_passes_the_command_on_as_it_is() {
+        for command in [SERVE, crate::link::dial::install::INSTALL] {
+            let inside =
+                command.strip_prefix("exec sh -c '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
+            assert!(!inside.contains(['\'', '!', '\\', '\n']), "{inside}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_read_behind_a_shells_noise() {
+        let said = b"Welcome!\ntow-finds-nothing-here: Linux x86_64\n";
+        assert_eq!(nothing_there(said).as_deref(), Some("Linux x86_64"));
+        assert_eq!(nothing_there(b"Welcome!\n"), None);
+    }
+}
