@@ -64,7 +64,15 @@ async fn perform(command: Command, places: &mut Places) -> Result<Exit, Failure>
         Command::Rm(args) => rm::run(&args, places).await,
         Command::Mkdir(args) => mkdir::run(&args, places).await,
         Command::Shell(args) => shell::run(&args, places).await,
+        Command::Find(_) => Err(reserved("find")),
+        Command::Du(_) => Err(reserved("du")),
+        Command::Sum(_) => Err(reserved("sum")),
+        Command::Cat(_) => Err(reserved("cat")),
     }
+}
+
+fn reserved(word: &str) -> Failure {
+    Failure::usage(format!("{word}: not available in this version; for a folder of that name write ./{word}"))
 }
 
 /// Ends when the person or the system asks the program to.

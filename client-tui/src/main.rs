@@ -1,13 +1,13 @@
 //! `tow`: reads the command line and starts one job, the prompt, or the two panes.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use towpath::cli;
 use towpath::cli::args::Args;
-use towpath::cli::exit::Exit;
+use towpath::cli::exit::{Exit, Failure};
 use towpath::cli::ssh::Consent;
 use towpath::config::{Settings, given_code};
 use towpath::link::keyring::Keyring;
@@ -15,17 +15,27 @@ use towpath::shell;
 use towpath::shell::panes::Opening;
 use towpath_files::root::{RootSpec, local_path};
 use towpath_files::service::{Service, ServiceConfig};
+use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::Access;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match start(args) {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    match Args::read(&typed).map_or_else(answer, start) {
         Ok(exit) => exit,
         Err(error) => {
             cli::output::error(&format!("{error:#}"));
             ExitCode::from(Exit::Partly as u8)
         }
     }
+}
+
+/// To `--help` and `--version`, and to what makes no sense.
+fn answer(answer: Result<String, Failure>) -> anyhow::Result<ExitCode> {
+    match answer {
+        Ok(text) => cli::output::write_line(text.trim_end())?,
+        Err(failure) => return Ok(refusal(&failure)),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn start(args: Args) -> anyhow::Result<ExitCode> {
@@ -56,18 +66,20 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let opening = Opening { left: args.left, right: args.right.or(args.connect) };
     let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent)) {
         Ok(ready) => ready,
-        Err(failure) => {
-            cli::output::error(&failure.message);
-            return Ok(ExitCode::from(failure.exit as u8));
-        }
+        Err(failure) => return Ok(refusal(&failure)),
     };
     let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring, ready));
     runtime.shutdown_timeout(Duration::from_secs(2));
-    panes.map(ExitCode::from).or_else(|error| Ok(usage(&error)))
+    panes.map(ExitCode::from).or_else(|error| Ok(refusal(&not_opened(&error))))
 }
 
-/// The screen never came up: what was typed makes no sense, or there is no terminal.
-fn usage(error: &anyhow::Error) -> ExitCode {
-    cli::output::error(&format!("{error:#}"));
-    ExitCode::from(Exit::Usage as u8)
+/// The screen never came up: a pane's folder is not there, what was typed makes no sense, or there is no terminal.
+fn not_opened(error: &anyhow::Error) -> Failure {
+    let exit = error.downcast_ref::<Fault>().map_or(Exit::Usage, Exit::of);
+    Failure { exit, message: format!("{error:#}") }
+}
+
+fn refusal(failure: &Failure) -> ExitCode {
+    cli::output::error(&failure.message);
+    ExitCode::from(failure.exit as u8)
 }

@@ -9,13 +9,9 @@ use super::effect::Effect;
 use super::jobs::Work;
 use super::obey::chosen;
 use super::{App, Tone};
+use crate::model::number::counted;
 use crate::model::size::megabytes_and_bytes;
 use crate::model::{LinkId, Place};
-
-/// How many files a message counts in words.
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
 
 /// Why something is measured, where no dialog waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +101,7 @@ pub(super) fn measured(app: &mut App, ticket: u64, outcome: Result<Totals, Fault
     let mut text = format!("{name}: {}", megabytes_and_bytes(totals.bytes));
     if totals.folders > 0 || totals.files != 1 {
         let (files, folders) =
-            (count(totals.files, "file", "files"), count(totals.folders, "folder", "folders"));
+            (counted(totals.files, "file", "files"), counted(totals.folders, "folder", "folders"));
         text = format!("{text} in {files} and {folders}");
     }
     if totals.failed > 0 {

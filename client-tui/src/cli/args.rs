@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::exit::Failure;
 
 const TARGETS: &str = "\
 A TARGET is a local folder or file, or one of
@@ -50,12 +53,16 @@ pub enum Command {
     /// Prints the size of a file, or of all files below a folder
     Size(SizeArgs),
     /// Copies from a TARGET to this machine
+    #[command(override_usage = "tow get [OPTIONS] SOURCE… DEST")]
     Get(TransferArgs),
     /// Copies from this machine to a TARGET
+    #[command(override_usage = "tow put [OPTIONS] SOURCE… DEST")]
     Put(TransferArgs),
     /// Copies between any two sides
+    #[command(override_usage = "tow cp [OPTIONS] SOURCE… DEST")]
     Cp(TransferArgs),
     /// Moves between any two sides
+    #[command(override_usage = "tow mv [OPTIONS] SOURCE… DEST")]
     Mv(TransferArgs),
     /// Removes files, links and folders
     Rm(RmArgs),
@@ -63,6 +70,22 @@ pub enum Command {
     Mkdir(MkdirArgs),
     /// A prompt with the words: connme ls size upload download rm byebye
     Shell(ShellArgs),
+    #[command(hide = true)]
+    Find(ReservedArgs),
+    #[command(hide = true)]
+    Du(ReservedArgs),
+    #[command(hide = true)]
+    Sum(ReservedArgs),
+    #[command(hide = true)]
+    Cat(ReservedArgs),
+}
+
+/// Whatever follows a word that is promised and does nothing yet: it must not open a folder of that name meanwhile.
+#[derive(Debug, ClapArgs)]
+#[command(disable_help_flag = true)]
+pub struct ReservedArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
 }
 
 /// What every command's output can be.
@@ -125,9 +148,10 @@ pub struct SizeArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct TransferArgs {
-    /// SOURCE… DEST: a DEST that is an existing folder or ends in / receives each SOURCE under its own name; otherwise DEST is the
-    /// new name
-    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "DEST"])]
+    /// One SOURCE or more, then DEST: a DEST that is an existing folder or ends in / receives each SOURCE under its own name;
+    /// otherwise DEST is the new name
+    // Two at least, which is not said here: clap would want them without a flag between them.
+    #[arg(required = true, value_name = "OPERAND")]
     pub operands: Vec<OsString>,
     /// Takes DEST as the name itself, also where it is an existing folder
     #[arg(short = 'T', long)]
@@ -203,4 +227,32 @@ pub struct ShellArgs {
     pub yes: bool,
     #[command(flatten)]
     pub conflicts: ConflictArgs,
+}
+
+impl Args {
+    /// Reads what was typed, the program's name first. Err is what to print on standard output where that was asked for (`--help`,
+    /// `--version`), else why it makes no sense.
+    pub fn read(typed: &[OsString]) -> Result<Self, Result<String, Failure>> {
+        Self::try_parse_from(typed).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(error.render().to_string()),
+            _ => Err(Failure::usage(in_one_line(&error.render().to_string(), typed))),
+        })
+    }
+}
+
+/// clap's paragraphs as `WHAT: WHY; what to do`.
+fn in_one_line(rendered: &str, typed: &[OsString]) -> String {
+    let word = typed.get(1).and_then(|word| word.to_str());
+    let command = word.filter(|word| Args::command().find_subcommand(word).is_some());
+    let paragraphs = rendered.trim_start_matches("error: ").split("\n\n").map(str::trim);
+    let told = paragraphs.filter(|paragraph| {
+        !paragraph.is_empty()
+            && !paragraph.starts_with("Usage:")
+            && !paragraph.starts_with("For more information")
+    });
+    let told: Vec<String> =
+        told.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let program = command.map_or_else(|| "tow".to_owned(), |command| format!("tow {command}"));
+    let what = command.map_or_else(String::new, |command| format!("{command}: "));
+    format!("{what}{}; see {program} --help", told.join("; "))
 }

@@ -1,5 +1,6 @@
 //! `tow get`, `put`, `cp`, `mv`: operands to a job, its facts to standard error, its summary to standard output.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::WirePath;
@@ -17,6 +19,7 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::place::{Place, Places};
 use super::progress;
+use crate::model::number::noun;
 use crate::model::size;
 use crate::transfer;
 use crate::transfer::job::{
@@ -49,8 +52,9 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
     };
-    let Some((destination, sources)) = args.operands.split_last() else {
-        return Err(Failure::usage("which SOURCE, and where to?"));
+    let (destination, sources) = match args.operands.split_last() {
+        Some((destination, sources)) if !sources.is_empty() => (destination, sources),
+        _ => return Err(Failure::usage(no_destination(args))),
     };
     let destination = places.resolve(destination).await?;
     let mut resolved = Vec::new();
@@ -60,6 +64,11 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
     let ended = copy(resolved, destination, options, output).await?;
     report(&ended.summary, output)?;
     Ok(ended.exit)
+}
+
+fn no_destination(args: &TransferArgs) -> String {
+    let source = args.operands.first().map(|source| DisplayName::new(source.as_bytes()).to_string());
+    format!("{}: where to? SOURCE… DEST are wanted, and this is one of them", source.unwrap_or_default())
 }
 
 fn excludes(globs: &[String]) -> Result<GlobSet, Failure> {
@@ -279,7 +288,7 @@ fn show(now: &Progress, begun: Instant, output: Output) {
     }
     let name = now.current.as_ref().and_then(|(path, ..)| path.name()).map(|name| name.display().to_string());
     let shown = progress::Shown {
-        name: name.unwrap_or_else(|| format!("{} files", now.files)),
+        name: name.unwrap_or_else(|| format!("{} {}", now.files, noun(now.files, "file", "files"))),
         bytes: now.bytes,
         bytes_total: now.bytes_total,
         growing: now.growing,
@@ -337,7 +346,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
     let mut line = format!(
         "{files} {}, {}, {seconds:.2} s, {}, verified",
-        if files == 1 { "file" } else { "files" },
+        noun(files, "file", "files"),
         size::megabytes_and_bytes(bytes),
         size::rate(bytes, seconds),
     );

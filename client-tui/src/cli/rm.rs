@@ -9,6 +9,7 @@ use super::args::RmArgs;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::place::{Place, Places};
+use crate::model::number::noun;
 use crate::model::size::megabytes_and_bytes;
 
 /// Removes each operand; what fails is named and does not stop the rest.
@@ -76,9 +77,11 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
         // The folder itself is one of those counted.
         let folders = totals.folders.saturating_sub(1);
         format!(
-            "{}/ with {} files and {folders} folders, {}",
+            "{}/ with {} {} and {folders} {}, {}",
             place.typed,
             totals.files,
+            noun(totals.files, "file", "files"),
+            noun(folders, "folder", "folders"),
             megabytes_and_bytes(totals.bytes)
         )
     } else {
@@ -91,10 +94,12 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
 fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
     totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
     output.line(&format!(
-        "removed {}: {} files, {} folders, {}",
+        "removed {}: {} {}, {} {}, {}",
         place.typed,
         totals.files,
+        noun(totals.files, "file", "files"),
         totals.folders,
+        noun(totals.folders, "folder", "folders"),
         megabytes_and_bytes(totals.bytes)
     ))?;
     output.object(&serde_json::json!({

@@ -11,7 +11,10 @@ use jiff::tz::TimeZone;
 use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Follow;
 
 use super::effects::Effects;
 use super::runtime;
@@ -62,8 +65,9 @@ pub async fn run(
     ready: Ready,
 ) -> anyhow::Result<u8> {
     let home = local.welcome().home.clone();
-    let left = Opens::at(opening.left.as_deref())?;
-    let right = Opens::at(opening.right.as_deref())?;
+    let this_machine = Link::in_process(local);
+    let left = Opens::at(opening.left.as_deref(), &this_machine).await?;
+    let right = Opens::at(opening.right.as_deref(), &this_machine).await?;
     let here = || Place { link: LinkId::LOCAL, path: working_folder().unwrap_or_default() };
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     let mut first = Vec::new();
@@ -77,7 +81,7 @@ pub async fn run(
         }
     }
     let look = Look::new(settings.colors, TimeZone::system());
-    let (effects, events) = Effects::new(Link::in_process(local), keyring, ready);
+    let (effects, events) = Effects::new(this_machine, keyring, ready);
     runtime::run(app, first, &look, effects, events).await
 }
 
@@ -89,14 +93,21 @@ enum Opens {
 }
 
 impl Opens {
-    fn at(typed: Option<&OsStr>) -> anyhow::Result<Self> {
+    /// A folder of this machine is looked for at once: a word misspelt is no reason to take the screen.
+    async fn at(typed: Option<&OsStr>, this_machine: &Link) -> anyhow::Result<Self> {
         let Some(typed) = typed else { return Ok(Self::Local(working_folder()?)) };
         let shown = DisplayName::new(typed.as_bytes());
         match Target::parse(typed).map_err(|error| anyhow::anyhow!("{shown}: {error}"))? {
             Target::Local(_) => {
-                let path =
-                    local_path(Path::new(typed)).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))?;
-                Ok(Self::Local(path))
+                let failed = |fault: Fault| {
+                    anyhow::Error::new(Fault { path: None, ..fault }).context(shown.to_string())
+                };
+                let path = local_path(Path::new(typed)).map_err(failed)?;
+                let attributes = this_machine.stat(&path, Follow::Yes).await.map_err(failed)?;
+                match attributes.kind {
+                    Kind::Folder => Ok(Self::Local(path)),
+                    _ => Err(anyhow::anyhow!("{shown}: not a folder; a pane shows a folder or a TARGET")),
+                }
             }
             Target::Remote { .. } => Ok(Self::Server(typed.to_string_lossy().into_owned())),
         }

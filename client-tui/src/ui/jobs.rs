@@ -11,6 +11,7 @@ use ratatui::widgets::Paragraph;
 use super::{Scene, text};
 use crate::app::jobs::{Job, Work};
 use crate::app::layout::JOBS_SHOWN_MAX;
+use crate::model::number::{counted, thousands};
 use crate::model::size::human;
 
 /// `100%`.
@@ -25,7 +26,7 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     let (jobs, theme) = (&scene.app.jobs, scene.theme);
     let mut left = vec![Span::styled(" tow", theme.focus)];
     if !jobs.is_empty() {
-        left.push(Span::styled(format!(" {}", text::counted(jobs.len() as u64, "job", "jobs")), theme.dim));
+        left.push(Span::styled(format!(" {}", counted(jobs.len() as u64, "job", "jobs")), theme.dim));
     }
     let left = Line::from(left);
     let used = left.width();
@@ -36,7 +37,7 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     let Some(traffic) = scene.app.traffic() else { return };
     let (done, files) =
         jobs.iter().fold((0, 0), |(done, all), job| (done + job.now.files, all + job.now.files_total));
-    let files = format!("{} of {}", text::thousands(done), text::counted(files, "file", "files"));
+    let files = format!("{} of {}", thousands(done), counted(files, "file", "files"));
     let left = traffic.left_seconds.map_or_else(String::new, |left| format!(" · {} left", time(left)));
     let (ways, rate) = (format!("↑{} ↓{}", traffic.up, traffic.down), human(traffic.bytes_per_second));
     // As much as has room beside the other end.
@@ -90,7 +91,7 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     }
     let hidden = scene.app.jobs.len().saturating_sub(JOBS_SHOWN_MAX) as u64;
     if hidden > 0 && (area.height as usize) > lines.len() {
-        let text = format!("   and {} more; w shows all", text::counted(hidden, "job", "jobs"));
+        let text = format!("   and {} more; w shows all", counted(hidden, "job", "jobs"));
         lines.push(Line::styled(text, theme.dim));
     }
     frame.render_widget(Paragraph::new(lines), area);
@@ -107,7 +108,7 @@ fn done_of(job: &Job) -> String {
     let known = |total: String| if now.growing { "…".to_owned() } else { total };
     match job.work {
         Work::Delete => {
-            format!("{} / {} files", text::thousands(now.files), known(text::thousands(now.files_total)))
+            format!("{} / {} files", thousands(now.files), known(thousands(now.files_total)))
         }
         Work::Carry(_) => {
             format!("{} / {} MB", text::megabytes(now.bytes), known(text::megabytes(now.bytes_total)))

@@ -14,6 +14,7 @@ use crate::app::layout::Layout;
 use crate::app::pane::Pane;
 use crate::app::servers::State;
 use crate::app::{App, Unit};
+use crate::model::number::{counted, thousands};
 use crate::model::size::human;
 use crate::model::{Place, Side};
 
@@ -119,18 +120,18 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
         return vec![format!("{} connecting …  Esc gives up", turn(app)), turn(app).to_string()];
     }
     if pane.loading {
-        let (read, total) = (text::thousands(pane.come() as u64), text::thousands(pane.total));
+        let (read, total) = (thousands(pane.come() as u64), thousands(pane.total));
         let counts = if pane.total == 0 { "…".to_owned() } else { format!("{read} of {total}") };
         return vec![format!("{} reading {counts}", turn(app)), format!("{} {read}", turn(app))];
     }
     if pane.fault.is_some() && rows.entries.is_empty() {
         return vec!["not read".to_owned()];
     }
-    let items = text::counted(rows.entries.len() as u64, "item", "items");
+    let items = counted(rows.entries.len() as u64, "item", "items");
     let (bytes, megabytes) = (rows.marked_bytes(), text::megabytes(rows.bytes()));
     let counts = if !rows.marks.is_empty() {
-        let all = text::thousands(rows.entries.len() as u64);
-        let marked = text::thousands(rows.marks.len() as u64);
+        let all = thousands(rows.entries.len() as u64);
+        let marked = thousands(rows.marks.len() as u64);
         let some = text::megabytes(bytes);
         // Nothing but folders of unknown size: what they hold is not zero.
         let known = if bytes == 0 { String::new() } else { format!(" · {some} of {megabytes} MB") };
@@ -143,7 +144,7 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
     } else if rows.filter.is_empty() {
         if rows.bytes() == 0 { vec![items] } else { vec![format!("{items} · {megabytes} MB"), items] }
     } else {
-        let shown = text::thousands(rows.shown.len() as u64);
+        let shown = thousands(rows.shown.len() as u64);
         vec![format!("{shown} of {items} · filter: {}", rows.filter), format!("{shown} · {}", rows.filter)]
     };
     let range = if rows.is_ranging() { "range · " } else { "" };

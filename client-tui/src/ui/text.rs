@@ -1,5 +1,6 @@
 //! Text in cells: safe to show, widths, elision, padding, wrapping, sizes and bars.
 
+use crate::model::number::thousands;
 use std::borrow::Cow;
 
 use towpath_protocol::display::DisplayName;
@@ -113,24 +114,6 @@ pub(super) fn megabytes(bytes: u64) -> String {
     }
     let hundredths = bytes / 10_000 + u64::from(bytes % 10_000 >= 5_000);
     format!("{}.{:02}", thousands(hundredths / 100), hundredths % 100)
-}
-
-/// Digits in threes: `1 932`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 file`, `1 932 files`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
 /// Eighth blocks up to `part` of the columns, then `rest`.

@@ -21,3 +21,4 @@ mod stage;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/towd.rs"]
 mod towd;
+mod typing;

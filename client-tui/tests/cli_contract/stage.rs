@@ -189,9 +189,7 @@ impl Scene {
             }
         }
         let errors = String::from_utf8_lossy(&output.stderr);
-        if let Some(line) =
-            errors.lines().find(|line| ![0, 2].contains(&row.exit) && !line.starts_with("tow: "))
-        {
+        if let Some(line) = errors.lines().find(|line| row.exit != 0 && !line.starts_with("tow: ")) {
             return Err(format!("an error that does not begin with tow: {line}\n{said}"));
         }
         row.after.iter().try_for_each(|(path, content)| {

@@ -17,6 +17,7 @@ use super::{Answers, Effects};
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
+use crate::model::number::counted;
 use crate::model::size::megabytes;
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId};
 use crate::transfer;
@@ -219,11 +220,10 @@ impl Removal {
                 let _ = self.events.send(said(false, worded(&fault))).await;
             }
         }
-        let plural = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
         let mut text = format!(
             "deleted {} and {}",
-            plural(self.gone.files, "file"),
-            plural(self.gone.folders, "folder")
+            counted(self.gone.files, "file", "files"),
+            counted(self.gone.folders, "folder", "folders")
         );
         if self.gone.failed > 0 {
             text = format!("{text}, {} failed (E shows them)", self.gone.failed);
@@ -287,7 +287,7 @@ fn worded(fault: &Fault) -> String {
 
 fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
-    let files = format!("{} file{}", summary.files, if summary.files == 1 { "" } else { "s" });
+    let files = counted(summary.files, "file", "files");
     let mut text =
         format!("{done} and verified: {files}, {} MB, {:.1} s", megabytes(summary.bytes), summary.seconds);
     for (count, what) in [

@@ -8,6 +8,7 @@ use ratatui::widgets::{Clear, Paragraph};
 use super::block;
 use crate::app::hits::Spot;
 use crate::app::jobs::Job;
+use crate::model::number::thousands;
 use crate::model::size::human;
 use crate::ui::jobs::{sparkline, time};
 use crate::ui::{Scene, area, text};
@@ -52,10 +53,10 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
     let theme = scene.theme;
     let title = text::fitted(&format!("{} {}", job.arrow(), job.title), width);
     let now = &job.now;
-    let all = |total: u64| if now.growing { "…".to_owned() } else { text::thousands(total) };
+    let all = |total: u64| if now.growing { "…".to_owned() } else { thousands(total) };
     let megabytes = if now.growing { "…".to_owned() } else { text::megabytes(now.bytes_total) };
     let mut parts = vec![
-        format!("{} of {} files", text::thousands(now.files), all(now.files_total)),
+        format!("{} of {} files", thousands(now.files), all(now.files_total)),
         format!("{} of {megabytes} MB", text::megabytes(now.bytes)),
     ];
     if job.is_stopping {

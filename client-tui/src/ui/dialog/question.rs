@@ -7,6 +7,7 @@ use towpath_protocol::path::{Name, WirePath};
 
 use super::{ButtonRow, inner_width, window};
 use crate::app::dialog::{Conflict, Delete, Then};
+use crate::model::number::{counted, thousands};
 use crate::model::{LinkId, Place};
 use crate::ui::{Scene, pane, text};
 
@@ -20,14 +21,12 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
     let Delete { link, paths, totals, .. } = delete;
     let names: Vec<&Name> = paths.iter().filter_map(WirePath::name).collect();
     let (what, size) = match totals {
-        None => {
-            (format!("{}, counting …", text::counted(names.len() as u64, "thing", "things")), String::new())
-        }
+        None => (format!("{}, counting …", counted(names.len() as u64, "thing", "things")), String::new()),
         Some(totals) => {
-            let files = text::counted(totals.files, "file", "files");
+            let files = counted(totals.files, "file", "files");
             let what = match totals.folders {
                 0 => files,
-                folders => format!("{files} and {}", text::counted(folders, "folder", "folders")),
+                folders => format!("{files} and {}", counted(folders, "folder", "folders")),
             };
             (what, format!("{} MB", text::megabytes(totals.bytes)))
         }
@@ -67,14 +66,14 @@ fn shown_names(names: &[&Name], width: usize) -> Vec<String> {
         shown += 1;
     }
     if shown < names.len() {
-        lines.push(format!("and {} more", text::thousands((names.len() - shown) as u64)));
+        lines.push(format!("and {} more", thousands((names.len() - shown) as u64)));
     }
     lines
 }
 
 pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let running = text::counted(scene.app.jobs.len() as u64, "job is", "jobs are");
+    let running = counted(scene.app.jobs.len() as u64, "job is", "jobs are");
     let warning = format!("{running} running. What is under way is stopped; nothing half is left behind.");
     let mut lines = vec![Line::default()];
     lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
