@@ -8,6 +8,7 @@ use crate::limits::{
 };
 use crate::pairing::Pairing;
 use crate::path::WirePath;
+use crate::permissions::Permissions;
 use crate::wire::{bounded, bounded_text, fixed_bytes, numbered};
 
 /// What each side sends before its first frame. A client may skip up to [`PREAMBLE_NOISE_BYTES_MAX`] bytes before it (a
@@ -154,6 +155,9 @@ pub struct Welcome {
     pub root_name: String,
     pub root_kind: RootKind,
     pub access: Access,
+    /// What this client may do, where that is not everything.
+    #[serde(default, skip_serializing_if = "Permissions::are_all")]
+    pub may: Permissions,
     pub name_case: NameCase,
     /// Where a session begins, below the root: empty for a jailed root, the user's home for a whole one.
     pub home: WirePath,

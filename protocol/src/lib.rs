@@ -27,6 +27,7 @@
 //! | [`hash`] | BLAKE3 of files, computed in ranges |
 //! | [`order`] | the orders of a listing, for both sides |
 //! | [`pairing`] | fingerprints, one-time codes and their proofs |
+//! | [`permissions`] | what a client may do, and what each request needs |
 //! | [`display`] | other people's bytes, made safe to print |
 //! | [`fuzz`] | what must hold for any bytes, as a function |
 //!
@@ -54,5 +55,6 @@ pub mod order;
 pub mod outgoing;
 pub mod pairing;
 pub mod path;
+pub mod permissions;
 pub mod request;
 mod wire;

@@ -88,7 +88,10 @@ impl Connection {
     }
 
     pub(super) fn open_exchange(self: &Arc<Self>, request: Request) -> Exchange {
-        let (id, answers) = self.exchanges.open(request);
+        let (id, answers) = match self.welcome.refusal(&request) {
+            Some(fault) => Exchanges::refused(fault),
+            None => self.exchanges.open(request),
+        };
         let inputs = ExchangeInputs::Connection(Inputs { connection: self.clone(), id });
         Exchange { answers, inputs, finished: false }
     }

@@ -9,6 +9,7 @@ use towpath_protocol::frame::{Decoder, encode_answer};
 use towpath_protocol::hello::{Access, Limits, NameCase, PREAMBLE, PROTOCOL_VERSION, RootKind, Welcome};
 use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Direction, Follow, Hidden, List, Read, SortKey, Stat};
 
 /// The far end of a pipe.
@@ -50,6 +51,7 @@ pub(crate) fn welcome(in_flight: u32) -> Welcome {
         root_name: "/".to_owned(),
         root_kind: RootKind::Jailed,
         access: Access::ReadWrite,
+        may: Permissions::ALL,
         name_case: NameCase::Sensitive,
         home: WirePath::root(),
         machine: None,

@@ -19,6 +19,7 @@ use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadDat
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
+use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
     BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
     Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
@@ -280,7 +281,13 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
 }
 
 fn welcome() -> impl Strategy<Value = Answer> {
-    let root = (text(), select(RootKind::ALL), select(Access::ALL), select(NameCase::ALL), path());
+    let root = (
+        text(),
+        select(RootKind::ALL),
+        (select(Access::ALL), (0..16_u8).prop_map(Permissions::from_bits)),
+        select(NameCase::ALL),
+        path(),
+    );
     let machine = (any::<[u8; 16]>(), vec(any::<u64>(), 0..=128))
         .prop_map(|(id, above)| Machine { id: MachineId(id), above });
     (any::<u16>(), text(), capabilities(), limits(), root, option::of(machine)).prop_map(
@@ -289,7 +296,7 @@ fn welcome() -> impl Strategy<Value = Answer> {
             agent,
             capabilities,
             limits,
-            (root_name, root_kind, access, name_case, home),
+            (root_name, root_kind, (access, may), name_case, home),
             machine,
         )| {
             let welcome = Welcome {
@@ -300,6 +307,7 @@ fn welcome() -> impl Strategy<Value = Answer> {
                 root_name,
                 root_kind,
                 access,
+                may,
                 name_case,
                 home,
                 machine,

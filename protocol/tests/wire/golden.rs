@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use towpath_protocol::message::{Answer, Input, Request, Session};
+use towpath_protocol::permissions::Permissions;
 
 use super::samples;
-use super::{Message, decode, received};
+use super::{Message, Sender, decode, received};
 
 const GOLDEN: &str = include_str!("../golden.txt");
 
@@ -71,6 +72,17 @@ fn golden_bytes_decode_to_their_messages() {
         let decoded = decode(&bytes, message.sender());
         assert_eq!(decoded, Ok(Some(received(id, message))), "{}", golden.name);
     }
+}
+
+#[test]
+fn a_welcome_of_a_server_that_knows_no_permissions_allows_everything() {
+    let golden = lines().into_iter().find(|line| line.name == "Welcome").unwrap();
+    // Without the field `may`: five bytes and one entry of the map less.
+    let before =
+        golden.hex.replacen("a36d617907", "", 1).replacen("000000e6", "000000e1", 1).replacen("8b", "8a", 1);
+    let decoded = decode(&from_hex(&before), Sender::Server).unwrap().unwrap();
+    let Ok(Message::Answer(Answer::Welcome(welcome))) = decoded.message else { panic!("{before}") };
+    assert_eq!(welcome.may, Permissions::ALL);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use towpath_protocol::hello::{
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::path::{Location, Name, WirePath};
+use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
     BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
     Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
@@ -229,6 +230,7 @@ fn from_a_server() -> Vec<(u32, Answer)> {
                 root_name: "/srv/files".to_owned(),
                 root_kind: RootKind::Jailed,
                 access: Access::ReadWrite,
+                may: Permissions::READ_ONLY.with(Permission::Write),
                 name_case: NameCase::Sensitive,
                 home: WirePath::root(),
                 machine: Some(Machine { id: MachineId([9; 16]), above: vec![0x0123_4567_89ab_cdef, 2] }),

@@ -103,6 +103,17 @@ impl Root {
         Ok(Self { folder, kind, resolver })
     }
 
+    /// A folder below as a root of its own, that nothing leads out of. The root itself stays what it is.
+    pub(crate) fn within(&self, folder: &WirePath) -> Result<Self, Fault> {
+        let kind = if folder.is_root() { self.kind } else { RootKind::Jailed };
+        let folder = self.open_folder(&Location::through(folder))?;
+        Ok(Self { folder, kind, resolver: self.resolver })
+    }
+
+    pub(crate) const fn kind(&self) -> RootKind {
+        self.kind
+    }
+
     /// The root itself, as it was opened.
     pub(crate) fn folder(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()

@@ -1,8 +1,10 @@
 //! The service: one root, and the only `match` over requests. One line a kind, no logic.
 
+mod allowance;
 mod beside;
 mod copy;
 mod credit;
+mod grant;
 mod hands;
 mod list;
 mod make;
@@ -32,6 +34,10 @@ use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKi
 use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::permissions::Permissions;
+
+pub use allowance::StoreLimits;
+pub use grant::{ClientId, Grant};
 
 use crate::exchange::Exchange;
 use crate::machine;
@@ -42,7 +48,9 @@ use crate::root::{Root, RootError, RootSpec};
 pub struct Service {
     welcome: Welcome,
     root: Root,
-    outcomes: outcomes::Outcomes,
+    client: ClientId,
+    allowance: Arc<allowance::Allowance>,
+    outcomes: Arc<outcomes::Outcomes>,
     hands: hands::Hands,
     room: room::Room,
 }
@@ -57,8 +65,13 @@ pub struct ServiceConfig {
 }
 
 impl Service {
-    /// Opens the root.
+    /// Opens the root, for a client that may store what the disk holds.
     pub fn new(config: ServiceConfig) -> Result<Self, RootError> {
+        Self::with_limits(config, StoreLimits::default())
+    }
+
+    /// Opens the root.
+    pub fn with_limits(config: ServiceConfig, limits: StoreLimits) -> Result<Self, RootError> {
         let root = Root::open(&config.root)?;
         let (root_name, root_kind) = match &config.root {
             RootSpec::Whole => ("/".to_owned(), RootKind::Whole),
@@ -74,12 +87,20 @@ impl Service {
             root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             root_kind,
             access: config.access,
+            may: Permissions::ALL,
             name_case: if cfg!(target_os = "macos") { NameCase::Insensitive } else { NameCase::Sensitive },
             home: config.home,
             machine: machine::of_root(root.folder()),
         };
-        let (outcomes, hands, room) = Default::default();
-        Ok(Self { welcome, root, outcomes, hands, room })
+        Ok(Self {
+            welcome,
+            root,
+            client: ClientId::NOBODY,
+            allowance: Arc::new(allowance::Allowance::new(limits, None)),
+            outcomes: Arc::default(),
+            hands: hands::Hands::default(),
+            room: room::Room::new(limits.room_bytes),
+        })
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.
@@ -94,14 +115,29 @@ impl Service {
         let _ = answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
     }
 
-    /// Does nothing that changes something twice, and nothing at all where nothing may change.
+    /// Does nothing that this client may not do, and nothing that changes something twice.
     async fn once(self: Arc<Self>, request: Request, exchange: Exchange) -> Result<Answer, Fault> {
-        if request.changes() && self.welcome.access == Access::ReadOnly {
-            return Err(FaultCode::ReadOnly.into());
+        if let Some(refusal) = self.welcome.refusal(&request) {
+            return Err(refusal);
         }
         let Some(operation) = request.operation() else { return self.dispatch(request, exchange).await };
         let cancel = exchange.cancel.clone();
-        self.outcomes.once(operation, &cancel, self.clone().dispatch(request, exchange)).await
+        let is_removal = matches!(request, Request::Remove(_));
+        let work = async {
+            self.allowance.learn_used(self.clone().used_bytes()).await?;
+            let answer = self.clone().dispatch(request, exchange).await?;
+            if let (Answer::Totals(totals), true) = (&answer, is_removal) {
+                self.allowance.freed(totals.bytes);
+            }
+            Ok(answer)
+        };
+        self.outcomes.once((self.client, operation), &cancel, work).await
+    }
+
+    /// Bytes of all files below the root.
+    async fn used_bytes(self: Arc<Self>) -> Result<u64, Fault> {
+        let root = Location::through(&WirePath::root());
+        self.blocking(&root.clone(), move |service| measure::bytes_below(&service.root, &root)).await
     }
 
     async fn dispatch(self: Arc<Self>, request: Request, exchange: Exchange) -> Result<Answer, Fault> {

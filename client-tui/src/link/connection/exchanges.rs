@@ -122,6 +122,13 @@ impl Exchanges {
         (id, receiver)
     }
 
+    /// An exchange that the server need not be asked for.
+    pub(super) fn refused(fault: Fault) -> (RequestId, AnswerReceiver) {
+        let (sender, receiver) = mpsc::channel(1);
+        let _ = sender.try_send((RequestId::NONE, fault.into()));
+        (RequestId::NONE, receiver)
+    }
+
     /// Nobody wants the rest. What was not sent yet never will be; else the server is told, and the final answer still comes.
     pub(super) fn cancel(&self, id: RequestId) {
         if self.table().cancel(id) {

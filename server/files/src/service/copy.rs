@@ -9,6 +9,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{Copy, Durability, Existing};
 
+use super::allowance::{Allowance, Hold};
 use super::beside::{Held, Part, Policy, place_link};
 use super::make::{FILLABLE, make_folder};
 use super::tally::Tally;
@@ -32,6 +33,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
                 durability: request.durability,
                 pump: Pump::default(),
                 own: [Inode::of_open(&*to.folder)?; 2],
+                allowance: service.allowance.clone(),
             };
             copying.start(&from, &to)?;
             Ok(copying.tally.finish().into())
@@ -49,6 +51,7 @@ struct Copying {
     pump: Pump,
     /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
     own: [Inode; 2],
+    allowance: Arc<Allowance>,
 }
 
 impl Copying {
@@ -91,18 +94,20 @@ impl Copying {
         let source = disk::stat_open(&file)?;
         let policy = self.policy(&source);
         policy.allows_over(there)?;
+        let mut hold = self.allowance.hold(&*to.folder, source.size)?;
         let part = Part::create(&to.folder)?;
-        let copied = self.content(&file, part.file(), source.size)?;
+        let copied = self.content(&file, part.file(), source.size, &mut hold)?;
         if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
             return Err(FaultCode::Changed.into());
         }
         part.place(&to.name, source.mode, &policy)?;
+        hold.keep(copied);
         self.tally.file(copied);
         Ok(())
     }
 
     /// Copies `size` bytes, or until the end of a file that says to be empty. Gives the bytes copied.
-    fn content(&mut self, from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<u64, Fault> {
+    fn content(&mut self, from: &OwnedFd, to: &OwnedFd, size: u64, hold: &mut Hold) -> Result<u64, Fault> {
         if size > 0 && writing::share_content(from, to) {
             return Ok(disk::stat_open(to)?.size);
         }
@@ -116,6 +121,7 @@ impl Copying {
                 break;
             }
             copied += step;
+            hold.reach(to, copied)?;
             self.tally.bytes_under_way(step);
         }
         Ok(copied)

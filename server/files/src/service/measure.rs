@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use towpath_protocol::answer::SpaceInfo;
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
@@ -13,6 +14,7 @@ use super::tally::Tally;
 use super::tree::{Met, Tree};
 use crate::disk;
 use crate::exchange::Exchange;
+use crate::root::Root;
 
 pub(super) async fn measure(
     service: Arc<Service>,
@@ -61,9 +63,22 @@ fn at_below(thing: &Location, below: &[Name], code: FaultCode) -> Fault {
     path.or_else(|_| thing.whole()).map_or_else(|_| code.into(), |path| Fault::new(code).at(path))
 }
 
+/// Of all files below a folder; what cannot be looked at counts nothing.
+pub(super) fn bytes_below(root: &Root, folder: &Location) -> Result<u64, Fault> {
+    let met = Tree::open(root, folder)?.flatten();
+    Ok(met.map(|met| met.entry.attributes.size).fold(0, u64::saturating_add))
+}
+
+/// Where a client has a quota, no more than is left of it.
 pub(super) async fn space(service: Arc<Service>, request: Space) -> Result<Answer, Fault> {
     let place = Location::through(&request.path);
+    service.allowance.learn_used(service.clone().used_bytes()).await?;
     service
-        .blocking(&place.clone(), move |service| Ok(disk::space(service.root.thing(&place)?)?.into()))
+        .blocking(&place.clone(), move |service| {
+            let SpaceInfo { free, total } = disk::space(service.root.thing(&place)?)?;
+            let kept = service.allowance.limits().disk_reserve_bytes;
+            let (left, quota) = service.allowance.left().unwrap_or((u64::MAX, u64::MAX));
+            Ok(SpaceInfo { free: free.saturating_sub(kept).min(left), total: total.min(quota) }.into())
+        })
         .await
 }

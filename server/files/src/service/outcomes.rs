@@ -11,10 +11,15 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::OperationId;
 
+use super::grant::ClientId;
+
 /// Outcomes remembered; the oldest goes first.
 pub(super) const OUTCOMES_MAX: usize = 1024;
 /// Faults within them, a few kilobytes each at worst.
 const OUTCOME_FAULTS_MAX: usize = 4096;
+
+/// Whose operation it is, and which of theirs: nobody is told what became of somebody else's.
+pub(super) type Operation = (ClientId, OperationId);
 
 /// How one change ended.
 type Outcome = Result<Answer, Fault>;
@@ -26,9 +31,9 @@ pub(super) struct Outcomes(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     /// Finished ones, and those at work: none within.
-    known: HashMap<OperationId, watch::Receiver<Option<Outcome>>>,
+    known: HashMap<Operation, watch::Receiver<Option<Outcome>>>,
     /// Finished ones with the faults in each, the oldest first.
-    finished: VecDeque<(OperationId, usize)>,
+    finished: VecDeque<(Operation, usize)>,
     faults: usize,
 }
 
@@ -43,7 +48,7 @@ enum Claim<'a> {
 /// Held while an operation is at work. Dropped without an outcome, it forgets the operation.
 struct AtWork<'a> {
     outcomes: &'a Outcomes,
-    operation: OperationId,
+    operation: Operation,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
@@ -52,7 +57,7 @@ impl Outcomes {
     /// not done and not remembered: a repeat takes it up again.
     pub(super) async fn once(
         &self,
-        operation: OperationId,
+        operation: Operation,
         cancel: &CancellationToken,
         work: impl Future<Output = Outcome>,
     ) -> Outcome {
@@ -77,7 +82,7 @@ impl Outcomes {
         }
     }
 
-    fn claim(&self, operation: OperationId) -> Claim<'_> {
+    fn claim(&self, operation: Operation) -> Claim<'_> {
         let mut table = self.table();
         if let Some(known) = table.known.get(&operation) {
             return Claim::Known(known.clone());
@@ -110,7 +115,7 @@ impl Drop for AtWork<'_> {
 }
 
 impl Table {
-    fn remember(&mut self, operation: OperationId, outcome: &Outcome) {
+    fn remember(&mut self, operation: Operation, outcome: &Outcome) {
         let faults = match outcome {
             Ok(Answer::Totals(totals)) => totals.faults.len(),
             _ => 1,
@@ -143,10 +148,10 @@ mod tests {
         Answer::Progress(Progress { files, ..Progress::default() })
     }
 
-    fn operation(number: u32) -> OperationId {
+    fn operation(number: u32) -> Operation {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        OperationId(id)
+        (ClientId::NOBODY, OperationId(id))
     }
 
     #[tokio::test]
@@ -157,6 +162,17 @@ mod tests {
         let second = outcomes.once(operation(1), &cancel, async { panic!("done twice") }).await;
         assert_eq!(first, Ok(answer(1)));
         assert_eq!(second, first);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_what_became_of_somebody_elses_operation() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        let (_, id) = operation(1);
+        for client in [1, 2] {
+            let outcome = outcomes.once((ClientId(client), id), &cancel, async { Ok(answer(client.into())) });
+            assert_eq!(outcome.await, Ok(answer(client.into())));
+        }
     }
 
     #[tokio::test]

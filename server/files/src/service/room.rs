@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes for all uploads together, beyond the least of each.
-const ROOM_BYTES: u64 = 24 * 1024 * 1024;
+pub(super) const ROOM_BYTES: u64 = 24 * 1024 * 1024;
 /// How far one client may be ahead of what is written, where there is room.
 pub(super) const SHARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// What every upload has, however many there are.
@@ -21,13 +21,11 @@ pub(super) struct Share {
     taken: u64,
 }
 
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(ROOM_BYTES)))
-    }
-}
-
 impl Room {
+    pub(super) fn new(bytes: u64) -> Self {
+        Self(Arc::new(Mutex::new(bytes)))
+    }
+
     /// Half of what is left, within bounds: whoever comes later still finds some.
     pub(super) fn share(&self) -> Share {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +54,7 @@ mod tests {
 
     #[test]
     fn uploads_share_one_budget_and_none_goes_without() {
-        let room = Room::default();
+        let room = Room::new(ROOM_BYTES);
         let shares: Vec<_> = (0..200).map(|_| room.share()).collect();
         assert_eq!(shares[0].bytes(), SHARE_BYTES_MAX);
         assert!(shares.iter().all(|share| share.bytes() >= SHARE_BYTES_LEAST));

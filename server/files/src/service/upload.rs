@@ -15,9 +15,9 @@ use towpath_protocol::message::{Answer, Input};
 use towpath_protocol::request::{BeginUpload, UploadToken};
 
 use super::Service;
+use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
 use super::room::{SHARE_BYTES_MAX, Share};
-use crate::disk;
 use crate::exchange::Exchange;
 
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
@@ -31,6 +31,7 @@ struct Upload {
     token: UploadToken,
     to: Held,
     part: Part,
+    hold: Hold,
     hasher: RangeHasher,
     /// Bytes written and hashed.
     received: u64,
@@ -69,6 +70,7 @@ pub(super) async fn upload(
     request: BeginUpload,
     mut exchange: Exchange,
 ) -> Result<Answer, Fault> {
+    let _place = service.allowance.upload().map_err(super::at(&request.file))?;
     let request = Arc::new(request);
     let begin = request.clone();
     let mut upload = service
@@ -95,20 +97,19 @@ impl Upload {
     fn begin(service: &Service, request: &BeginUpload) -> Result<Self, Fault> {
         let to = Held::find(&service.root, &request.file)?;
         Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
-        if let Some(free) = disk::writing::free_bytes(&*to.folder)?.filter(|free| *free < request.size) {
-            let detail = format!("{} bytes needed, {free} free", request.size);
-            return Err(Fault::new(FaultCode::NoSpace).because(detail));
-        }
+        let hold = service.allowance.hold(&*to.folder, request.size)?;
         let mut token = [0; 16];
         getrandom::fill(&mut token)
             .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
         let part = Part::create(&to.folder)?;
-        Ok(Self { token: UploadToken(token), to, part, hasher: RangeHasher::new(0), received: 0 })
+        Ok(Self { token: UploadToken(token), to, part, hold, hasher: RangeHasher::new(0), received: 0 })
     }
 
     fn take(mut self: Box<Self>, step: Step, request: &BeginUpload) -> Result<After, Fault> {
         match step {
             Step::Write(batch) => {
+                let more: usize = batch.iter().map(Bytes::len).sum();
+                self.hold.reach(&*self.to.folder, self.received + more as u64)?;
                 for data in batch {
                     self.part.write(&data)?;
                     self.hasher.update(&data);
@@ -131,6 +132,7 @@ impl Upload {
         }
         let policy = Policy::from(&request.store);
         let attributes = self.part.place(&self.to.name, request.store.mode, &policy)?;
+        self.hold.keep(self.received);
         Ok(Stored { attributes }.into())
     }
 }

@@ -22,9 +22,12 @@ pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, F
             if policy.existing != Existing::Keep {
                 policy.allows_over(to.look()?.as_ref())?;
             }
+            let bytes = request.data.len() as u64;
+            let hold = service.allowance.hold(&*to.folder, bytes)?;
             let part = Part::create(&to.folder)?;
             part.write(&request.data)?;
             let attributes = part.place(&to.name, request.store.mode, &policy)?;
+            hold.keep(bytes);
             Ok(Stored { attributes }.into())
         })
         .await

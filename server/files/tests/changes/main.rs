@@ -11,6 +11,7 @@
 mod attacks;
 mod copies;
 mod full_disk;
+mod grants;
 mod removals;
 mod renames;
 mod repeats;

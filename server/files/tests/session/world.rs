@@ -17,6 +17,7 @@ use towpath_protocol::hello::{
 };
 use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Read, Space};
 
 /// Bytes that the pipe holds in each direction.
@@ -93,6 +94,7 @@ impl World {
             root_name: "/root".to_owned(),
             root_kind: RootKind::Jailed,
             access: Access::ReadWrite,
+            may: Permissions::ALL,
             name_case: NameCase::Sensitive,
             home: WirePath::root(),
             machine: None,

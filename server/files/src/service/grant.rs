@@ -1,0 +1,64 @@
+//! What one client gets of a service: a folder of it, what it may do there, and how much it may store. It knows no keys and no
+//! names of clients, only their numbers.
+
+use std::sync::Arc;
+
+use towpath_protocol::fault::Fault;
+use towpath_protocol::hello::{Access, Welcome};
+use towpath_protocol::limits::TEXT_BYTES_MAX;
+use towpath_protocol::path::WirePath;
+use towpath_protocol::permissions::Permissions;
+
+use super::Service;
+use super::allowance::Allowance;
+use crate::machine;
+
+/// Tells one client's operations from another's. Numbers are not given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientId(pub u32);
+
+impl ClientId {
+    /// Whoever the system itself let in.
+    pub const NOBODY: Self = Self(0);
+}
+
+/// What a client is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub client: ClientId,
+    /// Its root, below the service's own; links on the way resolve as they do for everybody.
+    pub folder: WirePath,
+    pub may: Permissions,
+    /// Bytes of files that may be in its folder, whoever put them there; none for as many as the disk holds.
+    pub quota_bytes: Option<u64>,
+}
+
+impl Service {
+    /// The service as this client sees it. Its sessions share it, so that they share the quota. Fails where its folder cannot be
+    /// opened; may wait for the disk.
+    pub fn for_client(&self, grant: &Grant) -> Result<Self, Fault> {
+        let root = self.root.within(&grant.folder)?;
+        let may = self.welcome.permissions().and(grant.may);
+        let access = match self.welcome.access {
+            Access::ReadOnly => Access::ReadOnly,
+            Access::ReadWrite => may.access(),
+        };
+        let mut welcome = Welcome { may, access, ..self.welcome.clone() };
+        if !grant.folder.is_root() {
+            let name = format!("{}/{}", welcome.root_name.trim_end_matches('/'), grant.folder.display());
+            name[..name.floor_char_boundary(TEXT_BYTES_MAX)].clone_into(&mut welcome.root_name);
+            welcome.root_kind = root.kind();
+            welcome.home = WirePath::root();
+            welcome.machine = machine::of_root(root.folder());
+        }
+        Ok(Self {
+            welcome,
+            root,
+            client: grant.client,
+            allowance: Arc::new(Allowance::new(self.allowance.limits(), grant.quota_bytes)),
+            outcomes: self.outcomes.clone(),
+            hands: self.hands.clone(),
+            room: self.room.clone(),
+        })
+    }
+}
