@@ -48,8 +48,10 @@ struct Quota {
 /// Bytes of a client's folder.
 #[derive(Debug, Default)]
 struct Used {
-    /// Counted once, and kept up since; none where it is to be counted (again).
-    stored: Option<u64>,
+    /// As counted last, and kept up since.
+    stored: u64,
+    /// Whether that can be relied on; else it is to be counted before anything begins.
+    is_known: bool,
     /// Of what is being stored.
     held: u64,
 }
@@ -89,23 +91,23 @@ impl Allowance {
         count: impl Future<Output = Result<u64, Fault>>,
     ) -> Result<(), Fault> {
         let Some(quota) = &self.quota else { return Ok(()) };
-        if quota.used().stored.is_some() {
+        if quota.used().is_known {
             return Ok(());
         }
         let _turn = quota.counting.lock().await;
-        if quota.used().stored.is_none() {
-            let counted = count.await?;
-            quota.used().stored = Some(counted);
+        if !quota.used().is_known {
+            let stored = count.await?;
+            let mut used = quota.used();
+            (used.stored, used.is_known) = (stored, true);
         }
         Ok(())
     }
 
     /// So many bytes were removed.
     pub(super) fn freed(&self, bytes: u64) {
-        if let Some(Quota { used, .. }) = &self.quota
-            && let Some(stored) = &mut used.lock().unwrap_or_else(PoisonError::into_inner).stored
-        {
-            *stored = stored.saturating_sub(bytes);
+        if let Some(quota) = &self.quota {
+            let mut used = quota.used();
+            used.stored = used.stored.saturating_sub(bytes);
         }
     }
 
@@ -143,8 +145,8 @@ impl Quota {
 }
 
 impl Used {
-    fn total(&self) -> u64 {
-        self.stored.unwrap_or_default().saturating_add(self.held)
+    const fn total(&self) -> u64 {
+        self.stored.saturating_add(self.held)
     }
 }
 
@@ -162,7 +164,7 @@ impl Hold {
         if let Some(quota) = &self.allowance.quota {
             let mut used = quota.used();
             used.held -= self.bytes;
-            used.stored = used.stored.map(|stored| stored.saturating_add(bytes));
+            used.stored = used.stored.saturating_add(bytes);
         }
         self.bytes = 0;
     }
@@ -173,9 +175,10 @@ impl Hold {
             let total = used.total();
             if total.saturating_add(more) > quota.bytes_max {
                 // Somebody else may have made room: the next change counts anew.
-                used.stored = None;
+                used.is_known = false;
+                let left = quota.bytes_max.saturating_sub(total);
                 let detail =
-                    format!("this client's {} bytes may hold {more} more, but for {total}", quota.bytes_max);
+                    format!("{more} bytes needed, {left} left of the {} for this client", quota.bytes_max);
                 return Err(Fault::new(FaultCode::NoSpace).because(detail));
             }
             used.held += more;
