@@ -22,11 +22,11 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use towpath::app::App;
-use towpath::app::effect::Effect;
+use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
 use towpath::app::pane::Pane;
 use towpath::app::update::update;
-use towpath::config::Colors;
+use towpath::config::{Background, Colors};
 use towpath::model::{LinkId, Place, Side};
 use towpath::ui::{Look, render};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
@@ -73,7 +73,7 @@ impl Screen {
             Terminal::with_options(CrosstermBackend::new(bytes.clone()), TerminalOptions { viewport });
         let mut screen = Self {
             app: App::new(pane(), pane(), WirePath::root()),
-            look: Look::new(Colors::True, TimeZone::UTC),
+            look: Look::new(Colors::True, Background::Dark, TimeZone::UTC),
             terminal: terminal.expect("a terminal of a fixed size asks for nothing"),
             bytes,
         };
@@ -89,10 +89,20 @@ impl Screen {
         screen
     }
 
-    /// A key, to the bytes of its frame.
-    fn press(&mut self, key: KeyEvent) -> usize {
-        update(&mut self.app, Event::Key(key));
-        self.draw()
+    /// A key, to the bytes of its frame. Where it leaves rows to be looked through later, the longest of all parts, each with its frame.
+    fn press(&mut self, key: KeyEvent) -> (Duration, usize) {
+        let (mut longest, mut first_bytes) = (Duration::ZERO, None);
+        let mut next = Some(Event::Key(key));
+        while let Some(event) = next.take() {
+            let begun = Instant::now();
+            let effects = update(&mut self.app, event);
+            let bytes = self.draw();
+            longest = longest.max(begun.elapsed());
+            first_bytes.get_or_insert(bytes);
+            let looks_on = |effect: &Effect| matches!(effect, Effect::Wait { timer: Timer::Rows, .. });
+            next = effects.iter().any(looks_on).then_some(Event::Waited(Timer::Rows));
+        }
+        (longest, first_bytes.unwrap_or_default())
     }
 
     fn draw(&mut self) -> usize {
@@ -137,7 +147,7 @@ const fn series(name: &'static str, entries: usize, pressed: KeyCode, back: Opti
 const FEW: usize = 100;
 const MANY: usize = 1_000_000;
 
-const ALL: [Series; 9] = [
+const ALL: [Series; 10] = [
     series("cursor down", FEW, KeyCode::Down, Some(KeyCode::Up)),
     series("cursor down", MANY, KeyCode::Down, Some(KeyCode::Up)),
     series("a page down", FEW, KeyCode::PageDown, Some(KeyCode::PageUp)),
@@ -152,6 +162,10 @@ const ALL: [Series; 9] = [
     Series {
         before: &[KeyCode::Char('f')],
         ..series("a key of the filter", MANY, KeyCode::Char('9'), Some(KeyCode::Backspace))
+    },
+    Series {
+        before: &[KeyCode::Char('/')],
+        ..series("find what is nowhere", MANY, KeyCode::Char('z'), Some(KeyCode::Backspace))
     },
 ];
 
@@ -168,9 +182,7 @@ impl Series {
     fn times(&self, screen: &mut Screen, count: usize) -> (Vec<Duration>, usize) {
         let mut first_bytes = 0;
         let times = (0..count).map(|at| {
-            let begun = Instant::now();
-            let bytes = screen.press(key(self.pressed));
-            let took = begun.elapsed();
+            let (took, bytes) = screen.press(key(self.pressed));
             if at == 0 {
                 first_bytes = bytes;
             }

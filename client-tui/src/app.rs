@@ -8,6 +8,7 @@ mod delete;
 pub mod dialog;
 pub mod effect;
 pub mod event;
+mod hands;
 pub mod hits;
 pub mod jobs;
 mod keys;
@@ -21,6 +22,7 @@ pub mod pane;
 pub mod prompt;
 pub mod rows;
 pub mod servers;
+pub mod sift;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -80,6 +82,10 @@ pub struct App {
     /// Tenths of a second, while something turns.
     pub ticks: u64,
     pub history: Vec<String>,
+    /// The topmost layer came by itself a moment ago: whatever is typed now was meant for something else.
+    is_deaf: bool,
+    /// More rows will be looked through.
+    looks_on: bool,
     mouse: mouse::Mouse,
     /// Destinations that are looked at, and sizes that are counted: by ticket.
     looks: Vec<(u64, Place)>,
@@ -109,6 +115,8 @@ impl App {
             pending: None,
             ticks: 0,
             history: Vec::new(),
+            is_deaf: false,
+            looks_on: false,
             mouse: mouse::Mouse::default(),
             looks: Vec::new(),
             measuring: Vec::new(),

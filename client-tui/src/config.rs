@@ -15,6 +15,7 @@ pub struct Settings {
     /// Where the log is kept; none where neither a flag, nor `TOW_STATE_DIR`, `XDG_STATE_HOME` or `HOME` names a folder.
     pub state_dir: Option<PathBuf>,
     pub colors: Colors,
+    pub background: Background,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
     /// `user@host`: what servers are told who this client is.
@@ -29,6 +30,13 @@ pub enum Colors {
     /// 256.
     Indexed,
     True,
+}
+
+/// What the terminal writes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    Dark,
+    Light,
 }
 
 /// Where a pairing code was given, other than at a prompt.
@@ -62,6 +70,7 @@ impl Settings {
         Self {
             state_dir,
             colors: colors(variable),
+            background: background(variable),
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
             client_name: client_name(variable),
         }
@@ -81,6 +90,16 @@ fn colors(variable: impl Fn(&str) -> Option<OsString>) -> Colors {
         Colors::Indexed
     } else {
         Colors::Sixteen
+    }
+}
+
+/// What `COLORFGBG` says (`15;0`, foreground first): the sixteen colours' white and light ones are a light background. Dark where nobody
+/// says.
+fn background(variable: impl Fn(&str) -> Option<OsString>) -> Background {
+    let colors = variable("COLORFGBG").and_then(|colors| colors.into_string().ok()).unwrap_or_default();
+    match colors.rsplit(';').next().and_then(|number| number.parse::<u8>().ok()) {
+        Some(7 | 9..=15) => Background::Light,
+        _ => Background::Dark,
     }
 }
 
@@ -149,6 +168,19 @@ mod tests {
         assert_eq!(resolve(None, &[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]).colors, Colors::Off);
         assert_eq!(resolve(None, &[("NO_COLOR", "")]).colors, Colors::Sixteen);
         assert_eq!(resolve(None, &[("TERM", "dumb")]).colors, Colors::Off);
+    }
+
+    #[test]
+    fn a_terminal_that_says_so_has_a_light_background() {
+        for (says, background) in [
+            ("0;15", Background::Light),
+            ("0;default;7", Background::Light),
+            ("15;0", Background::Dark),
+            ("7;8", Background::Dark),
+            ("", Background::Dark),
+        ] {
+            assert_eq!(resolve(None, &[("COLORFGBG", says)]).background, background, "{says}");
+        }
     }
 
     #[test]

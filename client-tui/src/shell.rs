@@ -8,3 +8,4 @@ pub mod panic;
 mod runtime;
 pub mod signals;
 pub mod terminal;
+mod timers;

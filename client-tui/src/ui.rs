@@ -19,7 +19,7 @@ use ratatui::widgets::Paragraph;
 use crate::app::App;
 use crate::app::hits::Hits;
 use crate::app::layout::{Area, COLUMNS_MIN, Layout, ROWS_MIN};
-use crate::config::Colors;
+use crate::config::{Background, Colors};
 use crate::model::Side;
 use date::Dates;
 use theme::Theme;
@@ -32,8 +32,8 @@ pub struct Look {
 }
 
 impl Look {
-    pub const fn new(colors: Colors, zone: TimeZone) -> Self {
-        Self { theme: Theme::of(colors), zone }
+    pub const fn new(colors: Colors, background: Background, zone: TimeZone) -> Self {
+        Self { theme: Theme::of(colors, background), zone }
     }
 }
 

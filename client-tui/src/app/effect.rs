@@ -5,6 +5,17 @@ use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use crate::model::{Carry, Choice, JobId, LinkId, Place, Secret};
 
+/// What is waited for. A new wait takes the place of an older one of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    /// A digit may follow Esc.
+    Digit,
+    /// A dialog that came by itself takes no keys yet.
+    Hands,
+    /// A frame may be drawn before more rows are looked through.
+    Rows,
+}
+
 /// Plain data, so that a test can look at it. What is asked with a ticket is answered with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -71,8 +82,11 @@ pub enum Effect {
     },
     /// Ends a connection in order, or the attempt to make one.
     Disconnect(LinkId),
-    /// Half a second for a digit after Esc.
-    WaitForDigit,
+    /// `Event::Waited` comes after so many milliseconds.
+    Wait {
+        timer: Timer,
+        ms: u64,
+    },
     Suspend,
     Quit,
 }

@@ -6,6 +6,7 @@ use towpath_protocol::entry::{Attributes, Entry};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 
+use super::effect::Timer;
 use super::hits::Spot;
 use crate::model::{JobId, JobProgress, LinkId};
 
@@ -27,8 +28,8 @@ pub enum Event {
         columns: u16,
         rows: u16,
     },
-    /// The half second in which a second key may follow Esc is over.
-    EscapeOver,
+    /// What `Effect::Wait` has asked for.
+    Waited(Timer),
     /// A tenth of a second has passed while something turned.
     Tick,
     Listed {
@@ -93,11 +94,21 @@ pub enum Event {
     JobEnded {
         id: JobId,
         good: bool,
+        /// Why it ended before its end, where it did.
+        stopped: Option<Fault>,
         text: String,
         /// The sources that arrived whole, or are gone whole.
         done: Vec<WirePath>,
     },
-    /// A fault of one item, an answer in words, and the like.
+    /// Something about one path of a job.
+    JobSaid {
+        id: JobId,
+        good: bool,
+        /// At the source or at the destination; none where no path has to do with it.
+        path: Option<WirePath>,
+        text: String,
+    },
+    /// An answer in words, and the like.
     Said {
         good: bool,
         text: String,

@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::dialog::Answer;
 use super::layout::Area;
+use crate::model::Side;
 
 /// Something that can be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Spot {
     Window,
     /// A word of the key bar.
     Key(Command),
+    /// A column's heading, which sorts its pane.
+    Heading(Side, Command),
 }
 
 /// The spots of a frame.

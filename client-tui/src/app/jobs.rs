@@ -2,17 +2,21 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::dialog::{Conflict, Dialog};
 use super::effect::Effect;
 use super::pane::Pane;
 use super::{App, Tone};
-use crate::model::{Carry, JobId, JobProgress, LinkId, Side};
+use crate::model::{Carry, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
 const RATES_KEPT_MAX: usize = 16;
 const RATE_EVERY_MS: u64 = 500;
+/// How often a folder is read again while a job fills it; a large one less often.
+const READ_EVERY_MS: u64 = 1_000;
+const ENTRIES_A_MS: u64 = 50;
 
 /// A job that runs.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Job {
     pub(super) is_cut: bool,
     /// When the newest rate was taken, and bytes then.
     sampled: (u64, u64),
+    /// When the pane that shows what is made was read last, and files then.
+    read: (u64, u64),
 }
 
 /// What kind of work it is.
@@ -71,6 +77,7 @@ impl Job {
             targets: Vec::new(),
             is_cut: false,
             sampled: (0, 0),
+            read: (0, 0),
         }
     }
 
@@ -113,16 +120,26 @@ impl Job {
 
     /// Whether a pane shows something that the job has changed.
     fn touches(&self, pane: &Pane) -> bool {
-        let here = &pane.place.path;
-        let is_at = |path: &WirePath| here.starts_with(path) || path.parent().as_ref() == Some(here);
-        let is_made = |path: &WirePath| {
-            let is_new =
-                || path.names().get(here.names().len()).is_some_and(|name| pane.rows.find(name).is_none());
-            is_at(path) || path.starts_with(here) && is_new()
-        };
         let takes_away = self.work != Work::Carry(Carry::Copy);
-        takes_away && pane.place.link == self.source && self.sources.iter().any(is_at)
-            || pane.place.link == self.destination && self.targets.iter().any(is_made)
+        let here = &pane.place.path;
+        let is_gone = |path: &WirePath| here.starts_with(path) || path.parent().as_ref() == Some(here);
+        takes_away && pane.place.link == self.source && self.sources.iter().any(is_gone) || self.adds_to(pane)
+    }
+
+    /// Whether it shows something that the job makes.
+    fn adds_to(&self, pane: &Pane) -> bool {
+        pane.place.link == self.destination && self.targets.iter().any(|path| pane.is_about(path))
+    }
+
+    /// Whether panes that show what is made are worth reading again: something has arrived since, and a while ago.
+    fn is_worth_reading(&mut self, entries: usize) -> bool {
+        let (then_ms, then_files) = self.read;
+        let pause_ms = (entries as u64 / ENTRIES_A_MS).max(READ_EVERY_MS);
+        let is_worth = self.now.files > then_files && self.now.elapsed_ms >= then_ms.saturating_add(pause_ms);
+        if is_worth {
+            self.read = (self.now.elapsed_ms, self.now.files);
+        }
+        is_worth
     }
 }
 
@@ -133,6 +150,23 @@ impl App {
         self.jobs.push(Job::new(id, title, work));
         let last = self.jobs.len() - 1;
         &mut self.jobs[last]
+    }
+
+    /// A path of a job as people write it, with the machine that it is on; both places where it may be either.
+    fn whose(&self, job: &Job, path: WirePath) -> String {
+        let is_of = |paths: &[WirePath]| paths.iter().any(|item| path.starts_with(item));
+        let is_above = |paths: &[WirePath]| paths.iter().any(|item| item.starts_with(&path));
+        let is_there = is_of(&job.targets) || !is_of(&job.sources) && is_above(&job.targets);
+        let is_here = is_of(&job.sources) || !is_there;
+        let (here, there) = (
+            self.place_text(&Place { link: job.source, path: path.clone() }),
+            self.place_text(&Place { link: job.destination, path }),
+        );
+        match (is_here, is_there) {
+            (true, true) if here != there => format!("{here} → {there}"),
+            (false, true) => there,
+            _ => here,
+        }
     }
 
     /// All jobs in one line; none where there are none.
@@ -152,10 +186,29 @@ impl App {
     }
 }
 
-pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) {
-    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id) {
-        job.take(now);
+pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) -> Vec<Effect> {
+    let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
+    app.jobs[at].take(now);
+    let is_filled = |side: &Side| !app.pane(*side).loading && app.jobs[at].adds_to(app.pane(*side));
+    let filled: Vec<Side> = [Side::Left, Side::Right].into_iter().filter(is_filled).collect();
+    let entries = filled.iter().map(|side| app.pane(*side).rows.entries.len()).max();
+    if !entries.is_some_and(|entries| app.jobs[at].is_worth_reading(entries)) {
+        return Vec::new();
     }
+    let mut effects = Vec::new();
+    for side in filled {
+        effects.extend(app.reload(side));
+        app.pane_mut(side).is_quiet = true;
+    }
+    effects
+}
+
+/// Something about a path of a job: whose path it is, is told.
+pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<WirePath>, String)) {
+    let tone = if good { Tone::Good } else { Tone::Bad };
+    let job = app.jobs.iter().find(|job| job.id == id);
+    let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
+    app.say(tone, whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}")));
 }
 
 /// A question waits beneath whatever a person is busy with, behind older questions.
@@ -171,7 +224,7 @@ pub(super) fn conflict(app: &mut App, conflict: Conflict) {
 pub(super) fn ended(
     app: &mut App,
     id: JobId,
-    (good, text): (bool, String),
+    (good, stopped, text): (bool, Option<Fault>, String),
     done: &[WirePath],
 ) -> Vec<Effect> {
     let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
@@ -182,6 +235,16 @@ pub(super) fn ended(
             *cursor = (*cursor).min(app.jobs.len().saturating_sub(1));
         }
     }
+    let text = stopped.map_or_else(
+        || text.clone(),
+        |fault| {
+            let why = Fault { path: None, ..fault.clone() };
+            let why = fault
+                .path
+                .map_or_else(|| why.to_string(), |path| format!("{}: {why}", app.whose(&job, path)));
+            format!("{why}; until then {text}")
+        },
+    );
     app.say(if good { Tone::Good } else { Tone::Bad }, text);
     if job.is_cut && good {
         app.clipboard = None;

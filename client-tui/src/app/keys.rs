@@ -3,13 +3,15 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::command::{command_of, is_for_later};
-use super::effect::Effect;
+use super::effect::{Effect, Timer};
 use super::obey::obey;
 use super::servers;
 use super::{App, Tone};
 
 /// Stands for Esc where a second key may follow.
 const ESC: char = '\x1b';
+/// How long a digit after Esc may take.
+const DIGIT_MS: u64 = 500;
 
 /// A key while no layer is open.
 pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
@@ -30,7 +32,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         }
         app.pending = Some(ESC);
         let mut effects = escape(app);
-        effects.push(Effect::WaitForDigit);
+        effects.push(Effect::Wait { timer: Timer::Digit, ms: DIGIT_MS });
         return effects;
     }
     let first = pending.filter(|first| *first != ESC);

@@ -96,6 +96,7 @@ impl Rows {
     /// Marks all that show, or none where all are.
     pub fn mark_all(&mut self) {
         self.end_range();
+        self.sift(usize::MAX);
         let are_all = self.shown.iter().all(|index| self.marks.contains(*index as usize));
         if are_all {
             self.unmark_all();
@@ -107,6 +108,7 @@ impl Rows {
     /// What shows and is marked is not any more, and the other way round.
     pub fn invert_marks(&mut self) {
         self.end_range();
+        self.sift(usize::MAX);
         for at in 0..self.shown.len() {
             let index = self.shown[at] as usize;
             if !self.mark(index) {
@@ -118,6 +120,7 @@ impl Rows {
     /// Marks or unmarks what shows and is meant; how many there were.
     pub fn set_marks(&mut self, marks: bool, is_meant: impl Fn(&Name) -> bool) -> usize {
         self.end_range();
+        self.sift(usize::MAX);
         let mut changed = 0;
         for at in 0..self.shown.len() {
             let index = self.shown[at] as usize;

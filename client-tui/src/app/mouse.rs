@@ -43,11 +43,19 @@ pub(super) fn moved(app: &mut App, event: MouseEvent, spot: Option<Spot>, at_ms:
 }
 
 fn pressed(app: &mut App, (x, y): (u16, u16), spot: Option<Spot>, at_ms: u64) -> Vec<Effect> {
+    if app.is_deaf() {
+        return Vec::new();
+    }
     if !app.dialogs.is_empty() {
         return on_layer(app, spot);
     }
-    if let Some(Spot::Key(command)) = spot {
-        return obey(app, command);
+    match spot {
+        Some(Spot::Key(command)) => return obey(app, command),
+        Some(Spot::Heading(side, command)) => {
+            app.active = side;
+            return obey(app, command);
+        }
+        _ => {}
     }
     let Some(layout) = Layout::of(app, app.screen) else { return Vec::new() };
     if layout.is_divider(x, y) {

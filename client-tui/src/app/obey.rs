@@ -6,6 +6,7 @@ use towpath_protocol::request::{Direction, Hidden, SortKey};
 use super::command::Command;
 use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Then};
 use super::effect::Effect;
+use super::sift::Found;
 use super::{App, Tone, Unit, carry, delete, servers};
 use crate::model::{Carry, LinkId, Place};
 
@@ -200,7 +201,7 @@ fn find(app: &mut App, step: isize) {
     let text = pane.find.clone();
     if text.is_empty() {
         app.hint("/ finds a name first");
-    } else if !pane.rows.find_next(&text, step, false) {
+    } else if matches!(pane.rows.find_next(&text, step, false), Found::No { .. }) {
         app.hint(format!("{text}: not in this list"));
     }
 }

@@ -3,7 +3,7 @@
 
 use towpath_protocol::entry::Entry;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::Name;
+use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use super::effect::Effect;
@@ -25,6 +25,8 @@ pub struct Pane {
     /// Names the newest listing; answers of older ones are ignored.
     pub generation: u64,
     pub loading: bool,
+    /// The listing is one that nobody has asked for, and is not shown as it comes.
+    pub is_quiet: bool,
     /// Entries that the listing will have, as far as is known.
     pub total: u64,
     pub free: Option<u64>,
@@ -87,6 +89,7 @@ impl Pane {
             hidden: Hidden::LeftOut,
             generation: 0,
             loading: false,
+            is_quiet: false,
             total: 0,
             free: None,
             fault: None,
@@ -107,7 +110,7 @@ impl Pane {
     /// Asks for the folder again; what is shown stays until all has come.
     pub(super) fn begin_listing(&mut self, generation: u64) -> Effect {
         let instead_of = std::mem::replace(&mut self.generation, generation);
-        self.loading = true;
+        (self.loading, self.is_quiet) = (true, false);
         self.incoming = (self.left.is_none() && !self.rows.entries.is_empty()).then(Vec::new);
         Effect::List {
             generation,
@@ -259,6 +262,15 @@ impl Pane {
     pub(super) fn parent(&self) -> Option<(Place, Option<Name>)> {
         let path = self.place.path.parent()?;
         Some((Place { link: self.place.link, path }, self.place.path.name().cloned()))
+    }
+
+    /// Whether a thing at this path, there or gone, would change what shows: it lies in the folder, on the way to it, or below something
+    /// that the folder does not have yet.
+    pub(super) fn is_about(&self, path: &WirePath) -> bool {
+        let here = &self.place.path;
+        let is_new =
+            || path.names().get(here.names().len()).is_some_and(|name| self.rows.find(name).is_none());
+        here.starts_with(path) || path.parent().as_ref() == Some(here) || path.starts_with(here) && is_new()
     }
 
     /// What must always hold.

@@ -8,6 +8,7 @@ use towpath_protocol::path::Name;
 
 use super::marking::Range;
 use super::marks::Marks;
+use super::sift::{Search, Sifting, passes};
 
 /// Rows that stay visible above and below the cursor, where there is room.
 const MARGIN_ROWS: usize = 2;
@@ -34,6 +35,9 @@ pub struct Rows {
     pub(super) range: Option<Range>,
     /// The name that the cursor is to stand on once it has come.
     wanted: Option<Name>,
+    /// A filter, and a search, that have not come to the end of the list.
+    pub(super) sifting: Option<Sifting>,
+    pub(super) search: Option<Search>,
 }
 
 impl Rows {
@@ -109,8 +113,12 @@ impl Rows {
         self.entries.extend(entries);
         let first_shown = self.shown.len();
         let (entries, filter) = (&self.entries, &self.filter);
-        let passing = (first..entries.len()).filter(|index| passes(&entries[*index], filter));
-        self.shown.extend(passing.map(|index| index as u32));
+        if let Some(sifting) = &mut self.sifting {
+            sifting.append(first..entries.len());
+        } else {
+            let passing = (first..entries.len()).filter(|index| passes(&entries[*index], filter));
+            self.shown.extend(passing.map(|index| index as u32));
+        }
         if let Some(wanted) = &self.wanted
             && let Some(row) = self.shown[first_shown..]
                 .iter()
@@ -178,39 +186,6 @@ impl Rows {
         self.shown.shrink_to_fit();
     }
 
-    /// Shows only names that hold `filter`, whatever their case. Typing further only looks at what still shows.
-    pub fn set_filter(&mut self, filter: &str) {
-        self.end_range();
-        let here = self.index(self.cursor);
-        let entries = &self.entries;
-        if filter.starts_with(&self.filter) {
-            self.shown.retain(|index| passes(&entries[*index as usize], filter));
-        } else {
-            let passing = (0..entries.len()).filter(|index| passes(&entries[*index], filter));
-            self.shown = passing.map(|index| index as u32).collect();
-        }
-        filter.clone_into(&mut self.filter);
-        let row = here.and_then(|index| self.shown.binary_search(&(index as u32)).ok());
-        self.cursor = row.unwrap_or(0) + self.up;
-        self.clamp();
-    }
-
-    /// Moves the cursor to the next name that holds `text`; from the cursor's own row on, or from the one behind it.
-    pub fn find_next(&mut self, text: &str, step: isize, from_here: bool) -> bool {
-        let (rows, up) = (self.shown.len() as isize, self.up as isize);
-        // From `../` the way down begins at the first entry, and the way up at the last.
-        let start = self.cursor as isize - up;
-        let start = if from_here || step < 0 { start.max(0) } else { start };
-        for distance in isize::from(!from_here)..=rows {
-            let row = (start + distance * step).rem_euclid(rows.max(1));
-            if self.entry((row + up) as usize).is_some_and(|entry| passes(entry, text)) {
-                self.go_to((row + up) as usize);
-                return true;
-            }
-        }
-        false
-    }
-
     /// Moves the cursor by rows, the range with it.
     pub fn move_by(&mut self, rows: isize) {
         self.go_to(self.cursor.saturating_add_signed(rows));
@@ -219,6 +194,7 @@ impl Rows {
     /// Moves the cursor to a row, the range with it.
     pub fn go_to(&mut self, row: usize) {
         self.wanted = None;
+        self.look_up_to(row);
         let from = std::mem::replace(&mut self.cursor, row);
         self.clamp();
         self.follow_plainly(from);
@@ -300,20 +276,4 @@ impl Rows {
 
 fn margin_rows(height: usize) -> usize {
     MARGIN_ROWS.min(height.saturating_sub(1) / 2)
-}
-
-/// Whether the name holds the text, whatever their case.
-fn passes(entry: &Entry, text: &str) -> bool {
-    if text.is_empty() {
-        return true;
-    }
-    let name = entry.name.as_bytes();
-    if text.is_ascii() {
-        // The first byte decides almost everywhere; a million names are looked at for a key.
-        let (first, text) = (text.as_bytes()[0].to_ascii_lowercase(), text.as_bytes());
-        return name
-            .windows(text.len())
-            .any(|part| part[0].to_ascii_lowercase() == first && part.eq_ignore_ascii_case(text));
-    }
-    String::from_utf8_lossy(name).to_lowercase().contains(&text.to_lowercase())
 }

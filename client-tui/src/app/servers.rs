@@ -231,7 +231,8 @@ pub(super) fn ask_code(app: &mut App, link: LinkId) {
     let title = format!("Pair with {}", DisplayName::new(server.target.as_bytes()));
     let label = "Code, as `towd pair` there prints it".to_owned();
     let (line, purpose) = (Line::default(), Purpose::Pair(link));
-    app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+    // Beneath whatever a person is typing; what is typed here by mistake is no code.
+    app.dialogs.insert(0, Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
 }
 
 /// A code was typed.

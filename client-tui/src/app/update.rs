@@ -5,26 +5,32 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 
 use super::dialog::Conflict;
-use super::effect::Effect;
+use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::pane::After;
 use super::{App, Tone, answer, carry, complete, delete, jobs, keys, mouse, servers};
+use crate::model::number::counted;
+use crate::model::size::megabytes_grouped;
 use crate::model::{LinkId, Side};
 
 /// Decides what an event means.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
-    let effects = route(app, event);
+    let guest = app.guest();
+    let mut effects = route(app, event);
     app.settle();
+    effects.extend(app.mind_hands(guest.as_ref()));
+    effects.extend(app.look_on_later());
     effects
 }
 
 fn route(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => return pressed(app, key),
+        Event::Paste(_) if app.is_deaf() => {}
         Event::Paste(text) => return answer::pasted(app, &text),
         Event::Mouse { event, spot, at_ms } => return mouse::moved(app, event, spot, at_ms),
         Event::Resized { columns, rows } => app.screen = (columns, rows),
-        Event::EscapeOver => keys::escape_over(app),
+        Event::Waited(timer) => return waited(app, timer),
         Event::Tick => app.ticks = app.ticks.wrapping_add(1),
         Event::Listed { generation, total, entries } => {
             if let Some(pane) = app.listing(generation) {
@@ -46,11 +52,14 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         Event::CodeWanted { link } => servers::ask_code(app, link),
         Event::NotConnected { link, why, at_ns } => servers::not_connected(app, link, &why, Some(at_ns)),
         Event::Disconnected { link, why, at_ns } => servers::lost(app, link, why, at_ns),
-        Event::JobProgress { id, now } => jobs::progress(app, id, now),
+        Event::JobProgress { id, now } => return jobs::progress(app, id, now),
         Event::JobConflict { id, to, source, there } => {
             jobs::conflict(app, Conflict { job: id, to, source, there, focus: 1, for_all: false });
         }
-        Event::JobEnded { id, good, text, done } => return jobs::ended(app, id, (good, text), &done),
+        Event::JobEnded { id, good, stopped, text, done } => {
+            return jobs::ended(app, id, (good, stopped, text), &done);
+        }
+        Event::JobSaid { id, good, path, text } => jobs::said(app, id, good, (path, text)),
         Event::Said { good, text } => app.say(if good { Tone::Good } else { Tone::Bad }, text),
         Event::Failed { link, fault } => app.say(Tone::Bad, app.fault_text(link, &fault)),
         Event::Changed { link, paths, made } => return changed(app, link, &paths, made.as_ref()),
@@ -59,9 +68,21 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
     Vec::new()
 }
 
+fn waited(app: &mut App, timer: Timer) -> Vec<Effect> {
+    match timer {
+        Timer::Digit => keys::escape_over(app),
+        Timer::Hands => app.hear_again(),
+        Timer::Rows => app.look_on(),
+    }
+    Vec::new()
+}
+
 fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     if key.code == KeyCode::Char('z') && key.modifiers.contains(KeyModifiers::CONTROL) {
         return vec![Effect::Suspend];
+    }
+    if app.is_deaf() {
+        return Vec::new();
     }
     if app.dialogs.is_empty() { keys::pressed(app, key) } else { answer::pressed(app, key) }
 }
@@ -94,8 +115,8 @@ fn announce(app: &mut App, side: Side) {
         return;
     }
     let (count, bytes, place) = (pane.rows.entries.len(), pane.rows.bytes(), pane.place.clone());
-    let items = if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
-    let text = format!("{items}, {} MB in {}", crate::model::size::megabytes(bytes), app.place_text(&place));
+    let items = counted(count as u64, "item", "items");
+    let text = format!("{items}, {} MB in {}", megabytes_grouped(bytes), app.place_text(&place));
     app.say(Tone::Good, text);
 }
 
@@ -106,13 +127,11 @@ fn changed(app: &mut App, link: LinkId, paths: &[WirePath], made: Option<&WirePa
         let is_active = side == app.active;
         let pane = app.pane_mut(side);
         let here = &pane.place.path;
-        let is_shown =
-            paths.iter().any(|path| path.parent().as_ref() == Some(here) || here.starts_with(path));
+        let is_shown = paths.iter().any(|path| pane.is_about(path));
         if pane.place.link == link && is_shown {
-            let new = made
-                .filter(|path| is_active && path.parent().as_ref() == Some(here))
-                .and_then(WirePath::name)
-                .cloned();
+            // Of folders that were made in one go, the first.
+            let new = made.filter(|path| is_active && path.starts_with(here));
+            let new = new.and_then(|path| path.names().get(here.names().len())).cloned();
             if new.is_some() {
                 pane.want(new);
             }

@@ -1,5 +1,7 @@
 //! Sizes in words and digits. A megabyte is 10^6 bytes.
 
+use super::number::thousands;
+
 /// Bytes in a megabyte.
 const MEGABYTE: u64 = 1_000_000;
 
@@ -17,6 +19,15 @@ pub fn megabytes(bytes: u64) -> String {
     let rounded = bytes / unit + u64::from(bytes % unit >= unit.div_ceil(2) && unit > 1);
     let per_megabyte = 10_u64.pow(decimals);
     format!("{}.{:0width$}", rounded / per_megabyte, rounded % per_megabyte, width = decimals as usize)
+}
+
+/// As `megabytes`, thousands apart: `1 932.11`.
+pub fn megabytes_grouped(bytes: u64) -> String {
+    let text = megabytes(bytes);
+    match text.split_once('.') {
+        Some((whole, part)) => format!("{}.{part}", thousands(whole.parse().unwrap_or_default())),
+        None => text,
+    }
 }
 
 /// Megabytes as an exact decimal number without trailing zeros: `24.612345`, `0.000002`, `3`.
@@ -65,6 +76,12 @@ mod tests {
         for (bytes, text) in table {
             assert_eq!(megabytes(bytes), text, "{bytes}");
         }
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(megabytes_grouped(1_932_110_000), "1 932.11");
+        assert_eq!(megabytes_grouped(2), "0.000002");
     }
 
     #[test]

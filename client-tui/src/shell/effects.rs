@@ -80,7 +80,7 @@ impl Effects {
             Effect::Names { ticket, place } => self.names(ticket, place),
             Effect::MakeFolder(place) => {
                 let path = place.path.clone();
-                self.make(place, move |link| async move { link.make_folder(&path, Existing::Keep).await });
+                self.make(place, move |link| make_folders(link, path));
             }
             Effect::MakeFile(place) => {
                 let path = place.path.clone();
@@ -101,7 +101,7 @@ impl Effects {
             Effect::Pair { link, target, code } => self.connect(link, target, Some(code)),
             Effect::Disconnect(link) => self.disconnect(link),
             // The loop's own.
-            Effect::WaitForDigit | Effect::Suspend | Effect::Quit => {}
+            Effect::Wait { .. } | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -255,6 +255,26 @@ async fn measure(link: &Link, things: &[Location]) -> Result<Totals, Fault> {
         Some(fault) if all.files + all.folders == 0 => Err(fault.clone()),
         _ => Ok(all),
     }
+}
+
+/// Makes a folder, and those above it that are missing.
+async fn make_folders(link: Link, path: WirePath) -> Result<(), Fault> {
+    let mut missing = Vec::new();
+    let mut next = path;
+    loop {
+        match link.make_folder(&next, Existing::Keep).await {
+            Ok(()) => break,
+            Err(fault) if fault.code == FaultCode::NotFound => {
+                let parent = next.parent().filter(|parent| !parent.is_root()).ok_or(fault)?;
+                missing.push(std::mem::replace(&mut next, parent));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    for path in missing.iter().rev() {
+        link.make_folder(path, Existing::Keep).await?;
+    }
+    Ok(())
 }
 
 async fn make_file(link: Link, path: WirePath) -> Result<(), Fault> {

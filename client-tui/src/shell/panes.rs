@@ -80,7 +80,7 @@ pub async fn run(
             Opens::Server(target) => first.push(app.open_on(side, &target)),
         }
     }
-    let look = Look::new(settings.colors, TimeZone::system());
+    let look = Look::new(settings.colors, settings.background, TimeZone::system());
     let (effects, events) = Effects::new(this_machine, keyring, ready);
     runtime::run(app, first, &look, effects, events).await
 }

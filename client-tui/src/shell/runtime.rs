@@ -11,6 +11,7 @@ use super::effects::Effects;
 use super::pace::Pace;
 use super::signals::{Asked, Signals};
 use super::terminal::Terminal;
+use super::timers::Timers;
 use crate::app::App;
 use crate::app::effect::Effect;
 use crate::app::event::Event;
@@ -24,8 +25,6 @@ pub(super) const EVENTS_QUEUED_MAX: usize = 256;
 const INPUT_QUEUED_MAX: usize = 64;
 /// How often what turns on the screen turns on.
 const TICK_TIME: Duration = Duration::from_millis(100);
-/// How long a digit after Esc may take.
-const DIGIT_TIME: Duration = Duration::from_millis(500);
 
 /// Runs the screen to its end; the exit code.
 pub(super) async fn run(
@@ -39,7 +38,7 @@ pub(super) async fn run(
     let mut terminal = Terminal::take()?;
     let mut input = read_input();
     let mut pace = Pace::default();
-    let mut digit_until: Option<Instant> = None;
+    let mut timers = Timers::default();
     let mut tick_at: Option<Instant> = None;
     let begun = Instant::now();
     let mut hits = Hits::default();
@@ -60,12 +59,13 @@ pub(super) async fn run(
                     waiting.extend(resized(&mut app)?);
                     pace.change();
                 }
-                Effect::WaitForDigit => digit_until = Some(Instant::now() + DIGIT_TIME),
+                Effect::Wait { timer, ms } => timers.set(timer, ms),
                 effect => effects.perform(effect),
             }
         }
         let frame_at = pace.next_frame(Instant::now());
         tick_at = if app.is_busy() { tick_at.or_else(|| Some(Instant::now() + TICK_TIME)) } else { None };
+        let next = timers.next();
         // A frame that is due comes first, and the next is due only a while later: neither keys nor events can starve the others.
         tokio::select! {
             biased;
@@ -102,9 +102,9 @@ pub(super) async fn run(
                 }
                 pace.change();
             }
-            () = sleep_until(digit_until), if digit_until.is_some() => {
-                digit_until = None;
-                waiting.extend(update(&mut app, Event::EscapeOver));
+            () = sleep_until(next), if next.is_some() => {
+                waiting.extend(timers.take_due().into_iter().flat_map(|timer| update(&mut app, Event::Waited(timer))));
+                pace.change();
             }
             () = sleep_until(tick_at), if tick_at.is_some() => {
                 tick_at = None;

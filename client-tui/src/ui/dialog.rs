@@ -22,7 +22,7 @@ const COLUMNS_MAX: usize = 72;
 const COLUMNS_MIN: usize = 36;
 
 pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) {
-    let buttons = buttons(dialog, inner_width(frame.area()), scene.theme);
+    let buttons = buttons(scene, dialog, inner_width(frame.area()));
     match dialog {
         Dialog::Prompt(prompt) => input::prompt(scene, prompt, frame),
         Dialog::Ask(ask) => input::ask(scene, ask, buttons, frame),
@@ -47,18 +47,22 @@ struct ButtonRow {
     buttons: Vec<(u16, u16, Answer)>,
 }
 
-/// What can be pressed, in one row or as many as it takes. The focused one has a sign as well as a colour.
-fn buttons(dialog: &Dialog, width: usize, theme: &Theme) -> Vec<ButtonRow> {
+/// What can be pressed, in one row or as many as it takes. The focused one has a sign as well as a colour; none has where no key is
+/// taken yet.
+fn buttons(scene: &Scene<'_>, dialog: &Dialog, width: usize) -> Vec<ButtonRow> {
+    let theme = scene.theme;
+    let is_deaf = scene.app.is_deaf() && scene.app.dialogs.last() == Some(dialog);
     let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop { .. });
     let mut rows: Vec<ButtonRow> = Vec::new();
     for button in dialog.buttons() {
         let style = match button.answer {
+            _ if is_deaf => theme.dim,
             _ if button.is_focused => theme.button_focus,
             Answer::Yes if takes_away => theme.button_bad,
             _ => theme.button,
         };
         let key = button.key.map_or_else(String::new, |key| format!(" {key}"));
-        let sign = if button.is_focused { '▸' } else { ' ' };
+        let sign = if button.is_focused && !is_deaf { '▸' } else { ' ' };
         let span = Span::styled(format!("{sign} {}{key} ", button.label), style);
         let used = rows.last().map_or(0, |row| row.line.width());
         if rows.is_empty() || used + 1 + span.width() > width {

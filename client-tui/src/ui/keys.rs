@@ -290,6 +290,9 @@ mod tests {
                 assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
             }
         }
-        assert_eq!(help(2, 22, 76, &Theme::of(crate::config::Colors::Off)).len(), 22);
+        assert_eq!(
+            help(2, 22, 76, &Theme::of(crate::config::Colors::Off, crate::config::Background::Dark)).len(),
+            22
+        );
     }
 }

@@ -10,7 +10,9 @@ use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::request::{Direction, SortKey};
 
 use super::{Scene, rect, text};
-use crate::app::layout::Layout;
+use crate::app::command::Command;
+use crate::app::hits::Spot;
+use crate::app::layout::{Area, Layout};
 use crate::app::pane::Pane;
 use crate::app::servers::State;
 use crate::app::{App, Unit};
@@ -28,6 +30,7 @@ pub(super) fn render(scene: &Scene<'_>, side: Side, frame: &mut Frame<'_>, layou
     let head = Rect { y: area.y + 1, height: 1, ..list };
     let columns = Columns::of(list.width as usize);
     frame.render_widget(headings(scene, side, &columns), head);
+    columns.hit(scene, side, head);
     rows(scene, side, &columns, frame, list);
 }
 
@@ -57,7 +60,8 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
     let used = text::columns(&counts) + 4;
     let counts_style = if pane.rows.marks.is_empty() { theme.dim } else { theme.mark };
     block = block.title_bottom(Span::styled(format!(" {counts} "), counts_style));
-    let free = pane.free.filter(|_| !pane.loading).map(|bytes| format!(" {} free ", human(bytes)));
+    let free =
+        pane.free.filter(|_| !pane.loading || pane.is_quiet).map(|bytes| format!(" {} free ", human(bytes)));
     if let Some(free) = free.filter(|free| used + text::columns(free) + 2 <= width) {
         block = block.title_bottom(Line::styled(free, theme.dim).right_aligned());
     }
@@ -119,7 +123,7 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
     if is_connecting(app, pane) {
         return vec![format!("{} connecting …  Esc gives up", turn(app)), turn(app).to_string()];
     }
-    if pane.loading {
+    if pane.loading && !pane.is_quiet {
         let (read, total) = (thousands(pane.come() as u64), thousands(pane.total));
         let counts = if pane.total == 0 { "…".to_owned() } else { format!("{read} of {total}") };
         return vec![format!("{} reading {counts}", turn(app)), format!("{} {read}", turn(app))];
@@ -172,6 +176,24 @@ impl Columns {
         };
         let blanks = (if size > 0 { 2 } else { 0 }) + (if date > 0 { 2 } else { 0 });
         Self { name: width.saturating_sub(Self::MARK + size + date + blanks), size, date }
+    }
+
+    /// A click on a heading sorts by it.
+    fn hit(&self, scene: &Scene<'_>, side: Side, head: Rect) {
+        let mut hits = scene.hits.borrow_mut();
+        let end = head.x + head.width;
+        let mut x = head.x;
+        for (width, command) in [
+            (Self::MARK + self.name, Command::SortName),
+            (if self.size > 0 { self.size + 2 } else { 0 }, Command::SortSize),
+            (if self.date > 0 { self.date + 2 } else { 0 }, Command::SortTime),
+        ] {
+            let width = (width as u16).min(end.saturating_sub(x));
+            if width > 0 {
+                hits.push(Area::new(x, head.y, width, 1), Spot::Heading(side, command));
+                x += width;
+            }
+        }
     }
 
     /// The cells of a row behind its mark and sign.

@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::BorderType;
 
 use crate::app::Tone;
-use crate::config::Colors;
+use crate::config::{Background, Colors};
 
 /// Every style of the screen.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +70,23 @@ const TRUE: Palette = Palette {
     ink: Color::Rgb(17, 20, 28),
 };
 
+/// The same on white: darker, so that each has a contrast of 4.5 at least.
+const TRUE_LIGHT: Palette = Palette {
+    text: Color::Rgb(38, 43, 61),
+    blue: Color::Rgb(37, 80, 184),
+    amber: Color::Rgb(138, 84, 0),
+    green: Color::Rgb(52, 110, 24),
+    red: Color::Rgb(176, 25, 58),
+    cyan: Color::Rgb(0, 101, 148),
+    violet: Color::Rgb(112, 62, 178),
+    dim: Color::Rgb(92, 99, 128),
+    faint: Color::Rgb(160, 166, 190),
+    lifted: Color::Rgb(214, 220, 236),
+    lifted_dim: Color::Rgb(232, 235, 243),
+    lifted_red: Color::Rgb(248, 214, 220),
+    ink: Color::Rgb(255, 255, 255),
+};
+
 /// The nearest of the 256 that terminals without true colours have.
 const INDEXED: Palette = Palette {
     text: Color::Indexed(253),
@@ -87,6 +104,22 @@ const INDEXED: Palette = Palette {
     ink: Color::Indexed(233),
 };
 
+const INDEXED_LIGHT: Palette = Palette {
+    text: Color::Indexed(235),
+    blue: Color::Indexed(25),
+    amber: Color::Indexed(94),
+    green: Color::Indexed(22),
+    red: Color::Indexed(125),
+    cyan: Color::Indexed(24),
+    violet: Color::Indexed(55),
+    dim: Color::Indexed(241),
+    faint: Color::Indexed(248),
+    lifted: Color::Indexed(253),
+    lifted_dim: Color::Indexed(255),
+    lifted_red: Color::Indexed(224),
+    ink: Color::Indexed(231),
+};
+
 const PLAIN: Style = Style::new();
 const BOLD: Style = PLAIN.add_modifier(Modifier::BOLD);
 const REVERSED: Style = PLAIN.add_modifier(Modifier::REVERSED);
@@ -94,12 +127,15 @@ const UNDERLINED: Style = PLAIN.add_modifier(Modifier::UNDERLINED);
 
 impl Theme {
     /// With as many colours as the terminal has.
-    pub(super) const fn of(colors: Colors) -> Self {
-        match colors {
-            Colors::Off => Self::plain(),
-            Colors::Sixteen => Self::sixteen(),
-            Colors::Indexed => Self::with(&INDEXED),
-            Colors::True => Self::with(&TRUE),
+    pub(super) const fn of(colors: Colors, background: Background) -> Self {
+        match (colors, background) {
+            (Colors::Off, _) => Self::plain(),
+            (Colors::Sixteen, Background::Dark) => Self::sixteen(),
+            (Colors::Sixteen, Background::Light) => Self::sixteen_on_light(),
+            (Colors::Indexed, Background::Dark) => Self::with(&INDEXED),
+            (Colors::Indexed, Background::Light) => Self::with(&INDEXED_LIGHT),
+            (Colors::True, Background::Dark) => Self::with(&TRUE),
+            (Colors::True, Background::Light) => Self::with(&TRUE_LIGHT),
         }
     }
 
@@ -159,6 +195,21 @@ impl Theme {
             bar: PLAIN.fg(Color::Cyan),
             button_focus: BOLD.fg(Color::Black).bg(Color::Cyan),
             ..Self::plain()
+        }
+    }
+
+    /// Yellow, cyan and light blue are hard to read on white.
+    const fn sixteen_on_light() -> Self {
+        Self {
+            focus: BOLD.fg(Color::Blue),
+            frame_active: PLAIN.fg(Color::Blue),
+            folder: BOLD.fg(Color::Blue),
+            link: PLAIN.fg(Color::Blue),
+            mark: BOLD.fg(Color::Magenta),
+            cursor: PLAIN.fg(Color::White).bg(Color::Blue),
+            bar: PLAIN.fg(Color::Blue),
+            button_focus: BOLD.fg(Color::White).bg(Color::Blue),
+            ..Self::sixteen()
         }
     }
 

@@ -4,6 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use towpath::app::effect::Timer;
 use towpath::app::event::Event;
 use towpath::app::hits::Hits;
 use towpath::config::Colors;
@@ -76,12 +77,18 @@ fn other(number: u16) -> Event {
             source: attributes(Kind::File, u64::MAX, 1),
             there: attributes(Kind::File, 0, 1_000_000),
         },
-        7 => Event::JobEnded { id, good: false, text: "\u{1b}[31mover".to_owned(), done: Vec::new() },
+        7 => Event::JobEnded {
+            id,
+            good: false,
+            stopped: None,
+            text: "\u{1b}[31mover".to_owned(),
+            done: Vec::new(),
+        },
         8 => Event::Measured {
             ticket: u64::from(number % 16),
             outcome: Ok(Totals { files: u64::MAX, folders: 1, bytes: u64::MAX, ..Totals::default() }),
         },
-        _ => Event::EscapeOver,
+        _ => Event::Waited([Timer::Digit, Timer::Hands, Timer::Rows][at % 3]),
     }
 }
 

@@ -9,7 +9,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
 use towpath::app::App;
 use towpath::app::hits::Hits;
-use towpath::config::Colors;
+use towpath::config::{Background, Colors};
 use towpath::ui::{Look, render};
 use unicode_width::UnicodeWidthStr;
 
@@ -18,7 +18,15 @@ pub const NOW_NS: i64 = 1_795_452_300_000_000_000;
 
 /// The cells of a frame, and what can be clicked.
 pub fn drawn(app: &App, colors: Colors, (columns, rows): (u16, u16)) -> (Buffer, Hits) {
-    let look = Look::new(colors, TimeZone::UTC);
+    drawn_on(app, (colors, Background::Dark), (columns, rows))
+}
+
+fn drawn_on(
+    app: &App,
+    (colors, background): (Colors, Background),
+    (columns, rows): (u16, u16),
+) -> (Buffer, Hits) {
+    let look = Look::new(colors, background, TimeZone::UTC);
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     let mut hits = Hits::default();
     terminal.draw(|frame| hits = render(app, &look, NOW_NS, frame)).unwrap();
@@ -37,8 +45,8 @@ pub fn shown(buffer: &Buffer, y: u16) -> Vec<&Cell> {
 }
 
 /// Text, styles and legend. Blanks at the ends of rows are left out.
-pub fn picture(app: &App, colors: Colors, size: (u16, u16)) -> String {
-    let (buffer, _) = drawn(app, colors, size);
+pub fn picture(app: &App, colors: Colors, background: Background, size: (u16, u16)) -> String {
+    let (buffer, _) = drawn_on(app, (colors, background), size);
     let mut styles: Vec<Style> = Vec::new();
     let (mut text, mut grid) = (String::new(), String::new());
     for y in 0..size.1 {

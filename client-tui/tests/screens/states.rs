@@ -1,8 +1,8 @@
 //! Every state of the screen, at the size of an old terminal, of a usual window, and of the smallest that will do.
 
-use towpath::app::effect::Effect;
+use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
-use towpath::config::Colors;
+use towpath::config::{Background, Colors};
 use towpath::model::{JobId, JobProgress, LinkId, Side};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
@@ -21,12 +21,22 @@ fn assert_looks(world: &mut World, name: &str) {
 }
 
 fn assert_looks_in(world: &mut World, name: &str, colors: Colors, size: (u16, u16), suffix: &str) {
+    assert_looks_on(world, name, (colors, Background::Dark), size, suffix);
+}
+
+fn assert_looks_on(
+    world: &mut World,
+    name: &str,
+    (colors, background): (Colors, Background),
+    size: (u16, u16),
+    suffix: &str,
+) {
     world.resize(size);
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let name = format!("{name}-{}x{}{suffix}", size.0, size.1);
-    settings.bind(|| insta::assert_snapshot!(name, picture(&world.app, colors, size)));
+    settings.bind(|| insta::assert_snapshot!(name, picture(&world.app, colors, background, size)));
 }
 
 #[test]
@@ -45,6 +55,13 @@ fn few_colours_or_none() {
         [(Colors::Indexed, "-indexed"), (Colors::Sixteen, "-sixteen"), (Colors::Off, "-no-colour")]
     {
         assert_looks_in(&mut world, "marks", colors, (80, 24), suffix);
+    }
+    for (colors, suffix) in [
+        (Colors::True, "-on-light"),
+        (Colors::Indexed, "-indexed-on-light"),
+        (Colors::Sixteen, "-sixteen-on-light"),
+    ] {
+        assert_looks_on(&mut world, "marks", (colors, Background::Light), (80, 24), suffix);
     }
     world.press("F8");
     assert_looks_in(&mut world, "delete", Colors::Sixteen, (80, 24), "-sixteen");
@@ -206,6 +223,8 @@ fn questions() {
 fn a_conflict() {
     let mut world = copying();
     world.send(conflict());
+    assert_looks_in(&mut world, "conflict-just-come", Colors::True, (80, 24), "");
+    world.send(Event::Waited(Timer::Hands));
     assert_looks(&mut world, "conflict");
     world.press("a Right");
     assert_looks(&mut world, "conflict-for-all");

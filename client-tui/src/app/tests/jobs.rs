@@ -1,11 +1,14 @@
 //! Jobs: their list, their end, their questions.
 
+use crossterm::event::{MouseButton, MouseEventKind};
 use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
 
-use super::play::{Play, app, attributes, path};
-use crate::app::dialog::Dialog;
-use crate::app::effect::Effect;
+use super::play::{Play, app, attributes, entry, path};
+use crate::app::dialog::{Answer, Dialog};
+use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
+use crate::app::hits::Spot;
 use crate::model::{Choice, JobId, JobProgress, Side};
 
 fn copying() -> Play {
@@ -13,6 +16,13 @@ fn copying() -> Play {
 }
 
 fn conflict(play: Play, id: JobId) -> Play {
+    let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
+    play.event(Event::JobConflict { id, to: path("right/a"), source, there })
+        .event(Event::Waited(Timer::Hands))
+}
+
+/// It has just come.
+fn surprise(play: Play, id: JobId) -> Play {
     let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
     play.event(Event::JobConflict { id, to: path("right/a"), source, there })
 }
@@ -64,7 +74,7 @@ fn esc_over_the_panes_cancels_no_job() {
     let play = copying().press("Esc");
     assert_eq!(
         (play.effects.as_slice(), play.app.jobs[0].is_stopping),
-        ([Effect::WaitForDigit].as_slice(), false)
+        ([Effect::Wait { timer: Timer::Digit, ms: 500 }].as_slice(), false)
     );
 }
 
@@ -106,8 +116,124 @@ fn a_question_waits_beneath_what_a_person_is_typing() {
     let play = copying().press("Tab F7").types("ne");
     let job = play.job();
     let play = conflict(play, job).types("wo").press("Enter");
-    assert!(matches!(play.effects[..], [Effect::MakeFolder(_)]));
+    assert!(matches!(play.effects[..], [Effect::MakeFolder(_), Effect::Wait { .. }]));
     assert!(matches!(play.app.dialogs[..], [Dialog::Conflict(_)]));
+}
+
+#[test]
+fn a_question_that_comes_by_itself_takes_no_keys_for_a_moment() {
+    for keys in ["y", "Enter", "Esc", "o", "a"] {
+        let play = copying();
+        let job = play.job();
+        let play = surprise(play, job);
+        assert_eq!(play.effects, [Effect::Wait { timer: Timer::Hands, ms: 500 }]);
+        let play = play.press(keys);
+        assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1), "{keys}");
+        let play = play.event(Event::Waited(Timer::Hands)).press("y");
+        assert_eq!(play.effects, [Effect::Answer { job, choice: Choice::Overwrite, for_all: false }]);
+    }
+}
+
+#[test]
+fn a_click_where_a_question_has_just_come_is_no_answer() {
+    let play = copying();
+    let job = play.job();
+    let button = Some(Spot::Button(Answer::Choose(Choice::Overwrite)));
+    let down = MouseEventKind::Down(MouseButton::Left);
+    let play = surprise(play, job).mouse(down, (40, 12), button, 0);
+    assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1));
+    let play = play.event(Event::Waited(Timer::Hands)).mouse(down, (40, 12), button, 0);
+    assert_eq!(play.effects.len(), 1);
+}
+
+#[test]
+fn a_question_that_comes_up_from_beneath_a_typed_line_takes_no_keys_for_a_moment_either() {
+    let play = copying().press("Tab F7").types("new");
+    let job = play.job();
+    let play = surprise(play, job).press("Enter");
+    assert!(play.effects.contains(&Effect::Wait { timer: Timer::Hands, ms: 500 }), "{:?}", play.effects);
+    assert_eq!(play.press("y y y").app.dialogs.len(), 1);
+}
+
+#[test]
+fn where_the_question_is_gone_keys_are_taken_again_at_once() {
+    let play = copying();
+    let job = play.job();
+    let play = surprise(play, job).job_ends(job, false, &[]).press("q");
+    assert_eq!(play.effects, [Effect::Quit]);
+}
+
+fn arrives(play: Play, id: JobId, files: u64, elapsed_ms: u64) -> Play {
+    let now = JobProgress { files, files_total: 9, elapsed_ms, ..JobProgress::default() };
+    play.event(Event::JobProgress { id, now })
+}
+
+#[test]
+fn the_destination_shows_what_arrives_once_a_second_and_keeps_cursor_and_marks() {
+    let play = copying().press("Tab j Space Tab");
+    let id = play.job();
+    let play = arrives(play, id, 0, 1_500);
+    assert_eq!(play.read_again(), Vec::<String>::new(), "nothing has arrived");
+    let play = arrives(play, id, 1, 1_600);
+    assert_eq!(play.read_again(), ["right"]);
+    assert!(play.app.pane(Side::Right).is_quiet);
+    let play = play.lists(Side::Right, ["a", "x"]);
+    let rows = &play.app.pane(Side::Right).rows;
+    assert_eq!((play.on(Side::Right), rows.is_marked(2), rows.is_marked(1)), ("x".into(), true, false));
+    let play = arrives(play, id, 2, 2_500);
+    assert_eq!(play.read_again(), Vec::<String>::new(), "less than a second");
+    let play = arrives(play, id, 2, 2_700);
+    assert_eq!(play.read_again(), ["right"]);
+    let play = arrives(play, id, 3, 9_000);
+    assert_eq!(play.read_again(), Vec::<String>::new(), "it is being read still");
+}
+
+#[test]
+fn a_large_folder_is_read_less_often_while_it_fills() {
+    let names: Vec<String> = (0..200_000).map(|number| format!("n{number}")).collect();
+    let mut play = copying();
+    play.effects = play.app.reload(Side::Right).into_iter().collect();
+    let (id, generation) = (play.job(), play.app.pane(Side::Right).generation);
+    let entries = names.iter().map(|name| entry(name)).collect();
+    let play = play
+        .event(Event::Listed { generation, total: 200_000, entries })
+        .event(Event::ListEnded { generation, outcome: Ok(()) });
+    let play = arrives(play, id, 1, 3_900);
+    assert_eq!(play.read_again().len(), 0);
+    assert_eq!(arrives(play, id, 1, 4_100).read_again(), ["right"]);
+}
+
+#[test]
+fn what_is_said_of_a_path_says_on_which_machine_it_is() {
+    let play = app().with(["a"]).connected([]).press("j F5 Enter");
+    let id = play.job();
+    let table = [
+        ("left/a/deep", "/left/a/deep: no"),
+        ("srv/a/deep", "tow://box:7171/srv/a/deep: no"),
+        ("srv", "tow://box:7171/srv: no"),
+        ("elsewhere", "/elsewhere: no"),
+    ];
+    let mut play = play;
+    for (at, expected) in table {
+        play = play.event(Event::JobSaid { id, good: false, path: Some(path(at)), text: "no".into() });
+        assert_eq!(play.said(), expected);
+    }
+    let stopped = Some(Fault::new(FaultCode::NoSpace).at(path("srv/a")));
+    let play =
+        play.event(Event::JobEnded { id, good: false, stopped, text: "copied".into(), done: Vec::new() });
+    assert!(play.said().starts_with("tow://box:7171/srv/a: "), "{}", play.said());
+    assert!(play.said().ends_with("; until then copied"), "{}", play.said());
+}
+
+#[test]
+fn where_both_machines_have_the_path_both_are_named() {
+    let play = app().with(["a"]).connected([]).press("j F5 Up C-u").types("tow://box:7171/left/a");
+    let play = play.press("Enter");
+    let [Effect::Look { ticket, .. }] = play.effects[..] else { panic!("{:?}", play.effects) };
+    let play = play.event(Event::Looked { ticket, outcome: Ok(None) });
+    let id = play.job();
+    let play = play.event(Event::JobSaid { id, good: false, path: Some(path("left/a")), text: "no".into() });
+    assert_eq!(play.said(), "/left/a → tow://box:7171/left/a: no");
 }
 
 #[test]

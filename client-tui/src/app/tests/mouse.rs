@@ -9,6 +9,7 @@ use crate::app::effect::Effect;
 use crate::app::hits::Spot;
 use crate::app::layout::Layout;
 use crate::model::Side;
+use towpath_protocol::request::{Direction, SortKey};
 
 #[test]
 fn a_click_takes_focus_and_cursor_and_a_second_one_opens() {
@@ -69,6 +70,21 @@ fn words_of_the_key_bar_and_buttons_can_be_clicked() {
     assert_eq!(play.app.dialogs.len(), 1, "a layer covers what is below");
     let play = play.mouse(down, (30, 12), Some(Spot::Button(Answer::Yes)), 0);
     assert!(matches!(play.effects[..], [Effect::Remove { .. }]));
+}
+
+#[test]
+fn a_click_on_a_heading_sorts_its_pane_and_a_second_one_the_other_way_round() {
+    let down = MouseEventKind::Down(MouseButton::Left);
+    let heading = Some(Spot::Heading(Side::Right, Command::SortSize));
+    let play = app().there(["a", "b"]).mouse(down, (60, 2), heading, 0);
+    let pane = play.app.pane(Side::Right);
+    assert_eq!(
+        (play.app.active, pane.sort, pane.direction),
+        (Side::Right, SortKey::Size, Direction::Descending)
+    );
+    assert_eq!(play.read_again(), ["right"]);
+    let play = play.mouse(down, (60, 2), heading, 0);
+    assert_eq!(play.app.pane(Side::Right).direction, Direction::Ascending);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::path::Name;
 
 use super::play::{Play, app, entry, local, path};
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::model::{LinkId, Side};
 
@@ -190,7 +190,7 @@ fn esc_and_a_digit_are_a_function_key() {
     for keys in ["F7", "Esc 7", "A-7"] {
         assert_eq!(app().press(keys).ask().title, "New folder", "{keys}");
     }
-    let late = app().press("Esc").event(Event::EscapeOver).press("7");
+    let late = app().press("Esc").event(Event::Waited(Timer::Digit)).press("7");
     assert_eq!(late.app.dialogs, []);
 }
 

@@ -7,7 +7,7 @@ use towpath_protocol::path::{Name, WirePath};
 
 use crate::app::App;
 use crate::app::dialog::{Ask, Dialog};
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
 use crate::app::pane::Pane;
@@ -57,6 +57,11 @@ impl Play {
         self.effects = update(&mut self.app, event);
         self.app.check();
         self
+    }
+
+    /// So much time passes.
+    pub(super) fn waits<const N: usize>(self, timers: [Timer; N]) -> Self {
+        timers.into_iter().fold(self, |play, timer| play.event(Event::Waited(timer)))
     }
 
     /// The left pane's folder holds these.
@@ -204,7 +209,7 @@ impl Play {
 
     pub(super) fn job_ends(self, id: JobId, good: bool, done: &[&str]) -> Self {
         let done = done.iter().map(|text| path(text)).collect();
-        self.event(Event::JobEnded { id, good, text: "over".to_owned(), done })
+        self.event(Event::JobEnded { id, good, stopped: None, text: "over".to_owned(), done })
     }
 
     /// The folders that the newest effects read.

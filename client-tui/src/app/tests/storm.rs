@@ -11,7 +11,7 @@ use crossterm::event::{MouseButton, MouseEventKind};
 use super::play::{Play, app, attributes, entry, key_of, path};
 use crate::app::command::Command;
 use crate::app::dialog::Answer;
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
 use crate::model::{Choice, JobId, JobProgress, LinkId};
@@ -145,7 +145,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
         Gust::Pass => play
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
             .event(Event::Tick)
-            .event(Event::EscapeOver),
+            .waits([Timer::Digit, Timer::Hands, Timer::Rows]),
     }
 }
 

@@ -17,8 +17,8 @@ use super::{Answers, Effects};
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
-use crate::model::number::counted;
-use crate::model::size::megabytes;
+use crate::model::number::{counted, thousands};
+use crate::model::size::megabytes_grouped;
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId};
 use crate::transfer;
 use crate::transfer::job::{
@@ -36,8 +36,7 @@ impl Effects {
         (source, destination): (LinkId, LinkId),
         items: Vec<(WirePath, WirePath)>,
     ) {
-        let ended =
-            |fault: Fault| Event::JobEnded { id, good: false, text: fault.to_string(), done: Vec::new() };
+        let ended = |fault| unbegun(id, fault);
         let Some(source) = self.link_or(source, ended) else { return };
         let Some(destination) = self.link_or(destination, ended) else { return };
         let cancel = self.token(id);
@@ -62,14 +61,13 @@ impl Effects {
             let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
             let done = done.map(|(_, (from, _))| from).collect();
             let (good, text) = in_words(&summary, verb);
-            let _ = events.send(Event::JobEnded { id, good, text, done }).await;
+            let _ = events.send(Event::JobEnded { id, good, stopped: summary.stopped, text, done }).await;
             id
         });
     }
 
     pub(super) fn remove(&mut self, id: JobId, link: LinkId, paths: Vec<WirePath>, counted: (u64, u64)) {
-        let ended =
-            |fault: Fault| Event::JobEnded { id, good: false, text: fault.to_string(), done: Vec::new() };
+        let ended = |fault| unbegun(id, fault);
         let Some(link) = self.link_or(link, ended) else { return };
         let (cancel, events) = (self.token(id), self.events.clone());
         self.jobs.spawn(async move {
@@ -128,10 +126,12 @@ async fn tell(
             Some(fact) = facts.recv() => {
                 troubled.extend(troubled_by(&fact, items));
                 match fact {
-                    Fact::Failed(fault) => said(false, worded(&fault)),
-                    Fact::Unnamed(path, count) => said(false, format!("/{}: {count} more failed", path.display())),
-                    Fact::Skipped(path, why) => said(false, format!("/{}: skipped: {why}", path.display())),
-                    Fact::Noticed(path, what) => said(true, format!("/{}: {what}", path.display())),
+                    Fact::Failed(fault) => failed(id, fault),
+                    Fact::Unnamed(path, count) => {
+                        said(id, false, (path, format!("{} more failed", thousands(count))))
+                    }
+                    Fact::Skipped(path, why) => said(id, false, (path, format!("skipped: {why}"))),
+                    Fact::Noticed(path, what) => said(id, true, (path, what.to_owned())),
                     Fact::Conflict(conflict) => {
                         answers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, conflict.answer);
                         let (to, source, there) = (conflict.to, conflict.source, conflict.there);
@@ -162,8 +162,24 @@ fn troubled_by(fact: &Fact, items: &[(WirePath, WirePath)]) -> Vec<usize> {
     if named.is_empty() { (0..items.len()).collect() } else { named }
 }
 
-const fn said(good: bool, text: String) -> Event {
-    Event::Said { good, text }
+fn said(id: JobId, good: bool, (path, text): (WirePath, String)) -> Event {
+    Event::JobSaid { id, good, path: Some(path), text }
+}
+
+fn failed(id: JobId, fault: Fault) -> Event {
+    let text = Fault { path: None, ..fault.clone() }.to_string();
+    Event::JobSaid { id, good: false, path: fault.path, text }
+}
+
+/// A job that could not begin.
+fn unbegun(id: JobId, fault: Fault) -> Event {
+    Event::JobEnded {
+        id,
+        good: false,
+        stopped: Some(fault),
+        text: "nothing was done".to_owned(),
+        done: Vec::new(),
+    }
 }
 
 fn shown(now: &Progress) -> JobProgress {
@@ -217,23 +233,21 @@ impl Removal {
             self.gone.bytes += totals.bytes;
             self.gone.failed += totals.failed;
             for fault in totals.faults {
-                let _ = self.events.send(said(false, worded(&fault))).await;
+                let _ = self.events.send(failed(self.id, fault)).await;
             }
         }
-        let mut text = format!(
-            "deleted {} and {}",
-            counted(self.gone.files, "file", "files"),
-            counted(self.gone.folders, "folder", "folders")
-        );
+        let (files, folders) = (self.gone.files, self.gone.folders);
+        let files = counted(files, "file", "files");
+        let mut text = format!("deleted {files} and {}", counted(folders, "folder", "folders"));
         if self.gone.failed > 0 {
-            text = format!("{text}, {} failed (E shows them)", self.gone.failed);
+            text = format!("{text}, {} failed (E shows them)", thousands(self.gone.failed));
         }
         let is_cancelled = self.cancel.is_cancelled();
         if is_cancelled {
             text = format!("cancelled; {text}");
         }
         let good = self.gone.failed == 0 && !is_cancelled;
-        let _ = self.events.send(Event::JobEnded { id: self.id, good, text, done }).await;
+        let _ = self.events.send(Event::JobEnded { id: self.id, good, stopped: None, text, done }).await;
     }
 
     async fn one(&self, path: &WirePath) -> Result<Totals, Fault> {
@@ -279,31 +293,21 @@ impl Removal {
     }
 }
 
-/// With its path from the root on.
-fn worded(fault: &Fault) -> String {
-    let is_rooted = fault.path.as_ref().is_none_or(WirePath::is_root);
-    if is_rooted { fault.to_string() } else { format!("/{fault}") }
-}
-
 fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
-    let files = counted(summary.files, "file", "files");
-    let mut text =
-        format!("{done} and verified: {files}, {} MB, {:.1} s", megabytes(summary.bytes), summary.seconds);
+    let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
+    let mut text = format!("{done} and verified: {files}, {size} MB, {:.1} s", summary.seconds);
     for (count, what) in [
         (summary.unchanged, "unchanged"),
         (summary.skipped, "skipped"),
         (summary.failed, "failed (E shows them)"),
     ] {
         if count > 0 {
-            text = format!("{text}, {count} {what}");
+            text = format!("{text}, {} {what}", thousands(count));
         }
     }
     if summary.cancelled {
         text = format!("cancelled; until then {text}");
-    }
-    if let Some(fault) = &summary.stopped {
-        text = format!("{}; until then {text}", worded(fault));
     }
     (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }
