@@ -32,6 +32,7 @@ pub(super) async fn ask(typed: &str) -> Result<Option<PairingCode>, Failure> {
     PairingCode::parse(&line).map(Some).map_err(|why| failed(&why))
 }
 
+#[allow(clippy::disallowed_methods, reason = "this process's own terminal")]
 fn ask_on_terminal(question: &str) -> io::Result<Zeroizing<String>> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mut terminal = File::from(rustix::fs::open("/dev/tty", flags, Mode::empty())?);

@@ -132,6 +132,7 @@ impl KnownServers {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "fixtures")]
 mod tests {
     use towpath_protocol::pairing::{PairingSecret, SECRET_BYTES};
     use zeroize::Zeroizing;

@@ -1,5 +1,9 @@
 //! The only place that makes system calls on people's files, and the one table from the system's errors to faults. It gets
 //! descriptors of folders and single names, never paths, and follows no link. It may not know requests or answers.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this module makes the calls on people's files, each on one name in an open folder"
+)]
 
 mod reading;
 pub(crate) mod writing;

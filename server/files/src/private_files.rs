@@ -1,6 +1,7 @@
 //! Our own state on the disk: keys, who is paired with whom, journals. A folder and files that belong to this user alone, checked each
 //! time they are opened; what is written is written beside, made durable and renamed: absent, old or complete. Writers take
 //! turns by a lock. It knows nothing of what is in the files, and no path that a peer names ever comes here.
+#![allow(clippy::disallowed_methods, reason = "our own files, which no peer can name")]
 
 use std::fmt;
 use std::fs::File;
@@ -248,7 +249,6 @@ fn shown(path: &Path) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "fixtures")]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};

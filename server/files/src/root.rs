@@ -3,6 +3,7 @@
 //!
 //! Whoever changes or looks at one thing asks for [`Root::parent_of`] and then makes `*at()` calls on that one name.
 //! It may not know what is done with the things it opens, nor any message of the protocol.
+#![allow(clippy::disallowed_methods, reason = "this module is where paths become files")]
 
 mod kernel;
 mod walk;
@@ -232,7 +233,6 @@ fn working_path() -> Result<PathBuf, Fault> {
     Ok(PathBuf::from(std::ffi::OsString::from_vec(bytes.into_bytes())))
 }
 
-#[allow(clippy::disallowed_methods, reason = "this module is where paths become files")]
 fn canonical(path: &Path) -> Result<PathBuf, Fault> {
     path.canonicalize().map_err(|error| {
         let code = Errno::from_io_error(&error).map_or(FaultCode::NotFound, code_of);

@@ -1,4 +1,8 @@
 //! Listening on a unix socket that only this user can reach.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the socket that was named on the command line, nothing that a client names"
+)]
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream as BlockingStream;

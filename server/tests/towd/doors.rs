@@ -24,7 +24,6 @@ pub(crate) fn wait_for_socket(path: &Path) {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test looks at its own files")]
 fn metadata(path: &Path) -> Option<std::fs::Metadata> {
     std::fs::symlink_metadata(path).ok()
 }

@@ -281,7 +281,6 @@ pub(crate) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     folder
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test's own file")]
 pub(crate) fn write(path: &Path, content: &[u8]) {
     std::fs::write(path, content).unwrap();
 }

@@ -368,7 +368,6 @@ fn umask() -> u16 {
 }
 
 /// Linux tells it without a moment in which it is another one.
-#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, not of people's")]
 fn umask_from_proc() -> Option<u16> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
