@@ -12,6 +12,7 @@ mod attacks;
 mod copies;
 mod full_disk;
 mod grants;
+mod links;
 mod removals;
 mod renames;
 mod repeats;

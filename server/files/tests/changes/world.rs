@@ -38,7 +38,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory where the system has a place for that: for thousands of changes, one after the other.
+    pub(crate) fn in_memory() -> Self {
+        Self::in_folder(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn in_folder(dir: TempDir) -> Self {
         for folder in ["served", "outside", "outside/folder"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
