@@ -109,6 +109,7 @@ fn judge(status: ExitStatus, said: String) -> Result<(), InstallFault> {
 }
 
 /// The program that runs, also where another has taken its name since.
+#[allow(clippy::disallowed_methods, reason = "this program's own executable, which no peer names")]
 fn own_program() -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = match rustix::fs::open("/proc/self/exe", flags, Mode::empty()) {
