@@ -197,6 +197,7 @@ impl Drop for Hold {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "fixtures")]
 mod tests {
     use super::*;
 
