@@ -42,6 +42,9 @@ use crate::model::{LinkId, Place, Side};
 
 /// Lines that the log keeps.
 const LOG_LINES_MAX: usize = 500;
+/// How often what turns on the screen turns on, and what counts seconds counts.
+const TURN_MS: u64 = 100;
+const COUNT_MS: u64 = 1_000;
 
 /// What the newest line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub struct App {
     pub home: WirePath,
     /// A first key that waits for its second (`g`, `,`, Esc).
     pub pending: Option<char>,
-    /// Tenths of a second, while something turns.
+    /// Goes up while something turns.
     pub ticks: u64,
     pub history: Vec<String>,
     /// The topmost layer came by itself a moment ago: whatever is typed now was meant for something else.
@@ -162,10 +165,13 @@ impl App {
         self.news = (Tone::Plain, text.into());
     }
 
-    /// Whether something turns on the screen, and ticks are wanted.
-    pub fn is_busy(&self) -> bool {
+    /// How often ticks are wanted, in milliseconds: where something turns on the screen, or seconds are counted.
+    pub fn tick_ms(&self) -> Option<u64> {
         let is_connecting = |server: &Server| matches!(server.state, State::Connecting { .. });
-        self.panes.iter().any(|pane| pane.loading) || self.servers.iter().any(is_connecting)
+        if self.panes.iter().any(|pane| pane.loading) || self.servers.iter().any(is_connecting) {
+            return Some(TURN_MS);
+        }
+        self.servers.iter().any(|server| server.retry().is_some()).then_some(COUNT_MS)
     }
 
     /// Rows of entries that a pane shows.

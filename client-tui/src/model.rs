@@ -63,6 +63,20 @@ pub enum Carry {
     Move,
 }
 
+/// Whether a person may be asked for something on the way to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    Allowed,
+    Forbidden,
+}
+
+/// Whether what failed may succeed later by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    MayPass,
+    Stays,
+}
+
 /// The left pane or the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {

@@ -143,7 +143,7 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
         (Some(Dialog::Ask(Ask { purpose: Purpose::Pair(link), .. })), _) => {
             let link = *link;
             app.dialogs.pop();
-            servers::not_connected(app, link, "not paired", None);
+            servers::stop_trying(app, link, "not paired");
             vec![Effect::Disconnect(link)]
         }
         _ => {

@@ -3,7 +3,7 @@
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
-use crate::model::{Carry, Choice, JobId, LinkId, Place, Secret};
+use crate::model::{Asking, Carry, Choice, JobId, LinkId, Place, Secret};
 
 /// What is waited for. A new wait takes the place of an older one of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Timer {
     Hands,
     /// A frame may be drawn before more rows are looked through.
     Rows,
+    /// A lost connection is tried again.
+    Reconnect(LinkId),
 }
 
 /// Plain data, so that a test can look at it. What is asked with a ticket is answered with it.
@@ -73,6 +75,7 @@ pub enum Effect {
     Connect {
         link: LinkId,
         target: String,
+        asking: Asking,
     },
     /// As Connect, with the code that a person has typed.
     Pair {

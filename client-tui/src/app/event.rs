@@ -8,7 +8,7 @@ use towpath_protocol::path::{Name, WirePath};
 
 use super::effect::Timer;
 use super::hits::Spot;
-use crate::model::{JobId, JobProgress, LinkId};
+use crate::model::{JobId, JobProgress, LinkId, Outlook};
 
 /// Something happened. A listing's answers carry its generation, other answers the ticket they were asked with; what nobody waits for
 /// any more is ignored.
@@ -30,7 +30,7 @@ pub enum Event {
     },
     /// What `Effect::Wait` has asked for.
     Waited(Timer),
-    /// A tenth of a second has passed while something turned.
+    /// As much time has passed as `App::tick_ms` says.
     Tick,
     Listed {
         generation: u64,
@@ -70,6 +70,7 @@ pub enum Event {
     NotConnected {
         link: LinkId,
         why: String,
+        outlook: Outlook,
         at_ns: i64,
     },
     /// The server does not know this client yet: a person has its pairing code.

@@ -7,9 +7,12 @@ use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 
 use super::dialog::{Ask, Dialog, Line, Purpose, Then};
-use super::effect::Effect;
+use super::effect::{Effect, Timer};
 use super::{App, Tone};
-use crate::model::{LinkId, Place, Secret, Side};
+use crate::model::{Asking, LinkId, Outlook, Place, Secret, Side};
+
+/// The longest pause between two attempts to make a connection again.
+const PAUSE_MS_MAX: u64 = 30_000;
 
 /// A server that a pane may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,25 +28,69 @@ pub struct Server {
 /// How a connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Being made; whether for the first time.
     Connecting {
-        is_first: bool,
-        /// Since when it was lost, where it was.
-        lost_at_ns: Option<i64>,
+        /// What is made again, and was lost; none where it is new.
+        loss: Option<Loss>,
+        /// Whether nobody asked for this attempt.
+        by_itself: bool,
     },
     Live {
         round_trip_ms: Option<u64>,
     },
-    Lost {
-        why: String,
-        /// Since when, in nanoseconds since 1970; none where a person gave up.
-        at_ns: Option<i64>,
-    },
+    Lost(Loss),
+}
+
+/// A connection that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Why it was lost, or why it could not be made again.
+    pub why: String,
+    /// Since when, in nanoseconds since 1970; none where it never was.
+    pub at_ns: Option<i64>,
+    /// None where nothing more is tried.
+    pub retry: Option<Retry>,
+}
+
+/// The next attempt to make a connection again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts that have failed.
+    tries: u32,
+    /// In nanoseconds since 1970.
+    pub again_at_ns: i64,
+}
+
+impl Retry {
+    /// After so many attempts, the last of which failed now.
+    fn after(tries: u32, now_ns: i64) -> Self {
+        Self { tries, again_at_ns: now_ns.saturating_add(pause_ms(tries) as i64 * 1_000_000) }
+    }
+}
+
+/// One second, two, four, and never more than thirty.
+fn pause_ms(tries: u32) -> u64 {
+    1_u64.checked_shl(tries).map_or(PAUSE_MS_MAX, |seconds| seconds.saturating_mul(1_000)).min(PAUSE_MS_MAX)
 }
 
 impl Server {
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::Live { .. })
+    }
+
+    /// What was lost and is not there yet.
+    pub const fn loss(&self) -> Option<&Loss> {
+        match &self.state {
+            State::Lost(loss) | State::Connecting { loss: Some(loss), .. } => Some(loss),
+            _ => None,
+        }
+    }
+
+    /// The next attempt by itself.
+    pub fn retry(&self) -> Option<Retry> {
+        match &self.state {
+            State::Lost(loss) => loss.retry,
+            _ => None,
+        }
     }
 }
 
@@ -67,6 +114,9 @@ impl App {
             _ if self.is_live(link) => return true,
             Some(Server { name, state: State::Connecting { .. }, .. }) => {
                 format!("{name}: still connecting; Esc gives up")
+            }
+            Some(server) if server.retry().is_some() => {
+                format!("{}: not connected; trying again", server.name)
             }
             Some(Server { name, .. }) => format!("{name}: not connected; C connects again"),
             None => "not connected".to_owned(),
@@ -105,11 +155,11 @@ impl App {
     fn connect_new(&mut self, target: &str) -> Effect {
         let link = LinkId(self.next_link);
         self.next_link += 1;
-        let (target, state) = (target.to_owned(), State::Connecting { is_first: true, lost_at_ns: None });
+        let (target, state) = (target.to_owned(), State::Connecting { loss: None, by_itself: false });
         let name = target.trim_end_matches('/').to_owned();
         self.servers.push(Server { link, target: target.clone(), name, state });
         self.hint(format!("connecting to {target} …  Esc gives up"));
-        Effect::Connect { link, target }
+        Effect::Connect { link, target, asking: Asking::Allowed }
     }
 }
 
@@ -132,11 +182,11 @@ pub(super) fn connect(app: &mut App, target: &str) -> Vec<Effect> {
         State::Connecting { .. } => Vec::new(),
         State::Live { .. } if is_shown => connected_to(app),
         State::Live { .. } => app.go(Side::Right, root, None),
-        State::Lost { .. } => {
+        State::Lost(_) => {
             if !is_shown {
                 app.pane_mut(Side::Right).leave_for(root, None);
             }
-            reconnect(app, link)
+            reconnect(app, link, Asking::Allowed)
         }
     }
 }
@@ -144,22 +194,31 @@ pub(super) fn connect(app: &mut App, target: &str) -> Vec<Effect> {
 /// `connme` and `C`: makes a lost connection again, the active pane's first; else tells what there is.
 pub(super) fn connect_again(app: &mut App) -> Option<Vec<Effect>> {
     let here = [app.here().place.link, app.there().place.link];
-    let is_lost =
-        |link: &LinkId| app.server(*link).is_some_and(|server| matches!(server.state, State::Lost { .. }));
+    let is_lost = |link: &LinkId| matches!(app.server(*link), Some(Server { state: State::Lost(_), .. }));
     let link = here.into_iter().find(is_lost)?;
-    Some(reconnect(app, link))
+    Some(reconnect(app, link, Asking::Allowed))
 }
 
-fn reconnect(app: &mut App, link: LinkId) -> Vec<Effect> {
+/// Makes a lost connection again; nothing is asked where nobody called for it.
+fn reconnect(app: &mut App, link: LinkId, asking: Asking) -> Vec<Effect> {
     let Some(server) = app.server_mut(link) else { return Vec::new() };
-    let lost_at_ns = match server.state {
-        State::Lost { at_ns, .. } => at_ns,
-        _ => None,
-    };
-    server.state = State::Connecting { is_first: false, lost_at_ns };
+    let State::Lost(loss) = &server.state else { return Vec::new() };
+    let by_itself = asking == Asking::Forbidden;
+    server.state = State::Connecting { loss: Some(loss.clone()), by_itself };
     let target = server.target.clone();
-    app.hint(format!("connecting to {target} again …  Esc gives up"));
-    vec![Effect::Connect { link, target }]
+    if !by_itself {
+        app.hint(format!("connecting to {target} again …  Esc gives up"));
+    }
+    vec![Effect::Connect { link, target, asking }]
+}
+
+/// The pause before the next attempt is over.
+pub(super) fn retry(app: &mut App, link: LinkId) -> Vec<Effect> {
+    if app.server(link).is_some_and(|server| server.retry().is_some()) {
+        reconnect(app, link, Asking::Forbidden)
+    } else {
+        Vec::new()
+    }
 }
 
 /// `connme` alone.
@@ -184,16 +243,25 @@ pub(super) fn connected(
     (name, path): (&str, &WirePath),
     round_trip_ms: Option<u64>,
 ) -> Vec<Effect> {
-    let Some(server) = app.server_mut(link) else { return vec![Effect::Disconnect(link)] };
-    let is_first = matches!(server.state, State::Connecting { is_first: true, lost_at_ns: None });
+    let connecting = app.server_mut(link).and_then(|server| match server.state {
+        State::Connecting { ref loss, .. } => {
+            Some((loss.as_ref().is_some_and(|loss| loss.at_ns.is_some()), server))
+        }
+        _ => None,
+    });
+    // Nobody waits for it any more.
+    let Some((is_back, server)) = connecting else { return vec![Effect::Disconnect(link)] };
     name.clone_into(&mut server.name);
     server.state = State::Live { round_trip_ms };
-    app.say(Tone::Good, format!("connected to {name}"));
+    app.say(
+        Tone::Good,
+        if is_back { format!("{name}: connected again") } else { format!("connected to {name}") },
+    );
     let mut effects = Vec::new();
     for side in [Side::Left, Side::Right] {
         if app.pane(side).place.link == link {
             let pane = app.pane_mut(side);
-            if is_first || pane.place.path.is_root() && pane.rows.entries.is_empty() {
+            if !is_back {
                 pane.arrive_at(Place { link, path: path.clone() });
             }
             effects.extend(app.reload(side));
@@ -202,32 +270,46 @@ pub(super) fn connected(
     effects
 }
 
-/// There is no connection, and why.
-pub(super) fn not_connected(app: &mut App, link: LinkId, why: &str, at_ns: Option<i64>) {
-    let Some(server) = app.server_mut(link) else { return };
-    let text = format!("{}: {why}", server.name);
-    let is_first = matches!(server.state, State::Connecting { is_first: true, lost_at_ns: None });
-    // It was lost when it was lost, not when it could not be made again; and never, where it never was.
-    let at_ns = match server.state {
-        State::Connecting { lost_at_ns: Some(at_ns), .. } => Some(at_ns),
-        _ => at_ns.filter(|_| !is_first),
-    };
-    server.state = State::Lost { why: why.to_owned(), at_ns };
-    app.say(Tone::Bad, text.clone());
+/// There is no connection, and why. What was lost is tried again by itself, unless that is of no use.
+pub(super) fn not_connected(
+    app: &mut App,
+    link: LinkId,
+    (why, outlook): (&str, Outlook),
+    at_ns: i64,
+) -> Vec<Effect> {
+    let Some(server) = app.server_mut(link) else { return Vec::new() };
+    let State::Connecting { loss, .. } = &server.state else { return Vec::new() };
+    let (text, is_new) = (format!("{}: {why}", server.name), loss.is_none());
+    let is_news = loss.as_ref().is_none_or(|loss| loss.why != why);
+    let lost_at_ns = loss.as_ref().and_then(|loss| loss.at_ns);
+    let tries = loss.as_ref().and_then(|loss| loss.retry).map_or(0, |retry| retry.tries + 1);
+    let goes_on = lost_at_ns.is_some() && outlook == Outlook::MayPass;
+    let retry = goes_on.then(|| Retry::after(tries, at_ns));
+    server.state = State::Lost(Loss { why: why.to_owned(), at_ns: lost_at_ns, retry });
+    if is_news {
+        app.say(Tone::Bad, text.clone());
+    }
+    if goes_on {
+        return vec![Effect::Wait { timer: Timer::Reconnect(link), ms: pause_ms(tries) }];
+    }
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
         if pane.place.link == link && !pane.turn_back() {
             pane.wait_for_connection(format!("{text} — C tries again, :byebye leaves for this machine."));
         }
     }
-    if is_first && app.panes.iter().all(|pane| pane.place.link != link) {
+    if is_new && app.panes.iter().all(|pane| pane.place.link != link) {
         app.servers.retain(|server| server.link != link);
     }
+    Vec::new()
 }
 
 /// The server wants a pairing code: who sits here may have it.
 pub(super) fn ask_code(app: &mut App, link: LinkId) {
     let Some(server) = app.server(link) else { return };
+    if !matches!(server.state, State::Connecting { by_itself: false, .. }) {
+        return;
+    }
     let title = format!("Pair with {}", DisplayName::new(server.target.as_bytes()));
     let label = "Code, as `towd pair` there prints it".to_owned();
     let (line, purpose) = (Line::default(), Purpose::Pair(link));
@@ -243,10 +325,11 @@ pub(super) fn pair(app: &mut App, link: LinkId, text: &str) -> Result<Vec<Effect
     Ok(target.map(effect).into_iter().collect())
 }
 
-pub(super) fn lost(app: &mut App, link: LinkId, why: String, at_ns: i64) {
-    let Some(server) = app.server_mut(link).filter(|server| server.is_live()) else { return };
-    let text = format!("{}: {why}; C connects again", server.name);
-    server.state = State::Lost { why, at_ns: Some(at_ns) };
+/// A connection is gone. It is made again by itself; until then the panes that show it keep what they show.
+pub(super) fn lost(app: &mut App, link: LinkId, why: String, at_ns: i64) -> Vec<Effect> {
+    let Some(server) = app.server_mut(link).filter(|server| server.is_live()) else { return Vec::new() };
+    let text = format!("{}: {why}", server.name);
+    server.state = State::Lost(Loss { why, at_ns: Some(at_ns), retry: Some(Retry::after(0, at_ns)) });
     app.say(Tone::Bad, text);
     for pane in &mut app.panes {
         // A listing of the lost link ends with its own word.
@@ -254,16 +337,40 @@ pub(super) fn lost(app: &mut App, link: LinkId, why: String, at_ns: i64) {
             pane.fault = None;
         }
     }
+    vec![Effect::Wait { timer: Timer::Reconnect(link), ms: pause_ms(0) }]
 }
 
-/// Esc: gives up connections that are being made. False where there are none.
+/// A key in a pane whose connection waits for its next attempt: it is made at once.
+pub(super) fn retry_at_once(app: &mut App, side: Side) -> Vec<Effect> {
+    let link = app.pane(side).place.link;
+    retry(app, link)
+}
+
+/// Esc: gives up connections that a person wants made, and what the active pane tries by itself. None where there are none.
 pub(super) fn give_up(app: &mut App) -> Option<Vec<Effect>> {
-    let is_connecting = |server: &&Server| matches!(server.state, State::Connecting { .. });
-    let links: Vec<LinkId> = app.servers.iter().filter(is_connecting).map(|server| server.link).collect();
+    let here = app.here().place.link;
+    let is_tried = |server: &&Server| match &server.state {
+        State::Connecting { by_itself, .. } => !by_itself || server.link == here,
+        State::Lost(loss) => loss.retry.is_some() && server.link == here,
+        State::Live { .. } => false,
+    };
+    let links: Vec<LinkId> = app.servers.iter().filter(is_tried).map(|server| server.link).collect();
     for link in &links {
-        not_connected(app, *link, "given up", None);
+        stop_trying(app, *link, "given up");
     }
     (!links.is_empty()).then(|| links.into_iter().map(Effect::Disconnect).collect())
+}
+
+/// Nothing more is tried until somebody asks for it. What was lost stays lost for the reason that it was.
+pub(super) fn stop_trying(app: &mut App, link: LinkId, why: &str) {
+    let Some(server) = app.server_mut(link) else { return };
+    let Some(loss) = server.loss().cloned() else {
+        not_connected(app, link, (why, Outlook::Stays), 0);
+        return;
+    };
+    let text = format!("{}: {why}; C connects again", server.name);
+    server.state = State::Lost(Loss { retry: None, ..loss });
+    app.say(Tone::Plain, text);
 }
 
 /// `byebye`: ends the active pane's connection, or the other's. Asks where jobs use it.

@@ -50,8 +50,10 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
             return servers::connected(app, link, (&name, &path), round_trip_ms);
         }
         Event::CodeWanted { link } => servers::ask_code(app, link),
-        Event::NotConnected { link, why, at_ns } => servers::not_connected(app, link, &why, Some(at_ns)),
-        Event::Disconnected { link, why, at_ns } => servers::lost(app, link, why, at_ns),
+        Event::NotConnected { link, why, outlook, at_ns } => {
+            return servers::not_connected(app, link, (&why, outlook), at_ns);
+        }
+        Event::Disconnected { link, why, at_ns } => return servers::lost(app, link, why, at_ns),
         Event::JobProgress { id, now } => return jobs::progress(app, id, now),
         Event::JobConflict { id, to, source, there } => {
             jobs::conflict(app, Conflict { job: id, to, source, there, focus: 1, for_all: false });
@@ -73,6 +75,7 @@ fn waited(app: &mut App, timer: Timer) -> Vec<Effect> {
         Timer::Digit => keys::escape_over(app),
         Timer::Hands => app.hear_again(),
         Timer::Rows => app.look_on(),
+        Timer::Reconnect(link) => return servers::retry(app, link),
     }
     Vec::new()
 }
@@ -84,7 +87,15 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     if app.is_deaf() {
         return Vec::new();
     }
-    if app.dialogs.is_empty() { keys::pressed(app, key) } else { answer::pressed(app, key) }
+    if !app.dialogs.is_empty() {
+        return answer::pressed(app, key);
+    }
+    let side = app.active;
+    let mut effects = keys::pressed(app, key);
+    if key.code != KeyCode::Esc {
+        effects.extend(servers::retry_at_once(app, side));
+    }
+    effects
 }
 
 fn list_ended(app: &mut App, generation: u64, outcome: Result<(), Fault>) -> Vec<Effect> {

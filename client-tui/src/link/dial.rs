@@ -83,6 +83,14 @@ fn or_nothing(said: &str) -> &str {
     if said.is_empty() { "it does not say why" } else { said }
 }
 
+/// As [`dial`], for a connection that is made again while nobody may be looking: nobody is asked for anything, by no program.
+pub async fn dial_silently(server: &Server, keyring: &Arc<Keyring>) -> Result<Link, DialFault> {
+    match server {
+        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody).await,
+        server => dial(server, keyring, None).await,
+    }
+}
+
 /// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes, and without a question on the terminal. Must be
 /// called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the fault is
 /// [`DialFault::CodeWanted`].

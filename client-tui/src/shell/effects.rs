@@ -6,7 +6,7 @@ mod jobs;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::Totals;
@@ -16,7 +16,8 @@ use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{
-    Direction, Durability, Existing, Follow, Hidden, Measure, Put, SortKey, StoreAs,
+    Direction, Durability, Existing, Follow, Hidden, MakeFolder, Measure, OperationId, Put, Rename, SortKey,
+    StoreAs,
 };
 
 use super::panes::Ready;
@@ -25,7 +26,7 @@ use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
 use crate::link::keyring::Keyring;
-use crate::model::{JobId, LinkId, Place};
+use crate::model::{Asking, JobId, LinkId, Place};
 use crate::transfer::job::Decision;
 
 /// Names that a completion looks at.
@@ -49,6 +50,8 @@ pub(super) struct Effects {
     jobs: JoinSet<JobId>,
     cancels: HashMap<JobId, CancellationToken>,
     answers: Answers,
+    /// Wakes whoever waits for a connection to be back.
+    returned: Arc<Notify>,
 }
 
 impl Effects {
@@ -65,6 +68,7 @@ impl Effects {
             jobs: JoinSet::new(),
             cancels: HashMap::new(),
             answers: Arc::default(),
+            returned: Arc::default(),
         };
         (effects, receiver)
     }
@@ -80,11 +84,11 @@ impl Effects {
             Effect::Names { ticket, place } => self.names(ticket, place),
             Effect::MakeFolder(place) => {
                 let path = place.path.clone();
-                self.make(place, move |link| make_folders(link, path));
+                self.make(place, move |link, operation| make_folders(link, operation, path.clone()));
             }
             Effect::MakeFile(place) => {
                 let path = place.path.clone();
-                self.make(place, move |link| make_file(link, path));
+                self.make(place, move |link, operation| make_file(link, operation, path.clone()));
             }
             Effect::Rename { link, from, to } => self.rename(link, from, to),
             Effect::Remove { job, link, paths, counted } => self.remove(job, link, paths, counted),
@@ -97,8 +101,8 @@ impl Effects {
                     cancel.cancel();
                 }
             }
-            Effect::Connect { link, target } => self.connect(link, target, None),
-            Effect::Pair { link, target, code } => self.connect(link, target, Some(code)),
+            Effect::Connect { link, target, asking } => self.connect(link, target, (asking, None)),
+            Effect::Pair { link, target, code } => self.connect(link, target, (Asking::Allowed, Some(code))),
             Effect::Disconnect(link) => self.disconnect(link),
             // The loop's own.
             Effect::Wait { .. } | Effect::Suspend | Effect::Quit => {}
@@ -171,7 +175,7 @@ impl Effects {
     }
 
     /// Makes one thing; what shows it is read again.
-    fn make<F>(&self, place: Place, make: impl FnOnce(Link) -> F + Send + 'static)
+    fn make<F>(&self, place: Place, make: impl Fn(Link, OperationId) -> F + Send + 'static)
     where
         F: Future<Output = Result<(), Fault>> + Send,
     {
@@ -180,8 +184,10 @@ impl Effects {
 
     fn rename(&self, link: LinkId, from: WirePath, to: WirePath) {
         let paths = vec![from.clone(), to.clone()];
-        self.change(link, paths, Some(to.clone()), move |link| async move {
-            link.rename(&from, &to, Existing::Keep).await
+        self.change(link, paths, Some(to.clone()), move |link, operation| {
+            let (from, to) = (Location::of(&from), Location::of(&to));
+            let rename = Rename { operation, from, to, existing: Existing::Keep, expected: None };
+            async move { link.call(rename).await.map(drop) }
         });
     }
 
@@ -190,15 +196,27 @@ impl Effects {
         id: LinkId,
         paths: Vec<WirePath>,
         made: Option<WirePath>,
-        change: impl FnOnce(Link) -> F + Send + 'static,
+        change: impl Fn(Link, OperationId) -> F + Send + 'static,
     ) where
         F: Future<Output = Result<(), Fault>> + Send,
     {
         let failed = move |fault| Event::Failed { link: id, fault };
         let Some(link) = self.link_or(id, failed) else { return };
-        let events = self.events.clone();
+        let (events, links, returned) = (self.events.clone(), self.links.clone(), self.returned.clone());
         tokio::spawn(async move {
-            let changed = change(link).await;
+            let changed = match operation_id() {
+                Ok(operation) => match change(link, operation).await {
+                    // Whether it was done is known once the connection is back: the server remembers the operation.
+                    Err(fault) if fault.code == FaultCode::Disconnected => {
+                        match connections::back(&links, &returned, id).await {
+                            Some(link) => change(link, operation).await,
+                            None => Err(fault),
+                        }
+                    }
+                    changed => changed,
+                },
+                Err(fault) => Err(fault),
+            };
             let made = made.filter(|_| changed.is_ok());
             if let Err(fault) = changed {
                 let _ = events.send(failed(fault)).await;
@@ -258,26 +276,27 @@ async fn measure(link: &Link, things: &[Location]) -> Result<Totals, Fault> {
 }
 
 /// Makes a folder, and those above it that are missing.
-async fn make_folders(link: Link, path: WirePath) -> Result<(), Fault> {
-    let mut missing = Vec::new();
-    let mut next = path;
-    loop {
-        match link.make_folder(&next, Existing::Keep).await {
-            Ok(()) => break,
-            Err(fault) if fault.code == FaultCode::NotFound => {
-                let parent = next.parent().filter(|parent| !parent.is_root()).ok_or(fault)?;
-                missing.push(std::mem::replace(&mut next, parent));
-            }
+async fn make_folders(link: Link, operation: OperationId, path: WirePath) -> Result<(), Fault> {
+    let folder = Location::of(&path);
+    let made = link.call(MakeFolder { operation, folder, mode: 0o777, existing: Existing::Keep }).await;
+    if !made.as_ref().is_err_and(|fault| fault.code == FaultCode::NotFound) {
+        return made.map(drop);
+    }
+    let mut missing = vec![path];
+    while let Some(above) = missing.last().and_then(WirePath::parent) {
+        match link.stat(&above, Follow::Yes).await {
+            Err(fault) if fault.code == FaultCode::NotFound => missing.push(above),
             Err(fault) => return Err(fault),
+            Ok(_) => break,
         }
     }
     for path in missing.iter().rev() {
-        link.make_folder(path, Existing::Keep).await?;
+        link.make_folder(path, Existing::Replace).await?;
     }
     Ok(())
 }
 
-async fn make_file(link: Link, path: WirePath) -> Result<(), Fault> {
+async fn make_file(link: Link, operation: OperationId, path: WirePath) -> Result<(), Fault> {
     let now = jiff::Timestamp::now().as_nanosecond();
     let store = StoreAs {
         mode: 0o666,
@@ -286,6 +305,6 @@ async fn make_file(link: Link, path: WirePath) -> Result<(), Fault> {
         expected: None,
         durability: Durability::Relaxed,
     };
-    let (operation, file) = (operation_id()?, Location::of(&path));
+    let file = Location::of(&path);
     link.call(Put { operation, file, store, hash: Hash::of(b""), data: Vec::new() }).await.map(drop)
 }

@@ -23,8 +23,6 @@ use crate::ui::{Look, render};
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
 /// Typed keys that may wait.
 const INPUT_QUEUED_MAX: usize = 64;
-/// How often what turns on the screen turns on.
-const TICK_TIME: Duration = Duration::from_millis(100);
 
 /// Runs the screen to its end; the exit code.
 pub(super) async fn run(
@@ -64,7 +62,7 @@ pub(super) async fn run(
             }
         }
         let frame_at = pace.next_frame(Instant::now());
-        tick_at = if app.is_busy() { tick_at.or_else(|| Some(Instant::now() + TICK_TIME)) } else { None };
+        tick_at = next_tick(&app, tick_at);
         let next = timers.next();
         // A frame that is due comes first, and the next is due only a while later: neither keys nor events can starve the others.
         tokio::select! {
@@ -120,6 +118,12 @@ fn draw(app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<Hits>
     let mut hits = Hits::default();
     terminal.draw(|frame| hits = render(app, look, now_ns, frame))?;
     Ok(hits)
+}
+
+/// When the screen is to turn or count on; no later than was meant before.
+fn next_tick(app: &App, tick_at: Option<Instant>) -> Option<Instant> {
+    let soonest = Instant::now() + Duration::from_millis(app.tick_ms()?);
+    Some(tick_at.map_or(soonest, |at| at.min(soonest)))
 }
 
 /// The screen may have another size than was known.

@@ -8,12 +8,19 @@ use jiff::tz::TimeZone;
 #[derive(Debug)]
 pub(super) struct Dates<'a> {
     now: DateTime,
+    now_ns: i64,
     zone: &'a TimeZone,
 }
 
 impl<'a> Dates<'a> {
     pub(super) fn new(now_ns: i64, zone: &'a TimeZone) -> Self {
-        Self { now: at(now_ns, zone), zone }
+        Self { now: at(now_ns, zone), now_ns, zone }
+    }
+
+    /// Rounded up; none are left of what is over.
+    pub(super) const fn seconds_until(&self, ns: i64) -> u64 {
+        let left_ns = ns.saturating_sub(self.now_ns);
+        if left_ns > 0 { (left_ns as u64).div_ceil(1_000_000_000) } else { 0 }
     }
 
     /// 12 cells at most: `today 06:58`, `19 Nov 14:02`, `19 Nov 2025`.

@@ -14,7 +14,7 @@ use crate::app::command::Command;
 use crate::app::hits::Spot;
 use crate::app::layout::{Area, Layout};
 use crate::app::pane::Pane;
-use crate::app::servers::State;
+use crate::app::servers::{Loss, Server, State};
 use crate::app::{App, Unit};
 use crate::model::number::{counted, thousands};
 use crate::model::size::human;
@@ -86,14 +86,26 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
     let server = scene.app.server(pane.place.link)?;
     let narrow = width < 30;
     let (text, style) = match &server.state {
+        State::Connecting { loss: Some(Loss { at_ns: Some(_), .. }), .. } if width < 60 => {
+            (format!(" ○ lost {} ", turn(scene.app)), scene.theme.bad)
+        }
+        State::Connecting { loss: Some(Loss { at_ns: Some(at_ns), .. }), .. } => {
+            let since = scene.dates.long(*at_ns);
+            (format!(" ○ lost {since} · {} connecting ", turn(scene.app)), scene.theme.bad)
+        }
         State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
         State::Connecting { .. } => (format!(" {} connecting ", turn(scene.app)), scene.theme.mark),
-        State::Lost { .. } if narrow => (" ○ lost ".to_owned(), scene.theme.bad),
-        State::Lost { at_ns: Some(_), .. } if width < 60 => (" ○ lost ".to_owned(), scene.theme.bad),
-        State::Lost { at_ns: Some(at_ns), .. } => {
-            (format!(" ○ lost {} ", scene.dates.long(*at_ns)), scene.theme.bad)
+        State::Lost(_) if narrow => (" ○ lost ".to_owned(), scene.theme.bad),
+        State::Lost(Loss { at_ns: Some(at_ns), retry, .. }) => {
+            let is_short = width < 60;
+            let since = if is_short { String::new() } else { format!(" {}", scene.dates.long(*at_ns)) };
+            let again = retry.map_or_else(String::new, |retry| {
+                let words = if is_short { "" } else { "again in " };
+                format!(" · {words}{} s", scene.dates.seconds_until(retry.again_at_ns))
+            });
+            (format!(" ○ lost{since}{again} "), scene.theme.bad)
         }
-        State::Lost { .. } => (" ○ not connected ".to_owned(), scene.theme.bad),
+        State::Lost(_) => (" ○ not connected ".to_owned(), scene.theme.bad),
         State::Live { round_trip_ms: Some(ms) } if !narrow => (format!(" ● {ms} ms "), scene.theme.good),
         State::Live { .. } => (" ● ".to_owned(), scene.theme.good),
     };
@@ -111,8 +123,16 @@ fn is_connecting(app: &App, pane: &Pane) -> bool {
 /// What may stand below a pane, the best first: the first that fits will.
 fn counts(app: &App, pane: &Pane) -> Vec<String> {
     let rows = &pane.rows;
+    if let Some(loss) = app.server(pane.place.link).and_then(Server::loss).filter(|loss| loss.retry.is_some())
+    {
+        return vec![
+            format!("{}; any key tries at once, Esc stops", loss.why),
+            "any key tries at once, Esc stops".to_owned(),
+            "Esc stops".to_owned(),
+        ];
+    }
     if let Some(server) = app.server(pane.place.link)
-        && let State::Lost { why, .. } = &server.state
+        && let State::Lost(Loss { why, .. }) = &server.state
     {
         return vec![
             format!("{why}; C connects again"),

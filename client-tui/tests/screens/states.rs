@@ -3,7 +3,7 @@
 use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
 use towpath::config::{Background, Colors};
-use towpath::model::{JobId, JobProgress, LinkId, Side};
+use towpath::model::{JobId, JobProgress, LinkId, Outlook, Side};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
 
@@ -195,7 +195,13 @@ fn a_connection_that_is_lost() {
         at_ns: NOW_NS,
     });
     assert_looks(&mut world, "lost");
+    assert_looks_in(&mut world, "lost", Colors::True, (160, 45), "");
     world.press("Tab Down");
+    assert_looks(&mut world, "lost-trying");
+    let why = "nothing listens there; is towd running?".to_owned();
+    world.send(Event::NotConnected { link: LinkId(1), why, outlook: Outlook::MayPass, at_ns: NOW_NS });
+    assert_looks(&mut world, "lost-again");
+    world.press("Esc");
     assert_looks(&mut world, "lost-active");
 }
 
@@ -327,7 +333,7 @@ fn connections_that_are_made_and_ended() {
     let Effect::Connect { link, .. } = effect else { panic!("{effect:?}") };
     assert_looks(&mut world, "connecting");
     let why = "nothing listens there; is towd running?".to_owned();
-    world.send(Event::NotConnected { link, why, at_ns: NOW_NS });
+    world.send(Event::NotConnected { link, why, outlook: Outlook::MayPass, at_ns: NOW_NS });
     assert_looks(&mut world, "not-connected");
     let mut world = copying();
     world.press(":");

@@ -14,7 +14,7 @@ use crate::app::dialog::Answer;
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
-use crate::model::{Choice, JobId, JobProgress, LinkId};
+use crate::model::{Choice, JobId, JobProgress, LinkId, Outlook};
 
 /// Every key that means something, and some that do not.
 const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
@@ -121,7 +121,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
                     path: path("srv"),
                     round_trip_ms: Some(1),
                 },
-                2 => Event::NotConnected { link, why: why(), at_ns: 1 },
+                2 => Event::NotConnected { link, why: why(), outlook: Outlook::MayPass, at_ns: 1 },
                 _ => Event::Disconnected { link, why: why(), at_ns: 1 },
             })
         }
@@ -145,7 +145,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
         Gust::Pass => play
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
             .event(Event::Tick)
-            .waits([Timer::Digit, Timer::Hands, Timer::Rows]),
+            .waits([Timer::Digit, Timer::Hands, Timer::Rows, Timer::Reconnect(LinkId(1))]),
     }
 }
 

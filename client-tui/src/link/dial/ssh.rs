@@ -39,6 +39,8 @@ pub enum Prompts {
     Terminal,
     /// The terminal is taken: the program that `SSH_ASKPASS` names is asked, else nobody.
     Askpass,
+    /// Nobody: an attempt that would have to ask fails.
+    Nobody,
 }
 
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
@@ -54,8 +56,8 @@ pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) ->
     for option in options {
         command.args(["-o", option]);
     }
-    if prompts == Prompts::Askpass {
-        let askpass = variable("SSH_ASKPASS");
+    if prompts != Prompts::Terminal {
+        let askpass = variable("SSH_ASKPASS").filter(|_| prompts == Prompts::Askpass);
         if askpass.is_none() {
             // A jump host's ssh takes the environment over, not the option.
             command.args(["-o", "BatchMode=yes"]).env("SSH_ASKPASS", "false");

@@ -2,38 +2,47 @@
 
 use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 
-use super::Effects;
+use super::{Effects, Links};
 use crate::app::event::Event;
 use crate::link::Link;
-use crate::link::dial::{DialFault, dial};
+use crate::link::dial::{DialFault, dial, dial_silently};
 use crate::link::keyring::Keyring;
 use crate::link::target::{RemotePath, Target};
-use crate::model::{LinkId, Secret};
+use crate::model::{Asking, LinkId, Outlook, Secret};
+
+/// How long a change waits for its connection, to learn whether it was done.
+const RETURN_TIME: Duration = Duration::from_mins(10);
 
 impl Effects {
-    pub(super) fn connect(&mut self, id: LinkId, target: String, code: Option<Secret>) {
+    pub(super) fn connect(&mut self, id: LinkId, target: String, (asking, code): (Asking, Option<Secret>)) {
         let (links, events, keyring) = (self.links.clone(), self.events.clone(), self.keyring.clone());
+        let returned = self.returned.clone();
         let ready = self.ready(&target);
         let connecting = tokio::spawn(async move {
-            let (link, name, path) = match connect(&target, ready, &keyring, code).await {
+            let (link, name, path) = match connect(&target, ready, &keyring, (asking, code)).await {
                 Ok(connected) => connected,
                 Err(NotConnected::CodeWanted) => {
                     let _ = events.send(Event::CodeWanted { link: id }).await;
                     return;
                 }
-                Err(NotConnected::Because(why)) => {
-                    let _ = events.send(Event::NotConnected { link: id, why, at_ns: now_ns() }).await;
+                Err(NotConnected::Because(why, outlook)) => {
+                    let _ =
+                        events.send(Event::NotConnected { link: id, why, outlook, at_ns: now_ns() }).await;
                     return;
                 }
             };
             let lost = link.lost();
             let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
             links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link);
+            returned.notify_waiters();
             let _ = events.send(Event::Connected { link: id, name, path, round_trip_ms }).await;
             let why = lost.await.to_string();
             let _ = events.send(Event::Disconnected { link: id, why, at_ns: now_ns() }).await;
@@ -60,6 +69,8 @@ impl Effects {
         {
             tokio::spawn(async move { link.bye().await });
         }
+        drop(links);
+        self.returned.notify_waiters();
     }
 
     /// Takes leave of every server.
@@ -71,6 +82,21 @@ impl Effects {
     }
 }
 
+/// The link of this name once it stands again; none where it was closed, or is not back for a long time.
+pub(super) async fn back(links: &Links, returned: &Notify, id: LinkId) -> Option<Link> {
+    let until = Instant::now() + RETURN_TIME;
+    loop {
+        let changed = returned.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        let link = links.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()?;
+        if !link.is_lost() {
+            return Some(link);
+        }
+        timeout_at(until, changed).await.ok()?;
+    }
+}
+
 fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
@@ -78,7 +104,23 @@ fn now_ns() -> i64 {
 /// Why there is no connection.
 enum NotConnected {
     CodeWanted,
-    Because(String),
+    Because(String, Outlook),
+}
+
+/// Whether another attempt may succeed without anybody's doing on this side. A key that has changed is a reason to stop.
+const fn outlook(fault: &DialFault) -> Outlook {
+    match fault {
+        DialFault::CodeWanted
+        | DialFault::WrongCode
+        | DialFault::CodeOfAnother { .. }
+        | DialFault::KeyChanged { .. }
+        | DialFault::Keyring(_)
+        | DialFault::NoProgram(_)
+        | DialFault::NothingThere { .. }
+        | DialFault::NotInstalled(_)
+        | DialFault::NotOurs => Outlook::Stays,
+        _ => Outlook::MayPass,
+    }
 }
 
 /// The link, the server's name, and where on it the pane begins.
@@ -86,9 +128,9 @@ async fn connect(
     target: &str,
     ready: Option<Link>,
     keyring: &Arc<Keyring>,
-    code: Option<Secret>,
+    (asking, code): (Asking, Option<Secret>),
 ) -> Result<(Link, String, WirePath), NotConnected> {
-    let because = |why: &dyn std::fmt::Display| NotConnected::Because(why.to_string());
+    let because = |why: &dyn std::fmt::Display| NotConnected::Because(why.to_string(), Outlook::Stays);
     let target = Target::parse(&OsString::from(target)).map_err(|error| because(&error))?;
     let Target::Remote { server, path } = target else {
         return Err(because(&"not a TARGET; write tow://HOST[:PORT]/[PATH]"));
@@ -98,11 +140,85 @@ async fn connect(
     let code = code.map_err(|bad| because(&format_args!("the pairing code: {bad}")))?;
     let link = match ready {
         Some(link) => link,
+        None if asking == Asking::Forbidden => {
+            dial_silently(&server, keyring).await.map_err(|fault| match fault {
+                DialFault::CodeWanted => because(&"it does not know this client any more"),
+                fault => NotConnected::Because(fault.to_string(), outlook(&fault)),
+            })?
+        }
         None => dial(&server, keyring, code).await.map_err(|fault| match fault {
             DialFault::CodeWanted => NotConnected::CodeWanted,
-            fault => because(&fault),
+            fault => NotConnected::Because(fault.to_string(), outlook(&fault)),
         })?,
     };
     let path = path.on(&link.welcome().home).map_err(|error| because(&error))?;
     Ok((link, server.to_string(), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use towpath_files::root::RootSpec;
+    use towpath_files::service::{Service, ServiceConfig};
+    use towpath_files::session::{SessionOptions, serve};
+    use towpath_protocol::hello::Access;
+    use towpath_protocol::pairing::KeyHash;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_key_or_a_missing_code_is_no_reason_to_try_again_and_silence_is() {
+        let (known, found) = (KeyHash([1; 32]), KeyHash([2; 32]));
+        let changed =
+            DialFault::KeyChanged { known, found, address: "box:7171".into(), file: "known_servers".into() };
+        for fault in [changed, DialFault::CodeWanted, DialFault::WrongCode] {
+            assert_eq!(outlook(&fault), Outlook::Stays, "{fault}");
+        }
+        for fault in [DialFault::Refused, DialFault::TimedOut, DialFault::NoSocket] {
+            assert_eq!(outlook(&fault), Outlook::MayPass, "{fault}");
+        }
+    }
+
+    fn link() -> Link {
+        let config =
+            ServiceConfig { root: RootSpec::Whole, access: Access::ReadOnly, home: WirePath::root() };
+        Link::in_process(Arc::new(Service::new(config).unwrap()))
+    }
+
+    /// One whose other side is gone.
+    async fn lost_link() -> Link {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let config =
+            ServiceConfig { root: RootSpec::Whole, access: Access::ReadOnly, home: WirePath::root() };
+        let service = Arc::new(Service::new(config).unwrap());
+        let (reader, writer) = tokio::io::split(theirs);
+        let serving = tokio::spawn(serve(reader, writer, service, SessionOptions::default()));
+        let (reader, writer) = tokio::io::split(ours);
+        let link = Link::over(reader, writer).await.unwrap();
+        serving.abort();
+        link.lost().await;
+        link
+    }
+
+    #[tokio::test]
+    async fn a_change_waits_until_its_connection_is_back_or_closed() {
+        let (id, returned) = (LinkId(3), Arc::new(Notify::new()));
+        for comes_back in [true, false] {
+            let links: Links = Arc::new(Mutex::new(HashMap::from([(id, lost_link().await)])));
+            let waiting = tokio::spawn({
+                let (links, returned) = (links.clone(), returned.clone());
+                async move { back(&links, &returned, id).await.is_some() }
+            });
+            tokio::task::yield_now().await;
+            if comes_back {
+                links.lock().unwrap().insert(id, link());
+            } else {
+                links.lock().unwrap().remove(&id);
+            }
+            returned.notify_waiters();
+            assert_eq!(waiting.await.unwrap(), comes_back);
+        }
+    }
 }

@@ -1,0 +1,168 @@
+//! Sessions that come back, as a person sees them: `tow` under a pseudo-terminal, a real `towd` that is killed and started again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
+#[path = "support/pty.rs"]
+mod pty;
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
+#[path = "support/towd.rs"]
+mod towd;
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pty::{Pty, command};
+use tempfile::TempDir;
+use towd::Towd;
+
+const F7: &str = "\x1b[18~";
+const DOWN: &str = "\x1b[B";
+
+/// Folders of this machine, of the server, and of the programs' state.
+struct Stage {
+    dir: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self { dir: tempfile::tempdir().unwrap() };
+        for name in ["here", "there", "state"] {
+            fs::create_dir(stage.at(name)).unwrap();
+        }
+        stage
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str) {
+        fs::write(self.at(name), name).unwrap();
+    }
+
+    /// Always on the same socket.
+    fn server(&self) -> Towd {
+        Towd::start(&self.at("there"), &self.at("state"), &[])
+    }
+
+    fn tow(&self, target: &str) -> Pty {
+        let mut command = command(env!("CARGO_BIN_EXE_tow"), &self.at("state"));
+        command.args(["--connect", target]);
+        command.cwd(self.at("here"));
+        Pty::start(command, 140, 40)
+    }
+}
+
+fn quit(mut pty: Pty) {
+    pty.press("q");
+    let status = pty.wait_for_end();
+    assert!(status.success(), "{status:?}\n{}", pty.contents());
+    pty.assert_given_back();
+}
+
+#[test]
+fn a_server_that_was_killed_is_connected_to_again_by_itself_and_the_pane_takes_up_where_it_was() {
+    let stage = Stage::new();
+    fs::create_dir(stage.at("there/folder")).unwrap();
+    for name in ["there/folder/first", "there/folder/second", "here/mine"] {
+        stage.write(name);
+    }
+    let server = stage.server();
+    let mut pty = stage.tow(&server.target("folder"));
+    pty.wait_for("second");
+    // The cursor on the second, the first marked.
+    pty.press(&format!("\t{DOWN} "));
+    pty.wait_for("1 of 2 selected");
+    pty.press("\t");
+    server.kill();
+    pty.wait_for("lost today");
+    pty.wait_for("nothing listens there");
+    assert!(pty.contents().contains("second") && pty.contents().contains("mine"), "{}", pty.contents());
+    stage.write("there/folder/zwischenzeit");
+    let server = stage.server();
+    pty.wait_for("connected again");
+    pty.wait_for("zwischenzeit");
+    pty.wait_for("1 of 3 selected");
+    // The cursor is where it was: what F2 names is the second.
+    pty.press("\t\x1bOQ");
+    pty.wait_for("New name of second");
+    pty.press("\x1b");
+    drop(server);
+    quit(pty);
+}
+
+#[test]
+fn a_lost_pane_takes_no_changes_and_a_key_in_it_tries_at_once() {
+    let stage = Stage::new();
+    stage.write("there/a");
+    let server = stage.server();
+    let mut pty = stage.tow(&server.target(""));
+    pty.wait_for("1 item");
+    server.kill();
+    pty.wait_for("nothing listens there");
+    pty.press(&format!("\t{F7}"));
+    pty.wait_for("not connected; trying again");
+    assert!(!pty.contents().contains("New folder"), "{}", pty.contents());
+    pty.wait_for("again in");
+    let _server = stage.server();
+    pty.press("j");
+    pty.wait_for("connected again");
+    quit(pty);
+}
+
+#[test]
+fn esc_stops_the_attempts_until_somebody_asks() {
+    let stage = Stage::new();
+    stage.write("there/a");
+    let server = stage.server();
+    let mut pty = stage.tow(&server.target(""));
+    pty.wait_for("1 item");
+    server.kill();
+    pty.wait_for("lost today");
+    pty.press("\t\x1b");
+    pty.wait_for("given up; C connects again");
+    let _server = stage.server();
+    pty.press("C");
+    pty.wait_for("connected again");
+    quit(pty);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_by_esc_at_once() {
+    let stage = Stage::new();
+    let socket = stage.at("silent");
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let mut pty = stage.tow(&format!("unix:{}", socket.display()));
+    pty.wait_for("connecting");
+    let pressed = Instant::now();
+    pty.press("\x1b");
+    pty.wait_for("given up");
+    // Far less than it would take to give up by itself.
+    assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
+    quit(pty);
+}
+
+#[test]
+fn folders_are_made_with_those_above_them() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let mut pty = stage.tow(&server.target(""));
+    pty.wait_for("connected to");
+    pty.press(&format!("\t{F7}"));
+    pty.wait_for("New folder");
+    pty.press("a/b/c\r");
+    pty.wait_for("a/");
+    pty.wait_until("the cursor on the new folder", |screen| screen.contents().contains("1 item"));
+    assert!(stage.at("there/a/b/c").is_dir());
+    quit(pty);
+}
