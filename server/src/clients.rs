@@ -1,9 +1,11 @@
-//! The list of clients that may come in: who they are by their keys, and how they call themselves. It knows no sockets and no codes.
+//! The list of clients that may come in: who they are by their keys, how they call themselves, and what they may do. It knows no sockets and no codes.
 
 use serde::{Deserialize, Serialize};
 use towpath_files::private_files::{Locked, PrivateFault, PrivateFolder};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::pairing::KeyHash;
+
+use crate::rights::Rights;
 
 /// The file in the private folder.
 pub(crate) const CLIENTS_FILE: &str = "clients.json";
@@ -30,6 +32,8 @@ pub(crate) struct Client {
     pub(crate) key: KeyHash,
     /// Seconds since 1970.
     pub(crate) paired: u64,
+    #[serde(default)]
+    pub(crate) rights: Rights,
 }
 
 impl Client {
@@ -68,9 +72,17 @@ impl Clients {
         self.clients.iter()
     }
 
-    pub(crate) fn add(&mut self, key: KeyHash, name: &str, now: u64) {
+    /// The one that was added.
+    pub(crate) fn add(&mut self, key: KeyHash, name: &str, now: u64, rights: Rights) -> Client {
         self.last_id += 1;
-        self.clients.push(Client { id: self.last_id, name: name.to_owned(), key, paired: now });
+        let client = Client { id: self.last_id, name: name.to_owned(), key, paired: now, rights };
+        self.clients.push(client.clone());
+        client
+    }
+
+    /// The client whose rights are to change; none where there is none of that number.
+    pub(crate) fn of_id(&mut self, id: u32) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.id == id)
     }
 
     /// The client that is gone; none where there was none of that number.
@@ -105,13 +117,13 @@ mod tests {
         let folder = PrivateFolder::open(&dir.path().join("state")).unwrap();
         let mut clients = Clients::load(&folder).unwrap();
         assert!(clients.is_empty());
-        clients.add(KeyHash([1; 32]), "ann@box", 5);
-        clients.add(KeyHash([2; 32]), "bob\x1b[2J", 6);
+        clients.add(KeyHash([1; 32]), "ann@box", 5, Rights::default());
+        clients.add(KeyHash([2; 32]), "bob\x1b[2J", 6, Rights::default());
         assert_eq!(clients.remove(2).unwrap().name(), "bob\\x1b[2J");
         assert_eq!(clients.remove(2), None);
         clients.save(&folder.lock().unwrap()).unwrap();
         let mut clients = Clients::load(&folder).unwrap();
-        clients.add(KeyHash([3; 32]), "eve", 7);
+        clients.add(KeyHash([3; 32]), "eve", 7, Rights::default());
         let ids: Vec<_> = clients.iter().map(|client| client.id).collect();
         assert_eq!(ids, [1, 3]);
         assert_eq!(clients.of_key(&KeyHash([1; 32])).unwrap().name(), "ann@box");

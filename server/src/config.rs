@@ -1,11 +1,15 @@
 //! Arguments and the configuration file → one resolved [`Config`]. It may not open a socket nor a root.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use anyhow::{Context as _, ensure};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::Deserialize;
+
+use crate::limits::{self, Limits};
+use crate::rights::RightsArgs;
 
 /// Where towd listens if nobody says otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:7171";
@@ -32,10 +36,16 @@ struct Args {
     /// Serve one session on standard input and output, as `ssh HOST towd --stdio` does
     #[arg(long, conflicts_with_all = ["listen", "unix"])]
     stdio: bool,
-    /// Refuse every change
+    /// Refuse every change, whoever asks
     #[arg(long)]
     read_only: bool,
-    /// Take `root`, `listen`, `unix` and `read_only` from a TOML file; arguments win
+    /// Write every session, refusal and change into FILE, one JSON line each
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Move a limit, see below. May be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    limit: Vec<String>,
+    /// Take `root`, `listen`, `unix`, `read_only`, `audit` and `[limits]` from a TOML file; arguments win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print what is listened on as one JSON line, and log as JSON, an object a line on standard error
@@ -49,9 +59,13 @@ struct Args {
 /// What is done at once, for a towd that runs or not.
 #[derive(Debug, Subcommand)]
 enum ErrandArgs {
-    /// Print a new pairing code, for every towd of this state folder: open for ten minutes, for one client
-    Pair,
-    /// List the paired clients
+    /// Print a new pairing code, for every towd of this state folder: open for ten minutes, for one client, which
+    /// may then do what is said here, or everything
+    Pair {
+        #[command(flatten)]
+        rights: RightsArgs,
+    },
+    /// List the paired clients and what they may do
     Clients {
         #[command(subcommand)]
         change: Option<ClientsArgs>,
@@ -65,6 +79,13 @@ enum ClientsArgs {
         /// As `towd clients` numbers it
         id: u32,
     },
+    /// Change what a client may do; its sessions end, and come back with that
+    Set {
+        /// As `towd clients` numbers it
+        id: u32,
+        #[command(flatten)]
+        rights: RightsArgs,
+    },
 }
 
 /// The configuration file. A key that it does not know is an error.
@@ -77,6 +98,17 @@ struct File {
     /// Relative to the file's own folder.
     unix: Option<PathBuf>,
     read_only: Option<bool>,
+    /// Relative to the file's own folder.
+    audit: Option<PathBuf>,
+    #[serde(default)]
+    limits: BTreeMap<String, NumberOrText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a number, or a text such as \"64MiB\"")]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,11 +126,12 @@ pub(crate) enum Order {
 }
 
 /// What is done at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Errand {
-    Pair,
+    Pair(RightsArgs),
     ListClients,
     RemoveClient(u32),
+    SetClient(u32, RightsArgs),
 }
 
 /// How to serve.
@@ -109,6 +142,9 @@ pub(crate) struct Config {
     pub(crate) doors: Doors,
     pub(crate) read_only: bool,
     pub(crate) json: bool,
+    /// Absolute.
+    pub(crate) audit: Option<PathBuf>,
+    pub(crate) limits: Limits,
     /// Absolute; none where nothing names one.
     pub(crate) state_dir: Option<PathBuf>,
 }
@@ -134,7 +170,9 @@ pub(crate) enum ConfigError {
 
 impl Order {
     pub(crate) fn resolve(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
-        let args = Args::try_parse_from(arguments).map_err(ConfigError::Arguments)?;
+        let command = Args::command().after_help(limits::help());
+        let matches = command.try_get_matches_from(arguments).map_err(ConfigError::Arguments)?;
+        let args = Args::from_arg_matches(&matches).map_err(ConfigError::Arguments)?;
         Self::of(args).map_err(ConfigError::Other)
     }
 
@@ -144,8 +182,12 @@ impl Order {
             state_dir.map(|path| std::path::absolute(&path)).transpose().context("--state-dir")?;
         let errand = match args.errand {
             None => return Config::merge(args, state_dir).map(Self::Serve),
-            Some(ErrandArgs::Pair) => Errand::Pair,
+            Some(ErrandArgs::Pair { rights }) => Errand::Pair(rights),
             Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,
+            Some(ErrandArgs::Clients { change: Some(ClientsArgs::Set { id, rights }) }) => {
+                ensure!(!rights.is_empty(), "nothing to change: --folder, --allow, --read-only or --quota");
+                Errand::SetClient(id, rights)
+            }
             Some(ErrandArgs::Clients { change: Some(ClientsArgs::Remove { id }) }) => {
                 Errand::RemoveClient(id)
             }
@@ -166,7 +208,7 @@ fn state_dir(named: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>
 
 impl Config {
     fn merge(args: Args, state_dir: Option<PathBuf>) -> anyhow::Result<Self> {
-        let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let (file, mut limits) = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let doors = if args.stdio {
             Doors::Stdio
         } else {
@@ -186,7 +228,12 @@ impl Config {
         let root = args.root.or(file.root).or_else(|| (!args.stdio).then(|| PathBuf::from(".")));
         let root = root.map(|path| absolute(&path)).transpose()?;
         let read_only = args.read_only || file.read_only.unwrap_or_default();
-        Ok(Self { root, doors, read_only, json: args.json, state_dir })
+        let audit = args.audit.or(file.audit);
+        let audit = audit.map(|path| std::path::absolute(&path)).transpose().context("--audit")?;
+        for pair in &args.limit {
+            limits.set_pair(pair).context("--limit")?;
+        }
+        Ok(Self { root, doors, read_only, json: args.json, audit, limits, state_dir })
     }
 }
 
@@ -198,13 +245,22 @@ fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{}", path.display()))
 }
 
-fn read_file(path: &Path) -> anyhow::Result<File> {
+fn read_file(path: &Path) -> anyhow::Result<(File, Limits)> {
     let shown = crate::log::shown(path);
     #[allow(clippy::disallowed_methods, reason = "towd's own configuration, nothing that a client names")]
     let text = std::fs::read_to_string(path).with_context(|| shown.clone())?;
-    let mut file: File = toml::from_str(&text).with_context(|| shown)?;
+    let mut file: File = toml::from_str(&text).with_context(|| shown.clone())?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     file.root = file.root.map(|root| folder.join(root));
     file.unix = file.unix.map(|unix| folder.join(unix));
-    Ok(file)
+    file.audit = file.audit.map(|audit| folder.join(audit));
+    let mut limits = Limits::default();
+    for (name, value) in &file.limits {
+        let value = match value {
+            NumberOrText::Number(number) => &number.to_string(),
+            NumberOrText::Text(text) => text,
+        };
+        limits.set(name, value).context(shown.clone())?;
+    }
+    Ok((file, limits))
 }

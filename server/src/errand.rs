@@ -1,4 +1,5 @@
-//! What towd does at once, on its state folder, whether one runs or not: a new pairing code, the list of clients, one client less.
+//! What towd does at once, on its state folder, whether one runs or not: a new pairing code, the list of clients, one client less, or
+//! one that may do something else.
 //! A towd that runs sees it in the files.
 
 use std::fmt::Write as _;
@@ -10,24 +11,27 @@ use towpath_secure::Identity;
 use zeroize::Zeroizing;
 
 use crate::announce::{code_words, print};
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::config::Errand;
 use crate::gate::{now, open_folder};
 use crate::pairing;
+use crate::rights::{Rights, RightsArgs};
 
 /// Does it, and prints what came of it.
 pub(crate) fn run(errand: Errand, state: &Path) -> anyhow::Result<()> {
     match errand {
-        Errand::Pair => pair(state),
+        Errand::Pair(rights) => pair(state, rights),
         Errand::ListClients => list(state),
         Errand::RemoveClient(id) => remove(state, id),
+        Errand::SetClient(id, rights) => set(state, id, rights),
     }
 }
 
-fn pair(state: &Path) -> anyhow::Result<()> {
+fn pair(state: &Path, rights: RightsArgs) -> anyhow::Result<()> {
     let folder = open_folder(state)?;
     let identity = Identity::load_or_make(&folder)?;
-    let code = pairing::open(&folder.lock()?, &identity.hash(), now())?;
+    let code =
+        pairing::open(&folder.lock()?, &identity.hash(), now(), rights.applied_to(&Rights::default()))?;
     // The code alone is what a script reads.
     let _ = writeln!(std::io::stderr(), "{}", code_words());
     print(&Zeroizing::new(format!("{}\n", code.text().as_str())));
@@ -40,12 +44,13 @@ fn list(state: &Path) -> anyhow::Result<()> {
         print("no clients are paired; `towd pair` prints a code for one\n");
         return Ok(());
     }
-    let mut text = format!("{:>4}  {:<28}  {:<20}  {}\n", "ID", "NAME", "PAIRED", "KEY");
-    for client in clients.iter() {
-        let paired = crate::log::time_of(client.paired);
-        let _ = writeln!(text, "{:>4}  {:<28}  {paired:<20}  {}", client.id, client.name(), client.key);
-    }
-    print(&text);
+    let mut lines = vec![["ID", "NAME", "PAIRED", "MAY", "QUOTA", "FOLDER", "KEY"].map(str::to_owned)];
+    lines.extend(clients.iter().map(|client| {
+        let Client { id, paired, key, rights, .. } = client;
+        let (may, paired) = (rights.may().to_string(), crate::log::time_of(*paired));
+        [id.to_string(), client.name(), paired, may, rights.quota(), rights.folder(), key.to_string()]
+    }));
+    print(&in_columns(&lines));
     Ok(())
 }
 
@@ -59,4 +64,44 @@ fn remove(state: &Path, id: u32) -> anyhow::Result<()> {
     clients.save(&locked)?;
     print(&format!("{} is removed; its sessions end\n", gone.name()));
     Ok(())
+}
+
+fn set(state: &Path, id: u32, rights: RightsArgs) -> anyhow::Result<()> {
+    let folder = open_folder(state)?;
+    let locked = folder.lock()?;
+    let mut clients = Clients::load(&folder)?;
+    let Some(client) = clients.of_id(id) else {
+        bail!("no client has the number {id}; `towd clients` lists them")
+    };
+    client.rights = rights.applied_to(&client.rights);
+    let Client { rights, .. } = &*client;
+    let said = format!(
+        "{} may {} in {}, quota {}; its sessions end\n",
+        client.name(),
+        rights.may(),
+        rights.folder(),
+        rights.quota()
+    );
+    clients.save(&locked)?;
+    print(&said);
+    Ok(())
+}
+
+/// Each column as wide as its widest word; the first to the right, the last as it is.
+fn in_columns<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in lines {
+        for (column, word) in line.iter().enumerate() {
+            let _ = match column {
+                0 => write!(text, "{word:>0$}", widths[0]),
+                last if last + 1 == COLUMNS => write!(text, "  {word}"),
+                column => write!(text, "  {word:<0$}", widths[column]),
+            };
+        }
+        text.push('\n');
+    }
+    text
 }

@@ -1,17 +1,18 @@
 //! Who gets in over TCP: the handshake that proves a client's key, the list that says whether it may come in, the code by which it
-//! gets onto the list, and the end of its sessions once it is off again. It knows no files but towd's own, and no requests.
+//! gets onto the list, what it may do then, and the end of its sessions once that is over. It knows no files but towd's own, and no requests.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use towpath_files::private_files::{FileStamp, PrivateFault, PrivateFolder, Why};
-use towpath_files::session::{Admission, Doorkeeper};
-use towpath_protocol::display::DisplayName;
+use towpath_files::service::Service;
+use towpath_files::session::{Admission, Doorkeeper, Revocation};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Hello;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, ProofBinding};
@@ -19,8 +20,11 @@ use towpath_secure::{Acceptor, Identity, Secure, SecureFault};
 use zeroize::Zeroizing;
 
 use crate::clients::{CLIENTS_FILE, Client, Clients};
+use crate::limits::{Limit, Limits};
 use crate::log::Log;
 use crate::pairing::{self, Tried};
+use crate::penalties::{Penalties, Source};
+use crate::rights::Rights;
 
 /// towd's own files, below the state folder; the client's lie beside it.
 const FOLDER: &str = "server";
@@ -33,10 +37,24 @@ pub(crate) struct Gate {
     folder: PrivateFolder,
     identity: Identity,
     acceptor: Acceptor,
+    /// What clients get a part of.
+    service: Arc<Service>,
+    limits: Limits,
+    penalties: Penalties,
     log: Log,
     /// Sessions of clients on the list, to be ended with their right.
-    live: Mutex<HashMap<u64, (KeyHash, CancellationToken)>>,
+    live: Mutex<HashMap<u64, Live>>,
     last_session: AtomicU64,
+}
+
+/// A client's session.
+#[derive(Debug)]
+struct Live {
+    key: KeyHash,
+    rights: Rights,
+    /// The client's view of the service, shared by its sessions; none before it is let in.
+    service: Option<Arc<Service>>,
+    revocation: Revocation,
 }
 
 /// Opens towd's own folder below the state folder.
@@ -51,13 +69,21 @@ pub(crate) fn now() -> u64 {
 
 impl Gate {
     /// With the folder's own key, made where there is none yet.
-    pub(crate) fn open(state: &Path, log: Log) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        state: &Path,
+        service: Arc<Service>,
+        limits: Limits,
+        log: Log,
+    ) -> anyhow::Result<Self> {
         let folder = open_folder(state)?;
         let identity = Identity::load_or_make(&folder)?;
         let acceptor = Acceptor::new(&identity)?;
         // A list that cannot be read is told now, not when the first client comes.
         Clients::load(&folder)?;
-        Ok(Self { folder, identity, acceptor, log, live: Mutex::default(), last_session: AtomicU64::new(0) })
+        let penalties =
+            Penalties::new(limits.of(Limit::PairingFailures), limits.seconds(Limit::PairingForgivenSeconds));
+        let (live, last_session) = Default::default();
+        Ok(Self { folder, identity, acceptor, service, limits, penalties, log, live, last_session })
     }
 
     pub(crate) const fn fingerprint(&self) -> KeyHash {
@@ -69,31 +95,34 @@ impl Gate {
         if !Clients::load(&self.folder)?.is_empty() {
             return Ok(None);
         }
-        pairing::open(&self.folder.lock()?, &self.fingerprint(), now()).map(Some)
+        pairing::open(&self.folder.lock()?, &self.fingerprint(), now(), Rights::default()).map(Some)
     }
 
-    /// The handshake, and the one who keeps the door for this connection.
+    /// The handshake, and the one who keeps the door for this connection. `asked` is called once there is a whole `ClientHello`.
     pub(crate) async fn enter<S>(
         self: &Arc<Self>,
         stream: S,
         address: String,
+        source: Source,
+        asked: impl FnOnce(),
     ) -> Result<(Secure<S>, Arc<Visitor>), SecureFault>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let secure = self.acceptor.accept(stream).await?;
+        let secure = self.acceptor.accept_telling(stream, asked).await?;
         let visitor = Arc::new(Visitor {
             gate: self.clone(),
             address,
+            source,
             key: secure.peer,
             channel: secure.channel.clone(),
             session: self.last_session.fetch_add(1, Ordering::Relaxed),
-            revoked: CancellationToken::new(),
+            revocation: Revocation::default(),
         });
         Ok((secure, visitor))
     }
 
-    /// Until the server leaves: ends the sessions of clients that were removed from the list.
+    /// Until the server leaves: ends the sessions of clients that were removed from the list, or may do something else now.
     pub(crate) async fn watch(self: Arc<Self>, leaving: CancellationToken) {
         let mut seen = None;
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -123,13 +152,22 @@ impl Gate {
                 Clients::default()
             }
         };
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, revoked) in live.values() {
-            if clients.of_key(key).is_none() {
-                revoked.cancel();
+        for Live { key, rights, revocation, .. } in self.live().values() {
+            match clients.of_key(key) {
+                None => revocation
+                    .revoke(Fault::new(FaultCode::NotPaired).because("the server has removed this client")),
+                Some(client) if client.rights != *rights => revocation.revoke(
+                    Fault::new(FaultCode::PermissionDenied)
+                        .because("the server has changed what this client may do; connect again"),
+                ),
+                Some(_) => {}
             }
         }
         stamp
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<u64, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,12 +176,16 @@ impl Gate {
 pub(crate) struct Visitor {
     gate: Arc<Gate>,
     address: String,
+    source: Source,
     key: KeyHash,
     channel: Zeroizing<[u8; 32]>,
     session: u64,
-    /// Set when the client is off the list.
-    pub(crate) revoked: CancellationToken,
+    /// Used when the client is off the list, or may do something else.
+    pub(crate) revocation: Revocation,
 }
+
+/// What comes of a Hello; the outer error is the server's own.
+type Decision<T> = Result<Result<T, Fault>, PrivateFault>;
 
 impl Visitor {
     /// The client's name, if it is on the list; for the log.
@@ -151,12 +193,15 @@ impl Visitor {
         Clients::load(&self.gate.folder).ok()?.of_key(&self.key).map(Client::name)
     }
 
-    /// Whether the client is on the list, or gets onto it now.
-    fn decide(&self, pairing: Option<&Pairing>, now: u64) -> Result<(), Fault> {
-        let decided = self.may_enter().and_then(|may| match (may, pairing) {
-            (true, _) => Ok(Ok(())),
-            (false, None) => Ok(Err(FaultCode::NotPaired.into())),
-            (false, Some(pairing)) => self.pair(pairing, now),
+    /// Whether the client is on the list, or gets onto it now; then its view of the service.
+    fn decide(&self, pairing: Option<&Pairing>, now: u64) -> Result<Arc<Service>, Fault> {
+        let decided = self.listed().and_then(|listed| match (listed, pairing) {
+            (Some(client), _) => self.enter(&client),
+            (None, None) => Ok(Err(FaultCode::NotPaired.into())),
+            (None, Some(pairing)) => match self.pair(pairing, now)? {
+                Ok(client) => self.enter(&client),
+                Err(fault) => Ok(Err(fault)),
+            },
         });
         decided.unwrap_or_else(|fault| {
             self.gate.log.error(&format!("{} cannot be let in: {fault}", self.address));
@@ -164,18 +209,74 @@ impl Visitor {
         })
     }
 
-    /// On the list. Its session is known before the list is read for the last time: a removal is seen here or by the watch.
-    fn may_enter(&self) -> Result<bool, PrivateFault> {
-        let is_listed = || Ok(Clients::load(&self.gate.folder)?.of_key(&self.key).is_some());
-        if !is_listed()? {
-            return Ok(false);
-        }
-        self.live().insert(self.session, (self.key, self.revoked.clone()));
-        is_listed()
+    fn listed(&self) -> Result<Option<Client>, PrivateFault> {
+        Ok(Clients::load(&self.gate.folder)?.of_key(&self.key).cloned())
     }
 
-    fn pair(&self, pairing: &Pairing, now: u64) -> Result<Result<(), Fault>, PrivateFault> {
-        let Gate { folder, identity, log, .. } = &*self.gate;
+    /// A session for a client on the list. It is known before the list is read for the last time: what is changed there is seen here or
+    /// by the watch.
+    fn enter(&self, client: &Client) -> Decision<Arc<Service>> {
+        {
+            let mut live = self.gate.live();
+            let sessions_max = self.gate.limits.count(Limit::SessionsPerClient);
+            if live.values().filter(|live| live.key == self.key).count() >= sessions_max {
+                let detail = format!("this client has {sessions_max} sessions, and may not have more");
+                return Ok(Err(Fault::new(FaultCode::LimitExceeded).because(detail)));
+            }
+            let revocation = self.revocation.clone();
+            live.insert(
+                self.session,
+                Live { key: self.key, rights: client.rights.clone(), service: None, revocation },
+            );
+        }
+        match self.listed()? {
+            Some(now) if now.rights == client.rights => Ok(self.view(client)),
+            Some(_) => Ok(Err(Fault::new(FaultCode::PermissionDenied)
+                .because("what this client may do is being changed; connect again"))),
+            None => Ok(Err(FaultCode::NotPaired.into())),
+        }
+    }
+
+    /// The service as the client sees it: that of its other sessions, or a new one.
+    fn view(&self, client: &Client) -> Result<Arc<Service>, Fault> {
+        let others = |live: &HashMap<u64, Live>| {
+            let mut same = live.values().filter(|live| live.key == self.key && live.rights == client.rights);
+            same.find_map(|live| live.service.clone())
+        };
+        let shared = others(&self.gate.live());
+        // The disk may take its time: meanwhile others come in, and one of them may be faster.
+        let service = shared.map_or_else(|| self.open_view(client), Ok)?;
+        let mut live = self.gate.live();
+        let service = others(&live).unwrap_or(service);
+        if let Some(ours) = live.get_mut(&self.session) {
+            ours.service = Some(service.clone());
+        }
+        Ok(service)
+    }
+
+    fn open_view(&self, client: &Client) -> Result<Arc<Service>, Fault> {
+        let grant = client.rights.grant(client.id, self.gate.limits.quota_bytes());
+        let grant = grant.ok_or_else(|| {
+            Fault::new(FaultCode::Internal).because("the server's list names no folder for this client")
+        })?;
+        let service = self.gate.service.for_client(&grant);
+        service.map(Arc::new).map_err(|fault| {
+            fault.because("the folder that the server keeps for this client cannot be opened")
+        })
+    }
+
+    /// The client that is on the list from now on.
+    fn pair(&self, pairing: &Pairing, now: u64) -> Decision<Client> {
+        let Gate { folder, identity, penalties, log, .. } = &*self.gate;
+        if let Some(wait) = penalties.wait(self.source, Instant::now()) {
+            let seconds = wait.as_secs() + 1;
+            log.warning(&format!(
+                "{} is not asked for a code for {seconds} s: too many were wrong",
+                self.address
+            ));
+            let detail = format!("too many wrong codes came from there; try again in {seconds} seconds");
+            return Ok(Err(Fault::new(FaultCode::PairingFailed).because(detail)));
+        }
         let server = identity.hash();
         let bound =
             ProofBinding { channel: &self.channel, client: &self.key, server: &server, name: &pairing.name };
@@ -186,41 +287,39 @@ impl Visitor {
                 Fault::new(FaultCode::LimitExceeded).because("the server's list of clients is full")
             ));
         }
-        match pairing::redeem(&locked, &pairing.proof, &bound, now)? {
-            Tried::Proven => {}
-            Tried::Wrong(left) => {
-                log.warning(&format!("{} gave a wrong pairing code; {left} tries are left", self.address));
+        let rights = match pairing::redeem(&locked, &pairing.proof, &bound, now)? {
+            Tried::Proven(rights) => rights,
+            failed => {
+                penalties.failed(self.source, Instant::now());
+                log.warning(&format!("{} {}", self.address, in_words(&failed)));
                 return Ok(Err(FaultCode::PairingFailed.into()));
             }
-            Tried::NoneOpen => {
-                log.warning(&format!(
-                    "{} gave a pairing code, and none is open; `towd pair` makes one",
-                    self.address
-                ));
-                return Ok(Err(FaultCode::PairingFailed.into()));
-            }
-        }
-        clients.add(self.key, &pairing.name, now);
+        };
+        let client = clients.add(self.key, &pairing.name, now, rights);
         clients.save(&locked)?;
-        self.live().insert(self.session, (self.key, self.revoked.clone()));
-        let name = DisplayName::new(pairing.name.as_bytes());
-        log.info(&format!("{} is paired as {name}, {}", self.address, self.key));
-        Ok(Ok(()))
+        log.info(&format!("{} is paired as {}, {}", self.address, client.name(), self.key));
+        Ok(Ok(client))
     }
+}
 
-    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (KeyHash, CancellationToken)>> {
-        self.gate.live.lock().unwrap_or_else(PoisonError::into_inner)
+/// What somebody did whose code was not taken.
+fn in_words(failed: &Tried) -> String {
+    match failed {
+        Tried::Wrong(left) => format!("gave a wrong pairing code; {left} tries are left"),
+        Tried::NoneOpen | Tried::Proven(_) => {
+            "gave a pairing code, and none is open; `towd pair` makes one".to_owned()
+        }
     }
 }
 
 impl Drop for Visitor {
     fn drop(&mut self) {
-        self.live().remove(&self.session);
+        self.gate.live().remove(&self.session);
     }
 }
 
-impl Doorkeeper for Visitor {
-    fn admit(self: Arc<Self>, hello: Hello) -> Admission {
+impl Doorkeeper<Service> for Visitor {
+    fn admit(self: Arc<Self>, hello: Hello) -> Admission<Service> {
         Box::pin(async move {
             let decided =
                 tokio::task::spawn_blocking(move || self.decide(hello.pairing.as_ref(), now())).await;

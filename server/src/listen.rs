@@ -1,6 +1,8 @@
 //! Doors: each gives accepted byte streams, and a session of its own to each. Here are the limits that hold for all of them:
-//! how many may be greeting, how many may be open, and what happens when the system has no room for more.
+//! how many may be open, what a session may do, and what happens when the system has no room for more. `lobby` holds those who are not let
+//! in yet.
 
+mod lobby;
 pub(crate) mod stdio;
 pub(crate) mod tcp;
 pub(crate) mod unix;
@@ -10,26 +12,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_files::service::Service;
-use towpath_files::session::{self, Doorkeeper, SessionEnd, SessionOptions};
+use towpath_files::session::{self, Door, SessionEnd, SessionOptions};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_secure::SecureFault;
 
 use crate::gate::{Gate, Visitor};
+use crate::limits::{Limit, Limits};
 use crate::log::{Log, PeerLog};
+use crate::penalties::Source;
+use lobby::Lobby;
+pub(crate) use lobby::Seat;
 use unix::UnixDoor;
 
-/// Sessions that may not have greeted yet. More wait in the system's queue, for as long as a greeting may take at most.
-const GREETING_MAX: usize = 64;
-/// Sessions that may be open. One more is told so.
-const SESSIONS_MAX: usize = 256;
 /// The first pause after the system had no room for a connection; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -37,9 +38,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// What every session of this server shares.
 #[derive(Debug)]
 pub(crate) struct Host {
-    service: Arc<Service>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) limits: Limits,
     pub(crate) log: Log,
-    greeting: Arc<Semaphore>,
+    lobby: Arc<Lobby>,
     open: Arc<Semaphore>,
     /// Set when the server is about to leave.
     pub(crate) leaving: CancellationToken,
@@ -47,14 +49,15 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(service: Arc<Service>, log: Log) -> Self {
+    pub(crate) fn new(service: Arc<Service>, limits: Limits, log: Log) -> Self {
         Self {
             service,
             log,
-            greeting: Arc::new(Semaphore::new(GREETING_MAX)),
-            open: Arc::new(Semaphore::new(SESSIONS_MAX)),
+            lobby: Arc::new(Lobby::new(limits.count(Limit::Greeting))),
+            open: Arc::new(Semaphore::new(limits.count(Limit::Sessions))),
             leaving: CancellationToken::new(),
             sessions: TaskTracker::new(),
+            limits,
         }
     }
 
@@ -66,29 +69,37 @@ impl Host {
         arrival: Arrival,
         visitor: Option<Arc<Visitor>>,
     ) -> SessionEnd {
-        let Arrival { peer, greeting, deadline } = arrival;
-        let place = self.open.clone().try_acquire_owned().ok();
-        let refusal = place.is_none().then(|| {
-            Fault::new(FaultCode::LimitExceeded)
-                .because("the server has as many sessions as it takes; try again later")
-        });
-        let log = Arc::new(PeerLog::new(self.log.clone(), peer, greeting));
-        let revoked = visitor.as_ref().map(|visitor| visitor.revoked.clone()).unwrap_or_default();
+        let Arrival { peer, seat, deadline } = arrival;
+        // Known to the gate for as long as the session lasts.
+        let _visitor = visitor.clone();
+        let place = self.open.clone().try_acquire_owned();
+        let revocation = visitor.as_ref().map(|visitor| visitor.revocation.clone()).unwrap_or_default();
+        let door = match (&place, visitor) {
+            (Err(_), _) => Door::Shut(
+                Fault::new(FaultCode::LimitExceeded)
+                    .because("the server has as many sessions as it takes; try again later"),
+            ),
+            (Ok(_), Some(visitor)) => Door::Kept(visitor),
+            (Ok(_), None) => Door::Open(self.service.clone()),
+        };
         let options = SessionOptions {
+            limits: self.limits.session(),
             hello_deadline: deadline,
-            refusal,
-            doorkeeper: visitor.map(|visitor| visitor as Arc<dyn Doorkeeper>),
-            revoked,
+            revocation,
+            stall: self.limits.seconds(Limit::StallSeconds),
+            idle: Some(self.limits.seconds(Limit::IdleSeconds)),
             drain: self.leaving.clone(),
-            log,
+            log: Arc::new(PeerLog::new(self.log.clone(), peer, seat)),
             ..SessionOptions::default()
         };
-        session::serve(reader, writer, self.service.clone(), options).await
+        session::serve(reader, writer, door, options).await
     }
 
     /// From an accepted connection to the end of its session.
-    async fn receive(&self, stream: TcpStream, gate: &Arc<Gate>, mut arrival: Arrival) {
-        let entering = timeout_at(arrival.deadline, gate.enter(stream, arrival.peer.clone()));
+    async fn receive(&self, stream: TcpStream, source: Source, gate: &Arc<Gate>, mut arrival: Arrival) {
+        // Whoever does not say that much is the first to make place for others.
+        let entering = gate.enter(stream, arrival.peer.clone(), source, || arrival.heard());
+        let entering = timeout_at(arrival.deadline, entering);
         let entered = tokio::select! {
             () = self.leaving.cancelled() => return,
             entered = entering => entered,
@@ -97,6 +108,7 @@ impl Host {
             Ok(Ok((secure, visitor))) => {
                 if let Some(name) = visitor.name() {
                     arrival.peer = format!("{} ({name})", arrival.peer);
+                    arrival.known();
                 }
                 let (reader, writer) = tokio::io::split(secure.stream);
                 self.serve(reader, writer, arrival, Some(visitor)).await;
@@ -109,7 +121,7 @@ impl Host {
     /// Accepts until the server leaves.
     pub(crate) async fn accept_tcp(self: Arc<Self>, listener: TcpListener, gate: Arc<Gate>) {
         let mut pause = Pause::default();
-        while let Some(greeting) = self.next_place().await {
+        loop {
             let accepted = tokio::select! {
                 () = self.leaving.cancelled() => return,
                 accepted = listener.accept() => accepted,
@@ -118,9 +130,15 @@ impl Host {
                 Ok((stream, address)) => {
                     pause = Pause::default();
                     tcp::tune(&stream);
+                    let source = Source::from(address.ip());
+                    let (arrival, shown_out) = self.arrival(address.to_string(), source);
                     let (host, gate) = (self.clone(), gate.clone());
-                    let arrival = Arrival::now(address.to_string(), Some(greeting));
-                    self.sessions.spawn(async move { host.receive(stream, &gate, arrival).await });
+                    self.sessions.spawn(async move {
+                        tokio::select! {
+                            () = host.receive(stream, source, &gate, arrival) => {}
+                            () = shown_out.cancelled() => {}
+                        }
+                    });
                 }
                 Err(error) => pause.after(&error, &self.log).await,
             }
@@ -130,7 +148,7 @@ impl Host {
     /// Accepts until the server leaves; then the socket is taken away.
     pub(crate) async fn accept_unix(self: Arc<Self>, door: UnixDoor) {
         let mut pause = Pause::default();
-        while let Some(greeting) = self.next_place().await {
+        loop {
             let accepted = tokio::select! {
                 () = self.leaving.cancelled() => return,
                 accepted = door.accept(&self.log) => accepted,
@@ -138,11 +156,13 @@ impl Host {
             match accepted {
                 Ok(stream) => {
                     pause = Pause::default();
-                    let arrival = Arrival::now(unix::peer(&stream), Some(greeting));
-                    let (reader, writer) = stream.into_split();
+                    let (arrival, shown_out) = self.arrival(unix::peer(&stream), unix::source(&stream));
                     let host = self.clone();
                     self.sessions.spawn(async move {
-                        host.serve(reader, writer, arrival, None).await;
+                        tokio::select! {
+                            () = host.receive_unix(stream, arrival) => {}
+                            () = shown_out.cancelled() => {}
+                        }
                     });
                 }
                 Err(error) => pause.after(&error, &self.log).await,
@@ -150,12 +170,27 @@ impl Host {
         }
     }
 
-    /// A place among those that greet; none once the server leaves.
-    async fn next_place(&self) -> Option<OwnedSemaphorePermit> {
+    async fn receive_unix(&self, stream: UnixStream, arrival: Arrival) {
+        // The session watches the deadline.
         tokio::select! {
-            () = self.leaving.cancelled() => None,
-            place = self.greeting.clone().acquire_owned() => place.ok(),
+            () = self.leaving.cancelled() => return,
+            _ = timeout_at(arrival.deadline, stream.readable()) => arrival.heard(),
         }
+        let (reader, writer) = stream.into_split();
+        self.serve(reader, writer, arrival, None).await;
+    }
+
+    /// Somebody new, and the token that is set where they are to make place for others. Never once they are let in.
+    fn arrival(&self, peer: String, source: Source) -> (Arrival, CancellationToken) {
+        let seat = self.lobby.enter(source);
+        if let Some(count) = self.lobby.shown_out() {
+            let guests_max = self.limits.of(Limit::Greeting);
+            self.log.warning(&format!(
+                "{count} connections were dropped to make place for others: more than {guests_max} are not let in yet"
+            ));
+        }
+        let shown_out = seat.out.clone();
+        (Arrival::now(peer, Some(seat), self.limits.seconds(Limit::GreetingSeconds)), shown_out)
     }
 }
 
@@ -164,15 +199,23 @@ impl Host {
 pub(crate) struct Arrival {
     /// Where from, for the log.
     peer: String,
-    /// Its place among those that greet.
-    greeting: Option<OwnedSemaphorePermit>,
+    /// Its place among those that are not let in yet.
+    seat: Option<Seat>,
     /// By when Hello must be answered, whatever comes before it.
     deadline: Instant,
 }
 
 impl Arrival {
-    pub(crate) fn now(peer: String, greeting: Option<OwnedSemaphorePermit>) -> Self {
-        Self { peer, greeting, deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX) }
+    pub(crate) fn now(peer: String, seat: Option<Seat>, greeting_time: Duration) -> Self {
+        Self { peer, seat, deadline: Instant::now() + greeting_time }
+    }
+
+    fn heard(&self) {
+        self.seat.iter().for_each(Seat::heard);
+    }
+
+    fn known(&self) {
+        self.seat.iter().for_each(Seat::known);
     }
 }
 

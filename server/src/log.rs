@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use towpath_files::session::{Act, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::Fault;
@@ -20,6 +19,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use crate::listen::Seat;
 
 /// Lines that may wait for standard error.
 const LINES_QUEUED_MAX: usize = 4096;
@@ -209,25 +210,25 @@ impl MakeWriter<'_> for Traced {
     }
 }
 
-/// The log of one session: every line names its peer. Gives the place among the sessions that have not greeted back when
-/// the greeting is done.
+/// The log of one session: every line names its peer. Gives the place among those that are not let in back
+/// when its peer is.
 #[derive(Debug)]
 pub(crate) struct PeerLog {
     log: Log,
     peer: String,
-    greeting: Mutex<Option<OwnedSemaphorePermit>>,
+    seat: Mutex<Option<Seat>>,
     connected: std::sync::atomic::AtomicBool,
 }
 
 impl PeerLog {
-    pub(crate) const fn new(log: Log, peer: String, greeting: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) const fn new(log: Log, peer: String, seat: Option<Seat>) -> Self {
         let connected = std::sync::atomic::AtomicBool::new(false);
-        Self { log, peer, greeting: Mutex::new(greeting), connected }
+        Self { log, peer, seat: Mutex::new(seat), connected }
     }
 
     fn connected(&self, agent: &str) {
         self.connected.store(true, Ordering::Relaxed);
-        drop(self.greeting.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.seat.lock().unwrap_or_else(PoisonError::into_inner).take());
         let agent = DisplayName::new(agent.as_bytes());
         if self.log.json {
             let agent = agent.to_string();

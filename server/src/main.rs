@@ -2,17 +2,21 @@
 //! connection a session, and leaves in order when it is told to.
 //!
 //! It knows no client, no screen, and no files but its own. `config` resolves the arguments, `listen` holds the doors,
-//! `gate` decides who comes in over TCP (by `clients`, the list, and `pairing`, the code), `announce` prints what is ready,
-//! `log` is what the server says afterwards, `errand` is what is done at once.
+//! `gate` decides who comes in over TCP (by `clients`, the list, with the `rights` of each, and `pairing`, the code, with the `penalties`
+//! of who guesses), `limits` is the table of all bounds, `announce` prints what is ready, `log` is what the server says afterwards,
+//! `errand` is what is done at once.
 
 mod announce;
 mod clients;
 mod config;
 mod errand;
 mod gate;
+mod limits;
 mod listen;
 mod log;
 mod pairing;
+mod penalties;
+mod rights;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -34,6 +38,7 @@ use towpath_protocol::path::WirePath;
 use announce::Announcement;
 use config::{Config, ConfigError, Doors, NO_STATE_DIR, Order};
 use gate::Gate;
+use limits::Limit;
 use listen::unix::UnixDoor;
 use listen::{Arrival, Host, stdio, tcp};
 use log::{Log, shown};
@@ -99,7 +104,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 async fn run(config: Config, log: &Log) -> Result<ExitCode, Failure> {
     let service = open_service(&config)?;
-    let host = Arc::new(Host::new(Arc::new(service), log.clone()));
+    let host = Arc::new(Host::new(Arc::new(service), config.limits.clone(), log.clone()));
     match &config.doors {
         Doors::Stdio => serve_stdio(&host).await,
         Doors::Listen { addresses, unix } => listen(&config, addresses, unix.as_deref(), &host).await,
@@ -113,7 +118,7 @@ fn open_service(config: &Config) -> Result<Service, Failure> {
         Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
         None => (RootSpec::Whole, home_folder()),
     };
-    let service = Service::new(ServiceConfig { root, access, home });
+    let service = Service::with_limits(ServiceConfig { root, access, home }, config.limits.store());
     Ok(service.context("--root")?)
 }
 
@@ -126,7 +131,8 @@ fn home_folder() -> WirePath {
 async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
     let (reader, writer) = stdio::open().context("standard input and output")?;
     let mut signals = Signals::new()?;
-    let session = host.serve(reader, writer, Arrival::now(stdio::peer(), None), None);
+    let arrival = Arrival::now(stdio::peer(), None, host.limits.seconds(Limit::GreetingSeconds));
+    let session = host.serve(reader, writer, arrival, None);
     tokio::pin!(session);
     let end = tokio::select! {
         end = &mut session => end,
@@ -159,7 +165,7 @@ async fn listen(
         listeners.push(tcp::bind(address)?);
     }
     let door = unix.map(UnixDoor::bind).transpose()?;
-    let gate = if listeners.is_empty() { None } else { Some(open_gate(config, &host.log)?) };
+    let gate = if listeners.is_empty() { None } else { Some(open_gate(config, host)?) };
     let pair = gate.as_deref().map(Gate::first_code).transpose().context("a pairing code")?.flatten();
     let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
     let bound = bound.context("--listen")?;
@@ -196,9 +202,9 @@ async fn listen(
 }
 
 /// With the key that clients know this server by.
-fn open_gate(config: &Config, log: &Log) -> Result<Arc<Gate>, Failure> {
+fn open_gate(config: &Config, host: &Host) -> Result<Arc<Gate>, Failure> {
     let state = config.state_dir.as_deref().context(NO_STATE_DIR)?;
-    Ok(Arc::new(Gate::open(state, log.clone())?))
+    Ok(Arc::new(Gate::open(state, host.service.clone(), host.limits.clone(), host.log.clone())?))
 }
 
 fn warn(config: &Config, addresses: &[SocketAddr], log: &Log) {

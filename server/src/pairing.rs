@@ -7,6 +7,8 @@ use towpath_files::private_files::{Locked, PrivateFault};
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, Proof, ProofBinding, SECRET_BYTES};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::rights::Rights;
+
 /// The file in the private folder.
 const PAIRING_FILE: &str = "pairing.json";
 /// How long a code is open, in seconds.
@@ -21,6 +23,9 @@ struct OpenCode {
     /// Seconds since 1970.
     until: u64,
     tries_left: u32,
+    /// What the client will have that uses it.
+    #[serde(default)]
+    rights: Rights,
 }
 
 impl Drop for OpenCode {
@@ -30,10 +35,10 @@ impl Drop for OpenCode {
 }
 
 /// What became of a proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// It holds; the code is closed.
-    Proven,
+    /// It holds; the code is closed. This is what it gives.
+    Proven(Rights),
     /// It does not; so many tries are left.
     Wrong(u32),
     /// None is open: used, too old, tried too often, or never made.
@@ -41,11 +46,17 @@ pub(crate) enum Tried {
 }
 
 /// Opens a new code, `now` in seconds since 1970; one that was open before is closed.
-pub(crate) fn open(locked: &Locked<'_>, server: &KeyHash, now: u64) -> anyhow::Result<PairingCode> {
+pub(crate) fn open(
+    locked: &Locked<'_>,
+    server: &KeyHash,
+    now: u64,
+    rights: Rights,
+) -> anyhow::Result<PairingCode> {
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
     getrandom::fill(&mut secret[..]).context("random numbers")?;
     let code = PairingCode::new(server, PairingSecret::new(secret));
-    write(locked, &OpenCode { code: code.text().to_string(), until: now + OPEN_SECONDS, tries_left: TRIES })?;
+    let until = now + OPEN_SECONDS;
+    write(locked, &OpenCode { code: code.text().to_string(), until, tries_left: TRIES, rights })?;
     Ok(code)
 }
 
@@ -73,7 +84,7 @@ pub(crate) fn redeem(
     }
     if code.secret.is_proven(proof, bound_to) {
         locked.remove(PAIRING_FILE)?;
-        return Ok(Tried::Proven);
+        return Ok(Tried::Proven(std::mem::take(&mut open.rights)));
     }
     open.tries_left -= 1;
     if open.tries_left == 0 {
@@ -121,45 +132,48 @@ mod tests {
     fn f61_a_code_is_used_once() {
         let (_dir, folder) = world();
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
-        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven);
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Rights::default()));
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
     }
 
     #[test]
     fn f61_the_third_wrong_secret_closes_it() {
         let (_dir, folder) = world();
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
         for left in [2, 1, 0] {
             assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(left));
         }
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
-        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven);
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Rights::default()));
     }
 
     #[test]
     fn f61_a_code_is_open_for_ten_minutes_whatever_the_clock_does() {
         let (_dir, folder) = world();
-        for (later, tried) in
-            [(0, Tried::Proven), (599, Tried::Proven), (600, Tried::NoneOpen), (100_000, Tried::NoneOpen)]
-        {
-            let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        for (later, tried) in [
+            (0, Tried::Proven(Rights::default())),
+            (599, Tried::Proven(Rights::default())),
+            (600, Tried::NoneOpen),
+            (100_000, Tried::NoneOpen),
+        ] {
+            let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
             assert_eq!(try_with(&folder, &code, NOW + later), tried, "{later} s later");
         }
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
         assert_eq!(try_with(&folder, &code, NOW - 1), Tried::NoneOpen);
     }
 
     #[test]
     fn a_new_code_closes_the_one_before() {
         let (_dir, folder) = world();
-        let first = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
-        let second = open(&folder.lock().unwrap(), &SERVER, NOW).unwrap();
+        let first = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        let second = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
         assert_ne!(first.secret.bytes(), second.secret.bytes());
         assert_eq!(try_with(&folder, &first, NOW), Tried::Wrong(2));
-        assert_eq!(try_with(&folder, &second, NOW), Tried::Proven);
+        assert_eq!(try_with(&folder, &second, NOW), Tried::Proven(Rights::default()));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{AlertDescription, CommonState, Error, PeerIncompatible};
+use rustls::{AlertDescription, CommonState, Error, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 use towpath_protocol::pairing::{KeyHash, Pin};
 use zeroize::Zeroizing;
 
@@ -60,7 +60,7 @@ pub enum SecureFault {
 
 /// A server's side, once for all its connections. Cheap to clone.
 #[derive(Clone)]
-pub struct Acceptor(TlsAcceptor);
+pub struct Acceptor(Arc<ServerConfig>);
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,11 +71,19 @@ impl std::fmt::Debug for Acceptor {
 impl Acceptor {
     pub fn new(identity: &Identity) -> Result<Self, SecureFault> {
         let config = settings::server(identity).map_err(SecureFault::Failed)?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 
     /// The handshake. Somebody who does not speak TLS is told what this is.
     pub async fn accept<S>(&self, stream: S) -> Result<Secure<S>, SecureFault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.accept_telling(stream, || ()).await
+    }
+
+    /// As [`accept`](Self::accept); `asked` is called once the client has said all that a handshake begins with.
+    pub async fn accept_telling<S>(&self, stream: S, asked: impl FnOnce()) -> Result<Secure<S>, SecureFault>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -89,7 +97,10 @@ impl Acceptor {
                 return Err(SecureFault::NotTls { said });
             }
         }
-        let accepted = self.0.accept(stream).into_fallible().await;
+        let hello =
+            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.map_err(fault)?;
+        asked();
+        let accepted = hello.into_stream(self.0.clone()).into_fallible().await;
         secured(TlsStream::Server(accepted.map_err(|(error, _)| fault(error))?))
     }
 }

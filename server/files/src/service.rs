@@ -99,7 +99,7 @@ impl Service {
             allowance: Arc::new(allowance::Allowance::new(limits, None)),
             outcomes: Arc::default(),
             hands: hands::Hands::default(),
-            room: room::Room::new(limits.room_bytes),
+            room: room::Room::new(limits.room_bytes, limits.credit_bytes),
         })
     }
 

@@ -3,9 +3,10 @@
 //! It knows order, credit, deadlines and the end of a connection. It may not know what carries the bytes (a socket, a
 //! pipe, TLS), and it touches no disk.
 //!
-//! `hello` opens the session, `router` reads and never waits for anybody's work, `outbox` is the only writer, `exchanges`
+//! `door` says who gets one, `hello` opens it, `router` reads and never waits for anybody's work, `outbox` is the only writer, `exchanges`
 //! is what both know of the open requests, `record` tells a log what was done.
 
+mod door;
 mod end;
 mod exchanges;
 mod hello;
@@ -13,7 +14,6 @@ mod outbox;
 mod record;
 mod router;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +23,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::Decoder;
-use towpath_protocol::hello::{Hello, Limits, Welcome};
+use towpath_protocol::hello::{Limits, Welcome};
 use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_protocol::message::{Answer, Bye, Request, RequestId};
 
+pub use door::{Admission, Door, Doorkeeper, Revocation};
 pub use end::SessionEnd;
 pub use record::{Act, Outcome, SessionEvent, SessionLog, Unlogged, Work};
 
@@ -67,14 +68,6 @@ impl Serve for Service {
     }
 }
 
-/// Whether somebody is let in; the fault is what Hello is answered with instead.
-pub type Admission = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
-
-/// Decides, once Hello has come, whether who said it gets a session.
-pub trait Doorkeeper: Send + Sync {
-    fn admit(self: Arc<Self>, hello: Hello) -> Admission;
-}
-
 /// How one session is to run.
 #[derive(Clone)]
 pub struct SessionOptions {
@@ -82,12 +75,8 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// By when Hello must be answered: one absolute moment, counted from the accept.
     pub hello_deadline: Instant,
-    /// What Hello is answered with instead of Welcome, where this server takes no more sessions.
-    pub refusal: Option<Fault>,
-    /// Asked before Welcome; where there is none, whoever reached the stream is let in.
-    pub doorkeeper: Option<Arc<dyn Doorkeeper>>,
-    /// Set when whoever is connected has lost the right to be: the session ends at once, and is told why.
-    pub revoked: CancellationToken,
+    /// Used when whoever is connected has lost the right to be.
+    pub revocation: Revocation,
     /// How long the peer may take no byte while there are bytes for it.
     pub stall: Duration,
     /// How long the peer may say nothing while no request of its own is open; none for as long as it likes.
@@ -105,9 +94,7 @@ impl Default for SessionOptions {
         Self {
             limits: Limits::OURS,
             hello_deadline: Instant::now() + Duration::from_secs(HELLO_SECONDS_MAX),
-            refusal: None,
-            doorkeeper: None,
-            revoked: CancellationToken::new(),
+            revocation: Revocation::default(),
             stall: Duration::from_mins(2),
             idle: None,
             drain_time: Duration::from_secs(8),
@@ -128,7 +115,7 @@ impl std::fmt::Debug for SessionOptions {
 pub async fn serve<S, R, W>(
     mut reader: R,
     mut writer: W,
-    service: Arc<S>,
+    door: impl Into<Door<S>>,
     options: SessionOptions,
 ) -> SessionEnd
 where
@@ -139,11 +126,11 @@ where
     let log = options.log.clone();
     let began = Instant::now();
     let mut decoder = Decoder::new();
-    let opened = hello::open(&mut reader, &mut writer, &mut decoder, service.welcome(), &options).await;
+    let opened = hello::open(&mut reader, &mut writer, &mut decoder, door.into(), &options).await;
     let end = match opened {
         Ok(opened) => {
             log.record(SessionEvent::Connected { agent: opened.agent });
-            run(&mut reader, &mut writer, decoder, service, opened.limits, options).await
+            run(&mut reader, &mut writer, decoder, opened.service, opened.limits, options).await
         }
         Err(end) => end,
     };
@@ -176,13 +163,13 @@ where
     let _cancel_all = exchanges.cancel_all_on_drop();
     let mut outbox = Outbox::new(replies, control, bulk, exchanges.clone(), options.stall);
     let lanes = Lanes { replies: replies_sender, control: control_sender, bulk: bulk_sender };
-    let revoked = options.revoked.clone();
+    let revocation = options.revocation.clone();
     let router = Router::new(service, exchanges.clone(), lanes, options);
 
     let end = tokio::select! {
         end = router.route(reader, decoder) => end,
         end = outbox.write_to(writer) => end,
-        () = revoked.cancelled() => SessionEnd::Revoked,
+        why = revocation.revoked() => SessionEnd::Revoked(why),
     };
     if let Some(last) = last_words(&end) {
         let saying = outbox.say_last(writer, RequestId::NONE, &last);
@@ -199,10 +186,7 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
     match end {
         SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Idle => Some(Bye {}.into()),
         SessionEnd::Broken(error) => Some(Fault::new(FaultCode::Malformed).because(error.to_string()).into()),
-        SessionEnd::Violation(fault) => Some(fault.clone().into()),
-        SessionEnd::Revoked => {
-            Some(Fault::new(FaultCode::NotPaired).because("the server has removed this client").into())
-        }
+        SessionEnd::Violation(fault) | SessionEnd::Revoked(fault) => Some(fault.clone().into()),
         SessionEnd::Lost(_)
         | SessionEnd::Stalled
         | SessionEnd::NotTowpath { .. }

@@ -14,6 +14,7 @@ use rustix::process::{geteuid, umask};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::log::Log;
+use crate::penalties::Source;
 
 /// A socket in the file system, taken away when this is dropped.
 #[derive(Debug)]
@@ -77,6 +78,11 @@ impl Drop for UnixDoor {
 fn identity(path: &Path) -> Option<(i128, i128)> {
     let stat = rustix::fs::lstat(path).ok()?;
     Some((i128::from(stat.st_dev), i128::from(stat.st_ino)))
+}
+
+/// Who is at the other end, among those that are not let in yet.
+pub(crate) fn source(stream: &UnixStream) -> Source {
+    Source::User(stream.peer_cred().map_or(u32::MAX, |peer| peer.uid()))
 }
 
 /// Who is at the other end, for the log.

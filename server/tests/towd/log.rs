@@ -14,7 +14,7 @@ use super::world::{Client, Towd, at, folder, towd};
 
 const BIG_BYTES: u64 = 2 * RANGE_BYTES + 77;
 
-fn put(path: &str, data: &[u8]) -> Put {
+pub(crate) fn put(path: &str, data: &[u8]) -> Put {
     let store = StoreAs {
         mode: 0o644,
         modified_ns: 0,

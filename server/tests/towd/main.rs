@@ -4,6 +4,9 @@
 
 mod doors;
 mod leaving;
+mod limits;
 mod log;
+mod rights;
 mod starting;
+mod tls;
 mod world;

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use towpath_protocol::fault::FaultCode;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, encode_to_server};
 use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PROTOCOL_VERSION, Welcome};
 use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
+use towpath_protocol::pairing::Pairing;
 use towpath_protocol::path::{Location, WirePath};
 
 /// What nothing in these tests takes, unless it hangs.
@@ -116,8 +117,15 @@ impl Towd {
 
     /// On a unix socket of its own: nobody needs a key there.
     pub(crate) fn on_socket(root: &Path) -> Self {
+        Self::on_socket_with(root, &[])
+    }
+
+    pub(crate) fn on_socket_with(root: &Path, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut towd = Self::start(root, [Path::new("--unix"), &folder.path().join("socket")]);
+        let socket = folder.path().join("socket");
+        let mut all = vec!["--unix", socket.to_str().unwrap()];
+        all.extend(arguments);
+        let mut towd = Self::start(root, all);
         towd.socket = Some(folder);
         towd
     }
@@ -186,13 +194,28 @@ impl Client<UnixStream, UnixStream> {
     }
 
     pub(crate) fn on(stream: UnixStream) -> Self {
+        Self::ask_in(stream, None).unwrap()
+    }
+
+    /// As [`on`](Self::on), for somebody who may be refused.
+    pub(crate) fn ask_in(stream: UnixStream, pairing: Option<Pairing>) -> Result<Self, Fault> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self::greet(stream.try_clone().unwrap(), stream)
+        Self::try_greet(stream.try_clone().unwrap(), stream, Limits::OURS, pairing)
     }
 }
 
 impl<R: Read, W: Write> Client<R, W> {
-    pub(crate) fn greet(mut reader: R, mut writer: W) -> Self {
+    pub(crate) fn greet(reader: R, writer: W) -> Self {
+        Self::try_greet(reader, writer, Limits::OURS, None).unwrap()
+    }
+
+    /// The error is what Hello is answered with.
+    pub(crate) fn try_greet(
+        mut reader: R,
+        mut writer: W,
+        limits: Limits,
+        pairing: Option<Pairing>,
+    ) -> Result<Self, Fault> {
         writer.write_all(PREAMBLE).unwrap();
         let mut preamble = [0; 8];
         reader.read_exact(&mut preamble).unwrap();
@@ -201,19 +224,14 @@ impl<R: Read, W: Write> Client<R, W> {
         decoder.allow_frames_up_to(Limits::OURS.frame_bytes as usize);
         let mut client = Self { reader, writer, decoder, welcome: None, next_id: 1 };
         let agent = "test\x1b/1".to_owned();
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            agent,
-            capabilities: Vec::new(),
-            limits: Limits::OURS,
-            pairing: None,
-        };
+        let hello = Hello { protocol: PROTOCOL_VERSION, agent, capabilities: Vec::new(), limits, pairing };
         client.say(0, &ToServer::Session(Session::Hello(hello)));
         match client.hear() {
             Some((0, Answer::Welcome(welcome))) => client.welcome = Some(welcome),
+            Some((0, Answer::Fault(fault))) => return Err(fault),
             other => panic!("{other:?}"),
         }
-        client
+        Ok(client)
     }
 
     pub(crate) fn say(&mut self, id: u32, message: &ToServer) {
@@ -235,6 +253,16 @@ impl<R: Read, W: Write> Client<R, W> {
                 read => self.decoder.push(&bytes[..read]),
             }
         }
+    }
+
+    /// Whatever bytes these are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.writer.write_all(bytes).unwrap();
+    }
+
+    /// The next answer that ends an exchange.
+    pub(crate) fn hear_final(&mut self) -> Option<(u32, Answer)> {
+        std::iter::from_fn(|| self.hear()).find(|(_, answer)| answer.is_final())
     }
 
     /// Begins a request; its id.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::REQUESTS_IN_FLIGHT_MAX;
+use towpath_protocol::limits::{REQUESTS_IN_FLIGHT_MAX, UPLOAD_CREDIT_BYTES_MAX};
 
 use super::room::ROOM_BYTES;
 use crate::disk::writing::free_bytes;
@@ -18,6 +18,8 @@ pub struct StoreLimits {
     pub disk_reserve_bytes: u64,
     /// Uploads that one client may have open.
     pub uploads_max: usize,
+    /// Bytes that one upload may have sent and the disk has not taken.
+    pub credit_bytes: u64,
     /// Bytes that all uploads together may have sent and the disk has not taken.
     pub room_bytes: u64,
 }
@@ -25,7 +27,12 @@ pub struct StoreLimits {
 impl Default for StoreLimits {
     /// As much as the disk holds and the protocol allows.
     fn default() -> Self {
-        Self { disk_reserve_bytes: 0, uploads_max: REQUESTS_IN_FLIGHT_MAX, room_bytes: ROOM_BYTES }
+        Self {
+            disk_reserve_bytes: 0,
+            uploads_max: REQUESTS_IN_FLIGHT_MAX,
+            credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
+            room_bytes: ROOM_BYTES,
+        }
     }
 }
 

@@ -5,14 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes for all uploads together, beyond the least of each.
 pub(super) const ROOM_BYTES: u64 = 24 * 1024 * 1024;
-/// How far one client may be ahead of what is written, where there is room.
+/// How far one upload may be ahead of what is written, where there is room and nobody says less.
 pub(super) const SHARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// What every upload has, however many there are.
 const SHARE_BYTES_LEAST: u64 = 256 * 1024;
 
 /// Cheap to clone; all clones are one budget.
 #[derive(Debug, Clone)]
-pub(super) struct Room(Arc<Mutex<u64>>);
+pub(super) struct Room(Arc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    left: Mutex<u64>,
+    share_max: u64,
+}
 
 /// What one upload may hold. Given back when dropped.
 #[derive(Debug)]
@@ -22,14 +28,15 @@ pub(super) struct Share {
 }
 
 impl Room {
-    pub(super) fn new(bytes: u64) -> Self {
-        Self(Arc::new(Mutex::new(bytes)))
+    /// `bytes` for all uploads together, and `share_max` for each at most.
+    pub(super) fn new(bytes: u64, share_max: u64) -> Self {
+        Self(Arc::new(Budget { left: Mutex::new(bytes), share_max: share_max.min(SHARE_BYTES_MAX) }))
     }
 
     /// Half of what is left, within bounds: whoever comes later still finds some.
     pub(super) fn share(&self) -> Share {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = (*left / 2).min(SHARE_BYTES_MAX);
+        let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = (*left / 2).min(self.0.share_max);
         *left -= taken;
         Share { room: self.clone(), taken }
     }
@@ -44,7 +51,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        *self.room.0.lock().unwrap_or_else(PoisonError::into_inner) += self.taken;
+        *self.room.0.left.lock().unwrap_or_else(PoisonError::into_inner) += self.taken;
     }
 }
 
@@ -54,7 +61,7 @@ mod tests {
 
     #[test]
     fn uploads_share_one_budget_and_none_goes_without() {
-        let room = Room::new(ROOM_BYTES);
+        let room = Room::new(ROOM_BYTES, u64::MAX);
         let shares: Vec<_> = (0..200).map(|_| room.share()).collect();
         assert_eq!(shares[0].bytes(), SHARE_BYTES_MAX);
         assert!(shares.iter().all(|share| share.bytes() >= SHARE_BYTES_LEAST));

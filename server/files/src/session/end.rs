@@ -28,8 +28,8 @@ pub enum SessionEnd {
     Refused(Fault),
     /// The bytes are not frames.
     Broken(FrameError),
-    /// The client is not welcome any more.
-    Revoked,
+    /// The client has lost the right to be here, and was told why.
+    Revoked(Fault),
     /// The client broke the rules of the protocol, and was told this.
     Violation(Fault),
 }
@@ -41,7 +41,6 @@ impl fmt::Display for SessionEnd {
             Self::Bye => f.write_str("said goodbye"),
             Self::Drained => f.write_str("the server is shutting down"),
             Self::Idle => f.write_str("nothing was said for too long"),
-            Self::Revoked => f.write_str("the client was removed"),
             Self::Lost(None) => f.write_str("the connection was lost"),
             Self::Lost(Some(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("the connection was cut")
@@ -52,7 +51,7 @@ impl fmt::Display for SessionEnd {
                 write!(f, "not a Towpath client: it began with '{}'", DisplayName::new(said))
             }
             Self::HelloLate => f.write_str("no greeting in time"),
-            Self::Refused(fault) | Self::Violation(fault) => write!(f, "{fault}"),
+            Self::Refused(fault) | Self::Violation(fault) | Self::Revoked(fault) => write!(f, "{fault}"),
             Self::Broken(error) => write!(f, "not valid frames: {error}"),
         }
     }

@@ -2,6 +2,7 @@
 //! limit. It may not know anything of requests.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
@@ -10,26 +11,28 @@ use towpath_protocol::frame::{Decoder, Incoming, Undecodable, encode_answer};
 use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PROTOCOL_VERSION, Welcome};
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
 
-use super::{SessionEnd, SessionOptions};
+use super::{Door, Serve, SessionEnd, SessionOptions};
 
 /// Bytes read at a time before Hello is answered.
 const READ_BYTES: usize = 4 * 1024;
 
 /// What was agreed.
-pub(super) struct Opened {
+pub(super) struct Opened<S> {
+    pub(super) service: Arc<S>,
     pub(super) agent: String,
     pub(super) limits: Limits,
 }
 
 /// Greets and is greeted. Afterwards `decoder` holds what came behind the Hello, and allows frames as agreed.
-pub(super) async fn open<R, W>(
+pub(super) async fn open<S, R, W>(
     reader: &mut R,
     writer: &mut W,
     decoder: &mut Decoder,
-    welcome: &Welcome,
+    door: Door<S>,
     options: &SessionOptions,
-) -> Result<Opened, SessionEnd>
+) -> Result<Opened<S>, SessionEnd>
 where
+    S: Serve,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
@@ -41,19 +44,15 @@ where
             Ok(hello) => hello,
             Err((id, fault)) => return refuse(writer, id, fault).await,
         };
-        if let Some(refusal) = options.refusal.clone() {
-            return refuse(writer, id, refusal).await;
-        }
-        if let Some(doorkeeper) = options.doorkeeper.clone()
-            && let Err(fault) = doorkeeper.admit(hello.clone()).await
-        {
-            return refuse(writer, id, fault).await;
-        }
-        let limits = options.limits.lowered_by(hello.limits);
-        let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..welcome.clone() };
+        let (agent, limits) = (hello.agent.clone(), options.limits.lowered_by(hello.limits));
+        let service = match door.admit(hello).await {
+            Ok(service) => service,
+            Err(fault) => return refuse(writer, id, fault).await,
+        };
+        let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..service.welcome().clone() };
         say(writer, id, &welcome.into()).await.map_err(lost)?;
         decoder.allow_frames_up_to(limits.frame_bytes as usize);
-        Ok(Opened { agent: hello.agent, limits })
+        Ok(Opened { service, agent, limits })
     };
     let drained = async {
         options.drain.cancelled().await;
@@ -124,11 +123,11 @@ fn judge(first: Incoming<ToServer>) -> Result<(RequestId, Hello), (RequestId, Fa
     Err((first.id, fault))
 }
 
-async fn refuse<W: AsyncWrite + Unpin>(
+async fn refuse<S, W: AsyncWrite + Unpin>(
     writer: &mut W,
     id: RequestId,
     fault: Fault,
-) -> Result<Opened, SessionEnd> {
+) -> Result<Opened<S>, SessionEnd> {
     say(writer, id, &Answer::Fault(fault.clone())).await.map_err(lost)?;
     Err(SessionEnd::Refused(fault))
 }

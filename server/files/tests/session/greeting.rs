@@ -136,8 +136,7 @@ async fn what_comes_together_with_hello_is_answered_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_server_says_that_it_is_full() {
-    let refusal = Some(Fault::new(FaultCode::LimitExceeded));
-    let mut world = World::silent(SessionOptions { refusal, ..SessionOptions::default() });
+    let mut world = World::shut(Fault::new(FaultCode::LimitExceeded));
     world.client.bytes(PREAMBLE).await;
     world.client.say(0, hello(PROTOCOL_VERSION, Limits::OURS)).await;
     world.client.hear_preamble().await;

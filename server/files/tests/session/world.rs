@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use towpath_files::exchange::Exchange;
-use towpath_files::session::{Serve, SessionEnd, SessionEvent, SessionLog, SessionOptions, serve};
+use towpath_files::session::{Door, Serve, SessionEnd, SessionEvent, SessionLog, SessionOptions, serve};
 use towpath_protocol::answer::Data;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -83,7 +83,20 @@ impl World {
         Self::silent_over(PIPE_BYTES, options)
     }
 
+    /// Where nobody gets a session.
+    pub(crate) fn shut(why: Fault) -> Self {
+        Self::begin(PIPE_BYTES, SessionOptions::default(), |_| Door::Shut(why))
+    }
+
     pub(crate) fn silent_over(pipe_bytes: usize, options: SessionOptions) -> Self {
+        Self::begin(pipe_bytes, options, Door::Open)
+    }
+
+    fn begin(
+        pipe_bytes: usize,
+        options: SessionOptions,
+        door: impl FnOnce(Arc<Scripted>) -> Door<Scripted>,
+    ) -> Self {
         let (ours, theirs) = tokio::io::duplex(pipe_bytes);
         let (sender, requests) = mpsc::channel(1024);
         let welcome = Welcome {
@@ -101,11 +114,12 @@ impl World {
         };
         let may_end = Arc::new(Semaphore::new(1));
         let service = Arc::new(Scripted { welcome, requests: sender, may_end: may_end.clone() });
+        let door = door(service);
         let log = Recorder::default();
         let options = SessionOptions { log: Arc::new(log.clone()), ..options };
         let session = tokio::spawn(async move {
             let (reader, writer) = tokio::io::split(theirs);
-            serve(reader, writer, service, options).await
+            serve(reader, writer, door, options).await
         });
         Self { client: Client { stream: ours, decoder: Decoder::new() }, requests, session, log, may_end }
     }

@@ -1,0 +1,103 @@
+//! Clients that come over TCP: keys, codes, and a session as [`Client`] speaks it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use towpath_protocol::fault::Fault;
+use towpath_protocol::pairing::{
+    KeyHash, Pairing, PairingCode, PairingSecret, Pin, ProofBinding, SECRET_BYTES,
+};
+use towpath_secure::{Identity, connect};
+
+use super::world::{Client, State, Towd};
+
+/// Carries what the clients say, while the tests wait.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// What a client of these tests is.
+pub(crate) type Session = Client<UnixStream, UnixStream>;
+
+/// Somebody with a key, who comes from an address of the loopback.
+pub(crate) struct Person {
+    name: &'static str,
+    identity: Identity,
+    pub(crate) from: Ipv4Addr,
+}
+
+/// A server on TCP with a state folder of its own.
+pub(crate) struct House {
+    pub(crate) state: State,
+    pub(crate) towd: Towd,
+}
+
+impl House {
+    pub(crate) fn new(root: &std::path::Path, arguments: &[&str]) -> Self {
+        let state = State::new();
+        let mut command = state.towd();
+        command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root).args(arguments);
+        Self { state, towd: Towd::spawn(command) }
+    }
+
+    /// A code of `towd pair` with these words.
+    pub(crate) fn code(&self, words: &[&str]) -> PairingCode {
+        let words: Vec<_> = ["pair"].iter().chain(words).copied().collect();
+        PairingCode::parse(self.state.says(&words).trim()).unwrap()
+    }
+
+    /// A code of this server with a secret that it does not know.
+    pub(crate) fn wrong_code(&self) -> PairingCode {
+        PairingCode::new(&self.key(), PairingSecret::new([7; SECRET_BYTES].into()))
+    }
+
+    fn key(&self) -> KeyHash {
+        self.towd.listening["fingerprint"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Somebody who has been paired with these rights.
+    pub(crate) fn paired(&self, name: &'static str, words: &[&str]) -> Person {
+        let person = Person::new(name);
+        drop(self.meet(&person, Some(&self.code(words))).unwrap());
+        person
+    }
+
+    /// A session, or what Hello was answered with.
+    pub(crate) fn meet(&self, person: &Person, code: Option<&PairingCode>) -> Result<Session, Fault> {
+        let address: SocketAddr = self.towd.address().parse().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let server = self.key();
+        let channel = RUNTIME.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind((IpAddr::V4(person.from), 0).into()).unwrap();
+            let meeting = async {
+                let stream = socket.connect(address).await.unwrap();
+                connect(stream, &person.identity, Pin::Known(server)).await.unwrap()
+            };
+            let mut secure = timeout(Duration::from_secs(30), meeting).await.expect("the handshake hangs");
+            let channel = secure.channel.clone();
+            let mut theirs = tokio::net::UnixStream::from_std(theirs).unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut secure.stream, &mut theirs).await;
+            });
+            channel
+        });
+        let pairing = code.map(|code| {
+            let client = person.identity.hash();
+            let bound =
+                ProofBinding { channel: &channel, client: &client, server: &server, name: person.name };
+            Pairing { name: person.name.to_owned(), proof: code.secret.proof(&bound) }
+        });
+        Client::ask_in(ours, pairing)
+    }
+}
+
+impl Person {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, identity: Identity::passing().unwrap(), from: Ipv4Addr::LOCALHOST }
+    }
+}
