@@ -14,6 +14,7 @@ use towpath_protocol::message::{Answer, Bye};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, Space, StoreAs};
 
+use super::tls::House;
 use super::world::{Client, Towd, at, folder, towd};
 
 fn upload(path: &str, size: u64) -> BeginUpload {
@@ -43,6 +44,28 @@ fn a_signal_tells_every_client_and_ends_with_0() {
         assert_eq!(towd.wait().code(), Some(0));
         assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     }
+}
+
+#[test]
+fn idle_clients_hear_bye_at_once_whatever_they_do_then() {
+    let root = folder(&[]);
+    let socket = root.path().join("socket");
+    let mut house = House::new(root.path(), &["--unix", socket.to_str().unwrap()]);
+    let ann = house.paired("ann@box", &[]);
+    let mut encrypted = house.meet(&ann, None).unwrap();
+    encrypted.call(Space { path: WirePath::root() });
+    let mut plain = Client::over_unix(&socket);
+    let _never_greeted = UnixStream::connect(&socket).unwrap();
+    let began = Instant::now();
+    house.towd.signal(Signal::TERM);
+    for client in [&mut encrypted, &mut plain] {
+        assert_eq!(client.hear(), Some((0, Bye {}.into())));
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    }
+    // Neither closes: what is waited for is that they have taken the last word.
+    assert_eq!(house.towd.wait().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop((encrypted, plain));
 }
 
 #[test]
