@@ -4,6 +4,7 @@ mod answer;
 pub mod carry;
 pub mod command;
 pub mod complete;
+pub mod connect;
 mod delete;
 pub mod dialog;
 pub mod effect;
@@ -38,6 +39,7 @@ use layout::Layout;
 use pane::Pane;
 use servers::{Server, State};
 
+use crate::model::bookmarks::Bookmarks;
 use crate::model::{LinkId, Place, Side};
 
 /// Lines that the log keeps.
@@ -74,6 +76,7 @@ pub struct App {
     pub dialogs: Vec<Dialog>,
     pub jobs: Vec<Job>,
     pub servers: Vec<Server>,
+    pub bookmarks: Bookmarks,
     pub clipboard: Option<Clipboard>,
     pub news: (Tone, String),
     pub log: Vec<(Tone, String)>,
@@ -110,6 +113,7 @@ impl App {
             dialogs: Vec::new(),
             jobs: Vec::new(),
             servers: Vec::new(),
+            bookmarks: Bookmarks::default(),
             clipboard: None,
             news: (Tone::Plain, String::new()),
             log: Vec::new(),

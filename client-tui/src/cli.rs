@@ -30,11 +30,17 @@ use place::Places;
 use ssh::Consent;
 
 use crate::link::keyring::Keyring;
+use crate::model::bookmarks::Bookmarks;
 use crate::transfer::job::Verb;
 
 /// Runs one command to its end, with its errors on standard error.
-pub async fn run(command: Command, local: Arc<Service>, keyring: Arc<Keyring>, consent: Consent) -> Exit {
-    let mut places = Places::new(local, keyring, consent);
+pub async fn run(
+    command: Command,
+    local: Arc<Service>,
+    (keyring, bookmarks): (Arc<Keyring>, Bookmarks),
+    consent: Consent,
+) -> Exit {
+    let mut places = Places::new(local, keyring, bookmarks, consent);
     // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
     let takes_interrupts = matches!(
         command,
@@ -64,6 +70,8 @@ async fn perform(command: Command, places: &mut Places) -> Result<Exit, Failure>
         Command::Rm(args) => rm::run(&args, places).await,
         Command::Mkdir(args) => mkdir::run(&args, places).await,
         Command::Shell(args) => shell::run(&args, places).await,
+        // The panes are another program's part.
+        Command::Connect => Err(Failure::usage("connect: opens the panes; it takes no other command")),
         Command::Find(_) => Err(reserved("find")),
         Command::Du(_) => Err(reserved("du")),
         Command::Sum(_) => Err(reserved("sum")),

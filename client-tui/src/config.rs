@@ -2,6 +2,9 @@
 //!
 //! Nothing else in the client reads the environment, but for what concerns ssh alone (`link/dial/ssh`).
 
+pub mod file;
+pub mod ssh_hosts;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,13 +12,22 @@ use std::path::PathBuf;
 use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
 use zeroize::Zeroizing;
 
+use crate::model::bookmarks::Bookmarks;
+use file::{ConfigFile, JOBS_AT_ONCE};
+
 /// What the program goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where the log is kept; none where neither a flag, nor `TOW_STATE_DIR`, `XDG_STATE_HOME` or `HOME` names a folder.
     pub state_dir: Option<PathBuf>,
+    /// Where the configuration file is, or would be: `towpath/config.toml` in `XDG_CONFIG_HOME`, else in `~/.config`.
+    pub config_file: Option<PathBuf>,
+    pub home: Option<PathBuf>,
     pub colors: Colors,
     pub background: Background,
+    pub bookmarks: Bookmarks,
+    /// Jobs that run at once; the others wait.
+    pub jobs_at_once: u8,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
     /// `user@host`: what servers are told who this client is.
@@ -69,11 +81,31 @@ impl Settings {
             .or_else(|| absolute("HOME").map(|home| home.join(".local/state/towpath")));
         Self {
             state_dir,
+            config_file: absolute("XDG_CONFIG_HOME")
+                .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+                .map(|folder| folder.join("towpath/config.toml")),
+            home: absolute("HOME"),
             colors: colors(variable),
             background: background(variable),
+            bookmarks: Bookmarks::default(),
+            jobs_at_once: JOBS_AT_ONCE,
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
             client_name: client_name(variable),
         }
+    }
+}
+
+impl Settings {
+    /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
+    pub fn configured(self) -> anyhow::Result<Self> {
+        let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
+        let ConfigFile { background, jobs_at_once, bookmarks } = file;
+        Ok(Self {
+            background: background.unwrap_or(self.background),
+            jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
+            bookmarks,
+            ..self
+        })
     }
 }
 
@@ -146,6 +178,15 @@ mod tests {
         environment.remove(0);
         assert_eq!(state_dir(None, &environment).as_deref(), Some("/home/ann/.local/state/towpath"));
         assert_eq!(state_dir(None, &[]), None);
+    }
+
+    #[test]
+    fn the_configuration_file_is_where_xdg_says_or_in_the_home_folder() {
+        let file = |environment: &[(&str, &str)]| resolve(None, environment).config_file;
+        let xdg = [("XDG_CONFIG_HOME", "/c"), ("HOME", "/h")];
+        assert_eq!(file(&xdg), Some("/c/towpath/config.toml".into()));
+        assert_eq!(file(&xdg[1..]), Some("/h/.config/towpath/config.toml".into()));
+        assert_eq!(file(&[]), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towpath::cli;
-use towpath::cli::args::Args;
+use towpath::cli::args::{Args, Command};
 use towpath::cli::exit::{Exit, Failure};
 use towpath::cli::ssh::Consent;
 use towpath::config::{Settings, given_code};
@@ -49,13 +49,18 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
         runtime.shutdown_background();
         return Ok(ExitCode::from(exit as u8));
     }
-    let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
+    let settings = match Settings::resolve(args.state_dir, |name| std::env::var_os(name)).configured() {
+        Ok(settings) => settings,
+        Err(error) => return Ok(refusal(&Failure::usage(format!("{error:#}")))),
+    };
     let given = given_code(args.pair_file, |name| std::env::var_os(name));
     let name = settings.client_name.clone();
     let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given));
     let consent = if args.install { Consent::Given } else { Consent::Asked };
-    if let Some(command) = args.command {
-        let exit = runtime.block_on(cli::run(command, local, keyring, consent));
+    let opens_connect = matches!(args.command, Some(Command::Connect));
+    if let Some(command) = args.command.filter(|_| !opens_connect) {
+        let bookmarks = settings.bookmarks.clone();
+        let exit = runtime.block_on(cli::run(command, local, (keyring, bookmarks), consent));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
         return Ok(ExitCode::from(exit as u8));
@@ -63,7 +68,10 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let filter = settings.log_filter.as_deref();
     let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
     shell::panic::install(log);
-    let opening = Opening { left: args.left, right: args.right.or(args.connect) };
+    let bookmarks = &settings.bookmarks;
+    let expanded = |typed: Option<OsString>| typed.map(|typed| bookmarks.expand(&typed));
+    let (left, right) = (expanded(args.left), expanded(args.right.or(args.connect)));
+    let opening = Opening { left, right, opens_connect };
     let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent)) {
         Ok(ready) => ready,
         Err(failure) => return Ok(refusal(&failure)),

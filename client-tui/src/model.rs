@@ -1,5 +1,6 @@
 //! Plain data that both wings share: where something is, and what is shown of a job. It knows nothing else of the program.
 
+pub mod bookmarks;
 pub mod number;
 pub mod size;
 pub mod words;

@@ -5,6 +5,7 @@ pub mod log;
 mod pace;
 pub mod panes;
 pub mod panic;
+mod recent;
 mod runtime;
 pub mod signals;
 pub mod terminal;

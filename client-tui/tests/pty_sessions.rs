@@ -153,6 +153,42 @@ fn a_server_that_says_nothing_is_given_up_by_esc_at_once() {
 }
 
 #[test]
+fn tow_connect_asks_where_to_and_knows_bookmarks_and_the_hosts_of_ssh() {
+    let stage = Stage::new();
+    stage.write("there/far");
+    let server = stage.server();
+    fs::create_dir_all(stage.at("state/.ssh")).unwrap();
+    fs::write(stage.at("state/.ssh/config"), "Host web-1 *.example\n  User ann\n").unwrap();
+    fs::create_dir_all(stage.at("state/.config/towpath")).unwrap();
+    let config = format!("[bookmarks]\nbox = \"{}\"\n", server.target(""));
+    fs::write(stage.at("state/.config/towpath/config.toml"), config).unwrap();
+    let mut command = command(env!("CARGO_BIN_EXE_tow"), &stage.at("state"));
+    command.arg("connect");
+    command.cwd(stage.at("here"));
+    let mut pty = Pty::start(command, 120, 40);
+    pty.wait_for("ssh://web-1");
+    assert!(!pty.contents().contains("*.example"), "{}", pty.contents());
+    pty.press("box\r");
+    pty.wait_for("far");
+    // It is one of the targets of late now, and a bookmark of another name is kept in the file.
+    pty.press("m");
+    pty.wait_for("Name for");
+    pty.press("\x15again\r");
+    pty.wait_for("again: stands for");
+    pty.press("'");
+    pty.wait_for("connected");
+    pty.press("\x1b");
+    let kept = || fs::read_to_string(stage.at("state/.config/towpath/config.toml")).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !kept().contains("again = ") {
+        assert!(Instant::now() < deadline, "{}", kept());
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert!(kept().contains("box = "), "{}", kept());
+    quit(pty);
+}
+
+#[test]
 fn folders_are_made_with_those_above_them() {
     let stage = Stage::new();
     let server = stage.server();

@@ -8,7 +8,7 @@ use super::delete;
 use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Then};
 use super::effect::Effect;
 use super::typed::place_of;
-use super::{App, Tone, jobs, prompt, servers};
+use super::{App, Tone, connect, jobs, prompt, servers};
 use crate::model::words::unescaped;
 use crate::model::{Choice, Place};
 
@@ -24,6 +24,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
         Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Words { .. }) => text_pressed(app, key),
         Some(Dialog::Jobs { .. }) => jobs_pressed(app, key),
+        Some(Dialog::Connect(_)) => connect::pressed(app, key),
         Some(_) => buttons_pressed(app, key),
         None => Vec::new(),
     }
@@ -33,6 +34,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
     match app.dialogs.last_mut() {
         Some(Dialog::Prompt(_)) => prompt::pasted(app, text),
+        Some(Dialog::Connect(_)) => connect::pasted(app, text),
         Some(Dialog::Ask(ask)) => {
             ask.line.insert(text);
             edited(ask);
@@ -168,6 +170,7 @@ fn entered(app: &mut App) -> Vec<Effect> {
     let (text, purpose) = (line.text.clone(), purpose.clone());
     let done = match &purpose {
         Purpose::Pair(link) => servers::pair(app, *link, &text),
+        Purpose::Bookmark(target) => connect::keep(app, text.trim(), target),
         Purpose::Mark | Purpose::Unmark => mark_pattern(app, &text, purpose == Purpose::Mark),
         _ => named(app, &text, &purpose),
     };

@@ -54,6 +54,8 @@ pub enum Command {
     FolderSize,
     Jobs,
     Connect,
+    Bookmarks,
+    Bookmark,
     CommandLine,
     Log,
     Help,
@@ -124,6 +126,8 @@ pub const TABLE: &[Row] = &[
     row(Command::FolderSize, "z Shift-Space", "how much a folder holds"),
     row(Command::Jobs, "w", "the jobs; in there x cancels one"),
     row(Command::Connect, "C", "connect to a server, or again"),
+    row(Command::Bookmark, "m", "bookmark where this pane is"),
+    row(Command::Bookmarks, "'", "to a bookmark, or a target of late"),
     row(Command::CommandLine, ":", "the command line: connme ls size upload download rm byebye"),
     row(Command::Log, "E", "what was said so far"),
     row(Command::Help, "F1 ?", "this help"),
@@ -160,7 +164,7 @@ pub const BAR: [Key; 10] = [
 ];
 
 /// Keys of commands that are still to come.
-const LATER: &str = "F3 i F4 e Ctrl-q O A R u s Alt-F7 S m ' t Ctrl-w [ ] 1 2 3 4 5 6 7 8 9 | Y ! F9";
+const LATER: &str = "F3 i F4 e Ctrl-q O A R u s Alt-F7 S t Ctrl-w [ ] 1 2 3 4 5 6 7 8 9 | Y ! F9";
 
 /// What a key means, after an earlier one that waits for it.
 pub fn command_of(pending: Option<char>, key: KeyEvent) -> Option<Command> {

@@ -5,6 +5,7 @@ use towpath_protocol::entry::Attributes;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::complete::Completion;
+use super::connect::Connect;
 pub use super::line::Line;
 use crate::model::{Carry, Choice, JobId, LinkId, Place};
 
@@ -15,6 +16,7 @@ pub enum Dialog {
     Ask(Ask),
     Delete(Delete),
     Conflict(Conflict),
+    Connect(Connect),
     /// Jobs run, and what is asked for would stop them.
     Stop {
         then: Then,
@@ -81,6 +83,8 @@ pub enum Purpose {
     Carry(CarryPlan),
     /// The code of a server that does not know this client yet.
     Pair(LinkId),
+    /// A name for this target.
+    Bookmark(String),
 }
 
 /// What is to be carried; where to is in the line.
@@ -173,6 +177,7 @@ impl Dialog {
             | Self::Jobs { .. }
             | Self::Help { .. }
             | Self::Log { .. }
+            | Self::Connect(_)
             | Self::Words { .. } => Vec::new(),
             Self::Ask(ask) => {
                 row(ask.focus, &[(ask.purpose.action(), None, Answer::Yes), ("Cancel", None, Answer::No)])
@@ -211,6 +216,7 @@ impl Purpose {
             Self::Mark => "Mark",
             Self::Unmark => "Unmark",
             Self::Pair(_) => "Pair",
+            Self::Bookmark(_) => "Keep",
             Self::Carry(CarryPlan { carry: Carry::Copy, .. }) => "Copy",
             Self::Carry(_) => "Move",
         }

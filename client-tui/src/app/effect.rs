@@ -83,6 +83,16 @@ pub enum Effect {
         target: String,
         code: Secret,
     },
+    /// Targets of late, and ssh's hosts.
+    KnownTargets,
+    /// A target was connected to.
+    NoteTarget(String),
+    ForgetTarget(String),
+    /// Writes a bookmark into the configuration file; none takes it out.
+    KeepBookmark {
+        name: String,
+        target: Option<String>,
+    },
     /// Ends a connection in order, or the attempt to make one.
     Disconnect(LinkId),
     /// `Event::Waited` comes after so many milliseconds.

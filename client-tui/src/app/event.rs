@@ -73,6 +73,11 @@ pub enum Event {
         outlook: Outlook,
         at_ns: i64,
     },
+    /// Targets that were connected to lately, the newest first, and hosts of ssh's configuration.
+    TargetsKnown {
+        recent: Vec<String>,
+        hosts: Vec<String>,
+    },
     /// The server does not know this client yet: a person has its pairing code.
     CodeWanted {
         link: LinkId,

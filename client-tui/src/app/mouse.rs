@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::hits::Spot;
 use super::layout::Layout;
 use super::obey::obey;
-use super::{App, answer};
+use super::{App, answer, connect};
 use crate::model::Side;
 
 /// The longest time between the two clicks of a double click.
@@ -101,6 +101,7 @@ fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
     match (app.dialogs.last_mut(), spot) {
         (_, Some(Spot::Button(meant))) => return answer::answer(app, meant),
         (Some(Dialog::Ask(ask)), Some(Spot::Line)) => ask.focus = None,
+        (Some(Dialog::Connect(_)), Some(Spot::Row(row))) => return connect::clicked(app, row),
         (Some(Dialog::Jobs { cursor }), Some(Spot::Row(row))) => {
             *cursor = row.min(app.jobs.len().saturating_sub(1));
         }

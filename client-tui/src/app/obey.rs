@@ -7,7 +7,7 @@ use super::command::Command;
 use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Then};
 use super::effect::Effect;
 use super::sift::Found;
-use super::{App, Tone, Unit, carry, delete, servers};
+use super::{App, Tone, Unit, carry, connect, delete, servers};
 use crate::model::{Carry, LinkId, Place};
 
 /// Does what a person means.
@@ -77,7 +77,9 @@ pub(super) fn obey(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Refresh => return refresh(app),
         Command::FolderSize => return delete::measure_chosen(app),
         Command::Jobs => app.dialogs.push(Dialog::Jobs { cursor: 0 }),
-        Command::Connect => return connect(app),
+        Command::Connect => return reconnect_or_ask(app),
+        Command::Bookmarks => return connect::open(app),
+        Command::Bookmark => connect::bookmark_here(app),
         Command::CommandLine => prompt(app, PromptKind::Command, ""),
         Command::Log => app.dialogs.push(Dialog::Log { scroll: 0 }),
         Command::Help => app.dialogs.push(Dialog::Help { scroll: 0 }),
@@ -206,11 +208,8 @@ fn find(app: &mut App, step: isize) {
     }
 }
 
-fn connect(app: &mut App) -> Vec<Effect> {
-    servers::connect_again(app).unwrap_or_else(|| {
-        prompt(app, PromptKind::Command, "connme tow://");
-        Vec::new()
-    })
+fn reconnect_or_ask(app: &mut App) -> Vec<Effect> {
+    servers::connect_again(app).unwrap_or_else(|| connect::open(app))
 }
 
 /// What is chosen, as names; words where nothing is, or the pane is not connected.

@@ -12,7 +12,7 @@ use super::dialog::{Dialog, Line, Prompt, PromptKind};
 use super::effect::Effect;
 use super::obey::{obey, quit};
 use super::typed::place_of;
-use super::{App, Tone, carry, complete, delete, servers};
+use super::{App, Tone, carry, complete, connect, delete, servers};
 use crate::model::words::split;
 use crate::model::{LinkId, Place, Side};
 
@@ -20,8 +20,9 @@ use crate::model::{LinkId, Place, Side};
 const HISTORY_LINES_MAX: usize = 200;
 
 /// The words of the command line, what follows them, and what they do.
-pub const WORDS: [(&str, &str, &str); 12] = [
+pub const WORDS: [(&str, &str, &str); 13] = [
     ("connme", "[TARGET]", "connects the right pane, or says to what it is connected"),
+    ("connect", "", "shows bookmarks, targets of late and ssh's hosts"),
     ("ls", "[PATH]", "shows a folder of the server, and how much is in it"),
     ("size", "[PATH…]", "says how many megabytes"),
     ("upload", "[PATH…] [FOLDER/]", "copies from this machine's pane to the server's"),
@@ -140,9 +141,10 @@ pub(super) fn obey_line(app: &mut App, text: &str) -> Vec<Effect> {
     let word = word.to_string_lossy().to_lowercase();
     match word.as_str() {
         "connme" => match operands.first() {
-            Some(target) => servers::connect(app, &target.to_string_lossy()),
+            Some(target) => servers::connect(app, Side::Right, &target.to_string_lossy()),
             None => servers::connected_to(app),
         },
+        "connect" => connect::open(app),
         "ls" => list(app, operands),
         "size" => size(app, operands),
         "upload" => transfer(app, "upload", operands),

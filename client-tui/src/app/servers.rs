@@ -163,28 +163,42 @@ impl App {
     }
 }
 
-/// `connme TARGET`: the right pane goes there; where the connection is there already, at once.
-pub(super) fn connect(app: &mut App, target: &str) -> Vec<Effect> {
-    let known = app
-        .servers
-        .iter()
-        .find(|server| server.target == target || server.name == target.trim_end_matches('/'));
-    let Some((link, state)) = known.map(|server| (server.link, server.state.clone())) else {
+/// The server that a target is on, and the path behind it where that says more than the target that it was opened with.
+pub(super) fn known<'a>(app: &'a App, target: &str) -> Option<(&'a Server, Option<WirePath>)> {
+    let bare = target.trim_end_matches('/');
+    let same = app.servers.iter().find(|server| server.target == target || server.name == bare);
+    if let Some(server) = same {
+        return Some((server, None));
+    }
+    // Elsewhere a path may mean something else than a path from the root.
+    let below = |server: &'a Server| {
+        let rest = target.strip_prefix(&server.name)?.strip_prefix('/')?;
+        Some((server, Some(WirePath::parse(rest.as_bytes()).ok()?)))
+    };
+    app.servers.iter().filter(|server| server.name.starts_with("tow://")).find_map(below)
+}
+
+/// `connme TARGET`: a pane goes there; where the connection is there already, at once.
+pub(super) fn connect(app: &mut App, side: Side, typed: &str) -> Vec<Effect> {
+    let target = &app.bookmarks.expanded(typed);
+    let found = known(app, target).map(|(server, path)| (server.link, server.state.clone(), path));
+    let Some((link, state, path)) = found else {
         let effect = app.connect_new(target);
         if let Effect::Connect { link, .. } = &effect {
-            app.pane_mut(Side::Right).leave_for(Place { link: *link, path: WirePath::root() }, None);
+            app.pane_mut(side).leave_for(Place { link: *link, path: WirePath::root() }, None);
         }
         return vec![effect];
     };
-    let root = Place { link, path: WirePath::root() };
     let is_shown = app.panes.iter().any(|pane| pane.place.link == link);
+    let is_said = path.is_none() && is_shown;
+    let place = Place { link, path: path.unwrap_or_default() };
     match state {
         State::Connecting { .. } => Vec::new(),
-        State::Live { .. } if is_shown => connected_to(app),
-        State::Live { .. } => app.go(Side::Right, root, None),
+        State::Live { .. } if is_said => connected_to(app),
+        State::Live { .. } => app.go(side, place, None),
         State::Lost(_) => {
             if !is_shown {
-                app.pane_mut(Side::Right).leave_for(root, None);
+                app.pane_mut(side).leave_for(place, None);
             }
             reconnect(app, link, Asking::Allowed)
         }
@@ -252,12 +266,16 @@ pub(super) fn connected(
     // Nobody waits for it any more.
     let Some((is_back, server)) = connecting else { return vec![Effect::Disconnect(link)] };
     name.clone_into(&mut server.name);
+    let target = server.target.clone();
     server.state = State::Live { round_trip_ms };
     app.say(
         Tone::Good,
         if is_back { format!("{name}: connected again") } else { format!("connected to {name}") },
     );
     let mut effects = Vec::new();
+    if !is_back {
+        effects.push(Effect::NoteTarget(target));
+    }
     for side in [Side::Left, Side::Right] {
         if app.pane(side).place.link == link {
             let pane = app.pane_mut(side);
@@ -373,13 +391,18 @@ pub(super) fn stop_trying(app: &mut App, link: LinkId, why: &str) {
     app.say(Tone::Plain, text);
 }
 
-/// `byebye`: ends the active pane's connection, or the other's. Asks where jobs use it.
+/// `byebye`: ends the active pane's connection, or the other's.
 pub(super) fn byebye(app: &mut App) -> Vec<Effect> {
     let links = [app.here().place.link, app.there().place.link];
     let Some(link) = links.into_iter().find(|link| *link != LinkId::LOCAL) else {
         app.say(Tone::Plain, "not connected");
         return Vec::new();
     };
+    byebye_to(app, link)
+}
+
+/// Ends a connection. Asks where jobs use it.
+pub(super) fn byebye_to(app: &mut App, link: LinkId) -> Vec<Effect> {
     if app.jobs.iter().any(|job| job.uses(link)) {
         app.dialogs.push(Dialog::Stop { then: Then::Bye(link), focus: 0 });
         return Vec::new();

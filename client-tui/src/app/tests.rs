@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod carrying;
+mod connect;
 mod costs;
 mod jobs;
 mod marking;

@@ -8,7 +8,7 @@ use super::dialog::Conflict;
 use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::pane::After;
-use super::{App, Tone, answer, carry, complete, delete, jobs, keys, mouse, servers};
+use super::{App, Tone, answer, carry, complete, connect, delete, jobs, keys, mouse, servers};
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;
 use crate::model::{LinkId, Side};
@@ -49,6 +49,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Connected { link, name, path, round_trip_ms } => {
             return servers::connected(app, link, (&name, &path), round_trip_ms);
         }
+        Event::TargetsKnown { recent, hosts } => connect::known(app, recent, &hosts),
         Event::CodeWanted { link } => servers::ask_code(app, link),
         Event::NotConnected { link, why, outlook, at_ns } => {
             return servers::not_connected(app, link, (&why, outlook), at_ns);

@@ -13,6 +13,7 @@ A TARGET is a local folder or file, or one of
   tow://HOST[:PORT]/[PATH]         a towd over TLS (port 7171); PATH is relative to its root
   ssh://[USER@]HOST[:PORT]/[PATH]  the system's ssh; PATH is absolute, ~/PATH and none are in the home folder
   unix:SOCKET_FILE[?path=PATH]     a towd on this machine
+  NAME[:PATH]                      a bookmark; ./NAME is the file of that name
 A subcommand's word wins over a folder of that name: write ./ls for the folder.
 
 Exit codes: 0 done; 1 some items failed or were skipped; 2 wrong usage; 3 could not connect; 4 not found;
@@ -70,6 +71,8 @@ pub enum Command {
     Mkdir(MkdirArgs),
     /// A prompt with the words: connme ls size upload download rm byebye
     Shell(ShellArgs),
+    /// Opens the two panes, and asks where to connect to
+    Connect,
     #[command(hide = true)]
     Find(ReservedArgs),
     #[command(hide = true)]

@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
 use crate::link::keyring::Keyring;
 use crate::link::target::{RemotePath, Server, Target};
+use crate::model::bookmarks::Bookmarks;
 
 /// Where something is, and how the person wrote it.
 #[derive(Debug, Clone)]
@@ -39,17 +40,24 @@ pub(super) struct Place {
 pub(super) struct Places {
     local: Link,
     keyring: Arc<Keyring>,
+    bookmarks: Bookmarks,
     consent: Consent,
     remote: Vec<(Server, Link)>,
 }
 
 impl Places {
-    pub(super) fn new(local: Arc<Service>, keyring: Arc<Keyring>, consent: Consent) -> Self {
-        Self { local: Link::in_process(local), keyring, consent, remote: Vec::new() }
+    pub(super) fn new(
+        local: Arc<Service>,
+        keyring: Arc<Keyring>,
+        bookmarks: Bookmarks,
+        consent: Consent,
+    ) -> Self {
+        Self { local: Link::in_process(local), keyring, bookmarks, consent, remote: Vec::new() }
     }
 
-    /// A TARGET or a local path.
+    /// A TARGET, with or without a bookmark, or a local path.
     pub(super) async fn resolve(&mut self, operand: &OsStr) -> Result<Place, Failure> {
+        let operand = &*self.bookmarks.expand(operand);
         let typed = DisplayName::new(operand.as_bytes()).to_string();
         let target = Target::parse(operand).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
         let Target::Remote { server, path: path_bytes } = target else { return self.resolve_local(operand) };

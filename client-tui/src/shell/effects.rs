@@ -2,6 +2,7 @@
 
 mod connections;
 mod jobs;
+mod targets;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,8 @@ use crate::link::keyring::Keyring;
 use crate::model::{Asking, JobId, LinkId, Place};
 use crate::transfer::job::Decision;
 
+pub(super) use targets::Kept;
+
 /// Names that a completion looks at.
 const NAMES_MAX: usize = 10_000;
 
@@ -52,11 +55,17 @@ pub(super) struct Effects {
     answers: Answers,
     /// Wakes whoever waits for a connection to be back.
     returned: Arc<Notify>,
+    kept: Kept,
 }
 
 impl Effects {
     /// With the link to this machine's own files, and those that stand already. Events go to the receiver.
-    pub(super) fn new(local: Link, keyring: Arc<Keyring>, ready: Ready) -> (Self, mpsc::Receiver<Event>) {
+    pub(super) fn new(
+        local: Link,
+        keyring: Arc<Keyring>,
+        ready: Ready,
+        kept: Kept,
+    ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
@@ -69,6 +78,7 @@ impl Effects {
             cancels: HashMap::new(),
             answers: Arc::default(),
             returned: Arc::default(),
+            kept,
         };
         (effects, receiver)
     }
@@ -104,6 +114,10 @@ impl Effects {
             Effect::Connect { link, target, asking } => self.connect(link, target, (asking, None)),
             Effect::Pair { link, target, code } => self.connect(link, target, (Asking::Allowed, Some(code))),
             Effect::Disconnect(link) => self.disconnect(link),
+            Effect::KnownTargets => self.known_targets(),
+            Effect::NoteTarget(target) => self.note_target(target, true),
+            Effect::ForgetTarget(target) => self.note_target(target, false),
+            Effect::KeepBookmark { name, target } => self.keep_bookmark(name, target),
             // The loop's own.
             Effect::Wait { .. } | Effect::Suspend | Effect::Quit => {}
         }

@@ -16,7 +16,7 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Follow;
 
-use super::effects::Effects;
+use super::effects::{Effects, Kept};
 use super::runtime;
 use crate::app::App;
 use crate::app::pane::Pane;
@@ -34,6 +34,8 @@ use crate::ui::Look;
 pub struct Opening {
     pub left: Option<OsString>,
     pub right: Option<OsString>,
+    /// Asks at once where to connect to.
+    pub opens_connect: bool,
 }
 
 /// Connections that stand before the screen does.
@@ -70,6 +72,7 @@ pub async fn run(
     let right = Opens::at(opening.right.as_deref(), &this_machine).await?;
     let here = || Place { link: LinkId::LOCAL, path: working_folder().unwrap_or_default() };
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
+    app.bookmarks.clone_from(&settings.bookmarks);
     let mut first = Vec::new();
     for (side, opens) in [(Side::Left, left), (Side::Right, right)] {
         match opens {
@@ -81,7 +84,15 @@ pub async fn run(
         }
     }
     let look = Look::new(settings.colors, settings.background, TimeZone::system());
-    let (effects, events) = Effects::new(this_machine, keyring, ready);
+    if opening.opens_connect {
+        first.extend(app.open_connect());
+    }
+    let kept = Kept {
+        state_dir: settings.state_dir.clone(),
+        config_file: settings.config_file.clone(),
+        home: settings.home.clone(),
+    };
+    let (effects, events) = Effects::new(this_machine, keyring, ready, kept);
     runtime::run(app, first, &look, effects, events).await
 }
 

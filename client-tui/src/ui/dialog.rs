@@ -1,5 +1,6 @@
 //! The layers over the panes: what each kind of layer is drawn with, and the window that questions have in common.
 
+mod connect;
 mod input;
 mod jobs;
 mod question;
@@ -29,6 +30,7 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
         Dialog::Stop { then, .. } => question::stop(scene, *then, buttons, frame),
         Dialog::Conflict(conflict) => question::conflict(scene, conflict, buttons, frame),
+        Dialog::Connect(screen) => connect::screen(scene, screen, frame),
         Dialog::Jobs { cursor } => jobs::list(scene, *cursor, frame),
         Dialog::Help { scroll } => scrolled::help(scene, *scroll, frame),
         Dialog::Log { scroll } => scrolled::log(scene, *scroll, frame),

@@ -78,7 +78,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
     (
         "More",
         &[
-            (&[Command::Connect], "connect to a server"),
+            (&[Command::Connect, Command::Bookmark, Command::Bookmarks], "connect, bookmarks"),
             (&[Command::Jobs], "jobs; x cancels one"),
             (&[Command::CommandLine], "the command line"),
             (&[Command::Log], "what was said so far"),

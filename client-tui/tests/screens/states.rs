@@ -343,6 +343,28 @@ fn connections_that_are_made_and_ended() {
 }
 
 #[test]
+fn the_connect_screen() {
+    let mut world = World::connected();
+    world.app.bookmarks.set("backup", Some("tow://box/"));
+    world.app.bookmarks.set("site", Some("ssh://deploy@www.example.org/srv/www/a-rather-long-path/of/it"));
+    world.press("'");
+    world.send(Event::TargetsKnown {
+        recent: vec!["unix:/run/user/1000/towd.sock".to_owned(), "tow://10.0.0.7:7272/photos".to_owned()],
+        hosts: vec!["web-1".to_owned(), "web-2".to_owned()],
+    });
+    world.press("Down Down");
+    assert_looks(&mut world, "connect");
+    world.press("Esc '");
+    world.write("nowhere");
+    world.press("Enter");
+    assert_looks(&mut world, "connect-nothing-known");
+    world.press("Ctrl-u");
+    world.write("tow://box/");
+    world.press("Ctrl-b");
+    assert_looks_in(&mut world, "bookmark", Colors::True, (80, 24), "");
+}
+
+#[test]
 fn more_that_is_typed() {
     let mut world = World::connected();
     world.press("+");

@@ -80,7 +80,7 @@ fn offers(scene: &Scene<'_>, completion: &Completion, width: usize) -> Line<'sta
 }
 
 /// What of a line shows, exactly as wide as there is room, so that the cursor is in it; and the cursor's column.
-fn visible(line: &dialog::Line, room: usize) -> (String, usize) {
+pub(super) fn visible(line: &dialog::Line, room: usize) -> (String, usize) {
     let room = room.max(2);
     let (before, after) = line.text.split_at(line.cursor);
     let (before, after) = (text::safe(before), text::safe(after));
