@@ -1,9 +1,12 @@
-//! The body of a fuzz test as an ordinary function: any bytes in, both sides' decoders over them, and everything that must hold
-//! for whatever comes out. Run over its seeds by the tests of this crate; a fuzzer can call it as it is.
+//! The bodies of fuzz tests as ordinary functions: any bytes in, and everything that must hold for whatever comes out. Run over their
+//! seeds by the tests of this crate; the targets in `protocol/fuzz` call them as they are.
 
+use crate::display::DisplayName;
 use crate::frame::{Decoder, Encoded, FrameError, Incoming, encode_answer, encode_to_server};
-use crate::limits::FRAME_BYTES_MAX;
-use crate::message::RequestId;
+use crate::limits::{FRAME_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX};
+use crate::message::{Answer, Input, Request, RequestId, Session};
+use crate::pairing::{KeyHash, PairingCode};
+use crate::path::{Name, WirePath};
 
 /// Lengths of the pieces that bytes arrive in, over and over; zero is a read that brings nothing.
 const PIECES: [usize; 8] = [1, 2, 0, 3, 5, 1, 64, 4099];
@@ -16,6 +19,61 @@ type Heard<M> = (Vec<Incoming<M>>, Option<FrameError>);
 pub fn fuzz_body(bytes: &[u8]) {
     both_cuts_agree(bytes, Decoder::next_to_server, encode_to_server);
     both_cuts_agree(bytes, Decoder::next_answer, encode_answer);
+}
+
+/// Takes the first byte for a kind of message, and the rest for its body; else as [`fuzz_body`]. So that a fuzzer need not find out
+/// what a frame is before it comes to what is in one.
+pub fn fuzz_one_body(bytes: &[u8]) {
+    let Some((choice, body)) = bytes.split_first() else { return };
+    let kinds = [Session::KINDS, Request::KINDS, Input::KINDS, Answer::KINDS].concat();
+    let kind = kinds[usize::from(*choice) % kinds.len()].0;
+    let content = [&[0x93, 0xcd][..], &kind.to_be_bytes(), &[7], body].concat();
+    if content.len() <= FRAME_BYTES_MAX {
+        fuzz_body(&[&(content.len() as u32).to_be_bytes()[..], &content].concat());
+    }
+}
+
+/// Takes `bytes` for a path as a person types it and for a name. Panics where a path comes out that could lead anywhere else than
+/// down, or that is another one when it is written and read again.
+pub fn fuzz_path(bytes: &[u8]) {
+    if let Ok(name) = Name::new(bytes) {
+        assert_eq!(name.as_bytes(), bytes);
+        assert_sound(&name);
+    }
+    let Ok(path) = WirePath::parse(bytes) else { return };
+    path.names().iter().for_each(assert_sound);
+    assert!(path.names().len() <= PATH_COMPONENTS_MAX && path.to_bytes().len() <= PATH_BYTES_MAX);
+    assert_eq!(WirePath::parse(&path.to_bytes()).as_ref(), Ok(&path), "written and read again");
+    assert_safe(&path.display());
+    if let (Some(parent), Some(name)) = (path.parent(), path.name()) {
+        assert_eq!(parent.join(name).as_ref(), Ok(&path));
+        assert!(path.starts_with(&parent) && !parent.starts_with(&path));
+    }
+}
+
+fn assert_sound(name: &Name) {
+    let bytes = name.as_bytes();
+    assert!((1..=NAME_BYTES_MAX).contains(&bytes.len()) && bytes != b"." && bytes != b"..");
+    assert!(!bytes.contains(&b'/') && !bytes.contains(&0));
+    assert_safe(&name.display().to_string());
+}
+
+fn assert_safe(shown: &str) {
+    assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    assert_eq!(DisplayName::new(shown.as_bytes()).to_string(), shown, "what was shown is safe to show");
+}
+
+/// Takes `bytes` for a pairing code and for a fingerprint, as they are typed and as our own files hold them.
+pub fn fuzz_pairing(bytes: &[u8]) {
+    let Ok(typed) = std::str::from_utf8(bytes) else { return };
+    if let Ok(code) = PairingCode::parse(typed) {
+        let again = PairingCode::parse(&code.text()).map_err(|why| why.to_string());
+        let same = again.map(|again| (again.secret.bytes() == code.secret.bytes(), again.pin().to_string()));
+        assert_eq!(same, Ok((true, code.pin().to_string())), "written and read again");
+    }
+    if let Ok(key) = typed.parse::<KeyHash>() {
+        assert_eq!(key.to_string().parse::<KeyHash>().ok(), Some(key));
+    }
 }
 
 fn both_cuts_agree<M: PartialEq + std::fmt::Debug>(

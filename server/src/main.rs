@@ -17,6 +17,15 @@ mod log;
 mod pairing;
 mod penalties;
 mod rights;
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a fuzz test's body, over its seeds"
+)]
+#[path = "../fuzz/bodies/state.rs"]
+mod state_seeds;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

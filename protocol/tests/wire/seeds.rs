@@ -3,24 +3,36 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use towpath_protocol::fuzz::fuzz_body;
+use towpath_protocol::fuzz::{fuzz_body, fuzz_one_body, fuzz_pairing, fuzz_path};
 
 use super::golden::{from_hex, lines};
 
-/// The seeds beside these tests, with their names.
+/// The seeds in a folder of this package, with their names.
 #[allow(clippy::disallowed_methods, reason = "a test's own data")]
-fn seeds() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/seeds");
+fn seeds(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.map(|file| (file.display().to_string(), std::fs::read(file).unwrap())).collect()
 }
 
 #[test]
-fn the_fuzz_body_holds_for_its_seeds() {
-    let seeds = seeds();
-    assert!(seeds.len() >= 16, "{}", seeds.len());
-    for (name, bytes) in seeds {
-        std::panic::catch_unwind(|| fuzz_body(&bytes)).unwrap_or_else(|_| panic!("{name}"));
+fn the_fuzz_bodies_hold_for_their_seeds() {
+    type Row = (&'static str, fn(&[u8]), usize);
+    let bodies: [Row; 4] = [
+        ("tests/seeds", fuzz_body, 16),
+        ("fuzz/seeds/bodies", fuzz_one_body, 41),
+        ("fuzz/seeds/paths", fuzz_path, 8),
+        ("fuzz/seeds/pairing", fuzz_pairing, 6),
+    ];
+    for (folder, body, least) in bodies {
+        let seeds = seeds(folder);
+        assert!(seeds.len() >= least, "{folder}: {}", seeds.len());
+        for (name, bytes) in seeds {
+            for cut in (0..=bytes.len()).rev().take(200) {
+                let run = || body(&bytes[..cut]);
+                std::panic::catch_unwind(run).unwrap_or_else(|_| panic!("{name} cut to {cut}"));
+            }
+        }
     }
 }
 
@@ -56,5 +68,13 @@ proptest! {
         fuzz_body(&bytes);
         let framed = [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat();
         fuzz_body(&framed);
+    }
+
+    #[test]
+    fn the_fuzz_bodies_of_paths_and_codes_hold_for_any_text(text in "\\PC{0,40}", name in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_path(text.as_bytes());
+        fuzz_path(&name);
+        fuzz_pairing(text.as_bytes());
+        fuzz_pairing(&[b"tow1", text.as_bytes()].concat());
     }
 }
