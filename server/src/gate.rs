@@ -2,9 +2,9 @@
 //! gets onto the list, what it may do then, and the end of its sessions once that is over. It knows no files but towd's own, and no requests.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,7 +59,12 @@ struct Live {
 
 /// Opens towd's own folder below the state folder.
 pub(crate) fn open_folder(state: &Path) -> Result<PrivateFolder, PrivateFault> {
-    PrivateFolder::open(&state.join(FOLDER))
+    PrivateFolder::open(&folder_in(state))
+}
+
+/// Where that is.
+pub(crate) fn folder_in(state: &Path) -> PathBuf {
+    state.join(FOLDER)
 }
 
 /// Seconds since 1970.
@@ -117,6 +122,7 @@ impl Gate {
             key: secure.peer,
             channel: secure.channel.clone(),
             session: self.last_session.fetch_add(1, Ordering::Relaxed),
+            client: OnceLock::new(),
             revocation: Revocation::default(),
         });
         Ok((secure, visitor))
@@ -180,6 +186,8 @@ pub(crate) struct Visitor {
     key: KeyHash,
     channel: Zeroizing<[u8; 32]>,
     session: u64,
+    /// As it was when it was let in.
+    client: OnceLock<Client>,
     /// Used when the client is off the list, or may do something else.
     pub(crate) revocation: Revocation,
 }
@@ -191,6 +199,11 @@ impl Visitor {
     /// The client's name, if it is on the list; for the log.
     pub(crate) fn name(&self) -> Option<String> {
         Clients::load(&self.gate.folder).ok()?.of_key(&self.key).map(Client::name)
+    }
+
+    /// The client, once it is let in.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.get()
     }
 
     /// Whether the client is on the list, or gets onto it now; then its view of the service.
@@ -230,7 +243,10 @@ impl Visitor {
             );
         }
         match self.listed()? {
-            Some(now) if now.rights == client.rights => Ok(self.view(client)),
+            Some(now) if now.rights == client.rights => {
+                let _ = self.client.set(now);
+                Ok(self.view(client))
+            }
             Some(_) => Ok(Err(Fault::new(FaultCode::PermissionDenied)
                 .because("what this client may do is being changed; connect again"))),
             None => Ok(Err(FaultCode::NotPaired.into())),

@@ -70,8 +70,8 @@ impl Host {
         visitor: Option<Arc<Visitor>>,
     ) -> SessionEnd {
         let Arrival { peer, seat, deadline } = arrival;
-        // Known to the gate for as long as the session lasts.
-        let _visitor = visitor.clone();
+        // It keeps the visitor for as long as the session lasts: so long the gate knows of it.
+        let log = Arc::new(PeerLog::new(self.log.clone(), peer, visitor.clone(), seat));
         let place = self.open.clone().try_acquire_owned();
         let revocation = visitor.as_ref().map(|visitor| visitor.revocation.clone()).unwrap_or_default();
         let door = match (&place, visitor) {
@@ -89,7 +89,7 @@ impl Host {
             stall: self.limits.seconds(Limit::StallSeconds),
             idle: Some(self.limits.seconds(Limit::IdleSeconds)),
             drain: self.leaving.clone(),
-            log: Arc::new(PeerLog::new(self.log.clone(), peer, seat)),
+            log,
             ..SessionOptions::default()
         };
         session::serve(reader, writer, door, options).await

@@ -1,26 +1,29 @@
 //! The server's log: one line an event on standard error, for people or as JSON. A thread of its own writes it, so that a
-//! terminal or pipe that takes nothing never holds up a session; lines that find no room are counted.
+//! terminal or pipe that takes nothing never holds up a session; lines that find no room are counted. What belongs there goes into the
+//! audit log (`audit`) as well; `peer` is the log of one session.
+
+pub(crate) mod audit;
+mod peer;
 
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde_json::{Map, Value, json};
-use towpath_files::session::{Act, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
 use towpath_protocol::display::DisplayName;
-use towpath_protocol::fault::Fault;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use crate::listen::Seat;
+use audit::Audit;
+pub(crate) use peer::PeerLog;
 
 /// Lines that may wait for standard error.
 const LINES_QUEUED_MAX: usize = 4096;
@@ -37,6 +40,7 @@ pub(crate) struct Log {
     lines: SyncSender<Vec<u8>>,
     lost: Arc<AtomicU64>,
     json: bool,
+    audit: Option<Audit>,
 }
 
 /// Keeps the log's thread; to be ended once all that was to be said is said.
@@ -48,9 +52,9 @@ pub(crate) struct LogThread {
 
 impl Log {
     /// Starts the log, and takes panics and what libraries trace into it.
-    pub(crate) fn start(json: bool) -> std::io::Result<(Self, LogThread)> {
+    pub(crate) fn start(json: bool, audit: Option<Audit>) -> std::io::Result<(Self, LogThread)> {
         let (lines, queue) = sync_channel(LINES_QUEUED_MAX);
-        let log = Self { lines: lines.clone(), lost: Arc::default(), json };
+        let log = Self { lines: lines.clone(), lost: Arc::default(), json, audit };
         let lost = log.lost.clone();
         let thread =
             std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&queue, &lost))?;
@@ -70,6 +74,12 @@ impl Log {
         Ok((log, LogThread { lines, thread: Some(thread) }))
     }
 
+    /// One that nobody reads.
+    #[cfg(test)]
+    fn nowhere() -> Self {
+        Self { lines: sync_channel(1).0, lost: Arc::default(), json: false, audit: None }
+    }
+
     pub(crate) fn warning(&self, message: &str) {
         self.message("warning", message);
     }
@@ -84,35 +94,39 @@ impl Log {
 
     /// Somebody who did not come as far as a session.
     pub(crate) fn turned_away(&self, peer: &str, why: &str) {
+        let fields = json!({ "event": "refused", "peer": peer, "reason": why });
+        self.audit(&fields);
+        self.event(fields, &format_args!("{peer} was not let in: {why}"));
+    }
+
+    /// What happened: as an object where the log is JSON, else in words.
+    fn event(&self, fields: Value, words: &dyn fmt::Display) {
         if self.json {
-            self.object(json!({ "event": "refused", "peer": peer, "reason": why }));
+            self.line(object(fields));
         } else {
-            self.text(&format_args!("{peer} was not let in: {why}"));
+            self.text(words);
+        }
+    }
+
+    /// What belongs into the audit log, where there is one.
+    fn audit(&self, fields: &Value) {
+        if let Some(audit) = &self.audit {
+            audit.line(object(fields.clone()));
         }
     }
 
     fn message(&self, level: &str, message: &str) {
-        if self.json {
-            self.object(json!({ "event": level, "message": message }));
-        } else if level == "info" {
-            self.text(&format_args!("towd: {message}"));
+        let fields = json!({ "event": level, "message": message });
+        if level == "info" {
+            self.event(fields, &format_args!("towd: {message}"));
         } else {
-            self.text(&format_args!("towd: {level}: {message}"));
+            self.event(fields, &format_args!("towd: {level}: {message}"));
         }
     }
 
     /// A line for people, behind the time.
     fn text(&self, line: &dyn fmt::Display) {
         self.line(format!("{} {line}", now()));
-    }
-
-    /// A JSON object with these fields and the time; those without a value are left out.
-    fn object(&self, fields: Value) {
-        let mut object = Map::from_iter([("time".to_owned(), Value::from(now()))]);
-        if let Value::Object(fields) = fields {
-            object.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
-        }
-        self.line(Value::Object(object).to_string());
     }
 
     fn line(&self, mut line: String) {
@@ -166,6 +180,15 @@ fn write_lines(queue: &Receiver<Vec<u8>>, lost: &AtomicU64) {
     }
 }
 
+/// A JSON object with these fields and the time; those without a value are left out.
+fn object(fields: Value) -> String {
+    let mut object = Map::from_iter([("time".to_owned(), Value::from(now()))]);
+    if let Value::Object(fields) = fields {
+        object.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    Value::Object(object).to_string()
+}
+
 /// UTC, as RFC 3339.
 fn now() -> String {
     let mut text = String::new();
@@ -207,142 +230,5 @@ impl MakeWriter<'_> for Traced {
 
     fn make_writer(&self) -> Self {
         self.clone()
-    }
-}
-
-/// The log of one session: every line names its peer. Gives the place among those that are not let in back
-/// when its peer is.
-#[derive(Debug)]
-pub(crate) struct PeerLog {
-    log: Log,
-    peer: String,
-    seat: Mutex<Option<Seat>>,
-    connected: std::sync::atomic::AtomicBool,
-}
-
-impl PeerLog {
-    pub(crate) const fn new(log: Log, peer: String, seat: Option<Seat>) -> Self {
-        let connected = std::sync::atomic::AtomicBool::new(false);
-        Self { log, peer, seat: Mutex::new(seat), connected }
-    }
-
-    fn connected(&self, agent: &str) {
-        self.connected.store(true, Ordering::Relaxed);
-        drop(self.seat.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let agent = DisplayName::new(agent.as_bytes());
-        if self.log.json {
-            let agent = agent.to_string();
-            self.log.object(json!({ "event": "connected", "peer": self.peer, "agent": agent }));
-        } else {
-            self.log.text(&format_args!("{} connected ({agent})", self.peer));
-        }
-    }
-
-    fn left(&self, end: &SessionEnd, seconds: f64) {
-        let connected = self.connected.load(Ordering::Relaxed);
-        if self.log.json {
-            let event = if connected { "left" } else { "refused" };
-            self.log.object(json!({
-                "event": event, "peer": self.peer, "seconds": rounded(seconds), "reason": end.to_string(),
-            }));
-        } else if connected {
-            self.log.text(&format_args!("{} left after {seconds:.1} s: {end}", self.peer));
-        } else {
-            self.log.text(&format_args!("{} was not let in: {end}", self.peer));
-        }
-    }
-
-    fn done(&self, work: &Work) {
-        if !self.log.json {
-            self.log.text(&format_args!("{} {}", self.peer, Told(work)));
-            return;
-        }
-        let (outcome, failures, fault) = match &work.outcome {
-            Outcome::Complete => ("complete", None, None),
-            Outcome::Partial => ("partial", None, None),
-            Outcome::Failures(count) => ("failures", Some(*count), None),
-            Outcome::Failed(fault) => ("failed", None, Some(why(fault, &work.path))),
-        };
-        let event = words(work.act).0.replace(' ', "_");
-        let event = if fault.is_some() { format!("not_{event}") } else { event };
-        self.log.object(json!({
-            "event": event, "peer": self.peer, "path": path(&work.path), "to": work.to.as_deref().map(path),
-            "files": work.files, "folders": work.folders, "bytes": work.bytes, "seconds": rounded(work.seconds),
-            "outcome": outcome, "failures": failures, "fault": fault,
-        }));
-    }
-}
-
-impl SessionLog for PeerLog {
-    fn record(&self, event: SessionEvent<'_>) {
-        match event {
-            SessionEvent::Connected { agent } => self.connected(&agent),
-            SessionEvent::Done(work) => self.done(work),
-            SessionEvent::Left { end, seconds } => self.left(end, seconds),
-        }
-    }
-}
-
-/// What was done, and the verb for where it was not.
-const fn words(act: Act) -> (&'static str, &'static str) {
-    match act {
-        Act::Download => ("downloaded", "download"),
-        Act::Upload => ("uploaded", "upload"),
-        Act::Remove => ("deleted", "delete"),
-        Act::MakeFolder => ("made folder", "make folder"),
-        Act::MakeLink => ("made link", "make link"),
-        Act::Rename => ("renamed", "rename"),
-        Act::Copy => ("copied", "copy"),
-    }
-}
-
-fn path(path: &str) -> &str {
-    if path.is_empty() { "/" } else { path }
-}
-
-/// Why something failed; what it is about is not said twice.
-fn why(fault: &Fault, what: &str) -> String {
-    let mut fault = fault.clone();
-    fault.path = fault.path.filter(|path| path.display() != what);
-    fault.to_string()
-}
-
-fn counted(count: u64, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
-}
-
-/// To the millisecond.
-fn rounded(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
-}
-
-/// A piece of work for people: `uploaded a/b: 12 bytes in 0.001 s`.
-struct Told<'a>(&'a Work);
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Work { act, path: what, to, files, folders, bytes, seconds, outcome } = self.0;
-        let (done, verb) = words(*act);
-        if let Outcome::Failed(fault) = outcome {
-            return write!(f, "could not {verb} {}: {}", path(what), why(fault, what));
-        }
-        write!(f, "{done} {}", path(what))?;
-        if let Some(to) = to {
-            write!(f, " to {}", path(to))?;
-        }
-        match act {
-            Act::Download | Act::Upload => write!(f, ": {bytes} bytes in {seconds:.3} s")?,
-            Act::Remove | Act::Copy => {
-                let files = counted(*files, "file");
-                let folders = counted(*folders, "folder");
-                write!(f, ": {files}, {folders}, {bytes} bytes in {seconds:.3} s")?;
-            }
-            Act::MakeFolder | Act::MakeLink | Act::Rename => {}
-        }
-        match outcome {
-            Outcome::Partial => f.write_str(", not to its end"),
-            Outcome::Failures(count) => write!(f, ", {count} failed"),
-            Outcome::Complete | Outcome::Failed(_) => Ok(()),
-        }
     }
 }

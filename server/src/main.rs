@@ -3,7 +3,7 @@
 //!
 //! It knows no client, no screen, and no files but its own. `config` resolves the arguments, `listen` holds the doors,
 //! `gate` decides who comes in over TCP (by `clients`, the list, with the `rights` of each, and `pairing`, the code, with the `penalties`
-//! of who guesses), `limits` is the table of all bounds, `announce` prints what is ready, `log` is what the server says afterwards,
+//! of who guesses), `limits` is the table of all bounds, `prepare` is what is done before there are threads, `wall` is what the kernel holds us to, `announce` prints what is ready, `log` is what the server says afterwards,
 //! `errand` is what is done at once.
 
 mod announce;
@@ -16,6 +16,7 @@ mod listen;
 mod log;
 mod pairing;
 mod penalties;
+mod prepare;
 mod rights;
 #[cfg(test)]
 #[allow(
@@ -26,6 +27,7 @@ mod rights;
 )]
 #[path = "../fuzz/bodies/state.rs"]
 mod state_seeds;
+mod wall;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -38,11 +40,7 @@ use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use towpath_files::root::{RootSpec, local_path};
-use towpath_files::service::{Service, ServiceConfig};
 use towpath_files::session::SessionEnd;
-use towpath_protocol::hello::Access;
-use towpath_protocol::path::WirePath;
 
 use announce::Announcement;
 use config::{Config, ConfigError, Doors, NO_STATE_DIR, Order};
@@ -50,7 +48,9 @@ use gate::Gate;
 use limits::Limit;
 use listen::unix::UnixDoor;
 use listen::{Arrival, Host, stdio, tcp};
+use log::audit::{Audit, AuditThread};
 use log::{Log, shown};
+use prepare::{Prepared, prepare};
 
 /// Wrong usage, as documented.
 const EXIT_USAGE: u8 = 2;
@@ -75,23 +75,35 @@ fn main() -> ExitCode {
         }
         Err(ConfigError::Other(error)) => return fail(&error, EXIT_USAGE),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start"), EXIT_FAILED),
-    };
-    let (log, log_thread) = match Log::start(config.json) {
-        Ok(started) => started,
-        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start"), EXIT_FAILED),
-    };
-    raise_open_files(&log);
-    let outcome = runtime.block_on(run(config, &log));
-    log_thread.end();
-    // Work that did not stop in time, and a read of standard input that nobody can interrupt, are left behind.
-    runtime.shutdown_background();
-    match outcome {
+    match serve(&config) {
         Ok(code) => code,
         Err(Failure { code, error }) => fail(&error, code),
     }
+}
+
+/// From one thread to many, and to the end of them all.
+fn serve(config: &Config) -> Result<ExitCode, Failure> {
+    let Prepared { service, addresses, audit, warnings } = prepare(config)?;
+    let (audit, audit_start) = audit.map(Audit::new).unzip();
+    let (log, log_thread) = Log::start(config.json, audit).context("cannot start")?;
+    let audit_thread = audit_start.map(|start| start.run(log.clone())).transpose().context("cannot start")?;
+    for warning in &warnings {
+        log.warning(warning);
+    }
+    raise_open_files(&log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let host = Arc::new(Host::new(Arc::new(service), config.limits.clone(), log));
+    let outcome = runtime.block_on(async {
+        match &config.doors {
+            Doors::Stdio => serve_stdio(&host).await,
+            Doors::Listen { unix, .. } => listen(config, &addresses, unix.as_deref(), &host).await,
+        }
+    });
+    audit_thread.into_iter().for_each(AuditThread::end);
+    log_thread.end();
+    // Work that did not stop in time, and a read of standard input that nobody can interrupt, are left behind.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Why towd did not run, and its exit code.
@@ -109,31 +121,6 @@ impl From<anyhow::Error> for Failure {
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "towd: {error:#}");
     ExitCode::from(code)
-}
-
-async fn run(config: Config, log: &Log) -> Result<ExitCode, Failure> {
-    let service = open_service(&config)?;
-    let host = Arc::new(Host::new(Arc::new(service), config.limits.clone(), log.clone()));
-    match &config.doors {
-        Doors::Stdio => serve_stdio(&host).await,
-        Doors::Listen { addresses, unix } => listen(&config, addresses, unix.as_deref(), &host).await,
-    }
-}
-
-/// Opens the root; a session on the whole file system begins in the home folder.
-fn open_service(config: &Config) -> Result<Service, Failure> {
-    let access = if config.read_only { Access::ReadOnly } else { Access::ReadWrite };
-    let (root, home) = match &config.root {
-        Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
-        None => (RootSpec::Whole, home_folder()),
-    };
-    let service = Service::with_limits(ServiceConfig { root, access, home }, config.limits.store());
-    Ok(service.context("--root")?)
-}
-
-/// The user's home, or the root where there is none.
-fn home_folder() -> WirePath {
-    std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default()
 }
 
 /// One session on standard input and output.
@@ -163,16 +150,12 @@ async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
 /// Opens all doors, says so, and serves until a signal.
 async fn listen(
     config: &Config,
-    addresses: &[String],
+    addresses: &[SocketAddr],
     unix: Option<&Path>,
     host: &Arc<Host>,
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new()?;
-    let mut listeners = Vec::new();
-    for text in addresses {
-        let address = tcp::resolve(text).await.map_err(|error| Failure { code: EXIT_USAGE, error })?;
-        listeners.push(tcp::bind(address)?);
-    }
+    let listeners: Vec<_> = addresses.iter().map(|address| tcp::bind(*address)).collect::<Result<_, _>>()?;
     let door = unix.map(UnixDoor::bind).transpose()?;
     let gate = if listeners.is_empty() { None } else { Some(open_gate(config, host)?) };
     let pair = gate.as_deref().map(Gate::first_code).transpose().context("a pairing code")?.flatten();

@@ -2,6 +2,7 @@
 //! things. Knows no request; opens nothing that a peer has named.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use towpath_protocol::hello::{Machine, MachineId};
 use towpath_protocol::limits::PATH_COMPONENTS_MAX;
@@ -14,15 +15,31 @@ const ID_CONTEXT: &str = "towpath 2026-11 machine id";
 
 /// None where the system has no identity that ends with its last boot, as devices' numbers do.
 pub(crate) fn of_root(root: impl AsFd) -> Option<Machine> {
-    let digest = blake3::derive_key(ID_CONTEXT, &boot_id()?);
+    let digest = blake3::derive_key(ID_CONTEXT, boot_id()?);
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     Some(Machine { id: MachineId(id), above: above(root) })
 }
 
+/// For a folder of `root`, which may be all that can be opened by now.
+pub(crate) fn of_folder_in(root: &Machine, root_folder: impl AsFd, folder: impl AsFd) -> Machine {
+    let mut above = above(folder);
+    if let Ok(there) = disk::stat_open(root_folder)
+        && let Some(at) = above.iter().position(|identity| *identity == there.identity)
+    {
+        above.truncate(at + 1);
+        above.extend(&root.above);
+        above.truncate(PATH_COMPONENTS_MAX);
+    }
+    Machine { id: root.id, above }
+}
+
+/// Read once, and so before a wall is raised that keeps it from us.
 #[allow(clippy::disallowed_methods, reason = "a file of the kernel's, not of people's")]
-fn boot_id() -> Option<Vec<u8>> {
-    std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|id| !id.is_empty())
+fn boot_id() -> Option<&'static [u8]> {
+    static BOOT_ID: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let read = || std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|id| !id.is_empty());
+    BOOT_ID.get_or_init(read).as_deref()
 }
 
 /// Identities of the folders above, the nearest first, as far up as may be looked.

@@ -92,6 +92,8 @@ impl Service {
             home: config.home,
             machine: machine::of_root(root.folder()),
         };
+        // Found out now: later a wall may stand between us and what tells it.
+        crate::disk::writing::learn_umask();
         Ok(Self {
             welcome,
             root,

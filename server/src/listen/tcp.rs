@@ -1,7 +1,7 @@
 //! Listening on TCP. What comes there is a stranger until the gate has looked at it.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -18,9 +18,9 @@ const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Turns `ADDR:PORT` into one address.
-pub(crate) async fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
-    let found = tokio::net::lookup_host(text).await;
-    let found: Vec<_> = found.with_context(|| format!("--listen {text}: not an ADDR:PORT"))?.collect();
+pub(crate) fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
+    let found: Vec<_> =
+        text.to_socket_addrs().with_context(|| format!("--listen {text}: not an ADDR:PORT"))?.collect();
     let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
     first.copied().ok_or_else(|| anyhow!("--listen {text}: the name has no address"))
 }

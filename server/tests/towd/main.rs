@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at by their paths")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod doors;
 mod leaving;
 mod limits;

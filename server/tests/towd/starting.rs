@@ -139,6 +139,36 @@ fn f62_without_a_private_place_for_its_key_it_does_not_listen() {
 }
 
 #[test]
+fn f68_no_thread_of_it_can_gain_rights_and_a_kernel_without_a_wall_is_named() {
+    let root = folder(&[]);
+    let towd = Towd::on_socket(root.path());
+    towd.connect();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", towd.child.id())).unwrap();
+    let mut threads = 0;
+    for task in tasks {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        threads += 1;
+    }
+    assert!(threads > 1);
+    let active = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let missing = towd.log.all().iter().any(|line| line.contains("Landlock"));
+    if active.split(',').any(|name| name.trim() == "landlock") {
+        assert!(!missing, "{:?}", towd.log.all());
+    }
+}
+
+#[test]
+fn keys_within_the_served_folder_are_warned_of() {
+    let root = folder(&[]);
+    let mut command = towd();
+    command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root.path());
+    command.env("TOW_STATE_DIR", root.path().join("state"));
+    let towd = Towd::spawn(command);
+    towd.log.wait_for("are in the served folder");
+}
+
+#[test]
 fn wrong_usage_is_named_and_exits_with_2() {
     for (arguments, word) in [
         (&["--listen", "7171"][..], "--listen 7171"),

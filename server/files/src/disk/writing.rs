@@ -361,6 +361,11 @@ pub(crate) fn permitted(mode: u16) -> u16 {
     mode & 0o777 & !umask()
 }
 
+/// Reads the process's umask, once for all.
+pub(crate) fn learn_umask() {
+    umask();
+}
+
 /// The process's umask, read once.
 fn umask() -> u16 {
     static UMASK: OnceLock<u16> = OnceLock::new();

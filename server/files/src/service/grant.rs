@@ -49,7 +49,9 @@ impl Service {
             name[..name.floor_char_boundary(TEXT_BYTES_MAX)].clone_into(&mut welcome.root_name);
             welcome.root_kind = root.kind();
             welcome.home = WirePath::root();
-            welcome.machine = machine::of_root(root.folder());
+            let machine = welcome.machine.as_ref();
+            welcome.machine =
+                machine.map(|machine| machine::of_folder_in(machine, self.root.folder(), root.folder()));
         }
         Ok(Self {
             welcome,

@@ -21,8 +21,8 @@ struct Open {
     cancel: CancellationToken,
     /// What its final answer is to be, whatever the work says: the client broke a rule in it.
     refusal: Option<Fault>,
-    /// For the log; none where the request is not worth a line.
-    deed: Option<Deed>,
+    /// For the log.
+    deed: Deed,
 }
 
 /// Why a request cannot be opened.
@@ -98,9 +98,7 @@ impl Exchanges {
                 return Ok(());
             }
             Input::UploadData(ref data) => {
-                if let Some(deed) = &mut open.deed {
-                    deed.add_bytes(data.data.len());
-                }
+                open.deed.add_bytes(data.data.len());
             }
             Input::More(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
         }
@@ -128,14 +126,12 @@ impl Exchanges {
         let Table { open, records } = &mut *table;
         let Some(exchange) = open.get_mut(&id) else { return answer };
         if !answer.is_final() {
-            if let Some(deed) = &mut exchange.deed {
-                deed.note(&answer);
-            }
+            exchange.deed.note(&answer);
             return answer;
         }
         let Some(exchange) = open.remove(&id) else { return answer };
         let answer = exchange.refusal.map_or(answer, Answer::Fault);
-        let work = exchange.deed.map(|deed| records.end(&deed, &answer)).unwrap_or_default();
+        let work = records.end(&exchange.deed, &answer);
         let is_empty = open.is_empty();
         drop(table);
         for work in work {
@@ -181,11 +177,8 @@ impl Exchanges {
         let mut table = self.table();
         let Table { open, records } = &mut *table;
         let lost = Answer::Fault(FaultCode::Disconnected.into());
-        let mut work: Vec<_> = open
-            .drain()
-            .filter_map(|(_, exchange)| exchange.deed)
-            .flat_map(|deed| records.end(&deed, &lost))
-            .collect();
+        let mut work: Vec<_> =
+            open.drain().flat_map(|(_, exchange)| records.end(&exchange.deed, &lost)).collect();
         work.extend(records.rest());
         drop(table);
         for work in work {

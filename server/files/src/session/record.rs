@@ -5,9 +5,9 @@ use std::fmt;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::{Answer, Request};
-use towpath_protocol::path::Location;
+use towpath_protocol::path::{Location, WirePath};
 
 use super::SessionEnd;
 
@@ -52,6 +52,10 @@ pub enum Act {
     MakeLink,
     Rename,
     Copy,
+    SetMode,
+    SetTimes,
+    /// Recorded only where it was refused.
+    Look,
 }
 
 /// How it came out.
@@ -73,6 +77,8 @@ pub struct Work {
     pub path: String,
     /// Where to, for a Rename or Copy; likewise.
     pub to: Option<String>,
+    /// For [`Act::SetMode`].
+    pub mode: Option<u16>,
     pub files: u64,
     pub folders: u64,
     pub bytes: u64,
@@ -80,12 +86,13 @@ pub struct Work {
     pub outcome: Outcome,
 }
 
-/// A request that is worth a record, while it runs.
+/// A request, while it runs.
 #[derive(Debug)]
 pub(super) struct Deed {
     act: Act,
     location: Location,
     to: Option<Location>,
+    mode: Option<u16>,
     began: Instant,
     bytes: u64,
     /// For a Read: where it starts.
@@ -95,31 +102,39 @@ pub(super) struct Deed {
 }
 
 impl Deed {
-    fn of(request: &Request) -> Option<Self> {
+    fn of(request: &Request) -> Self {
         let (act, location, to) = match request {
-            Request::Read(read) => (Act::Download, &read.file, None),
-            Request::Put(put) => (Act::Upload, &put.file, None),
-            Request::BeginUpload(upload) => (Act::Upload, &upload.file, None),
-            Request::Remove(remove) => (Act::Remove, &remove.thing, None),
-            Request::MakeFolder(make) => (Act::MakeFolder, &make.folder, None),
-            Request::MakeLink(make) => (Act::MakeLink, &make.link, None),
-            Request::Rename(rename) => (Act::Rename, &rename.from, Some(&rename.to)),
-            Request::Copy(copy) => (Act::Copy, &copy.from, Some(&copy.to)),
-            Request::List(_)
-            | Request::Walk(_)
-            | Request::Stat(_)
-            | Request::Space(_)
-            | Request::Measure(_)
-            | Request::SetMode(_)
-            | Request::SetTimes(_) => return None,
+            Request::Read(read) => (Act::Download, read.file.clone(), None),
+            Request::Put(put) => (Act::Upload, put.file.clone(), None),
+            Request::BeginUpload(upload) => (Act::Upload, upload.file.clone(), None),
+            Request::Remove(remove) => (Act::Remove, remove.thing.clone(), None),
+            Request::MakeFolder(make) => (Act::MakeFolder, make.folder.clone(), None),
+            Request::MakeLink(make) => (Act::MakeLink, make.link.clone(), None),
+            Request::Rename(rename) => (Act::Rename, rename.from.clone(), Some(rename.to.clone())),
+            Request::Copy(copy) => (Act::Copy, copy.from.clone(), Some(copy.to.clone())),
+            Request::SetMode(set) => (Act::SetMode, set.thing.clone(), None),
+            Request::SetTimes(set) => (Act::SetTimes, set.thing.clone(), None),
+            Request::List(list) => (Act::Look, list.folder.clone(), None),
+            Request::Walk(walk) => (Act::Look, walk.start.clone(), None),
+            Request::Stat(stat) => (Act::Look, Location::through(&stat.base), None),
+            Request::Space(space) => (Act::Look, Location::through(&space.path), None),
+            Request::Measure(measure) => {
+                let first = measure.things.first().cloned();
+                (Act::Look, first.unwrap_or_else(|| Location::through(&WirePath::root())), None)
+            }
         };
-        let (offset, bytes) = match request {
-            Request::Read(read) => (read.offset, 0),
-            Request::Put(put) => (0, put.data.len() as u64),
-            _ => (0, 0),
+        let (offset, bytes, mode) = match request {
+            Request::Read(read) => (read.offset, 0, None),
+            Request::Put(put) => (0, put.data.len() as u64, None),
+            Request::SetMode(set) => (0, 0, Some(set.mode)),
+            _ => (0, 0, None),
         };
-        let (location, to) = (location.clone(), to.cloned());
-        Some(Self { act, location, to, began: Instant::now(), bytes, offset, size: None })
+        Self { act, location, to, mode, began: Instant::now(), bytes, offset, size: None }
+    }
+
+    /// Whether `answer` leaves nothing to be recorded.
+    fn is_nothing(&self, answer: &Answer) -> bool {
+        self.act == Act::Look && !matches!(answer, Answer::Fault(fault) if is_refusal(fault.code))
     }
 
     pub(super) const fn add_bytes(&mut self, bytes: usize) {
@@ -140,6 +155,7 @@ impl Deed {
             act: self.act,
             path: self.location.display(),
             to: self.to.as_ref().map(Location::display),
+            mode: self.mode,
             files: totals.files,
             folders: totals.folders,
             bytes: totals.bytes,
@@ -160,9 +176,20 @@ impl Deed {
             // An upload that ends so was aborted by the client.
             Answer::Done(_) if self.act == Act::Upload => self.work(Outcome::Partial, &one(0, 0)),
             _ if self.act == Act::MakeFolder => self.work(Outcome::Complete, &one(0, 1)),
+            _ if matches!(self.act, Act::SetMode | Act::SetTimes | Act::Look) => {
+                self.work(Outcome::Complete, &one(0, 0))
+            }
             _ => self.work(Outcome::Complete, &one(1, 0)),
         }
     }
+}
+
+/// Whether a fault says that the client may not do what it asked for.
+const fn is_refusal(code: FaultCode) -> bool {
+    matches!(
+        code,
+        FaultCode::PermissionDenied | FaultCode::ReadOnly | FaultCode::OutsideRoot | FaultCode::LimitExceeded
+    )
 }
 
 /// One file that is being downloaded, range by range.
@@ -186,6 +213,7 @@ impl Download {
             act: Act::Download,
             path: location.display(),
             to: None,
+            mode: None,
             files: u64::from(outcome == Outcome::Complete),
             folders: 0,
             bytes: self.bytes,
@@ -202,9 +230,8 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// None where `request` is not worth a record.
-    pub(super) fn begin(&mut self, request: &Request) -> Option<Deed> {
-        let deed = Deed::of(request)?;
+    pub(super) fn begin(&mut self, request: &Request) -> Deed {
+        let deed = Deed::of(request);
         if deed.act == Act::Download {
             self.downloads
                 .entry(deed.location.clone())
@@ -217,13 +244,13 @@ impl Records {
                 })
                 .reads_open += 1;
         }
-        Some(deed)
+        deed
     }
 
     /// The records that the final answer of `deed` completes.
     pub(super) fn end(&mut self, deed: &Deed, answer: &Answer) -> Vec<Work> {
         if deed.act != Act::Download {
-            return vec![deed.finished(answer)];
+            return if deed.is_nothing(answer) { Vec::new() } else { vec![deed.finished(answer)] };
         }
         let Some(download) = self.downloads.get_mut(&deed.location) else { return Vec::new() };
         download.reads_open -= 1;
@@ -277,6 +304,9 @@ impl fmt::Display for Act {
             Self::MakeLink => "made link",
             Self::Rename => "renamed",
             Self::Copy => "copied",
+            Self::SetMode => "set the mode of",
+            Self::SetTimes => "set the times of",
+            Self::Look => "looked at",
         })
     }
 }

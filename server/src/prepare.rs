@@ -1,0 +1,111 @@
+//! All that is done while there is one thread: names are resolved, the root is opened, towd's own folders and files are made and found to
+//! be where they may be; then the wall is raised around everything that follows. It knows no clients.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use towpath_files::root::{RootSpec, local_path};
+use towpath_files::service::{Service, ServiceConfig};
+use towpath_protocol::hello::Access;
+use towpath_protocol::path::WirePath;
+
+use crate::config::{Config, Doors, NO_STATE_DIR};
+use crate::limits::Limit;
+use crate::listen::tcp;
+use crate::log::audit::AuditFile;
+use crate::log::shown;
+use crate::wall::{self, Within};
+use crate::{EXIT_USAGE, Failure, gate};
+
+/// What the server begins with.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) service: Service,
+    /// To be listened on.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) audit: Option<AuditFile>,
+    /// For the log, once there is one.
+    pub(crate) warnings: Vec<String>,
+}
+
+pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
+    let (addresses, socket) = match &config.doors {
+        Doors::Stdio => (Vec::new(), None),
+        Doors::Listen { addresses, unix } => (resolve(addresses)?, unix.as_deref()),
+    };
+    let service = open_service(config)?;
+    let root = config.root.as_deref();
+    let mut warnings = Vec::new();
+    let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
+    if let (Some(state), Some(root)) = (&state, root)
+        && lies_in(state, root)
+    {
+        warnings.push(format!(
+            "towd's own key, list and codes are in the served folder ({}): whoever may read there can let itself in; \
+             name another place with --state-dir",
+            shown(state)
+        ));
+    }
+    let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
+    let within = Within {
+        root,
+        read_only: config.read_only,
+        state: state.as_deref(),
+        audit: config.audit.as_deref().map(folder_of),
+        socket: socket.map(folder_of),
+    };
+    warnings.extend(wall::raise(&within));
+    Ok(Prepared { service, addresses, audit, warnings })
+}
+
+fn resolve(addresses: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+    let resolved = addresses.iter().map(|text| tcp::resolve(text)).collect::<anyhow::Result<_>>();
+    resolved.map_err(|error| Failure { code: EXIT_USAGE, error })
+}
+
+/// Opens the root; a session on the whole file system begins in the home folder.
+fn open_service(config: &Config) -> Result<Service, Failure> {
+    let access = if config.read_only { Access::ReadOnly } else { Access::ReadWrite };
+    let (root, home) = match &config.root {
+        Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
+        None => (RootSpec::Whole, home_folder()),
+    };
+    let service = Service::with_limits(ServiceConfig { root, access, home }, config.limits.store());
+    Ok(service.context("--root")?)
+}
+
+/// The user's home, or the root where there is none.
+fn home_folder() -> WirePath {
+    std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default()
+}
+
+/// Where the key and the list of clients are, for whoever comes over TCP.
+fn make_state_folder(config: &Config) -> anyhow::Result<PathBuf> {
+    let state = config.state_dir.as_deref().context(NO_STATE_DIR)?;
+    gate::open_folder(state)?;
+    Ok(gate::folder_in(state))
+}
+
+fn open_audit(path: &Path, config: &Config) -> anyhow::Result<AuditFile> {
+    if config.root.as_deref().is_some_and(|root| lies_in(folder_of(path), root)) {
+        let shown = shown(path);
+        return Err(anyhow!(
+            "--audit {shown}: is in the served folder, where clients could read and change it"
+        ));
+    }
+    AuditFile::open(path, config.limits.of(Limit::AuditBytes), config.limits.of(Limit::AuditFiles))
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
+}
+
+/// Whether a folder is in another one, wherever links lead; false where that cannot be told.
+#[allow(clippy::disallowed_methods, reason = "towd's own folders, nothing that a client names")]
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    match (folder.canonicalize(), other.canonicalize()) {
+        (Ok(folder), Ok(other)) => folder.starts_with(other),
+        _ => false,
+    }
+}

@@ -1,0 +1,187 @@
+//! A second wall around towd, for the day when the first one has a hole: the kernel itself keeps this process from all files but the
+//! served folder and towd's own, from connecting anywhere (Landlock), and from gaining rights (`no_new_privs`). What is open
+//! already stays open. It knows no clients and no requests.
+
+use std::path::Path;
+
+use rustix::thread::set_no_new_privs;
+
+/// What stays within reach.
+#[derive(Debug, Default)]
+pub(crate) struct Within<'a> {
+    /// The served folder; none for the whole file system, where there is nothing to keep away.
+    pub(crate) root: Option<&'a Path>,
+    pub(crate) read_only: bool,
+    /// Where keys and lists are kept.
+    pub(crate) state: Option<&'a Path>,
+    /// Where the audit log is, and its older files.
+    pub(crate) audit: Option<&'a Path>,
+    /// Where the unix socket is made and removed.
+    pub(crate) socket: Option<&'a Path>,
+}
+
+/// Raises it around this thread and those that it will begin: before there are any others. Returns what is missing, in words.
+pub(crate) fn raise(within: &Within<'_>) -> Option<String> {
+    let rights = set_no_new_privs(true).err().map(|error| format!("no_new_privs cannot be set: {error}"));
+    let files = landlock::raise(within).err();
+    let missing: Vec<_> = rights.into_iter().chain(files).collect();
+    (!missing.is_empty()).then(|| missing.join("; "))
+}
+
+#[cfg(target_os = "linux")]
+mod landlock {
+    use std::path::Path;
+
+    use landlock::{
+        ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+        RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+        make_bitflags,
+    };
+
+    use super::Within;
+
+    /// The newest of which this is written; an older kernel takes what it knows.
+    const NEWEST: ABI = ABI::V7;
+
+    pub(super) fn raise(within: &Within<'_>) -> Result<(), String> {
+        let Some(root) = within.root else { return Ok(()) };
+        match restrict(within, root) {
+            Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, .. }) | Err(None) => Err(
+                "this kernel has no Landlock (or one too old to move files between folders under it): towd alone keeps clients in their folder".to_owned(),
+            ),
+            Ok(_) => Ok(()),
+            Err(Some(why)) => Err(format!("Landlock cannot be used: {why}")),
+        }
+    }
+
+    /// Err without words where the kernel does not know what is needed at least.
+    fn restrict(within: &Within<'_>, root: &Path) -> Result<RestrictionStatus, Option<String>> {
+        let told = |error: RulesetError| Some(error.to_string());
+        let ruleset = Ruleset::default()
+            // Without it nothing could be moved from one folder into another.
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::Refer)
+            .map_err(|_| None)?
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(NEWEST))
+            .and_then(|ruleset| ruleset.handle_access(AccessNet::ConnectTcp))
+            .and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST)))
+            .and_then(Ruleset::create)
+            .map_err(told)?;
+        let look = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+        let keep = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile});
+        let change = keep | make_bitflags!(AccessFs::{MakeDir | MakeSym | RemoveDir | Refer});
+        let places: [(Option<&Path>, BitFlags<AccessFs>); 4] = [
+            (Some(root), if within.read_only { look } else { look | change }),
+            (within.state, look | keep),
+            (within.audit, keep),
+            (within.socket, make_bitflags!(AccessFs::{MakeSock | RemoveFile})),
+        ];
+        let rules = places.into_iter().filter_map(|(place, access)| Some((place?, access)));
+        let ruleset = rules.into_iter().try_fold(ruleset, |ruleset, (place, access)| {
+            let place = PathFd::new(place).map_err(|error| Some(error.to_string()))?;
+            ruleset.add_rule(PathBeneath::new(place, access)).map_err(told)
+        })?;
+        ruleset.restrict_self().map_err(told)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod landlock {
+    pub(super) fn raise(_within: &super::Within<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+#[allow(clippy::disallowed_methods, reason = "what is tried goes by the plain path")]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// Runs `test` in a thread of its own behind the wall; does nothing where the kernel cannot raise it, and says so.
+    fn behind(within: Within<'_>, test: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let walled = scope.spawn(move || match raise(&within) {
+                None => test(),
+                Some(missing) => println!("skipped: {missing}"),
+            });
+            walled.join().unwrap();
+        });
+    }
+
+    #[track_caller]
+    fn denied<T>(result: std::io::Result<T>) {
+        assert_eq!(result.err().map(|error| error.kind()), Some(ErrorKind::PermissionDenied));
+    }
+
+    #[test]
+    fn f68_a_hole_in_the_jail_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["root", "root/a", "root/b", "outside", "state", "audit", "socket"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        fs::write(at("outside/secret"), "secret").unwrap();
+        fs::write(at("root/a/file"), "file").unwrap();
+        symlink(at("outside"), at("root/hole")).unwrap();
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [root, state, audit, socket] = ["root", "state", "audit", "socket"].map(at);
+        let within = Within {
+            root: Some(&root),
+            read_only: false,
+            state: Some(&state),
+            audit: Some(&audit),
+            socket: Some(&socket),
+        };
+        behind(within, || {
+            // As if the jail had let a path through.
+            denied(fs::read(at("outside/secret")));
+            denied(fs::read(at("root/hole/secret")));
+            denied(fs::read_dir(at("outside")));
+            denied(fs::read("/etc/passwd"));
+            denied(fs::write(at("outside/new"), "x"));
+            denied(fs::remove_file(at("outside/secret")));
+            denied(fs::create_dir(at("outside/new")));
+            denied(fs::rename(at("root/a/file"), at("outside/file")).map_err(|error| match error.kind() {
+                ErrorKind::CrossesDevices => ErrorKind::PermissionDenied.into(),
+                _ => error,
+            }));
+            denied(TcpStream::connect(elsewhere));
+            denied(std::process::Command::new("/bin/true").status());
+            // What towd does, it can do.
+            fs::create_dir(at("root/c")).unwrap();
+            fs::write(at("root/a/new"), "new").unwrap();
+            fs::rename(at("root/a/new"), at("root/b/new")).unwrap();
+            symlink("x", at("root/link")).unwrap();
+            fs::remove_dir(at("root/c")).unwrap();
+            fs::write(at("state/clients.json.new"), "{}").unwrap();
+            fs::rename(at("state/clients.json.new"), at("state/clients.json")).unwrap();
+            fs::write(at("audit/log"), "{}").unwrap();
+            fs::rename(at("audit/log"), at("audit/log.1")).unwrap();
+            denied(fs::read(at("audit/log.1")));
+            UnixListener::bind(at("socket/socket")).unwrap();
+            fs::remove_file(at("socket/socket")).unwrap();
+        });
+        assert_eq!(fs::read(at("outside/secret")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn f68_behind_a_read_only_wall_nothing_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "file").unwrap();
+        behind(Within { root: Some(dir.path()), read_only: true, ..Within::default() }, || {
+            assert_eq!(fs::read(&file).unwrap(), b"file");
+            denied(fs::write(&file, "other"));
+            denied(fs::remove_file(&file));
+            denied(fs::create_dir(dir.path().join("new")));
+        });
+    }
+}
