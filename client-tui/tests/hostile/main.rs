@@ -12,6 +12,7 @@
 
 mod clients;
 mod evil;
+mod lines;
 mod memory;
 mod pack;
 mod servers;
