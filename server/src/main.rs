@@ -41,6 +41,7 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use towpath_files::session::SessionEnd;
+use towpath_protocol::display::DisplayName;
 
 use announce::Announcement;
 use config::{Config, ConfigError, Doors, NO_STATE_DIR, Order};
@@ -69,9 +70,7 @@ fn main() -> ExitCode {
                 .map_or_else(|error| fail(&error, EXIT_FAILED), |()| ExitCode::SUCCESS);
         }
         Err(ConfigError::Arguments(error)) => {
-            // Help and version go to standard output with 0, errors to standard error with 2.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
+            return usage(&error);
         }
         Err(ConfigError::Other(error)) => return fail(&error, EXIT_USAGE),
     };
@@ -79,6 +78,19 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(Failure { code, error }) => fail(&error, code),
     }
+}
+
+/// Help and version go to standard output with 0, errors to standard error with 2, where what was typed is shown safely.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let lines = text.trim_end().lines().map(|line| DisplayName::new(line.as_bytes()).to_string());
+    let _ = writeln!(std::io::stderr(), "towd: {}", lines.collect::<Vec<_>>().join("\n"));
+    ExitCode::from(EXIT_USAGE)
 }
 
 /// From one thread to many, and to the end of them all.

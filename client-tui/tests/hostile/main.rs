@@ -14,8 +14,15 @@ mod clients;
 mod evil;
 mod lines;
 mod memory;
+#[path = "../support/names.rs"]
+#[allow(unreachable_pub, reason = "shared by several tests")]
+mod names;
 mod pack;
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
+#[path = "../support/pty.rs"]
+mod pty;
 mod servers;
+mod shown;
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -112,6 +112,11 @@ impl Pty {
         self.seen().bytes.clear();
     }
 
+    /// All that the program wrote, as it wrote it.
+    pub fn written(&self) -> Vec<u8> {
+        self.seen().bytes.clone()
+    }
+
     pub fn bytes_written(&self) -> usize {
         self.seen().bytes.len()
     }
