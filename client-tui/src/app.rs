@@ -1,5 +1,6 @@
 //! The thinking wing: all state of the screen, and [`update::update`], which decides everything and touches nothing.
 
+mod allowed;
 mod answer;
 pub mod carry;
 pub mod command;
@@ -30,6 +31,7 @@ mod typed;
 pub mod update;
 
 use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::permissions::Permissions;
 
 use carry::Clipboard;
 use dialog::Dialog;
@@ -76,6 +78,8 @@ pub struct App {
     pub dialogs: Vec<Dialog>,
     pub jobs: Vec<Job>,
     pub servers: Vec<Server>,
+    /// What each server lets this client do, as it said.
+    allowed: Vec<(LinkId, Permissions)>,
     pub bookmarks: Bookmarks,
     pub clipboard: Option<Clipboard>,
     pub news: (Tone, String),
@@ -113,6 +117,7 @@ impl App {
             dialogs: Vec::new(),
             jobs: Vec::new(),
             servers: Vec::new(),
+            allowed: Vec::new(),
             bookmarks: Bookmarks::default(),
             clipboard: None,
             news: (Tone::Plain, String::new()),

@@ -5,6 +5,7 @@ use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::{Attributes, Entry};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::permissions::Permissions;
 
 use super::effect::Timer;
 use super::hits::Spot;
@@ -66,6 +67,11 @@ pub enum Event {
         name: String,
         path: WirePath,
         round_trip_ms: Option<u64>,
+    },
+    /// What the server lets this client do; comes before `Connected`.
+    Allowed {
+        link: LinkId,
+        may: Permissions,
     },
     NotConnected {
         link: LinkId,

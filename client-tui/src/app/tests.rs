@@ -1,6 +1,7 @@
 //! The thinking wing, held to its rules: keys in, state and effects out. Every step is followed by [`App::check`](super::App::check).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod allowed;
 mod carrying;
 mod connect;
 mod costs;

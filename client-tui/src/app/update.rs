@@ -51,6 +51,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::TargetsKnown { recent, hosts } => connect::known(app, recent, &hosts),
         Event::CodeWanted { link } => servers::ask_code(app, link),
+        Event::Allowed { link, may } => app.allow(link, may),
         Event::NotConnected { link, why, outlook, at_ns } => {
             return servers::not_connected(app, link, (&why, outlook), at_ns);
         }

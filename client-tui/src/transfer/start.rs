@@ -9,6 +9,7 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::input::More;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{Existing, Follow, Walk};
 
 use super::alone;
@@ -29,12 +30,10 @@ pub(super) enum Begun {
 /// Err where the job must not begin.
 pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     let job = &shared.job;
-    let takes_changes = |link: &Link| link.welcome().access == Access::ReadWrite;
-    if !takes_changes(&job.destination) {
-        return Err(Fault::new(FaultCode::ReadOnly).because("the destination takes no changes"));
-    }
-    if job.verb == Verb::Move && !takes_changes(&job.source) {
-        return Err(Fault::new(FaultCode::ReadOnly).because("the source takes no changes"));
+    may(&job.destination, Permission::Write, "destination")?;
+    may(&job.source, Permission::Read, "source")?;
+    if job.verb == Verb::Move {
+        may(&job.source, Permission::Delete, "source")?;
     }
     if shared.is_one_machine() {
         for item in &job.items {
@@ -42,6 +41,19 @@ pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Whether a side lets this client do that.
+fn may(link: &Link, permission: Permission, side: &str) -> Result<(), Fault> {
+    let welcome = link.welcome();
+    let may = welcome.permissions();
+    if may.allow(permission) {
+        return Ok(());
+    }
+    if welcome.access == Access::ReadOnly && permission != Permission::Read {
+        return Err(Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes")));
+    }
+    Err(Fault::new(FaultCode::PermissionDenied).because(format!("at the {side} this client may only {may}")))
 }
 
 /// Source and destination are not the same thing, nor is the destination within the source, whatever links and names lead there.

@@ -95,8 +95,12 @@ pub(super) fn bar(scene: &Scene<'_>, frame: &mut Frame<'_>, place: Area) {
     for key in bar_keys(place.width as usize) {
         let columns = bar_columns(key) as u16;
         let area = Area::new(x, place.y, columns, 1);
+        let is_allowed = scene.app.is_allowed(key.command);
         let spans = vec![
-            Span::styled(format!(" {}", key.key), scene.theme.focus),
+            Span::styled(
+                format!(" {}", key.key),
+                if is_allowed { scene.theme.focus } else { scene.theme.dim },
+            ),
             Span::styled(format!(" {} ", key.word), scene.theme.dim),
         ];
         frame.render_widget(Line::from(spans), rect(area));

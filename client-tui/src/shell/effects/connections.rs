@@ -39,10 +39,11 @@ impl Effects {
                     return;
                 }
             };
-            let lost = link.lost();
+            let (lost, may) = (link.lost(), link.welcome().permissions());
             let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
             links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link);
             returned.notify_waiters();
+            let _ = events.send(Event::Allowed { link: id, may }).await;
             let _ = events.send(Event::Connected { link: id, name, path, round_trip_ms }).await;
             let why = lost.await.to_string();
             let _ = events.send(Event::Disconnected { link: id, why, at_ns: now_ns() }).await;
