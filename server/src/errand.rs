@@ -75,13 +75,10 @@ fn set(state: &Path, id: u32, rights: RightsArgs) -> anyhow::Result<()> {
     };
     client.rights = rights.applied_to(&client.rights);
     let Client { rights, .. } = &*client;
-    let said = format!(
-        "{} may {} in {}, quota {}; its sessions end\n",
-        client.name(),
-        rights.may(),
-        rights.folder(),
-        rights.quota()
-    );
+    let quota = rights.quota();
+    let quota = if quota == "-" { String::new() } else { format!(", {quota} at most") };
+    let (name, may, folder) = (client.name(), rights.may(), rights.folder());
+    let said = format!("{name} may {may} in {folder}{quota}; its sessions end\n");
     clients.save(&locked)?;
     print(&said);
     Ok(())

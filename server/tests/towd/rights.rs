@@ -73,7 +73,7 @@ fn f64_changed_rights_end_the_sessions_that_have_others() {
     let said = house
         .state
         .says(&["clients", "set", "1", "--allow", "list", "--folder", "photos", "--quota", "1MiB"]);
-    assert_eq!(said, "ann@box may list in /photos, quota 1MiB; its sessions end\n");
+    assert_eq!(said, "ann@box may list in /photos, 1MiB at most; its sessions end\n");
     match session.hear() {
         Some((0, Answer::Fault(fault))) => {
             assert_eq!(fault.code, FaultCode::PermissionDenied);
@@ -88,7 +88,7 @@ fn f64_changed_rights_end_the_sessions_that_have_others() {
     other.call(Space { path: WirePath::root() });
     // What is not named stays.
     let said = house.state.says(&["clients", "set", "1", "--quota", "none"]);
-    assert_eq!(said, "ann@box may list in /photos, quota -; its sessions end\n");
+    assert_eq!(said, "ann@box may list in /photos; its sessions end\n");
 }
 
 #[test]
