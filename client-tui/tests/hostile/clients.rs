@@ -1,6 +1,6 @@
 //! An evil client against `towd`: whatever it says, nothing outside changes, memory stays small, and everybody else is served.
 
-mod world;
+pub(crate) mod world;
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -21,6 +21,7 @@ mod pack;
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
 #[path = "../support/pty.rs"]
 mod pty;
+mod resources;
 mod servers;
 mod shown;
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]

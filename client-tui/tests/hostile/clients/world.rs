@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// Says it under id 9; the answer, none where the server has closed the connection.
-    fn ask(&mut self, message: &ToServer) -> Option<Answer> {
+    pub(crate) fn ask(&mut self, message: &ToServer) -> Option<Answer> {
         let encoded = encode_to_server(RequestId(9), message).unwrap();
         let _ = self.say(&[&encoded.head[..], &encoded.data[..]].concat());
         self.hear().map(|(_, answer)| answer)
