@@ -22,6 +22,7 @@ mod mouse;
 mod obey;
 pub mod pane;
 pub mod prompt;
+mod queue;
 pub mod rows;
 pub mod servers;
 pub mod sift;
@@ -36,7 +37,7 @@ use towpath_protocol::permissions::Permissions;
 use carry::Clipboard;
 use dialog::Dialog;
 use effect::Effect;
-use jobs::Job;
+use jobs::{Job, Over};
 use layout::Layout;
 use pane::Pane;
 use servers::{Server, State};
@@ -76,7 +77,13 @@ pub struct App {
     /// Columns and rows of the screen.
     pub screen: (u16, u16),
     pub dialogs: Vec<Dialog>,
+    /// Those that run and those that wait, in the order of the queue.
     pub jobs: Vec<Job>,
+    /// Those that are over and not yet cleared, the newest first.
+    pub over: Vec<Over>,
+    pub jobs_at_once: u8,
+    /// Bytes a second of all jobs together.
+    pub limit: Option<u64>,
     pub servers: Vec<Server>,
     /// What each server lets this client do, as it said.
     allowed: Vec<(LinkId, Permissions)>,
@@ -116,6 +123,9 @@ impl App {
             screen: (80, 24),
             dialogs: Vec::new(),
             jobs: Vec::new(),
+            over: Vec::new(),
+            jobs_at_once: 2,
+            limit: None,
             servers: Vec::new(),
             allowed: Vec::new(),
             bookmarks: Bookmarks::default(),
@@ -259,13 +269,15 @@ impl App {
                     );
                 }
                 Dialog::Jobs { cursor } => {
-                    assert!(*cursor < self.jobs.len().max(1), "a cursor outside the jobs");
+                    assert!(*cursor < self.job_rows().max(1), "a cursor outside the jobs");
                 }
                 _ => {}
             }
             let focused = dialog.buttons().iter().filter(|button| button.is_focused).count();
             assert!(focused <= 1, "two buttons have the focus");
         }
+        let running = |job: &&Job| !job.is_waiting() && job.effect.is_none();
+        assert_eq!(self.jobs.iter().filter(running).count(), 0, "a job that nothing has begun");
         assert!(self.log.len() <= LOG_LINES_MAX, "the log grows without end");
         let mut ids: Vec<_> = self.jobs.iter().map(|job| job.id).collect();
         ids.dedup();

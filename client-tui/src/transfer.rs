@@ -16,6 +16,7 @@ mod run;
 mod shared;
 mod start;
 mod tally;
+pub mod throttle;
 mod work;
 
 pub use run::run;

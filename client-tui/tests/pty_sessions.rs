@@ -63,6 +63,13 @@ impl Stage {
     }
 }
 
+/// Closes the layer that is open, and waits for that: keys right behind an Esc would be Alt and that key.
+fn close(pty: &mut Pty) {
+    let titles = ["╭ Jobs ", "╭ Connect ", "╭ Rename "];
+    pty.press("\x1b");
+    pty.wait_until("no layer", |screen| !titles.iter().any(|title| screen.contents().contains(title)));
+}
+
 fn quit(mut pty: Pty) {
     pty.press("q");
     let status = pty.wait_for_end();
@@ -96,7 +103,7 @@ fn a_server_that_was_killed_is_connected_to_again_by_itself_and_the_pane_takes_u
     // The cursor is where it was: what F2 names is the second.
     pty.press("\t\x1bOQ");
     pty.wait_for("New name of second");
-    pty.press("\x1b");
+    close(&mut pty);
     drop(server);
     quit(pty);
 }
@@ -177,7 +184,7 @@ fn tow_connect_asks_where_to_and_knows_bookmarks_and_the_hosts_of_ssh() {
     pty.wait_for("again: stands for");
     pty.press("'");
     pty.wait_for("connected");
-    pty.press("\x1b");
+    close(&mut pty);
     let kept = || fs::read_to_string(stage.at("state/.config/towpath/config.toml")).unwrap();
     let deadline = Instant::now() + Duration::from_mins(1);
     while !kept().contains("again = ") {
@@ -200,5 +207,72 @@ fn folders_are_made_with_those_above_them() {
     pty.wait_for("a/");
     pty.wait_until("the cursor on the new folder", |screen| screen.contents().contains("1 item"));
     assert!(stage.at("there/a/b/c").is_dir());
+    quit(pty);
+}
+
+/// Four files of 2 MB in a folder here, and `tow` in a state to copy them to the server slowly.
+fn copying_slowly(stage: &Stage, server: &Towd) -> Pty {
+    fs::create_dir(stage.at("here/many")).unwrap();
+    for number in 0..4_u8 {
+        fs::write(stage.at("here/many").join(format!("{number}.bin")), vec![number; 2_000_000]).unwrap();
+    }
+    let mut pty = stage.tow(&server.target(""));
+    pty.wait_for("connected to");
+    // The rate of all together first: without it a copy is over before anybody has looked.
+    pty.press("wL");
+    pty.wait_for("MB a second for all jobs together");
+    pty.press("1\r");
+    pty.wait_for("all jobs: at most 1 MB/s");
+    close(&mut pty);
+    pty.press(&format!("{DOWN}\x1b[15~"));
+    pty.wait_for("Copy many to");
+    pty.press("\r");
+    pty.wait_for("many → ");
+    pty
+}
+
+fn is_whole(stage: &Stage) -> bool {
+    (0..4_u8).all(|number| {
+        let there = fs::read(stage.at("there/many").join(format!("{number}.bin")));
+        there.is_ok_and(|bytes| bytes == vec![number; 2_000_000])
+    })
+}
+
+#[test]
+fn a_copy_that_a_lost_connection_cut_off_goes_on_when_it_is_back() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let mut pty = copying_slowly(&stage, &server);
+    server.kill();
+    pty.wait_for("lost today");
+    pty.wait_for("waits");
+    let _server = stage.server();
+    pty.wait_for("connected again");
+    pty.press("wL\x15\r");
+    pty.wait_for("all jobs: as fast as it goes");
+    pty.wait_for("copied and verified");
+    assert!(is_whole(&stage), "{}", pty.contents());
+    close(&mut pty);
+    quit(pty);
+}
+
+#[test]
+fn a_copy_is_paused_and_goes_on_and_stays_in_the_view_until_it_is_cleared() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let mut pty = copying_slowly(&stage, &server);
+    pty.press("wp");
+    pty.wait_for("· paused");
+    pty.press("L\x15\r");
+    pty.wait_for("all jobs: as fast as it goes");
+    assert!(!is_whole(&stage), "it was paused");
+    pty.press("p");
+    pty.wait_for("copied and verified: 4 files");
+    assert!(is_whole(&stage));
+    // What is over stays until it is cleared.
+    pty.wait_for("✓ ↑ many");
+    pty.press("c");
+    pty.wait_for("nothing runs");
+    close(&mut pty);
     quit(pty);
 }

@@ -8,7 +8,7 @@ use super::delete;
 use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Then};
 use super::effect::Effect;
 use super::typed::place_of;
-use super::{App, Tone, connect, jobs, prompt, servers};
+use super::{App, connect, prompt, queue, servers};
 use crate::model::words::unescaped;
 use crate::model::{Choice, Place};
 
@@ -23,7 +23,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Dialog::Prompt(_)) => prompt::pressed(app, key),
         Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
         Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Words { .. }) => text_pressed(app, key),
-        Some(Dialog::Jobs { .. }) => jobs_pressed(app, key),
+        Some(Dialog::Jobs { .. }) => queue::pressed(app, key),
         Some(Dialog::Connect(_)) => connect::pressed(app, key),
         Some(_) => buttons_pressed(app, key),
         None => Vec::new(),
@@ -170,6 +170,7 @@ fn entered(app: &mut App) -> Vec<Effect> {
     let (text, purpose) = (line.text.clone(), purpose.clone());
     let done = match &purpose {
         Purpose::Pair(link) => servers::pair(app, *link, &text),
+        Purpose::Limit(job) => queue::limit(app, *job, &text),
         Purpose::Bookmark(target) => connect::keep(app, text.trim(), target),
         Purpose::Mark | Purpose::Unmark => mark_pattern(app, &text, purpose == Purpose::Mark),
         _ => named(app, &text, &purpose),
@@ -253,24 +254,4 @@ pub(super) fn limit_scroll(app: &mut App) {
         Some(Dialog::Words { scroll }) => *scroll = (*scroll).min(prompt::WORDS.len() - 1),
         _ => {}
     }
-}
-
-/// The list of jobs.
-fn jobs_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    let last = app.jobs.len().saturating_sub(1);
-    let Some(Dialog::Jobs { cursor }) = app.dialogs.last_mut() else { return Vec::new() };
-    match key.code {
-        KeyCode::Down | KeyCode::Char('j') => *cursor = (*cursor + 1).min(last),
-        KeyCode::Up | KeyCode::Char('k') => *cursor = cursor.saturating_sub(1),
-        KeyCode::Home | KeyCode::Char('g') => *cursor = 0,
-        KeyCode::End | KeyCode::Char('G') => *cursor = last,
-        KeyCode::Char('x') | KeyCode::Delete | KeyCode::F(8) => {
-            let row = *cursor;
-            return jobs::stop(app, row);
-        }
-        KeyCode::Char('p' | 'R' | 'J' | 'K' | '%') => app.say(Tone::Plain, "not available yet"),
-        KeyCode::Esc | KeyCode::Enter | KeyCode::Char('w' | 'q') => drop(app.dialogs.pop()),
-        _ => {}
-    }
-    Vec::new()
 }

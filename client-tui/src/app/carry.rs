@@ -180,7 +180,8 @@ fn launch(app: &mut App, plan: &CarryPlan, place: &Place, into: bool) -> Vec<Eff
     match items(plan, place, into) {
         Ok(items) => {
             app.dialogs.pop();
-            vec![start(app, plan, items, place, into)]
+            start(app, plan, items, place, into);
+            Vec::new()
         }
         Err(problem) => refuse(app, problem),
     }
@@ -197,23 +198,19 @@ fn refuse(app: &mut App, problem: String) -> Vec<Effect> {
     Vec::new()
 }
 
-fn start(
-    app: &mut App,
-    plan: &CarryPlan,
-    items: Vec<(WirePath, WirePath)>,
-    place: &Place,
-    into: bool,
-) -> Effect {
+fn start(app: &mut App, plan: &CarryPlan, items: Vec<(WirePath, WirePath)>, place: &Place, into: bool) {
     let mut to = app.place_text(place);
     if into && !to.ends_with('/') {
         to.push('/');
     }
     let title = format!("{} → {to}", things_at(&plan.from));
-    let job = app.new_job(title, Work::Carry(plan.carry));
+    let mut job = app.new_job(title, Work::Carry(plan.carry));
     (job.source, job.destination) = (plan.source, place.link);
     (job.sources, job.targets) = items.iter().cloned().unzip();
     job.is_cut = plan.is_cut;
-    Effect::Carry { job: job.id, carry: plan.carry, source: plan.source, items, destination: place.link }
+    let (carry, source, destination) = (plan.carry, plan.source, place.link);
+    job.effect = Some(Effect::Carry { job: job.id, carry, source, items, destination });
+    app.enqueue(job);
 }
 
 /// `upload` and `download`: no dialog, since all is said.
@@ -221,10 +218,8 @@ pub(super) fn carry_into(app: &mut App, source: LinkId, from: Vec<WirePath>, fol
     let (offered, base) = (String::new(), folder.clone());
     let plan = CarryPlan { carry: Carry::Copy, source, from, offered, base, looking: None, is_cut: false };
     match items(&plan, folder, true) {
-        Ok(items) => vec![start(app, &plan, items, folder, true)],
-        Err(problem) => {
-            app.say(Tone::Bad, problem);
-            Vec::new()
-        }
+        Ok(items) => start(app, &plan, items, folder, true),
+        Err(problem) => app.say(Tone::Bad, problem),
     }
+    Vec::new()
 }

@@ -124,7 +124,7 @@ pub const TABLE: &[Row] = &[
     row(Command::Unit, "#", "sizes in MB, in fitting units, in bytes"),
     row(Command::Refresh, "Ctrl-r", "read the folder again"),
     row(Command::FolderSize, "z Shift-Space", "how much a folder holds"),
-    row(Command::Jobs, "w", "the jobs; in there x cancels one"),
+    row(Command::Jobs, "w", "the jobs; in there p pauses, x cancels, R retries"),
     row(Command::Connect, "C", "connect to a server, or again"),
     row(Command::Bookmark, "m", "bookmark where this pane is"),
     row(Command::Bookmarks, "'", "to a bookmark, or a target of late"),

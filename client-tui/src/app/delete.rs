@@ -48,10 +48,12 @@ pub(super) fn confirmed(app: &mut App, delete: Delete) -> Vec<Effect> {
         }
     };
     let counted = totals.map_or((0, 0), |totals| (totals.files.saturating_add(totals.folders), totals.bytes));
-    let job = app.new_job(title, Work::Delete);
+    let mut job = app.new_job(title, Work::Delete);
     (job.source, job.destination) = (link, link);
     job.sources.clone_from(&paths);
-    vec![Effect::Remove { job: job.id, link, paths, counted }]
+    job.effect = Some(Effect::Remove { job: job.id, link, paths, counted });
+    app.enqueue(job);
+    Vec::new()
 }
 
 /// `z`: what the chosen folders hold.

@@ -85,6 +85,8 @@ pub enum Purpose {
     Pair(LinkId),
     /// A name for this target.
     Bookmark(String),
+    /// Bytes a second, of one job or of all.
+    Limit(Option<JobId>),
 }
 
 /// What is to be carried; where to is in the line.
@@ -217,6 +219,7 @@ impl Purpose {
             Self::Unmark => "Unmark",
             Self::Pair(_) => "Pair",
             Self::Bookmark(_) => "Keep",
+            Self::Limit(_) => "Set",
             Self::Carry(CarryPlan { carry: Carry::Copy, .. }) => "Copy",
             Self::Carry(_) => "Move",
         }

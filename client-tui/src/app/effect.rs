@@ -72,6 +72,15 @@ pub enum Effect {
         for_all: bool,
     },
     CancelJob(JobId),
+    PauseJob(JobId),
+    ResumeJob(JobId),
+    /// So many bytes a second, of one job or of all together; none: as fast as it goes.
+    Limit {
+        job: Option<JobId>,
+        bytes_per_second: Option<u64>,
+    },
+    /// Something that took long is over: whoever looks elsewhere is told.
+    Ring(String),
     Connect {
         link: LinkId,
         target: String,

@@ -2,13 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Name, WirePath};
 
 use super::dialog::{Conflict, Dialog};
 use super::effect::Effect;
 use super::pane::Pane;
-use super::{App, Tone};
+use super::{App, Tone, queue};
 use crate::model::{Carry, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
@@ -17,6 +17,8 @@ const RATE_EVERY_MS: u64 = 500;
 /// How often a folder is read again while a job fills it; a large one less often.
 const READ_EVERY_MS: u64 = 1_000;
 const ENTRIES_A_MS: u64 = 50;
+/// A job that took longer rings a bell when it is over.
+const LONG_MS: u64 = 10_000;
 
 /// A job that runs.
 #[derive(Debug)]
@@ -28,8 +30,17 @@ pub struct Job {
     pub now: JobProgress,
     /// Bytes a second, each over half a second, the newest last.
     pub rates: VecDeque<u64>,
-    /// It was told to stop.
-    pub is_stopping: bool,
+    /// What begins it.
+    pub(super) effect: Option<Effect>,
+    pub stage: Stage,
+    /// What holds it up, where something does.
+    pub hold: Option<Hold>,
+    /// Bytes a second at most.
+    pub limit: Option<u64>,
+    /// What was said of it that is not good.
+    pub failures: u64,
+    /// When its newest byte came, in milliseconds of its own time.
+    moved_ms: u64,
     /// What it works on.
     pub(super) source: LinkId,
     pub(super) sources: Vec<WirePath>,
@@ -42,6 +53,35 @@ pub struct Job {
     sampled: (u64, u64),
     /// When the pane that shows what is made was read last, and files then.
     read: (u64, u64),
+}
+
+/// Where in its life a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Waiting,
+    Running,
+    /// It was told to stop, and ends by itself.
+    Stopping,
+}
+
+/// Who a job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Somebody has paused it.
+    Person,
+    /// Its connection was lost; it goes on when that is back.
+    Connection,
+}
+
+/// A job that is over.
+#[derive(Debug)]
+pub struct Over {
+    pub job: Job,
+    pub good: bool,
+    /// How it ended.
+    pub text: String,
+    /// The sources that arrived whole, or are gone whole.
+    pub(super) done: Vec<WirePath>,
 }
 
 /// What kind of work it is.
@@ -70,7 +110,12 @@ impl Job {
             work,
             now: JobProgress { growing: true, ..JobProgress::default() },
             rates: VecDeque::new(),
-            is_stopping: false,
+            effect: None,
+            stage: Stage::Waiting,
+            hold: None,
+            limit: None,
+            failures: 0,
+            moved_ms: 0,
             source: LinkId::LOCAL,
             sources: Vec::new(),
             destination: LinkId::LOCAL,
@@ -105,7 +150,30 @@ impl Job {
         self.source == link || self.destination == link
     }
 
+    /// It has not begun.
+    pub fn is_waiting(&self) -> bool {
+        self.stage == Stage::Waiting
+    }
+
+    /// It was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stage == Stage::Stopping
+    }
+
+    /// A person has paused it.
+    pub fn is_paused(&self) -> bool {
+        self.hold == Some(Hold::Person)
+    }
+
+    /// For how many milliseconds nothing has come.
+    pub const fn idle_ms(&self) -> u64 {
+        self.now.elapsed_ms.saturating_sub(self.moved_ms)
+    }
+
     fn take(&mut self, now: JobProgress) {
+        if (now.bytes, now.files) != (self.now.bytes, self.now.files) {
+            self.moved_ms = now.elapsed_ms;
+        }
         let (then_ms, then_bytes) = self.sampled;
         let passed_ms = now.elapsed_ms.saturating_sub(then_ms);
         if passed_ms >= RATE_EVERY_MS {
@@ -144,12 +212,11 @@ impl Job {
 }
 
 impl App {
-    pub(super) fn new_job(&mut self, title: String, work: Work) -> &mut Job {
+    /// One that is yet to be put into the queue.
+    pub(super) fn new_job(&mut self, title: String, work: Work) -> Job {
         let id = JobId(self.next_job);
         self.next_job += 1;
-        self.jobs.push(Job::new(id, title, work));
-        let last = self.jobs.len() - 1;
-        &mut self.jobs[last]
+        Job::new(id, title, work)
     }
 
     /// A path of a job as people write it, with the machine that it is on; both places where it may be either.
@@ -171,8 +238,9 @@ impl App {
 
     /// All jobs in one line; none where there are none.
     pub fn traffic(&self) -> Option<Traffic> {
-        let count = |arrow: &str| self.jobs.iter().filter(|job| job.arrow() == arrow).count();
-        let lefts: Option<Vec<u64>> = self.jobs.iter().map(|job| job.now.left_seconds).collect();
+        let running = || self.jobs.iter().filter(|job| !job.is_waiting());
+        let count = |arrow: &str| running().filter(|job| job.arrow() == arrow).count();
+        let lefts: Option<Vec<u64>> = running().map(|job| job.now.left_seconds).collect();
         (!self.jobs.is_empty()).then(|| Traffic {
             up: count("↑"),
             down: count("↓"),
@@ -206,6 +274,9 @@ pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) -> Vec<Effect
 /// Something about a path of a job: whose path it is, is told.
 pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<WirePath>, String)) {
     let tone = if good { Tone::Good } else { Tone::Bad };
+    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id) {
+        job.failures += u64::from(!good);
+    }
     let job = app.jobs.iter().find(|job| job.id == id);
     let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
     app.say(tone, whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}")));
@@ -230,12 +301,8 @@ pub(super) fn ended(
     let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
     let job = app.jobs.remove(at);
     app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
-    for dialog in &mut app.dialogs {
-        if let Dialog::Jobs { cursor } = dialog {
-            *cursor = (*cursor).min(app.jobs.len().saturating_sub(1));
-        }
-    }
-    let text = stopped.map_or_else(
+    let is_cut_off = stopped.as_ref().is_some_and(|fault| fault.code == FaultCode::Disconnected);
+    let mut text = stopped.map_or_else(
         || text.clone(),
         |fault| {
             let why = Fault { path: None, ..fault.clone() };
@@ -245,11 +312,18 @@ pub(super) fn ended(
             format!("{why}; until then {text}")
         },
     );
-    app.say(if good { Tone::Good } else { Tone::Bad }, text);
+    let goes_on = is_cut_off && !job.is_stopping() && go_on_later(app, &job, done);
+    if goes_on {
+        text.push_str("; goes on when the connection is back");
+    }
+    app.say(if good { Tone::Good } else { Tone::Bad }, text.clone());
+    let mut effects = Vec::new();
+    if job.now.elapsed_ms >= LONG_MS && !goes_on {
+        effects.push(Effect::Ring(text.clone()));
+    }
     if job.is_cut && good {
         app.clipboard = None;
     }
-    let mut effects = Vec::new();
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
         if pane.place.link == job.source {
@@ -262,15 +336,23 @@ pub(super) fn ended(
             effects.extend(app.reload(side));
         }
     }
+    if !goes_on {
+        app.keep_over(Over { job, good, text, done: done.to_vec() });
+    }
+    queue::settle(app);
     effects
 }
 
-/// Stops one job.
-pub(super) fn stop(app: &mut App, row: usize) -> Vec<Effect> {
-    let Some(job) = app.jobs.get_mut(row) else { return Vec::new() };
-    job.is_stopping = true;
-    let id = job.id;
-    // Its question has no point any more.
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
-    vec![Effect::CancelJob(id)]
+/// What a lost connection has left undone waits at the front of the queue until it is back. False where it never will be.
+fn go_on_later(app: &mut App, job: &Job, done: &[WirePath]) -> bool {
+    let is_known = |link: LinkId| link == LinkId::LOCAL || app.server(link).is_some();
+    if !is_known(job.source) || !is_known(job.destination) {
+        return false;
+    }
+    let Some(id) = app.again(job, done) else { return false };
+    if let Some(at) = app.jobs.iter().position(|job| job.id == id) {
+        app.jobs[at].hold = Some(Hold::Connection);
+        app.jobs[..=at].rotate_right(1);
+    }
+    true
 }

@@ -98,12 +98,13 @@ fn on_row(app: &mut App, side: Side, row: usize, at_ms: u64) -> Vec<Effect> {
 
 /// Only the topmost layer is there to be clicked. What is only read is closed by a click beside it.
 fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
+    let last_job = app.job_rows().saturating_sub(1);
     match (app.dialogs.last_mut(), spot) {
         (_, Some(Spot::Button(meant))) => return answer::answer(app, meant),
         (Some(Dialog::Ask(ask)), Some(Spot::Line)) => ask.focus = None,
         (Some(Dialog::Connect(_)), Some(Spot::Row(row))) => return connect::clicked(app, row),
         (Some(Dialog::Jobs { cursor }), Some(Spot::Row(row))) => {
-            *cursor = row.min(app.jobs.len().saturating_sub(1));
+            *cursor = row.min(last_job);
         }
         (
             Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Jobs { .. } | Dialog::Words { .. }),

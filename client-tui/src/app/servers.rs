@@ -8,8 +8,9 @@ use towpath_protocol::path::WirePath;
 
 use super::dialog::{Ask, Dialog, Line, Purpose, Then};
 use super::effect::{Effect, Timer};
-use super::{App, Tone};
-use crate::model::{Asking, LinkId, Outlook, Place, Secret, Side};
+use super::jobs::Hold;
+use super::{App, Tone, queue};
+use crate::model::{Asking, JobId, LinkId, Outlook, Place, Secret, Side};
 
 /// The longest pause between two attempts to make a connection again.
 const PAUSE_MS_MAX: u64 = 30_000;
@@ -272,6 +273,9 @@ pub(super) fn connected(
         Tone::Good,
         if is_back { format!("{name}: connected again") } else { format!("connected to {name}") },
     );
+    for job in app.jobs.iter_mut().filter(|job| job.uses(link)) {
+        job.hold = job.hold.filter(|hold| *hold != Hold::Connection);
+    }
     let mut effects = Vec::new();
     if !is_back {
         effects.push(Effect::NoteTarget(target));
@@ -418,8 +422,8 @@ pub(super) fn leave(app: &mut App, link: LinkId) -> Vec<Effect> {
     if app.clipboard.as_ref().is_some_and(|clipboard| clipboard.link == link) {
         app.clipboard = None;
     }
-    let mut effects: Vec<Effect> =
-        app.jobs.iter().filter(|job| job.uses(link)).map(|job| Effect::CancelJob(job.id)).collect();
+    let jobs: Vec<JobId> = app.jobs.iter().filter(|job| job.uses(link)).map(|job| job.id).collect();
+    let mut effects: Vec<Effect> = jobs.into_iter().flat_map(|job| queue::cancel(app, job)).collect();
     effects.push(Effect::Disconnect(link));
     for side in [Side::Left, Side::Right] {
         let home = Place { link: LinkId::LOCAL, path: app.home.clone() };

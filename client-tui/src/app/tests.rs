@@ -11,5 +11,6 @@ mod mouse;
 mod panes;
 mod play;
 mod prompt;
+mod queue;
 mod servers;
 mod storm;

@@ -20,6 +20,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     app.settle();
     effects.extend(app.mind_hands(guest.as_ref()));
     effects.extend(app.look_on_later());
+    effects.extend(app.admit());
     effects
 }
 

@@ -230,7 +230,12 @@ async fn run_job(job: Job, output: Output) -> (Summary, Option<Fault>) {
     let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress_sender, mut progress) = watch::channel(Progress::default());
     let cancel = CancellationToken::new();
-    let reports = Reports { progress: Arc::new(progress_sender), facts: fact_sender, cancel: cancel.clone() };
+    let reports = Reports {
+        progress: Arc::new(progress_sender),
+        facts: fact_sender,
+        cancel: cancel.clone(),
+        throttle: Arc::default(),
+    };
     let begun = Instant::now();
     // In a task of its own: it goes on while a question is open.
     let mut running = tokio::spawn(transfer::run(job, reports));

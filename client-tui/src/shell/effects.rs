@@ -22,6 +22,7 @@ use towpath_protocol::request::{
 };
 
 use super::panes::Ready;
+use super::terminal::ring;
 use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::link::Link;
@@ -29,6 +30,7 @@ use crate::link::calls::operation_id;
 use crate::link::keyring::Keyring;
 use crate::model::{Asking, JobId, LinkId, Place};
 use crate::transfer::job::Decision;
+use crate::transfer::throttle::Throttle;
 
 pub(super) use targets::Kept;
 
@@ -52,6 +54,9 @@ pub(super) struct Effects {
     connections: HashMap<LinkId, JoinHandle<()>>,
     jobs: JoinSet<JobId>,
     cancels: HashMap<JobId, CancellationToken>,
+    throttles: HashMap<JobId, Arc<Throttle>>,
+    /// Of all jobs together.
+    throttle: Arc<Throttle>,
     answers: Answers,
     /// Wakes whoever waits for a connection to be back.
     returned: Arc<Notify>,
@@ -76,6 +81,8 @@ impl Effects {
             connections: HashMap::new(),
             jobs: JoinSet::new(),
             cancels: HashMap::new(),
+            throttles: HashMap::new(),
+            throttle: Arc::default(),
             answers: Arc::default(),
             returned: Arc::default(),
             kept,
@@ -111,6 +118,10 @@ impl Effects {
                     cancel.cancel();
                 }
             }
+            Effect::PauseJob(job) => self.throttled(job, Throttle::pause),
+            Effect::ResumeJob(job) => self.throttled(job, Throttle::resume),
+            Effect::Limit { job, bytes_per_second } => self.limit(job, bytes_per_second),
+            Effect::Ring(text) => ring(&text),
             Effect::Connect { link, target, asking } => self.connect(link, target, (asking, None)),
             Effect::Pair { link, target, code } => self.connect(link, target, (Asking::Allowed, Some(code))),
             Effect::Disconnect(link) => self.disconnect(link),

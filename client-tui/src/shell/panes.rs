@@ -73,6 +73,7 @@ pub async fn run(
     let here = || Place { link: LinkId::LOCAL, path: working_folder().unwrap_or_default() };
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     app.bookmarks.clone_from(&settings.bookmarks);
+    app.jobs_at_once = settings.jobs_at_once;
     let mut first = Vec::new();
     for (side, opens) in [(Side::Left, left), (Side::Right, right)] {
         match opens {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal as Ratatui};
+use towpath_protocol::display::DisplayName;
 
 /// Alternate screen; mouse buttons, drags and wheel (no bare motion: it would wake us for nothing), SGR coordinates; bracketed paste;
 /// hidden cursor.
@@ -20,6 +21,16 @@ const GIVE_BACK: &[u8] =
 /// Between these two a terminal that knows them shows nothing half drawn; others ignore them.
 const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
 const FRAME_END: &[u8] = b"\x1b[?2026l";
+
+/// The bell, and the notice that many terminals show when they are not looked at (OSC 9). `text` is escaped once more.
+pub(super) fn ring(text: &str) {
+    if TAKEN.load(Ordering::Acquire) {
+        let text = DisplayName::new(text.as_bytes()).to_string();
+        // A terminal that is gone is told nothing.
+        let _ = io::stdout().lock().write_all(format!("\x1b]9;tow: {text}\x07\x07").as_bytes());
+        let _ = io::stdout().lock().flush();
+    }
+}
 
 /// Whether the terminal is ours now. One process has one terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -37,6 +37,10 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     if shared.stop.is_cancelled() {
         return Err(FaultCode::Cancelled.into());
     }
+    // What travels in one message passes at once, a large file message by message.
+    let size = step.attributes.size;
+    let at_once = if size <= SMALL_FILE_BYTES_MAX as u64 { size } else { 0 };
+    shared.unless_stopped(shared.reports.throttle.pass(at_once)).await?;
     let source = Some(step.attributes.version());
     if shared.is_one_root() {
         return Ok(match alone::file(shared, step).await? {

@@ -10,6 +10,7 @@ use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 
+use super::throttle::Throttle;
 use crate::link::Link;
 
 /// Facts that may wait for whoever shows them.
@@ -114,6 +115,8 @@ pub struct Reports {
     pub progress: Arc<watch::Sender<Progress>>,
     pub facts: mpsc::Sender<Fact>,
     pub cancel: CancellationToken,
+    /// Holds the job's bytes back.
+    pub throttle: Arc<Throttle>,
 }
 
 /// How a job ended.

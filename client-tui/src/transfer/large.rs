@@ -16,6 +16,7 @@ use towpath_protocol::request::{BeginUpload, Read};
 
 use super::shared::{STOP_TIME, Shared};
 use super::tally::UnderWay;
+use super::throttle::Throttle;
 use super::work::{Carried, Step};
 use crate::link::calls::operation_id;
 use crate::link::{Exchange, Link};
@@ -37,7 +38,11 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let mut upload = Upload::open(&shared.job.destination, request);
     // Asked for before the upload is granted: that saves a round trip.
     ranges.ask_ahead();
-    match shared.unless_stopped(upload.fill(&mut ranges, &under_way)).await.flatten() {
+    match shared
+        .unless_stopped(upload.fill(&mut ranges, &under_way, &shared.reports.throttle))
+        .await
+        .flatten()
+    {
         Ok((hash, grown)) => {
             let bytes = upload.sent;
             upload.commit(bytes, hash).await?;
@@ -138,6 +143,7 @@ impl Upload {
         &mut self,
         ranges: &mut Ranges<'_>,
         under_way: &UnderWay<'_>,
+        throttle: &Throttle,
     ) -> Result<(Hash, bool), Fault> {
         match self.exchange.next().await? {
             Answer::UploadReady(UploadReady { offset: 0, credit_bytes, .. }) => self.credit = credit_bytes,
@@ -154,6 +160,7 @@ impl Upload {
                 data = ranges.next() => data?,
             };
             let Some(data) = data else { break };
+            throttle.pass(data.data.len() as u64).await;
             self.pass_on(data, under_way).await?;
         }
         if self.sent != ranges.version.size && ranges.version.size > 0 {

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{Scene, text};
-use crate::app::jobs::{Job, Work};
+use crate::app::jobs::{Hold, Job, Stage, Work};
 use crate::app::layout::JOBS_SHOWN_MAX;
 use crate::model::number::{counted, thousands};
 use crate::model::size::human;
@@ -82,8 +82,10 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
                 None => Line::default(),
             });
         }
-        let left =
-            if job.is_stopping { "stops".to_owned() } else { now.left_seconds.map(time).unwrap_or_default() };
+        let left = match state(job) {
+            Some(state) => state.to_owned(),
+            None => now.left_seconds.map(time).unwrap_or_default(),
+        };
         let left = Span::styled(right(&left), theme.strong);
         let title = format!(" {} {}", job.arrow(), job.title);
         let part = (!now.growing).then(|| job.part_done());
@@ -95,6 +97,16 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         lines.push(Line::styled(text, theme.dim));
     }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// In a word, where a job does not run.
+pub(super) const fn state(job: &Job) -> Option<&'static str> {
+    match (job.stage, job.hold) {
+        (Stage::Stopping, _) => Some("stops"),
+        (_, Some(Hold::Person)) => Some("paused"),
+        (Stage::Waiting, _) => Some("waits"),
+        (Stage::Running, _) => None,
+    }
 }
 
 /// At the right end of a row.

@@ -79,7 +79,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         "More",
         &[
             (&[Command::Connect, Command::Bookmark, Command::Bookmarks], "connect, bookmarks"),
-            (&[Command::Jobs], "jobs; x cancels one"),
+            (&[Command::Jobs], "jobs: p x R J K % L c"),
             (&[Command::CommandLine], "the command line"),
             (&[Command::Log], "what was said so far"),
             (&[Command::Help], "this help"),

@@ -291,7 +291,19 @@ fn jobs() {
         world.press("Down F5 Enter");
     }
     assert_looks(&mut world, "jobs-many");
-    world.press("w Down");
+    world.press("w p Down");
+    world.send(Event::JobSaid { id: JobId(2), good: false, path: None, text: "no".to_owned() });
+    world.press("%");
+    world.write("5");
+    assert_looks_in(&mut world, "jobs-rate", Colors::True, (80, 24), "");
+    world.press("Enter");
+    world.send(Event::JobEnded {
+        id: JobId(3),
+        good: true,
+        stopped: None,
+        text: "copied and verified: 3 files, 74.21 MB, 5.0 s".to_owned(),
+        done: Vec::new(),
+    });
     assert_looks(&mut world, "jobs-list");
     world.press("x");
     assert_looks_in(&mut world, "jobs-list-stopping", Colors::True, (80, 24), "");

@@ -71,7 +71,12 @@ async fn a_cancel_before_the_beginning_does_nothing() {
         let (progress, _keep) = tokio::sync::watch::channel(towpath::transfer::job::Progress::default());
         let cancel = tokio_util::sync::CancellationToken::new();
         cancel.cancel();
-        let reports = towpath::transfer::job::Reports { progress: progress.into(), facts, cancel };
+        let reports = towpath::transfer::job::Reports {
+            progress: progress.into(),
+            facts,
+            cancel,
+            throttle: std::sync::Arc::default(),
+        };
         let summary =
             towpath::transfer::run(world.job(Verb::Copy, &[("left/tree", "right/tree")]), reports).await;
         assert!(summary.cancelled, "{way:?}");

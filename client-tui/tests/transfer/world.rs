@@ -276,8 +276,12 @@ impl Running {
         let (facts_sender, facts) = mpsc::channel(FACTS_QUEUED_MAX);
         let (progress_sender, progress) = watch::channel(Progress::default());
         let cancel = CancellationToken::new();
-        let reports =
-            Reports { progress: Arc::new(progress_sender), facts: facts_sender, cancel: cancel.clone() };
+        let reports = Reports {
+            progress: Arc::new(progress_sender),
+            facts: facts_sender,
+            cancel: cancel.clone(),
+            throttle: Arc::default(),
+        };
         let task = tokio::spawn(towpath::transfer::run(job, reports));
         Self { facts, progress, cancel, task }
     }

@@ -63,7 +63,7 @@ fn the_jobs_view_cancels_the_one_under_its_cursor_and_no_other() {
     let play = copying().press("F5 Enter w j x");
     let second = play.app.jobs[1].id;
     assert_eq!(play.effects, [Effect::CancelJob(second)]);
-    assert!(!play.app.jobs[0].is_stopping && play.app.jobs[1].is_stopping);
+    assert!(!play.app.jobs[0].is_stopping() && play.app.jobs[1].is_stopping());
     let play = play.job_ends(second, false, &[]);
     assert_eq!(play.app.jobs.len(), 1);
     assert_eq!(play.press("Esc").app.dialogs, []);
@@ -73,7 +73,7 @@ fn the_jobs_view_cancels_the_one_under_its_cursor_and_no_other() {
 fn esc_over_the_panes_cancels_no_job() {
     let play = copying().press("Esc");
     assert_eq!(
-        (play.effects.as_slice(), play.app.jobs[0].is_stopping),
+        (play.effects.as_slice(), play.app.jobs[0].is_stopping()),
         ([Effect::Wait { timer: Timer::Digit, ms: 500 }].as_slice(), false)
     );
 }

@@ -18,7 +18,7 @@ use crate::model::{Choice, JobId, JobProgress, LinkId, Outlook};
 
 /// Every key that means something, and some that do not.
 const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
-    F5 c F6 M y x p F2 r F7 a F8 d / n N f , s t e . # C-r z S-Space w C : E F1 F10 q Esc 1 5 7 BackTab Left Right Delete o b i u ~ A-5 m ' C-d C-b";
+    F5 c F6 M y x p F2 r F7 a F8 d / n N f , s t e . # C-r z S-Space w C : E F1 F10 q Esc 1 5 7 BackTab Left Right Delete o b i u ~ A-5 m ' C-d C-b p J K % w p R J K % L c";
 
 /// What happens next. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Jobs: transfers and deletions in tasks of their own, their progress and their questions as events.
 
 use std::collections::HashSet;
+use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::transfer;
 use crate::transfer::job::{
     Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
+use crate::transfer::throttle::Throttle;
 
 /// How long running jobs may take to leave nothing half behind.
 const END_TIME: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ impl Effects {
         let Some(source) = self.link_or(source, ended) else { return };
         let Some(destination) = self.link_or(destination, ended) else { return };
         let cancel = self.token(id);
+        let throttle = Arc::new(Throttle::below(self.throttle.clone()));
+        self.throttles.insert(id, throttle.clone());
         let (facts, taken) = mpsc::channel(FACTS_QUEUED_MAX);
         let (progress, shown) = watch::channel(Progress::default());
         let verb = if carry == Carry::Copy { Verb::Copy } else { Verb::Move };
@@ -51,7 +55,7 @@ impl Effects {
             existing: ExistingPolicy::Ask,
             excludes: GlobSet::empty(),
         };
-        let reports = Reports { progress: Arc::new(progress), facts, cancel };
+        let reports = Reports { progress: Arc::new(progress), facts, cancel, throttle };
         let (events, answers) = (self.events.clone(), self.answers.clone());
         self.jobs.spawn(async move {
             // What happened last is told as well: the telling ends when all facts are taken.
@@ -83,11 +87,27 @@ impl Effects {
         while let Some(over) = self.jobs.try_join_next() {
             if let Ok(id) = over {
                 self.cancels.remove(&id);
+                self.throttles.remove(&id);
             }
         }
         let cancel = CancellationToken::new();
         self.cancels.insert(id, cancel.clone());
         cancel
+    }
+
+    pub(super) fn throttled(&self, job: JobId, change: impl FnOnce(&Throttle)) {
+        if let Some(throttle) = self.throttles.get(&job) {
+            change(throttle);
+        }
+    }
+
+    /// The rate of one job, or of all together.
+    pub(super) fn limit(&self, job: Option<JobId>, bytes_per_second: Option<u64>) {
+        let limit = bytes_per_second.and_then(NonZeroU64::new);
+        match job {
+            Some(job) => self.throttled(job, |throttle| throttle.limit(limit)),
+            None => self.throttle.limit(limit),
+        }
     }
 
     pub(super) fn answer(&self, job: JobId, choice: Choice, for_all: bool) {

@@ -7,16 +7,18 @@ use ratatui::widgets::{Clear, Paragraph};
 
 use super::block;
 use crate::app::hits::Spot;
-use crate::app::jobs::Job;
+use crate::app::jobs::{Hold, Job, Over};
 use crate::model::number::thousands;
 use crate::model::size::human;
-use crate::ui::jobs::{sparkline, time};
+use crate::ui::jobs::{sparkline, state, time};
 use crate::ui::{Scene, area, text};
 
 /// Wider than this nobody reads a line.
 const COLUMNS_MAX: u16 = 120;
 /// Rows of one job: what it does, and how far it is.
 const JOB_ROWS: usize = 2;
+/// Shorter silence is worth no word.
+const IDLE_MS_MIN: u64 = 3_000;
 
 pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
     let (whole, theme) = (frame.area(), scene.theme);
@@ -25,26 +27,38 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
         x: whole.x + (whole.width - width) / 2,
         y: whole.y + 1,
         width,
-        height: (scene.app.jobs.len().max(1) * JOB_ROWS + 2).min(whole.height.saturating_sub(2) as usize)
+        height: (scene.app.job_rows().max(1) * JOB_ROWS + 2).min(whole.height.saturating_sub(2) as usize)
             as u16,
     };
-    let block = block("Jobs", theme.frame_active, theme)
-        .title_bottom(Span::styled(" x cancels the one under the cursor, Esc closes ", theme.dim));
+    let title = scene
+        .app
+        .limit
+        .map_or_else(|| "Jobs".to_owned(), |limit| format!("Jobs · {}/s in all", human(limit)));
+    let keys = [
+        " p pause · x cancel · R again · J K move · % rate · L rate of all · c clear · Esc closes ",
+        " p pause · x cancel · R again · J K move · % L rate · c clear ",
+        " p x R J K % L c · Esc closes ",
+    ];
+    let keys = keys.into_iter().find(|keys| text::columns(keys) + 2 <= width as usize).unwrap_or_default();
+    let block = block(&title, theme.frame_active, theme).title_bottom(Span::styled(keys, theme.dim));
     let inner = block.inner(place);
     frame.render_widget(Clear, place);
     frame.render_widget(block, place);
     scene.hits.borrow_mut().push(area(place), Spot::Window);
     let shown = (inner.height as usize / JOB_ROWS).max(1);
     let first = cursor.saturating_sub(shown - 1);
-    for (row, job) in scene.app.jobs.iter().enumerate().skip(first).take(shown) {
+    let width = inner.width as usize;
+    let jobs = scene.app.jobs.iter().map(|job| lines(scene, job, width));
+    let over = scene.app.over.iter().map(|over| over_lines(scene, over, width));
+    for (row, lines) in jobs.chain(over).enumerate().skip(first).take(shown) {
         let y = inner.y + ((row - first) * JOB_ROWS) as u16;
         let height = (JOB_ROWS as u16).min(inner.y + inner.height - y);
         let place = Rect { y, height, ..inner };
         let style = if row == cursor { theme.cursor } else { ratatui::style::Style::new() };
-        frame.render_widget(Paragraph::new(lines(scene, job, inner.width as usize)).style(style), place);
+        frame.render_widget(Paragraph::new(lines).style(style), place);
         scene.hits.borrow_mut().push(area(place), Spot::Row(row));
     }
-    if scene.app.jobs.is_empty() {
+    if scene.app.job_rows() == 0 {
         frame.render_widget(Line::styled("nothing runs", theme.dim), inner);
     }
 }
@@ -59,18 +73,36 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
         format!("{} of {} files", thousands(now.files), all(now.files_total)),
         format!("{} of {megabytes} MB", text::megabytes(now.bytes)),
     ];
-    if job.is_stopping {
-        parts.push("stopping …".to_owned());
+    if job.hold == Some(Hold::Connection) {
+        parts.push("waits for its connection".to_owned());
+    } else if let Some(state) = state(job) {
+        parts.push(state.to_owned());
     } else {
+        if job.idle_ms() >= IDLE_MS_MIN {
+            parts.push(format!("nothing for {}", time(job.idle_ms() / 1_000)));
+        }
         if now.bytes_per_second > 0 {
             parts.push(format!("{}/s", human(now.bytes_per_second)));
         }
         parts.extend(now.left_seconds.map(|left| format!("{} left", time(left))));
     }
+    if job.failures > 0 {
+        parts.push(format!("{} failed", thousands(job.failures)));
+    }
+    parts.extend(job.limit.map(|limit| format!("at most {}/s", human(limit))));
     let figures =
         text::fitted(&format!("  {:3.0}%  {}", (job.part_done() * 100.0).floor(), parts.join(" · ")), width);
     let room = width.saturating_sub(text::columns(&figures) + 2);
     let mut second = Line::styled(figures, theme.dim);
     second.push_span(Span::styled(format!("  {}", sparkline(&job.rates, room)), theme.bar));
     vec![Line::styled(title, theme.strong), second]
+}
+
+/// A job that is over: how it ended.
+fn over_lines(scene: &Scene<'_>, over: &Over, width: usize) -> Vec<Line<'static>> {
+    let theme = scene.theme;
+    let (sign, style) = if over.good { ('✓', theme.good) } else { ('✗', theme.bad) };
+    let title = text::fitted(&format!("{} {}", over.job.arrow(), over.job.title), width.saturating_sub(2));
+    let first = Line::from(vec![Span::styled(format!("{sign} "), style), Span::styled(title, theme.dim)]);
+    vec![first, Line::styled(text::fitted(&format!("  {}", over.text), width), theme.dim)]
 }

@@ -73,8 +73,12 @@ fn shown_names(names: &[&Name], width: usize) -> Vec<String> {
 
 pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let running = counted(scene.app.jobs.len() as u64, "job is", "jobs are");
-    let warning = format!("{running} running. What is under way is stopped; nothing half is left behind.");
+    let waiting = scene.app.jobs.iter().filter(|job| job.is_waiting()).count();
+    let running = counted((scene.app.jobs.len() - waiting) as u64, "job is", "jobs are");
+    let waiting =
+        if waiting == 0 { String::new() } else { format!(", {} waiting", thousands(waiting as u64)) };
+    let warning =
+        format!("{running} running{waiting}. What is under way is stopped; nothing half is left behind.");
     let mut lines = vec![Line::default()];
     lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
     lines.push(Line::default());
