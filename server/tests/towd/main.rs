@@ -6,6 +6,7 @@ mod audit;
 mod doors;
 mod leaving;
 mod limits;
+mod load;
 mod log;
 mod rights;
 mod starting;
