@@ -194,7 +194,8 @@ async fn items_of(
     let too_long = |_| Failure::usage(format!("{}: the path becomes too long", source.typed));
     if source.is_content && attributes.kind == Kind::Folder {
         // A folder without a name of its own: what is in it goes into the destination.
-        let mut listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
+        let listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
+        let mut listing = listing.to_be_kept();
         let mut items = Vec::new();
         while let Some(page) = listing.next_page().await.map_err(|fault| source.failed(&fault))? {
             for entry in page.entries {

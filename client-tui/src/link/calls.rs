@@ -38,7 +38,8 @@ impl Link {
     /// Opens a listing.
     pub fn list(&self, folder: &WirePath, sort: SortKey, direction: Direction, hidden: Hidden) -> Listing {
         let folder = Location::through(folder);
-        Listing { exchange: self.open(List { folder, sort, direction, hidden, pages: PAGES_AHEAD }) }
+        let exchange = self.open(List { folder, sort, direction, hidden, pages: PAGES_AHEAD });
+        Listing { exchange, entries_max: u64::MAX, left: None }
     }
 
     /// Makes one folder; its parent must exist.
@@ -74,17 +75,40 @@ impl Link {
     }
 }
 
+/// Entries of one folder that are kept in memory at most; a listing that is only passed on may have any number.
+pub const ENTRIES_KEPT_MAX: u64 = 4_000_000;
+
 /// A listing that arrives.
 #[derive(Debug)]
 pub struct Listing {
     exchange: Exchange,
+    entries_max: u64,
+    /// Entries that may still come, by what the first page said.
+    left: Option<u64>,
 }
 
 impl Listing {
-    /// The next entries, in the order asked for; none at the end.
+    /// For whoever keeps all of it: a listing of more than [`ENTRIES_KEPT_MAX`] entries is refused by its first page.
+    #[must_use]
+    pub fn to_be_kept(self) -> Self {
+        Self { entries_max: ENTRIES_KEPT_MAX, ..self }
+    }
+
+    /// The next entries, in the order asked for; none at the end. Only the first page may be empty, and no more come than it
+    /// announced: so a listing has an end, whatever the server does.
     pub async fn next_page(&mut self) -> Result<Option<ListPage>, Fault> {
         match self.exchange.next().await? {
             Answer::ListPage(page) => {
+                if page.total > self.entries_max {
+                    let why = format!("a folder of more than {ENTRIES_KEPT_MAX} entries");
+                    return Err(Fault::new(FaultCode::LimitExceeded).because(why));
+                }
+                let broken = |why: &str| Fault::new(FaultCode::Malformed).because(why);
+                if self.left.is_some() && page.entries.is_empty() {
+                    return Err(broken("a page without entries"));
+                }
+                let left = self.left.unwrap_or(page.total).checked_sub(page.entries.len() as u64);
+                self.left = Some(left.ok_or_else(|| broken("more entries than were announced"))?);
                 // The grant may cross the end of the listing; then nobody needs it.
                 let _ = self.exchange.send(More { pages: 1 }).await;
                 Ok(Some(page))

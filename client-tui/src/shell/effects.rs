@@ -259,7 +259,7 @@ async fn list(
     (sort, direction, hidden): (SortKey, Direction, Hidden),
     events: mpsc::Sender<Event>,
 ) {
-    let mut listing = link.list(&path, sort, direction, hidden);
+    let mut listing = link.list(&path, sort, direction, hidden).to_be_kept();
     let outcome = loop {
         match listing.next_page().await {
             Ok(Some(page)) => {

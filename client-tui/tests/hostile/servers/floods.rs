@@ -9,11 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use towpath_protocol::message::{Input, ToServer};
 
 use super::super::evil::{
-    FILE, FOLDER, PONG, UPLOAD_ACK, WELCOME, attributes, data, done, entry, item, list_page, walk_page,
-    welcome,
+    FILE, FOLDER, LIST_PAGE, PONG, UPLOAD_ACK, WELCOME, attributes, data, done, entry, item, list_page,
+    walk_page, welcome,
 };
-use super::super::memory::wait;
-use super::super::pack::{Map, Number, frame};
+use super::super::memory::{held_kib, wait};
+use super::super::pack::{List, Map, Number, frame};
+use super::super::pty::{self, Pty};
 use super::*;
 
 #[test]
@@ -81,13 +82,55 @@ fn interrupted(
     home.check(what);
 }
 
+/// A page that says of the whole listing what it likes.
+fn page_of(id: u32, total: u64, entries: usize) -> Vec<u8> {
+    let entries = (0..entries).map(|n| entry(format!("{n:0200}").as_bytes(), attributes(FILE, 5, None)));
+    frame(LIST_PAGE, id, &Map(vec![("total", Number(total)), ("entries", List(entries.collect()))]))
+}
+
+fn is_more(message: &ToServer) -> bool {
+    matches!(message, ToServer::Input(Input::More(_)))
+}
+
+#[test]
+fn f50_a_listing_ends_where_it_said_that_it_would() {
+    for (what, why, entries) in [
+        ("more entries than it has", "more entries than were announced", 1000),
+        ("pages of nothing", "a page without entries", 0),
+    ] {
+        let script: Script = Arc::new(move |id, message| {
+            (is_list(message) || is_more(message)).then(|| page_of(id, 1500, entries))
+        });
+        refused(what, LS, why, script);
+    }
+}
+
+#[test]
+fn f50_panes_keep_no_listing_without_end() {
+    let home = Home::new();
+    let endless = |total: u64| -> Script {
+        Arc::new(move |id, message| (is_list(message) || is_more(message)).then(|| page_of(id, total, 1000)))
+    };
+    for (total, why) in [(u64::MAX, "more than 4000000 entries"), (5000, "more entries than were announced")]
+    {
+        let server = EvilServer::start(endless(total));
+        let mut command = pty::command(env!("CARGO_BIN_EXE_tow"), &home.path("state"));
+        command.args(["--connect", &server.target("docs")]);
+        command.cwd(home.path("here"));
+        let mut pty = Pty::start(command, 240, 40);
+        pty.wait_for(why);
+        let held = held_kib(pty.process().as_raw_nonzero().get().cast_unsigned()).unwrap();
+        assert!(held < MEMORY_KIB_MAX, "{held} KiB");
+        pty.signal(Signal::TERM);
+        pty.wait_for_end();
+        home.check("an endless listing in a pane");
+    }
+}
+
 #[test]
 fn f50_a_listing_and_a_walk_without_end_take_no_memory_and_can_be_interrupted() {
-    let is_more = |message: &ToServer| matches!(message, ToServer::Input(Input::More(_)));
     interrupted("a listing without end", LS, 100, move |id, message| {
-        let entries =
-            || (0..1000).map(|n: u64| entry(format!("{n:0200}").as_bytes(), attributes(FILE, 5, None)));
-        (is_list(message) || is_more(message)).then(|| list_page(id, entries().collect()))
+        (is_list(message) || is_more(message)).then(|| page_of(id, u64::MAX, 1000))
     });
     interrupted("a walk without end", GET, 30, move |id, message| {
         // Special files, which are named and left: nothing fills the disk.
