@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use towpath_files::root::{RootSpec, local_path};
+use towpath_files::root::{RootError, RootSpec, local_path};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
@@ -25,8 +25,8 @@ pub(crate) struct Prepared {
     /// To be listened on.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) audit: Option<AuditFile>,
-    /// For the log, once there is one.
-    pub(crate) warnings: Vec<String>,
+    /// What the wall lacks, for the log once there is one.
+    pub(crate) unwalled: Option<String>,
 }
 
 pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
@@ -34,18 +34,14 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
         Doors::Stdio => (Vec::new(), None),
         Doors::Listen { addresses, unix } => (resolve(addresses)?, unix.as_deref()),
     };
-    let service = open_service(config)?;
+    let mut service = open_service(config)?;
     let root = config.root.as_deref();
-    let mut warnings = Vec::new();
     let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
     if let (Some(state), Some(root)) = (&state, root)
         && lies_in(state, root)
     {
-        warnings.push(format!(
-            "towd's own key, list and codes are in the served folder ({}): whoever may read there can let itself in; \
-             name another place with --state-dir",
-            shown(state)
-        ));
+        // Whoever could read there could let itself in, or take this server's name.
+        keep_from_clients(&mut service, state)?;
     }
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
     let within = Within {
@@ -55,8 +51,7 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
         audit: config.audit.as_deref().map(folder_of),
         socket: socket.map(folder_of),
     };
-    warnings.extend(wall::raise(&within));
-    Ok(Prepared { service, addresses, audit, warnings })
+    Ok(Prepared { service, addresses, audit, unwalled: wall::raise(&within) })
 }
 
 fn resolve(addresses: &[String]) -> Result<Vec<SocketAddr>, Failure> {
@@ -85,6 +80,15 @@ fn make_state_folder(config: &Config) -> anyhow::Result<PathBuf> {
     let state = config.state_dir.as_deref().context(NO_STATE_DIR)?;
     gate::open_folder(state)?;
     Ok(gate::folder_in(state))
+}
+
+/// towd's own folder, and tow's, which lies beside it.
+fn keep_from_clients(service: &mut Service, state: &Path) -> anyhow::Result<()> {
+    service.keep_from_clients(state)?;
+    match service.keep_from_clients(&state.with_file_name("client")) {
+        Err(RootError::Missing(_)) => Ok(()),
+        kept => Ok(kept?),
+    }
 }
 
 fn open_audit(path: &Path, config: &Config) -> anyhow::Result<AuditFile> {

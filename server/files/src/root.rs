@@ -5,6 +5,7 @@
 //! It may not know what is done with the things it opens, nor any message of the protocol.
 #![allow(clippy::disallowed_methods, reason = "this module is where paths become files")]
 
+mod kept;
 mod kernel;
 mod walk;
 
@@ -12,6 +13,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -22,6 +24,7 @@ use towpath_protocol::hello::RootKind;
 use towpath_protocol::path::{Location, Name, WirePath};
 
 use crate::disk::{self, code_of};
+use kept::Kept;
 
 /// Which part of the file system is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,7 @@ pub struct Root {
     folder: OwnedFd,
     kind: RootKind,
     resolver: Resolver,
+    kept: Vec<Arc<Kept>>,
 }
 
 impl Root {
@@ -101,14 +105,25 @@ impl Root {
             other => RootError::Other(path.to_owned(), other.into()),
         })?;
         let resolver = if kernel::is_able(folder.as_fd()) { Resolver::Kernel } else { Resolver::Walk };
-        Ok(Self { folder, kind, resolver })
+        Ok(Self { folder, kind, resolver, kept: Vec::new() })
+    }
+
+    /// Keeps a folder from everybody who comes through this root, wherever it lies and whatever leads there.
+    pub(crate) fn keep(&mut self, folder: &Path) -> Result<(), RootError> {
+        self.kept.push(Arc::new(Kept::open(folder)?));
+        Ok(())
+    }
+
+    /// The identities of folders that are kept from everybody.
+    pub(crate) fn kept(&self) -> Vec<u64> {
+        self.kept.iter().map(|kept| kept.identity).collect()
     }
 
     /// A folder below as a root of its own, that nothing leads out of. The root itself stays what it is.
     pub(crate) fn within(&self, folder: &WirePath) -> Result<Self, Fault> {
         let kind = if folder.is_root() { self.kind } else { RootKind::Jailed };
         let folder = self.open_folder(&Location::through(folder))?;
-        Ok(Self { folder, kind, resolver: self.resolver })
+        Ok(Self { folder, kind, resolver: self.resolver, kept: self.kept.clone() })
     }
 
     pub(crate) const fn kind(&self) -> RootKind {
@@ -164,6 +179,14 @@ impl Root {
 
     /// `NOFOLLOW` among the flags concerns the last name of a path, never that of a base.
     fn open_as(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
+        let opened = self.open_anywhere(thing, flags)?;
+        if self.kept.iter().any(|kept| kept.holds(&opened)) {
+            return Err(FaultCode::PermissionDenied);
+        }
+        Ok(opened)
+    }
+
+    fn open_anywhere(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
         let links = match self.kind {
             RootKind::Whole => Links::Followed,
             RootKind::Jailed => Links::Beneath,

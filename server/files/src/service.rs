@@ -24,6 +24,7 @@ mod write;
 use std::future::poll_fn;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -103,6 +104,11 @@ impl Service {
             hands: hands::Hands::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
         })
+    }
+
+    /// Keeps a folder from all clients, wherever it lies: it is there, and nobody may look into it or take it away with what is in it.
+    pub fn keep_from_clients(&mut self, folder: &Path) -> Result<(), RootError> {
+        self.root.keep(folder)
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.

@@ -5,11 +5,11 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
-use towpath_protocol::request::{Depth, Existing, OperationId, Put, Remove, Space};
+use towpath_protocol::request::{Depth, Existing, OperationId, Put, Read, Remove, Space};
 
 use super::log::put;
 use super::tls::{House, Person};
-use super::world::{at, folder, run, write};
+use super::world::{State, at, folder, run, write};
 
 fn root() -> tempfile::TempDir {
     let root = folder(&[("file", b"file")]);
@@ -151,4 +151,29 @@ fn words_that_are_no_rights_are_named() {
         assert!(said.contains(word), "{said}");
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn f61_f67_a_client_cannot_reach_towds_own_files_in_the_folder_that_it_is_served() {
+    let root = root();
+    let state = State::in_folder(root.path());
+    let house = House::with(state, root.path(), &[]);
+    let ann = house.paired("ann@box", &["--read-only"]);
+    // A code is open now that would give everything.
+    house.code(&[]);
+    let mut session = house.meet(&ann, None).unwrap();
+    for name in ["identity.pem", "clients.json", "pairing.json"] {
+        let path = format!("state/server/{name}");
+        assert!(root.path().join(&path).exists());
+        let read = Read { file: at(&path), version: None, offset: 0, len: 100 };
+        assert_eq!(session.refused(read), FaultCode::PermissionDenied, "{name}");
+    }
+    let bob = house.paired("bob@box", &[]);
+    let mut session = house.meet(&bob, None).unwrap();
+    let mut over = put_as(1, "state/server/clients.json", b"{}");
+    over.store.existing = Existing::Replace;
+    assert_eq!(session.refused(over), FaultCode::PermissionDenied);
+    let remove = Remove { depth: Depth::Tree, ..remove("state") };
+    assert!(matches!(session.call(remove).1, Answer::Totals(totals) if totals.failed > 0));
+    house.meet(&ann, None).unwrap();
 }

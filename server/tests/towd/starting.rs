@@ -159,16 +159,6 @@ fn f68_no_thread_of_it_can_gain_rights_and_a_kernel_without_a_wall_is_named() {
 }
 
 #[test]
-fn keys_within_the_served_folder_are_warned_of() {
-    let root = folder(&[]);
-    let mut command = towd();
-    command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root.path());
-    command.env("TOW_STATE_DIR", root.path().join("state"));
-    let towd = Towd::spawn(command);
-    towd.log.wait_for("are in the served folder");
-}
-
-#[test]
 fn wrong_usage_is_named_and_exits_with_2() {
     for (arguments, word) in [
         (&["--listen", "7171"][..], "--listen 7171"),

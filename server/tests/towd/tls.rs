@@ -37,7 +37,10 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new(root: &std::path::Path, arguments: &[&str]) -> Self {
-        let state = State::new();
+        Self::with(State::new(), root, arguments)
+    }
+
+    pub(crate) fn with(state: State, root: &std::path::Path, arguments: &[&str]) -> Self {
         let mut command = state.towd();
         command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root).args(arguments);
         Self { state, towd: Towd::spawn(command) }

@@ -30,15 +30,25 @@ pub(crate) fn towd() -> Command {
 }
 
 /// A state folder that nothing is in yet, and `towd` with it.
-pub(crate) struct State(tempfile::TempDir);
+pub(crate) struct State {
+    path: PathBuf,
+    /// Taken away with this, where it is this one's.
+    _dir: Option<tempfile::TempDir>,
+}
 
 impl State {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let dir = tempfile::tempdir().unwrap();
+        Self { path: dir.path().join("state"), _dir: Some(dir) }
+    }
+
+    /// In a folder that the test has.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self { path: folder.join("state"), _dir: None }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.path().join("state")
+        self.path.clone()
     }
 
     pub(crate) fn towd(&self) -> Command {

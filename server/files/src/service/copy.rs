@@ -27,7 +27,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
             let from = Held::find(&service.root, &request.from)?;
             let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
             let mut copying = Copying {
-                tally: Tally::new(&exchange, whole),
+                tally: Tally::new(&exchange, whole).keeping_out(service.root.kept()),
                 existing: request.existing,
                 expected: request.expected,
                 durability: request.durability,
@@ -68,6 +68,7 @@ impl Copying {
         self.tally.step()?;
         self.tally.check_depth()?;
         let source = disk::stat(&*from.folder, &from.name)?;
+        self.tally.check_kept(source.identity)?;
         let there = to.look()?;
         if there.as_ref().is_some_and(|there| there.identity == source.identity) {
             return Err(FaultCode::IntoItself.into());

@@ -28,7 +28,7 @@ pub(super) async fn remove(
     service
         .blocking(&request.thing.clone(), move |service| {
             let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
-            let mut tally = Tally::new(&exchange, whole);
+            let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept());
             let thing = Held::find(&service.root, &request.thing)?;
             remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
             Ok(tally.finish().into())
@@ -42,6 +42,7 @@ fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<(),
         return Err(FaultCode::Changed.into());
     }
     tally.step()?;
+    tally.check_kept(there.identity)?;
     match (there.kind, request.depth) {
         (Kind::Folder, Depth::Tree) => remove_tree(thing, tally),
         (Kind::Folder, Depth::Single) => {
@@ -122,6 +123,7 @@ fn remove_entry(folder: &OwnedFd, name: Name, tally: &mut Tally) -> Result<Optio
         Err(fault) if fault.code == FaultCode::NotFound => return Ok(None),
         there => there?,
     };
+    tally.check_kept(there.identity)?;
     if there.kind == Kind::Folder {
         return Level::open(folder, name, tally).map(Some);
     }

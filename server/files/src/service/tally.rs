@@ -24,6 +24,8 @@ pub(super) struct Tally {
     /// The work's start, below the root, and where it is below that.
     start: WirePath,
     below: Vec<Name>,
+    /// Identities of folders whose content is nobody's.
+    kept: Vec<u64>,
 }
 
 impl Tally {
@@ -36,7 +38,18 @@ impl Tally {
             told: Instant::now(),
             start,
             below: Vec::new(),
+            kept: Vec::new(),
         }
+    }
+
+    /// These stay out of the work.
+    pub(super) fn keeping_out(self, kept: Vec<u64>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// Err for one that stays out.
+    pub(super) fn check_kept(&self, identity: u64) -> Result<(), Fault> {
+        if self.kept.contains(&identity) { Err(FaultCode::PermissionDenied.into()) } else { Ok(()) }
     }
 
     /// To be called between steps, each a fraction of a second at most: tells the client, and ends cancelled work.

@@ -28,6 +28,8 @@ pub(super) struct Tree {
     start: Option<Met>,
     /// The folders whose content is being read, outermost first.
     levels: Vec<FolderReader>,
+    /// Those whose content is nobody's.
+    kept: Vec<u64>,
 }
 
 impl Tree {
@@ -39,12 +41,13 @@ impl Tree {
                 return Self::of_file_behind(root, start);
             }
             let reader = FolderReader::new(root.open_folder(start)?)?;
-            return Ok(Self { start: None, levels: vec![reader] });
+            return Ok(Self { start: None, levels: vec![reader], kept: root.kept() });
         };
         let (parent, _) = root.parent_of(start)?;
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
-        let mut tree = Self { start: None, levels: Vec::new() };
-        tree.start = Some(tree.meet(content_of(&parent, &entry, 0), entry, 0));
+        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept() };
+        let content = content_of(&parent, &entry, 0, &tree.kept);
+        tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
     }
 
@@ -53,7 +56,7 @@ impl Tree {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
-        Ok(Self { start: Some(met), levels: Vec::new() })
+        Ok(Self { start: Some(met), levels: Vec::new(), kept: Vec::new() })
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
@@ -70,9 +73,17 @@ impl Tree {
 }
 
 /// The content of a folder that was met at `depth`; none of what is no folder.
-fn content_of(parent: impl AsFd, entry: &Entry, depth: usize) -> Result<Option<FolderReader>, Fault> {
+fn content_of(
+    parent: impl AsFd,
+    entry: &Entry,
+    depth: usize,
+    kept: &[u64],
+) -> Result<Option<FolderReader>, Fault> {
     if entry.attributes.kind != Kind::Folder {
         return Ok(None);
+    }
+    if kept.contains(&entry.attributes.identity) {
+        return Err(FaultCode::PermissionDenied.into());
     }
     if depth >= PATH_COMPONENTS_MAX {
         return Err(FaultCode::NameTooLong.into());
@@ -112,7 +123,8 @@ impl Iterator for Tree {
             if fault.is_some() {
                 return Some(Ok(Met { depth, entry, fault }));
             }
-            let content = level.folder().and_then(|folder| content_of(folder, &entry, depth));
+            let folder = level.folder();
+            let content = folder.and_then(|folder| content_of(folder, &entry, depth, &self.kept));
             return Some(Ok(self.meet(content, entry, depth)));
         }
     }

@@ -256,3 +256,63 @@ async fn one_upload_too_many_is_refused_until_another_ends() {
     world.service = for_client(&world.service, &grant(Permissions::ALL));
     world.open(begin("fourth", 1, Existing::Keep)).next().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_kept_from_clients_is_reached_by_no_verb_and_no_name() {
+    let mut world = world();
+    world.folder("home/state/inner");
+    for file in ["home/state/key", "home/state/inner/key"] {
+        world.write(file, "secret");
+    }
+    world.write("home/other", "other");
+    world.link("short", "home/state");
+    world.link("shorter", "home/state/key");
+    let mut service = limited(&world, StoreLimits::default());
+    Arc::get_mut(&mut service).unwrap().keep_from_clients(&world.at("home/state")).unwrap();
+    for service in [service.clone(), for_client(&service, &grant(Permissions::ALL))] {
+        world.service = service;
+        let through = |path: &str| towpath_protocol::path::Location::through(&below(path).path);
+        let read = |file| Request::from(Read { file, version: None, offset: 0, len: 10 });
+        let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::Shown);
+        let list = |folder| Request::from(List { folder, sort, direction, hidden, pages: 4 });
+        let requests = [
+            read(below("home/state/key")),
+            read(below("home/state/inner/key")),
+            read(through("short/key")),
+            read(through("shorter")),
+            list(through("home/state")),
+            list(through("short")),
+            list(through("home/state/inner")),
+            put("home/state/key", b"mine", Existing::Replace).into(),
+            put("home/state/inner/new", b"mine", Existing::Keep).into(),
+            rename("home/state/key", "key", Existing::Keep).into(),
+            rename("home/other", "home/state/new", Existing::Keep).into(),
+            copy("home/state/key", "key", Existing::Keep).into(),
+            copy("home/state", "copy", Existing::Keep).into(),
+            remove("home/state/key", Depth::Single).into(),
+            remove("home/state", Depth::Tree).into(),
+            SetMode { thing: below("home/state/key"), mode: 0o666 }.into(),
+            Walk { start: below("home/state/inner"), pages: 4 }.into(),
+        ];
+        for request in requests {
+            let shown = format!("{request:?}");
+            assert_eq!(first(&world.service, request).await, Err(FaultCode::PermissionDenied), "{shown}");
+        }
+        // Nor with all that is around it, nor once something above it has another name.
+        let totals = world.totals(copy("home", "copied", Existing::Keep)).await;
+        assert_eq!((totals.failed, world.exists("copied/state/key")), (1, false));
+        assert!(world.exists("copied/other"));
+        world.totals(remove("copied", Depth::Tree)).await;
+        let totals = world.totals(Measure { things: vec![below("home")] }).await;
+        assert_eq!((totals.files, totals.failed), (1, 1));
+        world.ask(rename("home", "house", Existing::Keep)).await.unwrap();
+        assert_eq!(world.refused(read(below("house/state/key"))).await, FaultCode::PermissionDenied);
+        world.ask(rename("house", "home", Existing::Keep)).await.unwrap();
+        assert_eq!(world.read("home/state/key"), b"secret");
+        assert!(first(&world.service, read(below("home/other"))).await.is_ok());
+    }
+    let totals = world.totals(remove("home", Depth::Tree)).await;
+    assert!(totals.failed > 0);
+    assert_eq!(world.read("home/state/inner/key"), b"secret");
+    world.check();
+}
