@@ -7,7 +7,7 @@ use super::carry;
 use super::delete;
 use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Then};
 use super::effect::Effect;
-use super::typed::place_of;
+use super::typed::{is_remote, place_of};
 use super::{App, connect, prompt, queue, servers};
 use crate::model::words::unescaped;
 use crate::model::{Choice, Place};
@@ -197,6 +197,9 @@ fn named(app: &mut App, text: &str, purpose: &Purpose) -> Result<Vec<Effect>, St
     let here = app.here().place.clone();
     if text.trim().is_empty() {
         return Err("a name is missing".to_owned());
+    }
+    if *purpose == Purpose::GoTo && is_remote(&app.bookmarks.expanded(text)) {
+        return Ok(servers::connect(app, app.active, text));
     }
     if !app.is_usable(here.link) {
         return Err("not connected".to_owned());

@@ -62,6 +62,12 @@ pub(super) fn complete(app: &mut App, is_forward: bool) -> Vec<Effect> {
     let (folder, stem) = (word[..slash].to_vec(), word[slash..].to_vec());
     let completion = Completion { candidates: Vec::new(), at: None, start, folder, stem, ticket: None };
     let command = String::from_utf8_lossy(&words[0].1).to_lowercase();
+    if command == "connme" {
+        let names = app.bookmarks.iter().filter_map(|(name, _)| Some((Name::try_from(name).ok()?, false)));
+        let names = names.collect();
+        offer(app, completion, names);
+        return Vec::new();
+    }
     match side_of(app, &command) {
         Some(side) => names_for(app, side, completion),
         None => Vec::new(),

@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::dialog::{Ask, Dialog, Line, Purpose};
 use super::effect::Effect;
 use super::servers::{self, State};
-use super::typed::place_of;
+use super::typed::{is_remote, place_of};
 use super::{App, Tone};
 use crate::model::LinkId;
 use crate::model::bookmarks::is_name;
@@ -186,10 +186,6 @@ fn meant(app: &App) -> Result<String, String> {
         None if typed.is_empty() => Err("where to? ↓ leads to what is known".to_owned()),
         None => Err(format!("tow://{typed}/ is a towd there, ssh://{typed}/ the system's ssh")),
     }
-}
-
-fn is_remote(target: &str) -> bool {
-    target.contains("://") || target.starts_with("unix:")
 }
 
 fn refuse(app: &mut App, why: String) -> Vec<Effect> {

@@ -257,7 +257,11 @@ impl App {
 pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) -> Vec<Effect> {
     let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
     app.jobs[at].take(now);
-    let is_filled = |side: &Side| !app.pane(*side).loading && app.jobs[at].adds_to(app.pane(*side));
+    // A range that is being marked would end.
+    let is_filled = |side: &Side| {
+        let pane = app.pane(*side);
+        !pane.loading && !pane.rows.is_ranging() && app.jobs[at].adds_to(pane)
+    };
     let filled: Vec<Side> = [Side::Left, Side::Right].into_iter().filter(is_filled).collect();
     let entries = filled.iter().map(|side| app.pane(*side).rows.entries.len()).max();
     if !entries.is_some_and(|entries| app.jobs[at].is_worth_reading(entries)) {

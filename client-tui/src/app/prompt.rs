@@ -11,7 +11,7 @@ use super::command::Command;
 use super::dialog::{Dialog, Line, Prompt, PromptKind};
 use super::effect::Effect;
 use super::obey::{obey, quit};
-use super::typed::place_of;
+use super::typed::{is_remote, place_of};
 use super::{App, Tone, carry, complete, connect, delete, servers};
 use crate::model::words::split;
 use crate::model::{LinkId, Place, Side};
@@ -226,6 +226,10 @@ fn go(app: &mut App, side: Side, operand: Option<&OsString>) -> Vec<Effect> {
         let place = Place { link: LinkId::LOCAL, path: app.home.clone() };
         return app.go(side, place, None);
     };
+    let typed = operand.to_string_lossy();
+    if is_remote(&app.bookmarks.expanded(&typed)) {
+        return servers::connect(app, side, &typed);
+    }
     place_in(app, side, operand).map_or_else(Vec::new, |place| app.go(side, place, None))
 }
 

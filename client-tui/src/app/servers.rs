@@ -14,6 +14,8 @@ use crate::model::{Asking, JobId, LinkId, Outlook, Place, Secret, Side};
 
 /// The longest pause between two attempts to make a connection again.
 const PAUSE_MS_MAX: u64 = 30_000;
+/// The port that a target of towd's has where it says none.
+const PORT_USUAL: &str = ":7171";
 
 /// A server that a pane may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,17 +168,27 @@ impl App {
 
 /// The server that a target is on, and the path behind it where that says more than the target that it was opened with.
 pub(super) fn known<'a>(app: &'a App, target: &str) -> Option<(&'a Server, Option<WirePath>)> {
+    let target = &usual(target);
     let bare = target.trim_end_matches('/');
-    let same = app.servers.iter().find(|server| server.target == target || server.name == bare);
+    let is_it = |server: &&Server| usual(&server.target) == *target || usual(&server.name) == bare;
+    let same = app.servers.iter().find(is_it);
     if let Some(server) = same {
         return Some((server, None));
     }
     // Elsewhere a path may mean something else than a path from the root.
     let below = |server: &'a Server| {
-        let rest = target.strip_prefix(&server.name)?.strip_prefix('/')?;
+        let rest = target.strip_prefix(&usual(&server.name))?.strip_prefix('/')?;
         Some((server, Some(WirePath::parse(rest.as_bytes()).ok()?)))
     };
     app.servers.iter().filter(|server| server.name.starts_with("tow://")).find_map(below)
+}
+
+/// A target without a port that need not be said, and without the `/` of its root.
+fn usual(target: &str) -> String {
+    let Some(rest) = target.strip_prefix("tow://") else { return target.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.strip_suffix(PORT_USUAL).unwrap_or(host);
+    format!("tow://{host}{}", if path == "/" { "" } else { path })
 }
 
 /// `connme TARGET`: a pane goes there; where the connection is there already, at once.

@@ -1,14 +1,21 @@
 //! Paths as people type them: absolute or relative, on this machine or on a server, with `~`, `.` and `..`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::App;
 use crate::model::{LinkId, Place};
 
-/// Where `text` leads: `tow://box/x` to a server that is connected, `/x` to the root of `absolute_on`, all else to something below
-/// `base`. Err in words.
+/// Where `text` leads: `tow://box/x` to a server that is connected, `NAME:x` to where its bookmark says, `/x` to the root of
+/// `absolute_on`, all else to something below `base`. Err in words.
 pub(super) fn place_of(app: &App, base: &Place, absolute_on: LinkId, text: &[u8]) -> Result<Place, String> {
+    let expanded = app.bookmarks.expand(OsStr::from_bytes(text));
+    // A bookmark of a path is one of this machine.
+    let absolute_on = if expanded.as_bytes() == text { absolute_on } else { LinkId::LOCAL };
+    let text = expanded.as_bytes();
     let of_server = app.servers.iter().find_map(|server| {
         let rest = text.strip_prefix(server.name.as_bytes())?;
         (rest.is_empty() || rest.starts_with(b"/")).then_some((server.link, rest))
@@ -36,6 +43,11 @@ pub(super) fn place_of(app: &App, base: &Place, absolute_on: LinkId, text: &[u8]
         }
     }
     Ok(Place { link, path })
+}
+
+/// Whether a target is on a server, and not a path.
+pub(super) fn is_remote(target: &str) -> bool {
+    target.contains("://") || target.starts_with("unix:")
 }
 
 /// Whether the text itself says that it means a folder.

@@ -144,3 +144,33 @@ fn what_was_connected_to_is_noted_and_what_is_back_is_not_noted_again() {
         play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 1 }).press("C").event(connected());
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::NoteTarget(_))));
 }
+
+#[test]
+fn bookmarks_are_known_wherever_a_target_or_a_path_is_typed() {
+    let connects = |play: &Play, expected: &str| {
+        play.effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Connect { target, .. } if target == expected))
+    };
+    let with = || {
+        let mut play = app().with(["a"]);
+        play.app.bookmarks.set("box", Some("tow://box:7171/srv"));
+        play.app.bookmarks.set("docs", Some("/home/me/docs"));
+        play
+    };
+    for line in ["connme box", "cd box", "cd tow://box:7171/srv"] {
+        assert!(connects(&with().line(line), "tow://box:7171/srv"), "{line}");
+    }
+    assert!(connects(&with().press("C-l").types("box:x").press("Enter"), "tow://box:7171/srv/x"));
+    assert_eq!(with().line("cd docs:new").app.pane(Side::Left).place, local("home/me/docs/new"));
+    let play = with().press("j F5 BackTab C-u").types("docs:").press("Enter");
+    let [Effect::Look { place, .. }] = play.effects.as_slice() else { panic!("{:?}", play.effects) };
+    assert_eq!(*place, local("home/me/docs"));
+    // The same server, with its port or without.
+    let play = app().connected([]).line("connme tow://box/srv/deep");
+    assert_eq!(play.read_again(), ["srv/deep"]);
+    // A bookmark is completed.
+    let mut play = with().press(":").types("connme d");
+    play = play.press("Tab");
+    assert_eq!(play.prompt_text(), "connme docs ");
+}

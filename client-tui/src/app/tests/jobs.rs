@@ -189,6 +189,13 @@ fn the_destination_shows_what_arrives_once_a_second_and_keeps_cursor_and_marks()
 }
 
 #[test]
+fn a_range_that_is_being_marked_is_not_ended_by_what_arrives() {
+    let play = copying().press("Tab v");
+    let id = play.job();
+    assert_eq!(arrives(play, id, 1, 5_000).read_again(), Vec::<String>::new());
+}
+
+#[test]
 fn a_large_folder_is_read_less_often_while_it_fills() {
     let names: Vec<String> = (0..200_000).map(|number| format!("n{number}")).collect();
     let mut play = copying();

@@ -157,17 +157,26 @@ async fn connect(
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "fixtures")]
 mod tests {
     use std::collections::HashMap;
+    use std::pin::Pin;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll};
 
+    use tokio::io::{AsyncRead, DuplexStream, ReadBuf, ReadHalf};
+    use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
     use towpath_files::root::RootSpec;
     use towpath_files::service::{Service, ServiceConfig};
     use towpath_files::session::{SessionOptions, serve};
     use towpath_protocol::hello::Access;
     use towpath_protocol::pairing::KeyHash;
 
+    use super::super::Kept;
     use super::*;
+    use crate::app::effect::Effect;
+    use crate::model::Place;
 
     #[test]
     fn a_changed_key_or_a_missing_code_is_no_reason_to_try_again_and_silence_is() {
@@ -221,5 +230,73 @@ mod tests {
             returned.notify_waiters();
             assert_eq!(waiting.await.unwrap(), comes_back);
         }
+    }
+
+    /// Reads until it is told that the line is cut: nothing after that, then the end.
+    struct Line {
+        inner: ReadHalf<DuplexStream>,
+        is_held: Arc<AtomicBool>,
+        is_cut: CancellationToken,
+        cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    }
+
+    impl AsyncRead for Line {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            if self.cut.as_mut().poll(context).is_ready() || self.is_cut.is_cancelled() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.is_held.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            let is_held = self.is_held.clone();
+            let filled = buffer.filled().len();
+            let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+            if is_held.load(Ordering::Acquire) {
+                // It came after the line was held.
+                buffer.set_filled(filled);
+                return Poll::Pending;
+            }
+            read
+        }
+    }
+
+    async fn session(service: &Arc<Service>, is_held: Arc<AtomicBool>, is_cut: CancellationToken) -> Link {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(theirs);
+        tokio::spawn(serve(reader, writer, service.clone(), SessionOptions::default()));
+        let (inner, writer) = tokio::io::split(ours);
+        let cut = Box::pin(is_cut.clone().cancelled_owned());
+        Link::over(Line { inner, is_held, is_cut, cut }, writer).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_answer_was_lost_is_not_done_twice_and_its_outcome_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = RootSpec::Jailed(dir.path().to_owned());
+        let config = ServiceConfig { root, access: Access::ReadWrite, home: WirePath::root() };
+        let service = Arc::new(Service::new(config).unwrap());
+        let keyring = Arc::new(Keyring::new(None, String::new(), None));
+        let (mut effects, mut events) =
+            Effects::new(link(), keyring, super::super::Ready::new(), Kept::default());
+        let (id, is_held, is_cut) = (LinkId(1), Arc::new(AtomicBool::new(false)), CancellationToken::new());
+        let first = session(&service, is_held.clone(), is_cut.clone()).await;
+        effects.links.lock().unwrap().insert(id, first);
+        is_held.store(true, Ordering::Release);
+        let path = WirePath::parse(b"made").unwrap();
+        effects.perform(Effect::MakeFolder(Place { link: id, path: path.clone() }));
+        while !dir.path().join("made").is_dir() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        is_cut.cancel();
+        let again = session(&service, Arc::default(), CancellationToken::new()).await;
+        effects.links.lock().unwrap().insert(id, again);
+        effects.returned.notify_waiters();
+        let event = events.recv().await.unwrap();
+        let Event::Changed { made, .. } = event else { panic!("{event:?}") };
+        assert_eq!(made, Some(path));
     }
 }
