@@ -1,9 +1,5 @@
 //! A folder that nobody reaches through a root although it may lie in it: where a program keeps its own keys. Found by what it is and by
 //! where the system says that an open thing lies, not by the names that led there.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a folder of our own, and what the kernel says of what is open"
-)]
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
