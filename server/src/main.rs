@@ -87,9 +87,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let lines = text.trim_end().lines().map(|line| DisplayName::new(line.as_bytes()).to_string());
-    let _ = writeln!(std::io::stderr(), "towd: {}", lines.collect::<Vec<_>>().join("\n"));
+    complain(text.strip_prefix("error: ").unwrap_or(&text));
     ExitCode::from(EXIT_USAGE)
 }
 
@@ -131,8 +129,14 @@ impl From<anyhow::Error> for Failure {
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "towd: {error:#}");
+    complain(&format!("{error:#}"));
     ExitCode::from(code)
+}
+
+/// `towd: WHAT` on standard error, safe for a terminal line by line: what was typed or configured may be quoted in it.
+fn complain(what: &str) {
+    let lines = what.trim_end().lines().map(|line| DisplayName::new(line.as_bytes()).to_string());
+    let _ = writeln!(std::io::stderr(), "towd: {}", lines.collect::<Vec<_>>().join("\n"));
 }
 
 /// One session on standard input and output.

@@ -71,9 +71,10 @@ pub fn write_line(text: &str) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// `tow: WHAT` on standard error. That nobody reads it is no reason to stop.
+/// `tow: WHAT` on standard error, whatever is quoted in it made safe once more. That nobody reads it is no reason to stop.
 pub fn error(what: &str) {
-    let _ = writeln!(io::stderr().lock(), "tow: {what}");
+    let lines: Vec<_> = what.lines().map(|line| DisplayName::new(line.as_bytes()).to_string()).collect();
+    let _ = writeln!(io::stderr().lock(), "tow: {}", lines.join("\n"));
 }
 
 /// A line on standard error that is no error.

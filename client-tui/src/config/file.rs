@@ -2,10 +2,12 @@
 //! so that everything else in it stays as it was written.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use towpath_protocol::display::DisplayName;
 
 use super::Background;
 use crate::model::bookmarks::{Bookmarks, is_name};
@@ -46,17 +48,21 @@ enum ThemeName {
 #[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
 pub fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text).with_context(|| path.display().to_string()),
+        Ok(text) => parse(&text).with_context(|| shown(path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ConfigFile::default()),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+        Err(error) => Err(error).with_context(|| shown(path)),
     }
+}
+
+fn shown(path: &Path) -> String {
+    DisplayName::new(path.as_os_str().as_bytes()).to_string()
 }
 
 fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let line =
             error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        anyhow::anyhow!("line {line}: {}", error.message())
+        anyhow::anyhow!("line {line}: {}", DisplayName::new(error.message().as_bytes()))
     })?;
     if let Some(jobs) = raw.jobs.filter(|jobs| !(1..=JOBS_AT_ONCE_MAX).contains(jobs)) {
         anyhow::bail!("jobs = {jobs}: between 1 and {JOBS_AT_ONCE_MAX} run at once");
@@ -76,7 +82,7 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
 /// one. Blocks.
 #[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
 pub fn keep_bookmark(path: &Path, name: &str, target: Option<&str>) -> anyhow::Result<()> {
-    let shown = || path.display().to_string();
+    let shown = || shown(path);
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

@@ -1,16 +1,22 @@
-//! A server whose system gives it nothing more: no descriptors, no certainty that anything is on the disk.
+//! A server whose system gives it less: no descriptors, no certainty that anything is on the disk, no `openat2`.
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
-use towpath_protocol::message::{Answer, ToServer};
+use towpath_protocol::message::{Answer, Request, ToServer};
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Durability, Existing, OperationId, Put, Space, StoreAs};
+use towpath_protocol::request::{
+    Copy, Depth, Durability, Existing, MakeFolder, OperationId, Put, Read as ReadFile, Remove, Rename,
+    SetMode, SetTimes, Space, StoreAs,
+};
 
 use super::clients::world::Client;
 use super::memory::PATIENCE;
@@ -101,8 +107,7 @@ fn put(name: &str, number: u8) -> ToServer {
 
 #[test]
 fn f52_what_could_not_be_flushed_is_not_there_and_not_flushed_again() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("skipped: there is no strace");
+    if !has_strace() {
         return;
     }
     // The first flush fails, as a disk that is worn out fails; every other one would succeed.
@@ -127,4 +132,96 @@ fn f52_what_could_not_be_flushed_is_not_there_and_not_flushed_again() {
         other => panic!("{other:?}"),
     }
     assert_eq!(fs::read_to_string(served.join("old")).unwrap(), "content");
+}
+
+fn has_strace() -> bool {
+    let has = Command::new("strace").arg("-V").output().is_ok();
+    if !has {
+        eprintln!("skipped: there is no strace");
+    }
+    has
+}
+
+/// Requests about `sub/file`, which is there only while `sub` is the link.
+fn about_file(round: usize) -> Vec<Request> {
+    let at =
+        |path: &str| Location { base: WirePath::root(), path: WirePath::parse(path.as_bytes()).unwrap() };
+    let in_base = Location { base: at("sub").path, path: at("file").path };
+    let operation = |verb: u8| {
+        let mut id = [verb; 16];
+        id[..8].copy_from_slice(&(round as u64).to_be_bytes());
+        OperationId(id)
+    };
+    let (keep, replace) = (Existing::Keep, Existing::Replace);
+    let mut requests = Vec::new();
+    for (way, file) in [at("sub/file"), in_base].into_iter().enumerate() {
+        let way = way as u8 * 10;
+        let taken = at(&format!("taken{way}"));
+        requests.extend([
+            ReadFile { file: file.clone(), version: None, offset: 0, len: 65_536 }.into(),
+            SetMode { thing: file.clone(), mode: 0o777 }.into(),
+            SetTimes { thing: file.clone(), modified_ns: 1 }.into(),
+            Rename {
+                operation: operation(way),
+                from: file.clone(),
+                to: taken.clone(),
+                existing: replace,
+                expected: None,
+            }
+            .into(),
+            Copy {
+                operation: operation(way + 1),
+                from: file.clone(),
+                to: taken,
+                existing: replace,
+                durability: Durability::Relaxed,
+                expected: None,
+            }
+            .into(),
+            MakeFolder { operation: operation(way + 2), folder: file.clone(), mode: 0o755, existing: keep }
+                .into(),
+            Remove { operation: operation(way + 3), thing: file, depth: Depth::Tree, expected: None }.into(),
+        ]);
+    }
+    requests
+}
+
+#[test]
+fn f06_f07_without_openat2_a_link_that_is_swapped_in_leads_nowhere_either() {
+    if !has_strace() {
+        return;
+    }
+    // The walk is what is left, as on other systems.
+    let script = "exec strace -f -qq -o /dev/null -e trace=openat2 -e inject=openat2:error=ENOSYS \"$@\"";
+    let towd = Towd::under(script);
+    let (served, outside) = (towd.dir.path().join("served"), towd.dir.path().join("outside"));
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("file"), "secret").unwrap();
+    fs::create_dir(served.join("sub")).unwrap();
+    std::os::unix::fs::symlink(&outside, served.join("trap")).unwrap();
+    let before = fs::metadata(outside.join("file")).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut client = towd.client();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (sub, trap) = (served.join("sub"), served.join("trap"));
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, &sub, CWD, &trap, RenameFlags::EXCHANGE).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        for round in 0..500 {
+            for request in about_file(round) {
+                let answer = client.ask(&ToServer::Request(request));
+                let told = matches!(answer, Some(Answer::FileWhole(_) | Answer::ReadHead(_)));
+                assert!(!told, "what is outside was told: {answer:?}");
+                assert!(answer.is_some(), "the server is gone");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "secret");
+    let after = fs::metadata(outside.join("file")).unwrap();
+    assert_eq!((before.ctime(), before.ctime_nsec()), (after.ctime(), after.ctime_nsec()), "it was touched");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "something was made outside");
 }

@@ -189,6 +189,26 @@ fn f19_f21_nothing_that_is_typed_comes_back_raw() {
         let ended = run(Command::new(program()).arg(word).env("TOW_STATE_DIR", world.path("towd")));
         assert_safe(&ended.err, word);
     }
+    for content in [
+        "\"li\u{1b}[31msten\" = 3\n",
+        "\"li\\u001b[31m\\u009b\" = 3\n",
+        "root = \"\u{9b}31m\"\n",
+        "[bookmarks]\n\"\\u001b]52;c;x\" = \"\\u001b[2J\"\n",
+        "sort = \"\\u009b31m\"\n",
+    ] {
+        let config = world.path("config/towpath");
+        fs::create_dir_all(&config).unwrap();
+        fs::write(config.join("config.toml"), content).unwrap();
+        let ended =
+            run(Command::new(program()).arg("--config").arg(config.join("config.toml")).arg("clients"));
+        assert_safe(&ended.err, content);
+        let ended =
+            run(Command::new(program()).arg("--config").arg(config.join("config.toml")).arg("--stdio"));
+        assert_safe(&ended.err, content);
+        let ended = run(world.tow().env("XDG_CONFIG_HOME", world.path("config")).args(["ls", "."]));
+        assert_safe(&ended.err, content);
+        assert_safe(&ended.out, content);
+    }
     let mut lines = Vec::new();
     for name in nasty_names().into_iter().filter(|name| !name.contains(&b'\n') && !name.contains(&b'\'')) {
         for word in ["size", "download", "rm", "upload", "ls", "frobnicate", "connme"] {

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 /// More than this is none of our files.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Most of what is shown of why a file cannot be understood.
+const WHY_BYTES_MAX: usize = 300;
 /// How long a writer waits for another one.
 const LOCK_TIME: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -132,9 +134,11 @@ impl PrivateFolder {
         }
     }
 
-    /// That a file of ours is not what it should be.
+    /// That a file of ours is not what it should be. `why` may quote what is in it: it is shown escaped, and not all of it.
     pub fn not_understood(&self, name: &str, why: impl fmt::Display) -> PrivateFault {
-        self.fault(name, Why::NotUnderstood(why.to_string()))
+        let mut why = DisplayName::new(why.to_string().as_bytes()).to_string();
+        why.truncate(why.floor_char_boundary(WHY_BYTES_MAX));
+        self.fault(name, Why::NotUnderstood(why))
     }
 
     fn fault(&self, name: &str, why: Why) -> PrivateFault {

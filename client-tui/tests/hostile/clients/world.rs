@@ -20,7 +20,7 @@ use super::super::towd::program;
 
 const SECRET: &str = "nobody may touch this";
 /// What an honest client waits for an answer, whatever the evil one does meanwhile.
-const PROMPT: Duration = Duration::from_secs(5);
+const PROMPT: Duration = Duration::from_secs(10);
 
 /// A served folder, one beside it, the server, and an honest client of it.
 pub(crate) struct World {
