@@ -276,3 +276,36 @@ fn a_copy_is_paused_and_goes_on_and_stays_in_the_view_until_it_is_cleared() {
     close(&mut pty);
     quit(pty);
 }
+
+#[test]
+fn a_server_that_is_met_for_the_first_time_is_paired_with_in_a_dialog_and_known_afterwards() {
+    let stage = Stage::new();
+    stage.write("there/far");
+    let server = Towd::start_tls(&stage.at("there"), &stage.at("server"), &[]);
+    let start = || {
+        let mut command = command(env!("CARGO_BIN_EXE_tow"), &stage.at("state"));
+        command.arg("connect");
+        command.cwd(stage.at("here"));
+        Pty::start(command, 120, 40)
+    };
+    let mut pty = start();
+    pty.wait_for("╭ Connect ");
+    pty.press(&format!("{}\r", server.target("")));
+    pty.wait_for("Pair with");
+    pty.press("nonsense\r");
+    pty.wait_until("a word against it, and the dialog still there", |screen| {
+        screen.contents().contains("Pair with") && screen.contents().contains("code")
+    });
+    pty.press(&format!("\x15{}\r", server.first_code().unwrap()));
+    pty.wait_for("connected to");
+    pty.wait_for("far");
+    quit(pty);
+    // It is among the targets of late, and asks for nothing any more.
+    let mut pty = start();
+    pty.wait_for("recent");
+    pty.press(DOWN);
+    pty.press("\r");
+    pty.wait_for("connected to");
+    pty.wait_for("far");
+    quit(pty);
+}

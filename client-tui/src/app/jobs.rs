@@ -305,7 +305,9 @@ pub(super) fn ended(
     let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
     let job = app.jobs.remove(at);
     app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
-    let is_cut_off = stopped.as_ref().is_some_and(|fault| fault.code == FaultCode::Disconnected);
+    let is_cut_off = stopped
+        .as_ref()
+        .is_some_and(|fault| matches!(fault.code, FaultCode::Disconnected | FaultCode::ShuttingDown));
     let mut text = stopped.map_or_else(
         || text.clone(),
         |fault| {

@@ -377,6 +377,10 @@ pub(super) fn lost(app: &mut App, link: LinkId, why: String, at_ns: i64) -> Vec<
 /// A key in a pane whose connection waits for its next attempt: it is made at once.
 pub(super) fn retry_at_once(app: &mut App, side: Side) -> Vec<Effect> {
     let link = app.pane(side).place.link;
+    if let Some(Server { state: State::Lost(Loss { retry: Some(retry), .. }), .. }) = app.server_mut(link) {
+        // Impatience makes no pause longer.
+        retry.tries = retry.tries.saturating_sub(1);
+    }
     retry(app, link)
 }
 

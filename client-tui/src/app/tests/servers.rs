@@ -232,6 +232,18 @@ fn any_key_in_its_pane_tries_at_once_and_in_the_other_pane_none_does() {
 }
 
 #[test]
+fn impatience_makes_no_pause_longer() {
+    let timer = Timer::Reconnect(LinkId(1));
+    let mut play = attempt_fails(lost().waits([timer]), Outlook::MayPass, 1);
+    assert_eq!(play.effects, [Effect::Wait { timer, ms: 2_000 }]);
+    play = play.press("Tab");
+    for _ in 0..20 {
+        play = attempt_fails(play.press("j"), Outlook::MayPass, 1);
+        assert_eq!(play.effects, [Effect::Wait { timer, ms: 2_000 }]);
+    }
+}
+
+#[test]
 fn attempts_that_nobody_called_for_ask_for_nothing() {
     let play = lost().waits([Timer::Reconnect(LinkId(1))]).event(Event::CodeWanted { link: LinkId(1) });
     assert_eq!(play.app.dialogs, []);
