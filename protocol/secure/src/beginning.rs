@@ -12,7 +12,7 @@ const KEPT_BYTES: usize = 80;
 
 /// Passes everything on.
 #[derive(Debug)]
-pub struct Beginning<S> {
+pub(crate) struct Beginning<S> {
     stream: S,
     kept: Vec<u8>,
     /// Of those kept, how many have been read by the caller.

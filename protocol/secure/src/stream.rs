@@ -4,14 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{AlertDescription, CommonState, Error, PeerIncompatible, ServerConfig};
+use rustls::{AlertDescription, Error, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 use towpath_protocol::pairing::{KeyHash, Pin};
 use zeroize::Zeroizing;
 
 use crate::beginning::Beginning;
+use crate::encrypted::{Encrypted, Line};
 use crate::identity::{Identity, key_hash};
+use crate::read_ahead::ReadAhead;
 use crate::settings;
 
 /// RFC 9266: what both ends of this one connection know, and nobody else.
@@ -29,7 +31,7 @@ const LINGER_BYTES_MAX: u64 = 64 * 1024;
 /// `UnexpectedEof` error.
 #[derive(Debug)]
 pub struct Secure<S> {
-    pub stream: TlsStream<Beginning<S>>,
+    pub stream: Encrypted<S>,
     /// The peer's key.
     pub peer: KeyHash,
     /// Differs in every connection, and is the same at both ends of it.
@@ -87,7 +89,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut stream = Beginning::of(stream);
+        let mut stream = Beginning::of(ReadAhead::of(stream));
         match stream.peek().await.map_err(SecureFault::Lost)? {
             [HANDSHAKE, ..] => {}
             [] => return Err(SecureFault::Closed),
@@ -101,7 +103,7 @@ impl Acceptor {
             LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.map_err(fault)?;
         asked();
         let accepted = hello.into_stream(self.0.clone()).into_fallible().await;
-        secured(TlsStream::Server(accepted.map_err(|(error, _)| fault(error))?))
+        secured(Encrypted::server(accepted.map_err(|(error, _)| fault(error))?))
     }
 }
 
@@ -112,7 +114,7 @@ where
 {
     let (config, other) = settings::client(identity, pin).map_err(SecureFault::Failed)?;
     let connector = TlsConnector::from(Arc::new(config));
-    let connected = connector.connect(nobody()?, Beginning::of(stream)).into_fallible().await;
+    let connected = connector.connect(nobody()?, Beginning::of(ReadAhead::of(stream))).into_fallible().await;
     let stream = connected.map_err(|(error, stream)| {
         if let Some(found) = other.get() {
             return SecureFault::OtherKey { known: pin, found: *found };
@@ -123,7 +125,7 @@ where
             said => SecureFault::NotTls { said: said.to_vec() },
         }
     })?;
-    secured(TlsStream::Client(stream))
+    secured(Encrypted::client(stream))
 }
 
 /// rustls wants to know a name, which is neither sent nor looked at.
@@ -133,11 +135,8 @@ fn nobody() -> Result<ServerName<'static>, SecureFault> {
 }
 
 /// A peer that agreed on everything, also where TLS itself would do without.
-fn secured<S>(stream: TlsStream<Beginning<S>>) -> Result<Secure<S>, SecureFault> {
-    let session: &CommonState = match &stream {
-        TlsStream::Client(stream) => stream.get_ref().1,
-        TlsStream::Server(stream) => stream.get_ref().1,
-    };
+fn secured<S>(stream: Encrypted<S>) -> Result<Secure<S>, SecureFault> {
+    let session = stream.session();
     if session.alpn_protocol() != Some(settings::alpn().as_slice()) {
         return Err(SecureFault::OtherProtocol);
     }
@@ -146,15 +145,7 @@ fn secured<S>(stream: TlsStream<Beginning<S>>) -> Result<Secure<S>, SecureFault>
     };
     let peer = key_hash(key);
     let mut channel = Zeroizing::new([0; 32]);
-    let exported = match &stream {
-        TlsStream::Client(stream) => {
-            stream.get_ref().1.export_keying_material(&mut channel[..], CHANNEL_BINDING, None)
-        }
-        TlsStream::Server(stream) => {
-            stream.get_ref().1.export_keying_material(&mut channel[..], CHANNEL_BINDING, None)
-        }
-    };
-    exported.map_err(SecureFault::Failed)?;
+    stream.export(&mut channel[..], CHANNEL_BINDING).map_err(SecureFault::Failed)?;
     Ok(Secure { stream, peer, channel })
 }
 
@@ -176,7 +167,7 @@ fn fault(error: io::Error) -> SecureFault {
     }
 }
 
-async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut stream: Beginning<S>) {
+async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut stream: Line<S>) {
     let told = async {
         stream.write_all(TURNED_AWAY).await?;
         stream.shutdown().await
