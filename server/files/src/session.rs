@@ -39,8 +39,8 @@ use router::{Lanes, Router};
 
 /// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
 const REPLIES_QUEUED_MAX: usize = 1024;
-/// Answers that may wait in each of the two lanes: at 64 KiB a data frame, 2 MiB of bulk.
-const LANE_ANSWERS_QUEUED_MAX: usize = 32;
+/// Answers that may wait in each of the two lanes: at 64 KiB a data frame, 1 MiB of bulk.
+const LANE_ANSWERS_QUEUED_MAX: usize = 16;
 /// How long the last words may take to leave, and the peer to notice the end.
 const LAST_WORDS_SECONDS_MAX: u64 = 2;
 /// How long cancelled work may take to stop before the session ends without it.
