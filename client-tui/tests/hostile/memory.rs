@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// What nothing here takes, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// More than this no peer may make a program hold: some ten times what it holds at rest.
-pub(crate) const MEMORY_KIB_MAX: u64 = 160 * 1024;
+/// More than this no peer may make a program hold: some four times what it holds at rest.
+pub(crate) const MEMORY_KIB_MAX: u64 = 64 * 1024;
 
 /// The most that a process has held since it began, in KiB; none once it is gone.
 pub(crate) fn held_kib(pid: u32) -> Option<u64> {

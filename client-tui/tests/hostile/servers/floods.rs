@@ -39,13 +39,18 @@ fn f43_a_flood_of_frames_that_nobody_asked_for_costs_nothing() {
     // Into an exchange that wants something else, or wants no more of it.
     let into: Vec<Lie> = vec![
         ("data in a listing", |id| data(id, 0, &[7; 4096])),
-        ("more pages than were granted", |id| list_page(id, Vec::new())),
+        ("more pages than were granted", |id| page_of(id, u64::MAX, 1)),
         ("acknowledgements in a listing", |id| {
             frame(UPLOAD_ACK, id, &Map(vec![("received", Number(1)), ("credit_bytes", Number(u64::MAX))]))
         }),
     ];
     for (what, one) in into {
-        refused(what, LS, "broke the protocol", instead(is_list, move |id| one(id).repeat(20_000)));
+        refused(
+            what,
+            LS,
+            "broke the protocol",
+            instead(is_list, move |id| [one(id).repeat(20_000), done(id)].concat()),
+        );
     }
 }
 
