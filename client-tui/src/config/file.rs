@@ -44,7 +44,8 @@ enum ThemeName {
     Light,
 }
 
-/// Reads it. One that is not there says nothing; Err names the line that makes no sense.
+/// Reads it. One that is not there, or in a folder that this user may not look into, says nothing; Err names the line that makes no
+/// sense.
 #[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
 pub fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     match std::fs::read_to_string(path) {
@@ -172,6 +173,15 @@ mod tests {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_for_says_nothing_and_one_that_cannot_be_read_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(read(&dir.path().join("file/config.toml")).unwrap(), ConfigFile::default());
+        assert_eq!(read(&dir.path().join("none/config.toml")).unwrap(), ConfigFile::default());
+        assert!(read(dir.path()).is_err(), "a folder");
     }
 
     #[test]

@@ -119,6 +119,8 @@ mod tests {
         let arguments = arguments(&host, Prompts::Terminal);
         assert_eq!(arguments[arguments.len() - 7..], ["-p", "2222", "-l", "ann", "--", "box", SERVE]);
         assert!(!arguments.contains(&"BatchMode=yes".to_owned()));
+        // Whatever SSH_ASKPASS says, nobody is asked where nobody called for the connection.
+        assert!(self::arguments(&host, Prompts::Nobody).contains(&"BatchMode=yes".to_owned()));
     }
 
     #[test]
