@@ -134,6 +134,7 @@ impl KnownServers {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "fixtures")]
 mod tests {
+    use proptest::prelude::*;
     use towpath_protocol::pairing::{PairingSecret, SECRET_BYTES};
     use zeroize::Zeroizing;
 
@@ -197,6 +198,34 @@ mod tests {
             let given = GivenCode::Text(Zeroizing::new(wrong.to_owned()));
             let fault = keyring(&dir, Some(given)).given_code().err().unwrap().to_string();
             assert!(fault.starts_with("the pairing code in TOW_PAIR: "), "{fault}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the list holds: it is understood as it would be written again, or said safely not to be.
+        #[test]
+        fn f62_any_list_is_understood_or_safely_named(
+            lines in proptest::collection::vec(
+                ("[a-z\u{9b}\u{1b}:0-9#]{0,12}", "[ \t]{0,2}", proptest::option::of(any::<[u8; 32]>()), "\\PC{0,6}"),
+                0..5,
+            ),
+        ) {
+            let text = lines.iter().map(|(address, blank, key, rest)| {
+                let key = key.map(|key| KeyHash(key).to_string()).unwrap_or_default();
+                format!("{address}{blank}{key}{rest}\n")
+            });
+            let dir = tempfile::tempdir().unwrap();
+            let folder = PrivateFolder::open(&dir.path().join("client")).unwrap();
+            folder.lock().unwrap().write(KNOWN_SERVERS_FILE, text.collect::<String>().as_bytes()).unwrap();
+            match KnownServers::load(&folder) {
+                Ok(known) => {
+                    folder.lock().unwrap().write(KNOWN_SERVERS_FILE, known.text().as_bytes()).unwrap();
+                    prop_assert_eq!(KnownServers::load(&folder).unwrap(), known);
+                }
+                Err(fault) => prop_assert!(!fault.to_string().chars().any(char::is_control)),
+            }
         }
     }
 }
