@@ -50,7 +50,7 @@ enum ThemeName {
 pub fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text).with_context(|| shown(path)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ConfigFile::default()),
+        Err(_) if std::fs::metadata(path).is_err() => Ok(ConfigFile::default()),
         Err(error) => Err(error).with_context(|| shown(path)),
     }
 }
