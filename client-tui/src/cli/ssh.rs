@@ -1,5 +1,8 @@
 //! Connecting over ssh while the terminal is free: ssh may ask its questions on it, and where nothing of ours is found, so does tow.
 
+use std::io;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use towpath_protocol::display::DisplayName;
 
 use super::output;
@@ -18,8 +21,21 @@ pub enum Consent {
     Asked,
 }
 
+/// The terminal as it was; a password's prompt that is cut off leaves it without an echo.
+struct Echo(Option<Termios>);
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if let Some(modes) = &self.0 {
+            // That the terminal is gone is no matter.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        }
+    }
+}
+
 /// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be.
 pub async fn dial(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
+    let _echo = Echo(tcgetattr(io::stdin()).ok());
     let link = match ssh::dial(host, Prompts::Terminal).await {
         Err(DialFault::NothingThere { system }) => {
             if !agreed(host, &system, consent).await {

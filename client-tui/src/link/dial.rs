@@ -63,7 +63,9 @@ pub enum DialFault {
     Keyring(#[from] KeyringFault),
     #[error("the program for the connection cannot be started ({0})")]
     NoProgram(io::Error),
-    #[error("ssh could not connect: {}", or_nothing(.said))]
+    #[error("there is no ssh on this machine, or TOW_SSH names no program")]
+    NoSsh,
+    #[error("{}", ssh::in_words(.said))]
     Ssh { said: String },
     /// ssh works, and neither towd nor this tow is there; `system` as `uname -s` and `-m` say it.
     #[error(
@@ -77,10 +79,6 @@ pub enum DialFault {
     Greeting(#[from] GreetingFault),
     #[error("{fault}; it said: {said}")]
     ProgramFailed { fault: GreetingFault, said: String },
-}
-
-fn or_nothing(said: &str) -> &str {
-    if said.is_empty() { "it does not say why" } else { said }
 }
 
 /// As [`dial`], for a connection that is made again while nobody may be looking: nobody is asked for anything, by no program.

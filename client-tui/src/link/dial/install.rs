@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::ssh::{Prompts, command};
+use super::ssh::{Prompts, command, in_words};
 use crate::link::connection::LastWords;
 use crate::link::target::SshHost;
 
@@ -45,7 +45,7 @@ pub enum InstallFault {
     Unreadable(io::Error),
     #[error("ssh cannot be started ({0})")]
     NoSsh(io::Error),
-    #[error("ssh could not connect: {0}")]
+    #[error("{}", in_words(.0))]
     Ssh(String),
     #[error("{PLACE} cannot be written there: {0}")]
     NotWritten(String),

@@ -20,14 +20,21 @@ const SSH_FAILED: i32 = 255;
 /// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
 const NOTHING: &str = "tow-finds-nothing-here:";
 
-/// Prefers the very version that [`install`](super::install) put there. One line in single quotes, without `!` and `\`: every login
-/// shell, csh and fish too, passes that on to sh as it is.
+/// Starts ssh deaf to the terminal's interrupt, which is meant for tow: tow ends a word, a transfer or itself by it, in order. Whoever
+/// types a password can still give up.
+const START: &str = r#"trap "" INT QUIT; command -v "$0" >/dev/null 2>&1 || exit 126; exec "$0" "$@""#;
+/// What [`START`] ends with, in silence, where there is no ssh.
+const NO_SSH: i32 = 126;
+
+/// Prefers the very version that [`install`](super::install) put there, then towd, also where `cargo install` puts it. One line in
+/// single quotes, without `!` and `\`: every login shell, csh and fish too, passes that on to sh as it is.
 const SERVE: &str = concat!(
     r#"exec sh -c 't="$HOME/"#,
     ".local/share/towpath/bin/tow-",
     env!("CARGO_PKG_VERSION"),
     r#"";"#,
     r#" if [ -x "$t" ]; then exec "$t" --stdio; fi;"#,
+    r#" PATH="$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/.cargo/bin";"#,
     r#" if command -v towd >/dev/null 2>&1; then exec towd --stdio; fi;"#,
     r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
 );
@@ -50,8 +57,9 @@ pub async fn dial(host: &SshHost, prompts: Prompts) -> Result<Link, DialFault> {
 
 /// ssh, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
 pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) -> Command {
-    let mut command = Command::new(variable("TOW_SSH").unwrap_or_else(|| "ssh".into()));
-    let options = ["ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none", "StdinNull=no"];
+    let mut command = Command::new("sh");
+    command.args(["-c", START]).arg(variable("TOW_SSH").unwrap_or_else(|| "ssh".into()));
+    let options = ["ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none"];
     command.args(["-T", "-a", "-x"]);
     for option in options {
         command.args(["-o", option]);
@@ -84,8 +92,10 @@ fn worded(fault: ChildFault) -> DialFault {
         ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
         ChildFault::NoSession { fault, said, status } => (fault, said, status),
     };
-    if status.and_then(|status| status.code()) == Some(SSH_FAILED) {
-        return DialFault::Ssh { said };
+    match status.and_then(|status| status.code()) {
+        Some(SSH_FAILED) => return DialFault::Ssh { said },
+        Some(NO_SSH) if said.is_empty() => return DialFault::NoSsh,
+        _ => {}
     }
     match fault {
         GreetingFault::NotTowpath { said } if nothing_there(&said).is_some() => {
@@ -93,6 +103,33 @@ fn worded(fault: ChildFault) -> DialFault {
         }
         fault if said.is_empty() => fault.into(),
         fault => DialFault::ProgramFailed { fault, said },
+    }
+}
+
+/// What ssh said when it could not connect, and what that means.
+pub(super) fn in_words(said: &str) -> String {
+    let table = [
+        (
+            "has changed and you have requested strict checking",
+            "THE HOST'S KEY HAS CHANGED. Somebody may be listening in, or the machine was set up anew. Nothing was sent. ssh",
+        ),
+        (
+            "Host key verification failed",
+            "ssh does not know this host's key: connect once with ssh itself, compare the key there, say yes. It",
+        ),
+        ("Could not resolve hostname", "no host of that name; ssh"),
+        ("Permission denied", "not let in: no key or password that the server takes; ssh"),
+        ("Too many authentication failures", "not let in: more keys were tried than the server allows; ssh"),
+        ("Connection refused", "no ssh server listens there; ssh"),
+        ("timed out", "no ssh server answers there; ssh"),
+        ("No route to host", "there is no way to that host; ssh"),
+        ("Network is unreachable", "there is no way to that host; ssh"),
+    ];
+    let known = table.iter().find(|(sign, _)| said.contains(sign));
+    match known {
+        _ if said.is_empty() => "ssh could not connect, and does not say why".to_owned(),
+        Some((_, words)) => format!("{words} says: {said}"),
+        None => format!("ssh could not connect: {said}"),
     }
 }
 
@@ -121,6 +158,32 @@ mod tests {
         assert!(!arguments.contains(&"BatchMode=yes".to_owned()));
         // Whatever SSH_ASKPASS says, nobody is asked where nobody called for the connection.
         assert!(self::arguments(&host, Prompts::Nobody).contains(&"BatchMode=yes".to_owned()));
+    }
+
+    #[test]
+    fn what_ssh_says_comes_with_what_it_means() {
+        let table = [
+            (
+                "ssh: Could not resolve hostname box: Name or service not known",
+                "no host of that name; ssh says: ",
+            ),
+            (
+                "ssh: connect to host box port 22: Connection refused",
+                "no ssh server listens there; ssh says: ",
+            ),
+            ("ann@box: Permission denied (publickey).", "not let in: "),
+            ("Host key verification failed.", "ssh does not know this host's key: "),
+            (
+                "Host key for box has changed and you have requested strict checking. / Host key verification failed.",
+                "THE HOST'S KEY HAS CHANGED. ",
+            ),
+            ("kex_exchange_identification: read", "ssh could not connect: "),
+        ];
+        for (said, begin) in table {
+            let words = in_words(said);
+            assert!(words.starts_with(begin) && words.ends_with(said), "{words}");
+        }
+        assert_eq!(in_words(""), "ssh could not connect, and does not say why");
     }
 
     #[test]

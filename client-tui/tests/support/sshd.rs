@@ -1,0 +1,164 @@
+//! A real OpenSSH server on a free port of the loopback, for as long as a test runs: keys, users and their homes in one folder of its
+//! own. Its users are known to it alone (`nss_wrapper`), so that each can have the login shell that a test wants.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, geteuid, getgid, kill_process};
+use tempfile::TempDir;
+
+/// Users of the server, each with its login shell; all are this user by number.
+const USERS: [(&str, &str); 3] = [("plain", "/bin/sh"), ("noisy", "/bin/bash"), ("csh", "/bin/tcsh")];
+
+/// A running server. Dropped, it is ended.
+pub struct Sshd {
+    pub dir: TempDir,
+    pub port: u16,
+    child: Child,
+    /// Open, so that it never writes into nothing.
+    _log: BufReader<ChildStderr>,
+}
+
+/// What a test needs and this machine has not, in words; none where all is there.
+pub fn missing() -> Option<&'static str> {
+    if daemon().is_none() {
+        Some("sshd")
+    } else if wrapper().is_none() {
+        Some("libnss_wrapper")
+    } else if !Path::new("/bin/tcsh").exists() {
+        Some("tcsh")
+    } else {
+        None
+    }
+}
+
+fn daemon() -> Option<&'static str> {
+    ["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd"].into_iter().find(|path| Path::new(path).exists())
+}
+
+fn wrapper() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    let folders = folders.chain(["/usr/lib".into(), "/usr/lib64".into()]);
+    folders.map(|folder| folder.join("libnss_wrapper.so")).find(|path| path.exists())
+}
+
+impl Sshd {
+    /// With a user for each login shell, and `PATH` there.
+    pub fn start(path_there: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // sshd drops its rights before it looks at what is in here.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for key in ["host", "key", "other"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(at(key))
+                .status()
+                .unwrap();
+            assert!(made.success());
+        }
+        let (uid, gid) = (geteuid().as_raw(), getgid().as_raw());
+        let mut users = vec!["sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n".to_owned()];
+        for (user, shell) in USERS {
+            fs::create_dir(at(user)).unwrap();
+            users.push(format!("{user}:x:{uid}:{gid}::{}:{shell}\n", at(user).display()));
+        }
+        fs::write(at("passwd"), users.concat()).unwrap();
+        fs::write(at("group"), format!("users:x:{gid}:\n")).unwrap();
+        fs::write(at("noisy/.bashrc"), "echo Welcome to the box; printf '\\033[2J'\n").unwrap();
+        fs::write(at("csh/.cshrc"), "echo csh is here\n").unwrap();
+        if geteuid().is_root() {
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let (port, child, log) = serve(dir.path(), path_there);
+        let host_key = fs::read_to_string(at("host.pub")).unwrap();
+        fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
+        let config = format!(
+            "Host *\n IdentityFile {key}\n IdentitiesOnly yes\n UserKnownHostsFile {known}\n GlobalKnownHostsFile none\n \
+             HostName 127.0.0.1\n Port {port}\n\
+             Host inner\n ProxyCommand ssh -F {config} -W %h:%p plain@box\n",
+            key = at("key").display(),
+            known = at("known_hosts").display(),
+            config = at("config").display(),
+        );
+        fs::write(at("config"), config).unwrap();
+        let (config, starts) = (at("config"), at("starts"));
+        let script = format!(
+            "#!/bin/sh\necho started >>{}\nexec ssh -F {} \"$@\"\n",
+            starts.display(),
+            config.display()
+        );
+        fs::write(at("ssh"), script).unwrap();
+        fs::set_permissions(at("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+        Self { dir, port, child, _log: log }
+    }
+
+    /// The ssh that knows this server, as `TOW_SSH` names it.
+    pub fn ssh(&self) -> PathBuf {
+        self.dir.path().join("ssh")
+    }
+
+    /// How often that ssh was started.
+    pub fn connections(&self) -> usize {
+        fs::read_to_string(self.dir.path().join("starts")).unwrap_or_default().lines().count()
+    }
+
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.dir.path().join(user)
+    }
+
+    /// What the client knows of the hosts' keys.
+    pub fn set_known_hosts(&self, text: &str) {
+        fs::write(self.dir.path().join("known_hosts"), text).unwrap();
+    }
+}
+
+/// On a port that was free a moment ago; another one where somebody else took it meanwhile.
+fn serve(dir: &Path, path_there: &str) -> (u16, Child, BufReader<ChildStderr>) {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(daemon().unwrap());
+        command.args(["-D", "-e", "-f", "/dev/null"]);
+        let at = |name: &str| dir.join(name).display().to_string();
+        let options = [
+            format!("ListenAddress=127.0.0.1:{port}"),
+            format!("HostKey={}", at("host")),
+            format!("AuthorizedKeysFile={}", at("key.pub")),
+            format!("SetEnv=PATH={path_there}"),
+            "PidFile=none".to_owned(),
+            "StrictModes=no".to_owned(),
+            "UsePAM=no".to_owned(),
+            "PermitRootLogin=yes".to_owned(),
+            "PasswordAuthentication=no".to_owned(),
+            "KbdInteractiveAuthentication=no".to_owned(),
+            "PrintMotd=no".to_owned(),
+            "MaxStartups=100".to_owned(),
+        ];
+        for option in options {
+            command.args(["-o", &option]);
+        }
+        command.env("LD_PRELOAD", wrapper().unwrap());
+        command.env("NSS_WRAPPER_PASSWD", dir.join("passwd")).env("NSS_WRAPPER_GROUP", dir.join("group"));
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut heard = String::new();
+        while log.read_line(&mut heard).unwrap() > 0 {
+            if heard.contains("Server listening") {
+                return (port, child, log);
+            }
+        }
+        let _ = child.wait();
+        assert!(heard.contains("Address already in use"), "sshd: {heard}");
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
