@@ -5,6 +5,7 @@
     reason = "this module makes the calls on people's files, each on one name in an open folder"
 )]
 
+pub(crate) mod durable;
 mod reading;
 pub(crate) mod writing;
 

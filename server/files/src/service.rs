@@ -4,6 +4,7 @@ mod allowance;
 mod beside;
 mod copy;
 mod credit;
+mod flushing;
 mod grant;
 mod hands;
 mod list;
@@ -54,6 +55,7 @@ pub struct Service {
     outcomes: Arc<outcomes::Outcomes>,
     hands: hands::Hands,
     room: room::Room,
+    flushing: flushing::Flushing,
 }
 
 /// What a service is to serve, and how.
@@ -103,6 +105,7 @@ impl Service {
             outcomes: Arc::default(),
             hands: hands::Hands::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
+            flushing: flushing::Flushing::default(),
         })
     }
 

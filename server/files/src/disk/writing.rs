@@ -273,20 +273,6 @@ pub(crate) fn lies_within(folder: &OwnedFd, ancestor: Inode) -> bool {
     }
 }
 
-/// Flushes a file's content and attributes, or a folder's entries, to the disk. An error means that data is lost: never try again.
-pub(crate) fn flush(thing: impl AsFd) -> Result<(), Fault> {
-    rustix::fs::fsync(thing).map_err(fault_of)
-}
-
-/// Flushes a folder's entries. A file system that cannot flush folders has nothing to flush.
-pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {
-    match rustix::fs::fsync(folder) {
-        // Nor has one that this user may write to and not read; it can only be opened to be looked at.
-        Err(Errno::INVAL | Errno::ROFS | Errno::BADF) => Ok(()),
-        done => done.map_err(fault_of),
-    }
-}
-
 /// Makes `to`, empty until now, share all content of `from`. False where the file system cannot.
 #[cfg(target_os = "linux")]
 pub(crate) fn share_content(from: impl AsFd, to: impl AsFd) -> bool {

@@ -9,8 +9,8 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 
-use crate::disk;
 use crate::disk::writing::{self, Spot};
+use crate::disk::{self, durable};
 use crate::root::Root;
 
 /// Names tried before giving up; one is enough unless somebody plays with us.
@@ -117,8 +117,18 @@ impl Beside {
         Err(FaultCode::AlreadyExists.into())
     }
 
+    /// Renames it to its final name, in the same folder, and has that on the disk where the policy wants it so.
+    fn place(self, name: &Name, policy: &Policy) -> Result<(), Fault> {
+        let folder = self.folder.clone();
+        self.put_in_place(name, policy)?;
+        match policy.durability {
+            Durability::Synced => durable::flush_folder(&*folder),
+            Durability::Relaxed => Ok(()),
+        }
+    }
+
     /// Renames it to its final name, in the same folder.
-    fn place(mut self, name: &Name, policy: &Policy) -> Result<(), Fault> {
+    fn put_in_place(mut self, name: &Name, policy: &Policy) -> Result<(), Fault> {
         let to = Held { folder: self.folder.clone(), name: name.clone() };
         let from = Spot::new(&*self.folder, &self.name);
         if policy.existing == Existing::Keep {
@@ -128,10 +138,7 @@ impl Beside {
             writing::rename_over(from, to.spot())?;
         }
         self.placed = true;
-        match policy.durability {
-            Durability::Synced => writing::flush_folder(&*self.folder),
-            Durability::Relaxed => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -168,12 +175,28 @@ impl Part {
         writing::write_all(&self.file, data)
     }
 
+    pub(super) const fn folder(&self) -> &Arc<OwnedFd> {
+        &self.beside.folder
+    }
+
+    /// Gives the complete file its mode and time.
+    pub(super) fn finish(&self, mode: u16, policy: &Policy) -> Result<(), Fault> {
+        writing::set_open_mode(&self.file, writing::permitted(mode))?;
+        writing::set_open_modified(&self.file, policy.modified_ns)
+    }
+
+    /// Renames the finished file to its final name, whatever is on the disk of it. Gives the file.
+    pub(super) fn put_in_place(self, name: &Name, policy: &Policy) -> Result<OwnedFd, Fault> {
+        let Self { file, beside } = self;
+        beside.put_in_place(name, policy)?;
+        Ok(file)
+    }
+
     /// Gives the complete file its mode and time, and puts it in place.
     pub(super) fn place(self, name: &Name, mode: u16, policy: &Policy) -> Result<Attributes, Fault> {
-        writing::set_open_mode(&self.file, writing::permitted(mode))?;
-        writing::set_open_modified(&self.file, policy.modified_ns)?;
+        self.finish(mode, policy)?;
         if policy.durability == Durability::Synced {
-            writing::flush(&self.file)?;
+            durable::flush(&self.file)?;
         }
         let Self { file, beside } = self;
         beside.place(name, policy)?;

@@ -14,8 +14,8 @@ use super::beside::{Held, Part, Policy, place_link};
 use super::make::{FILLABLE, make_folder};
 use super::tally::Tally;
 use super::{Service, at};
-use crate::disk;
 use crate::disk::writing::{self, Inode, Pump};
+use crate::disk::{self, durable};
 use crate::exchange::Exchange;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
@@ -163,8 +163,8 @@ impl Copying {
         writing::set_open_folder_mode(&*target, writing::permitted(attributes.mode))?;
         writing::set_open_modified(&*target, attributes.modified_ns)?;
         if self.durability == Durability::Synced {
-            writing::flush_folder(&*target)?;
-            writing::flush_folder(&*to.folder)?;
+            durable::flush_folder(&*target)?;
+            durable::flush_folder(&*to.folder)?;
         }
         self.tally.folder();
         Ok(())

@@ -61,6 +61,7 @@ impl Service {
             outcomes: self.outcomes.clone(),
             hands: self.hands.clone(),
             room: self.room.clone(),
+            flushing: self.flushing.clone(),
         })
     }
 }

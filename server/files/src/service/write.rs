@@ -3,32 +3,57 @@
 use std::sync::Arc;
 
 use towpath_protocol::answer::Stored;
+use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::{Existing, Put};
+use towpath_protocol::path::Name;
+use towpath_protocol::request::{Durability, Existing, Put};
 
-use super::Service;
+use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
+use super::{Service, at};
+use crate::disk;
+
+/// A small file, written.
+enum Written {
+    InPlace(Attributes),
+    /// Complete, and not to be put in place before it is on the disk.
+    Beside(Part, Name, Policy, Hold),
+}
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
-    service
-        .brief(&request.file.clone(), move |service| {
-            if Hash::of(&request.data) != request.hash {
-                return Err(FaultCode::HashMismatch.into());
-            }
-            let to = Held::find(&service.root, &request.file)?;
-            let policy = Policy::from(&request.store);
-            if policy.existing != Existing::Keep {
-                policy.allows_over(to.look()?.as_ref())?;
-            }
-            let bytes = request.data.len() as u64;
-            let hold = service.allowance.hold(&*to.folder, bytes)?;
-            let part = Part::create(&to.folder)?;
-            part.write(&request.data)?;
-            let attributes = part.place(&to.name, request.store.mode, &policy)?;
+    let (place, bytes) = (request.file.clone(), request.data.len() as u64);
+    let written = service.clone().brief(&place, move |service| write(service, &request)).await?;
+    let attributes = match written {
+        Written::InPlace(attributes) => attributes,
+        Written::Beside(part, name, policy, hold) => {
+            let attributes = service.flushing.place(part, name, policy).await.map_err(at(&place))?;
             hold.keep(bytes);
-            Ok(Stored { attributes }.into())
-        })
-        .await
+            attributes
+        }
+    };
+    Ok(Stored { attributes }.into())
+}
+
+fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
+    if Hash::of(&request.data) != request.hash {
+        return Err(FaultCode::HashMismatch.into());
+    }
+    let to = Held::find(&service.root, &request.file)?;
+    let policy = Policy::from(&request.store);
+    if policy.existing != Existing::Keep {
+        policy.allows_over(to.look()?.as_ref())?;
+    }
+    let bytes = request.data.len() as u64;
+    let hold = service.allowance.hold(&*to.folder, bytes)?;
+    let part = Part::create(&to.folder)?;
+    part.write(&request.data)?;
+    part.finish(request.store.mode, &policy)?;
+    if policy.durability == Durability::Synced {
+        return Ok(Written::Beside(part, to.name, policy, hold));
+    }
+    let file = part.put_in_place(&to.name, &policy)?;
+    hold.keep(bytes);
+    Ok(Written::InPlace(disk::stat_open(&file)?))
 }

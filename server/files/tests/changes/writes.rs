@@ -183,3 +183,30 @@ fn begin_at(file: &Location) -> towpath_protocol::request::BeginUpload {
 fn put_at(file: &Location) -> towpath_protocol::request::Put {
     towpath_protocol::request::Put { file: file.clone(), ..put("x", b"", Existing::Keep) }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_files_at_once_are_all_in_place_when_they_are_said_to_be_on_the_disk() {
+    let world = World::new();
+    world.write("taken", "taken");
+    let world = &world;
+    let puts = (0..300_usize).map(|number| async move {
+        let name = if number == 150 { "taken".to_owned() } else { format!("file {number}") };
+        let mut request = put(&name, format!("content {number}").as_bytes(), Existing::Keep);
+        request.store.durability = Durability::Synced;
+        let answer = world.ask(request).await;
+        if number == 150 {
+            assert_eq!(answer.unwrap_err().code, FaultCode::AlreadyExists);
+        } else {
+            answer.unwrap();
+            assert_eq!(world.read(&name), format!("content {number}").as_bytes());
+        }
+    });
+    let mut at_once: Vec<_> = puts.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        at_once.retain_mut(|put| put.as_mut().poll(context).is_pending());
+        if at_once.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    assert_eq!(world.read("taken"), b"taken");
+    world.check();
+}

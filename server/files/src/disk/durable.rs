@@ -1,0 +1,136 @@
+//! Bringing what was written to the disk: single things, and many in one pass. The same rules as `disk`: descriptors only. An error of a
+//! flush means that data is lost; nobody tries it again, since a second try may succeed with the data gone.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use towpath_protocol::fault::Fault;
+
+use super::fault_of;
+
+/// More things than this on one file system are flushed with all that waits there, in one go.
+const ONE_BY_ONE_MAX: usize = 3;
+
+/// Something to be flushed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Flushed<'a> {
+    /// Content and attributes.
+    File(BorrowedFd<'a>),
+    /// Entries and attributes.
+    Folder(BorrowedFd<'a>),
+}
+
+impl<'a> Flushed<'a> {
+    const fn fd(self) -> BorrowedFd<'a> {
+        match self {
+            Self::File(fd) | Self::Folder(fd) => fd,
+        }
+    }
+
+    fn flush(self) -> Result<(), Fault> {
+        match self {
+            Self::File(file) => flush(file),
+            Self::Folder(folder) => flush_folder(folder),
+        }
+    }
+}
+
+/// Flushes a file's content and attributes to the disk.
+pub(crate) fn flush(file: impl AsFd) -> Result<(), Fault> {
+    rustix::fs::fsync(file).map_err(fault_of)
+}
+
+/// Flushes a folder's entries. A file system that cannot flush folders has nothing to flush.
+pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {
+    match rustix::fs::fsync(folder) {
+        // Nor has one that this user may write to and not read; it can only be opened to be looked at.
+        Err(Errno::INVAL | Errno::ROFS | Errno::BADF) => Ok(()),
+        done => done.map_err(fault_of),
+    }
+}
+
+/// Flushes things that were opened in this order; what became of each, in the same order.
+pub(crate) fn flush_together(things: &[Flushed<'_>]) -> Vec<Result<(), Fault>> {
+    let devices: Vec<_> =
+        things.iter().map(|thing| rustix::fs::fstat(thing.fd()).map(|stat| stat.st_dev)).collect();
+    let mut done: Vec<Option<Result<(), Fault>>> = vec![None; things.len()];
+    for first in 0..things.len() {
+        if done[first].is_some() {
+            continue;
+        }
+        let same: Vec<usize> =
+            (first..things.len()).filter(|other| devices[*other] == devices[first]).collect();
+        if same.len() > ONE_BY_ONE_MAX && devices[first].is_ok() && flushes_whole(things[first].fd()) {
+            // It tells of errors since the descriptor was opened: the oldest one misses none.
+            let flushed = flush_file_system(things[first].fd());
+            for index in same {
+                done[index] = Some(flushed.clone());
+            }
+        } else {
+            for index in same {
+                done[index] = Some(things[index].flush());
+            }
+        }
+    }
+    done.into_iter().flatten().collect()
+}
+
+/// Whether to flush the whole file system does for each thing what a flush of its own would do. It does not where the disk is
+/// another machine's, or another program's.
+#[cfg(target_os = "linux")]
+fn flushes_whole(thing: BorrowedFd<'_>) -> bool {
+    const EXT: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683e;
+    const TMPFS: u64 = 0x0102_1994;
+    const F2FS: u64 = 0xf2f5_2010;
+
+    let kind = rustix::fs::fstatfs(thing).map(|stat| stat.f_type as u64 & 0xffff_ffff);
+    matches!(kind, Ok(EXT | XFS | BTRFS | TMPFS | F2FS))
+}
+
+#[cfg(target_os = "linux")]
+fn flush_file_system(thing: BorrowedFd<'_>) -> Result<(), Fault> {
+    match rustix::fs::syncfs(thing) {
+        // A descriptor that was only opened to be looked at; its path leads to one that can be used.
+        Err(Errno::BADF) => {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            let again =
+                rustix::fs::openat(thing, c".", flags, rustix::fs::Mode::empty()).map_err(fault_of)?;
+            rustix::fs::syncfs(again).map_err(fault_of)
+        }
+        done => done.map_err(fault_of),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn flushes_whole(_thing: BorrowedFd<'_>) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn flush_file_system(thing: BorrowedFd<'_>) -> Result<(), Fault> {
+    flush(thing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_flushes_each_thing_and_says_which_could_not_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = std::fs::File::open(folder.path()).unwrap();
+        let files: Vec<_> = (0..9).map(|_| tempfile::tempfile_in(folder.path()).unwrap()).collect();
+        let (pipe, _other_end) = std::io::pipe().unwrap();
+        for count in [1, 9] {
+            let mut things: Vec<_> = files[..count].iter().map(|file| Flushed::File(file.as_fd())).collect();
+            things.push(Flushed::Folder(opened.as_fd()));
+            things.push(Flushed::File(pipe.as_fd()));
+            let done = flush_together(&things);
+            assert_eq!(done.len(), count + 2);
+            assert!(done[..=count].iter().all(Result::is_ok), "{done:?}");
+            assert!(done[count + 1].is_err(), "nobody can flush a pipe");
+        }
+    }
+}
