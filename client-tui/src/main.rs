@@ -88,6 +88,8 @@ fn not_opened(error: &anyhow::Error) -> Failure {
 }
 
 fn refusal(failure: &Failure) -> ExitCode {
-    cli::output::error(&failure.message);
+    if !failure.message.is_empty() {
+        cli::output::error(&failure.message);
+    }
     ExitCode::from(failure.exit as u8)
 }

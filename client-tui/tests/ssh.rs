@@ -227,3 +227,26 @@ fn the_terminals_interrupt_does_not_reach_ssh() {
     shell.wait_for_end();
     assert_eq!(sshd.connections(), 1);
 }
+
+#[test]
+fn ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was() {
+    let Some(sshd) = with_towd() else { return };
+    let key = sshd.dir.path().join("key");
+    let locked =
+        Command::new("ssh-keygen").args(["-q", "-p", "-P", "", "-N", "open sesame", "-f"]).arg(&key).status();
+    assert!(locked.unwrap().success());
+    let target = "ssh://plain@box/";
+    let mut answered = at_a_terminal(&sshd, &["ls", target]);
+    answered.wait_for("Enter passphrase for key");
+    answered.press("open sesame\r");
+    answered.wait_for("in 0 entries");
+    assert_eq!(answered.wait_for_end().exit_code(), 0);
+    let mut given_up = at_a_terminal(&sshd, &["ls", target]);
+    given_up.wait_for("Enter passphrase for key");
+    given_up.press("\x03");
+    let code = given_up.wait_for_end().exit_code();
+    assert_eq!(code, 130, "{}", given_up.contents());
+    given_up.assert_given_back();
+    // Nobody to ask, and so no answer.
+    assert_refused(&run(&sshd, &["ls", target]), "not let in: ");
+}

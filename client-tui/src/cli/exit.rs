@@ -4,6 +4,8 @@ use std::io;
 
 use towpath_protocol::fault::{Fault, FaultCode};
 
+use crate::link::dial::DialFault;
+
 /// How a command ended. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -52,6 +54,14 @@ pub struct Failure {
 impl Failure {
     pub fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    /// There is no connection to `what`. Whoever gave it up knows why.
+    pub fn not_connected(what: &str, fault: &DialFault) -> Self {
+        match fault {
+            DialFault::Interrupted => Self { exit: Exit::Interrupted, message: String::new() },
+            fault => Self { exit: Exit::NotConnected, message: format!("{what}: {fault}") },
+        }
     }
 
     /// `WHAT: WHY`, the fault without its path, since `what` names it as the person typed it.

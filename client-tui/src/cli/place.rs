@@ -14,7 +14,7 @@ use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Follow;
 
 use super::code;
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::ssh::{self, Consent};
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
@@ -82,7 +82,6 @@ impl Places {
         {
             return Ok(link.clone());
         }
-        let failed = |error| Failure { exit: Exit::NotConnected, message: format!("{typed}: {error}") };
         let link = match &server {
             Server::Ssh(host) => ssh::dial(host, typed, self.consent).await,
             _ => match dial(&server, &self.keyring, None).await {
@@ -93,7 +92,7 @@ impl Places {
                 dialled => dialled,
             },
         };
-        let link = link.map_err(failed)?;
+        let link = link.map_err(|fault| Failure::not_connected(typed, &fault))?;
         self.remote.push((server, link.clone()));
         Ok(link)
     }

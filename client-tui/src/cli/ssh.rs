@@ -1,8 +1,11 @@
 //! Connecting over ssh while the terminal is free: ssh may ask its questions on it, and where nothing of ours is found, so does tow.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use towpath_protocol::display::DisplayName;
 
 use super::output;
@@ -33,9 +36,28 @@ impl Drop for Echo {
     }
 }
 
-/// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be.
+/// How much later than ssh's own end, which it brings about, an interrupt may be heard.
+const INTERRUPT_TIME: Duration = Duration::from_millis(100);
+
+/// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be. An interrupt gives
+/// it up.
 pub async fn dial(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
     let _echo = Echo(tcgetattr(io::stdin()).ok());
+    let Ok(mut interrupts) = signal(SignalKind::interrupt()) else {
+        return dial_on(host, typed, consent).await;
+    };
+    tokio::select! {
+        dialled = dial_on(host, typed, consent) => match dialled {
+            Err(DialFault::Ssh { .. }) if timeout(INTERRUPT_TIME, interrupts.recv()).await.is_ok() => {
+                Err(DialFault::Interrupted)
+            }
+            dialled => dialled,
+        },
+        _ = interrupts.recv() => Err(DialFault::Interrupted),
+    }
+}
+
+async fn dial_on(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
     let link = match ssh::dial(host, Prompts::Terminal).await {
         Err(DialFault::NothingThere { system }) => {
             if !agreed(host, &system, consent).await {

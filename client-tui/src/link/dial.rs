@@ -63,6 +63,8 @@ pub enum DialFault {
     Keyring(#[from] KeyringFault),
     #[error("the program for the connection cannot be started ({0})")]
     NoProgram(io::Error),
+    #[error("interrupted")]
+    Interrupted,
     #[error("there is no ssh on this machine, or TOW_SSH names no program")]
     NoSsh,
     #[error("{}", ssh::in_words(.said))]

@@ -20,7 +20,7 @@ use super::effects::{Effects, Kept};
 use super::runtime;
 use crate::app::App;
 use crate::app::pane::Pane;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Failure;
 use crate::cli::ssh::{self, Consent};
 use crate::config::Settings;
 use crate::link::Link;
@@ -49,10 +49,7 @@ pub async fn connect_first(opening: &Opening, consent: Consent) -> Result<Ready,
         if let (Server::Ssh(host), Entry::Vacant(place)) = (server.clone(), ready.entry(server)) {
             let typed = DisplayName::new(typed.as_bytes()).to_string();
             let link = ssh::dial(&host, &typed, consent).await;
-            place.insert(link.map_err(|fault| Failure {
-                exit: Exit::NotConnected,
-                message: format!("{typed}: {fault}"),
-            })?);
+            place.insert(link.map_err(|fault| Failure::not_connected(&typed, &fault))?);
         }
     }
     Ok(ready)
