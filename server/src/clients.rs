@@ -1,4 +1,5 @@
-//! The list of clients that may come in: who they are by their keys, how they call themselves, and what they may do. It knows no sockets and no codes.
+//! The list of clients that may come in: who they are by their keys, how they call themselves, and what they may do. It knows no
+//! sockets and no codes.
 
 use serde::{Deserialize, Serialize};
 use towpath_files::private_files::{Locked, PrivateFault, PrivateFolder};

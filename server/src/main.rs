@@ -2,9 +2,10 @@
 //! connection a session, and leaves in order when it is told to.
 //!
 //! It knows no client, no screen, and no files but its own. `config` resolves the arguments, `listen` holds the doors,
-//! `gate` decides who comes in over TCP (by `clients`, the list, with the `rights` of each, and `pairing`, the code, with the `penalties`
-//! of who guesses), `limits` is the table of all bounds, `prepare` is what is done before there are threads, `wall` is what the kernel holds us to, `announce` prints what is ready, `log` is what the server says afterwards,
-//! `errand` is what is done at once.
+//! `gate` decides who comes in over TCP (by `clients`, the list, with the `rights` of each, and `pairing`, the code, with the
+//! `penalties` of who guesses), `limits` is the table of all bounds, `prepare` is what is done before there are threads, `wall` is
+//! what the kernel holds us to, `announce` prints what is ready, `log` is what the server says afterwards, `errand` is what is done
+//! at once.
 
 mod announce;
 mod clients;

@@ -9,11 +9,7 @@ use rustls::CommonState;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, client, server};
 
-use crate::beginning::Beginning;
 use crate::read_ahead::ReadAhead;
-
-/// What TLS runs over.
-pub(crate) type Line<S> = Beginning<ReadAhead<S>>;
 
 /// Encrypted bytes that may wait for the system to take them. Few, for nothing goes ahead of them; enough for one large write.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
@@ -21,18 +17,18 @@ const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// Reads and writes in clear what goes over the line encrypted.
 #[derive(Debug)]
 pub struct Encrypted<S> {
-    tls: TlsStream<Line<S>>,
+    tls: TlsStream<ReadAhead<S>>,
     /// Met behind bytes that were still to be handed on.
     failed: Option<io::Error>,
 }
 
 impl<S> Encrypted<S> {
-    pub(crate) fn client(mut tls: client::TlsStream<Line<S>>) -> Self {
+    pub(crate) fn client(mut tls: client::TlsStream<ReadAhead<S>>) -> Self {
         tls.get_mut().1.set_buffer_limit(Some(WAITING_BYTES_MAX));
         Self { tls: TlsStream::Client(tls), failed: None }
     }
 
-    pub(crate) fn server(mut tls: server::TlsStream<Line<S>>) -> Self {
+    pub(crate) fn server(mut tls: server::TlsStream<ReadAhead<S>>) -> Self {
         tls.get_mut().1.set_buffer_limit(Some(WAITING_BYTES_MAX));
         Self { tls: TlsStream::Server(tls), failed: None }
     }

@@ -16,7 +16,6 @@
 //!
 //! It knows no socket, no clock and no list of peers. Whoever calls sets the deadline.
 
-mod beginning;
 mod encrypted;
 pub mod identity;
 mod read_ahead;

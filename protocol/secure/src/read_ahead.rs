@@ -1,6 +1,8 @@
 //! Beneath TLS: takes from the system as much as it has, and hands it on in the small pieces that TLS asks for. It holds nothing while
-//! nothing comes, for most connections are idle most of the time.
+//! nothing comes, for most connections are idle most of the time. The first bytes are kept: they tell what speaks there, before a
+//! handshake and where it comes to nothing.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,6 +15,8 @@ const ROOM_BYTES_MIN: usize = 4 * 1024;
 const ROOM_BYTES_MAX: usize = 256 * 1024;
 /// A room that is filled is made so many times larger.
 const GROWTH: usize = 4;
+/// Bytes that are kept of the beginning: a line of somebody else's protocol.
+const HEARD_BYTES_MAX: usize = 80;
 /// A room of which less than this part is filled is made smaller by half.
 const SPARSE: usize = 16;
 
@@ -27,15 +31,30 @@ pub(crate) struct ReadAhead<S> {
     end: usize,
     /// Bytes of the next room.
     room_bytes: usize,
+    /// The first bytes that came, also those that are still to be handed on.
+    heard: Vec<u8>,
 }
 
 impl<S> ReadAhead<S> {
     pub(crate) const fn of(stream: S) -> Self {
-        Self { stream, room: Vec::new(), begin: 0, end: 0, room_bytes: ROOM_BYTES_MIN }
+        Self { stream, room: Vec::new(), begin: 0, end: 0, room_bytes: ROOM_BYTES_MIN, heard: Vec::new() }
+    }
+
+    /// The first bytes that have come.
+    pub(crate) fn heard(&self) -> &[u8] {
+        &self.heard
     }
 }
 
 impl<S: AsyncRead + Unpin> ReadAhead<S> {
+    /// Waits for the first bytes; they are still to be read afterwards. None at the end of the stream.
+    pub(crate) async fn peek(&mut self) -> io::Result<&[u8]> {
+        if self.heard.is_empty() {
+            poll_fn(|context| self.poll_refill(context)).await?;
+        }
+        Ok(&self.heard)
+    }
+
     /// Once all is handed on.
     fn poll_refill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.room.len() != self.room_bytes {
@@ -47,6 +66,8 @@ impl<S: AsyncRead + Unpin> ReadAhead<S> {
                 let filled = room.filled().len();
                 read?;
                 (self.begin, self.end) = (0, filled);
+                let missing = HEARD_BYTES_MAX - self.heard.len();
+                self.heard.extend_from_slice(&self.room[..filled.min(missing)]);
                 if filled == self.room_bytes {
                     self.room_bytes = ROOM_BYTES_MAX.min(self.room_bytes * GROWTH);
                 } else if filled < self.room_bytes / SPARSE {
@@ -143,7 +164,7 @@ mod tests {
             far.write_all(b"ping").await.unwrap();
             near.read_exact(&mut [0; 4]).await.unwrap();
         }
-        let waited = std::future::poll_fn(|context| {
+        let waited = poll_fn(|context| {
             let mut bytes = [0; 8];
             let mut buffer = ReadBuf::new(&mut bytes);
             Poll::Ready(Pin::new(&mut near).poll_read(context, &mut buffer).is_pending())

@@ -10,8 +10,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 use towpath_protocol::pairing::{KeyHash, Pin};
 use zeroize::Zeroizing;
 
-use crate::beginning::Beginning;
-use crate::encrypted::{Encrypted, Line};
+use crate::encrypted::Encrypted;
 use crate::identity::{Identity, key_hash};
 use crate::read_ahead::ReadAhead;
 use crate::settings;
@@ -89,7 +88,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut stream = Beginning::of(ReadAhead::of(stream));
+        let mut stream = ReadAhead::of(stream);
         match stream.peek().await.map_err(SecureFault::Lost)? {
             [HANDSHAKE, ..] => {}
             [] => return Err(SecureFault::Closed),
@@ -114,7 +113,7 @@ where
 {
     let (config, other) = settings::client(identity, pin).map_err(SecureFault::Failed)?;
     let connector = TlsConnector::from(Arc::new(config));
-    let connected = connector.connect(nobody()?, Beginning::of(ReadAhead::of(stream))).into_fallible().await;
+    let connected = connector.connect(nobody()?, ReadAhead::of(stream)).into_fallible().await;
     let stream = connected.map_err(|(error, stream)| {
         if let Some(found) = other.get() {
             return SecureFault::OtherKey { known: pin, found: *found };
@@ -167,7 +166,7 @@ fn fault(error: io::Error) -> SecureFault {
     }
 }
 
-async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut stream: Line<S>) {
+async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut stream: ReadAhead<S>) {
     let told = async {
         stream.write_all(TURNED_AWAY).await?;
         stream.shutdown().await
