@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::io::{BufWriter, stdin, stdout};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use towpath_files::service::Service;
 use towpath_files::session::{self, SessionEnd, SessionOptions};
@@ -22,7 +21,7 @@ pub async fn serve(service: Arc<Service>) -> Exit {
     tokio::pin!(serving);
     let end = tokio::select! {
         end = &mut serving => end,
-        () = told_to_leave() => {
+        () = super::interrupted() => {
             drain.cancel();
             serving.await
         }
@@ -30,13 +29,5 @@ pub async fn serve(service: Arc<Service>) -> Exit {
     match end {
         SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Lost(None) => Exit::Done,
         _ => Exit::Partly,
-    }
-}
-
-async fn told_to_leave() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
     }
 }

@@ -1,7 +1,6 @@
 //! What a session did, for a log: one record a file or tree, not one a message. Ranges of one file are put together.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
@@ -290,23 +289,5 @@ impl Records {
     /// The files that were read in part and not to their end.
     pub(super) fn rest(&mut self) -> Vec<Work> {
         self.downloads.drain().map(|(location, download)| download.work(&location)).collect()
-    }
-}
-
-/// `downloaded`, `uploaded` …: what was done, in one word.
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Download => "downloaded",
-            Self::Upload => "uploaded",
-            Self::Remove => "deleted",
-            Self::MakeFolder => "made folder",
-            Self::MakeLink => "made link",
-            Self::Rename => "renamed",
-            Self::Copy => "copied",
-            Self::SetMode => "set the mode of",
-            Self::SetTimes => "set the times of",
-            Self::Look => "looked at",
-        })
     }
 }

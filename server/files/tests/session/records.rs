@@ -42,7 +42,7 @@ async fn ranges_of_one_file_are_one_download() {
     read_range(&mut world, 1, "a/big", 0..100, 250).await;
     read_range(&mut world, 2, "a/big", 100..200, 250).await;
     read_range(&mut world, 3, "a/big", 200..250, 250).await;
-    assert_eq!(leave(world).await, ["downloaded a/big 250 Complete"]);
+    assert_eq!(leave(world).await, ["Download a/big 250 Complete"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,7 @@ async fn ranges_in_flight_at_once_are_one_download_when_the_last_of_them_ends() 
             world.client.hear().await;
         }
     }
-    assert_eq!(leave(world).await, ["downloaded big 300 Complete"]);
+    assert_eq!(leave(world).await, ["Download big 300 Complete"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,14 +76,14 @@ async fn a_small_file_is_a_download_and_the_same_one_again_another() {
         exchange.answers.send(whole).await.unwrap();
         world.client.hear().await;
     }
-    assert_eq!(leave(world).await, ["downloaded small 5 Complete", "downloaded small 5 Complete"]);
+    assert_eq!(leave(world).await, ["Download small 5 Complete", "Download small 5 Complete"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_read_in_part_is_told_at_the_end() {
     let mut world = World::open(SessionOptions::default()).await;
     read_range(&mut world, 1, "big", 0..100, 250).await;
-    assert_eq!(leave(world).await, ["downloaded big 100 Partial"]);
+    assert_eq!(leave(world).await, ["Download big 100 Partial"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +99,7 @@ async fn a_download_that_fails_is_told_once() {
         exchange.answers.send(fault(FaultCode::Cancelled)).await.unwrap();
         world.client.hear_fault().await;
     }
-    assert_eq!(leave(world).await, ["downloaded big 0 Failed(Fault"]);
+    assert_eq!(leave(world).await, ["Download big 0 Failed(Fault"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn a_removal_is_told_with_its_totals_and_a_look_at_things_is_not() {
     let totals = Totals { files: 2, folders: 1, bytes: 77, ..Totals::default() };
     exchange.answers.send(totals).await.unwrap();
     world.client.hear().await;
-    assert_eq!(leave(world).await, [r"deleted old\x1b 77 Complete"]);
+    assert_eq!(leave(world).await, [r"Remove old\x1b 77 Complete"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,5 +131,5 @@ async fn what_a_lost_connection_interrupts_is_told_with_its_outcome() {
     drop(exchange);
     world.session.await.unwrap();
     let lines = world.log.lines();
-    assert_eq!(lines[1], "deleted old 5 Failures(1)");
+    assert_eq!(lines[1], "Remove old 5 Failures(1)");
 }

@@ -59,7 +59,7 @@ impl SessionLog for Recorder {
             SessionEvent::Done(work) => {
                 let outcome = format!("{:?}", work.outcome);
                 let outcome = outcome.split([' ', '{']).next().unwrap_or_default();
-                format!("{} {} {} {outcome}", work.act, work.path, work.bytes)
+                format!("{:?} {} {} {outcome}", work.act, work.path, work.bytes)
             }
             SessionEvent::Left { end, .. } => format!("left: {end}"),
         };
