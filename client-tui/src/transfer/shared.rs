@@ -56,9 +56,7 @@ impl Shared {
     pub(super) async fn failed(&self, fault: Fault) {
         match fault.code {
             FaultCode::Cancelled if self.stop.is_cancelled() => {}
-            FaultCode::NoSpace | FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => {
-                self.stop_for(fault);
-            }
+            FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => self.stop_for(fault),
             _ => {
                 self.tally.failed(1);
                 self.tell(Fact::Failed(fault)).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::{REQUESTS_IN_FLIGHT_MAX, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::limits::{REQUESTS_IN_FLIGHT_MAX, SMALL_FILE_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 
 use super::room::ROOM_BYTES;
 use crate::disk::writing::free_bytes;
@@ -133,8 +133,11 @@ impl Allowance {
         Ok(hold)
     }
 
-    /// Whether `folder` has room for `bytes` beside what stays free.
+    /// Whether `folder` has room for `bytes` beside what stays free. Where nothing need stay free a small file is simply written.
     fn check_room(&self, folder: impl AsFd, bytes: u64) -> Result<(), Fault> {
+        if self.limits.disk_reserve_bytes == 0 && bytes <= SMALL_FILE_BYTES_MAX as u64 {
+            return Ok(());
+        }
         let Some(free) = free_bytes(folder)? else { return Ok(()) };
         let reserve = self.limits.disk_reserve_bytes;
         if free >= bytes.saturating_add(reserve) {
@@ -160,9 +163,7 @@ impl Used {
 impl Hold {
     /// There are `bytes` in all now, maybe more than were announced.
     pub(super) fn reach(&mut self, folder: impl AsFd, bytes: u64) -> Result<(), Fault> {
-        if self.allowance.limits.disk_reserve_bytes > 0 {
-            self.allowance.check_room(folder, 0)?;
-        }
+        self.allowance.check_room(folder, 0)?;
         self.take(bytes.saturating_sub(self.bytes))
     }
 

@@ -135,5 +135,5 @@ impl Tally {
 }
 
 const fn stops_all(code: FaultCode) -> bool {
-    matches!(code, FaultCode::Cancelled | FaultCode::NoSpace | FaultCode::ReadOnly)
+    matches!(code, FaultCode::Cancelled | FaultCode::ReadOnly)
 }

@@ -53,7 +53,7 @@ async fn a_full_disk_is_said_and_nothing_half_is_left() {
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_a_copy() {
+async fn a_copy_onto_a_full_disk_fails_for_what_finds_no_room() {
     let world = World::new();
     let at = world.at("small");
     let Some(_small) = Small::mount(&at) else { return };
@@ -61,11 +61,15 @@ async fn a_full_disk_stops_a_copy() {
     for index in 0..9 {
         world.write(&format!("from/{index}"), vec![1; MIB / 2]);
     }
-    let fault = world.ask(copy("from", "small/to", Existing::Keep)).await.unwrap_err();
-    assert_eq!(fault.code, FaultCode::NoSpace);
-    assert!(fault.path.unwrap().display().starts_with("from/"));
-    let whole = fs::read_dir(world.at("small/to")).unwrap().flatten();
-    assert!(whole.into_iter().all(|entry| entry.metadata().unwrap().len() == MIB as u64 / 2));
+    let totals = world.totals(copy("from", "small/to", Existing::Keep)).await;
+    let whole: Vec<_> = fs::read_dir(world.at("small/to")).unwrap().flatten().collect();
+    assert!(whole.iter().all(|entry| entry.metadata().unwrap().len() == MIB as u64 / 2));
+    assert!(totals.files >= 4 && totals.failed >= 3, "{totals:?}");
+    assert_eq!((totals.files, totals.files + totals.failed), (whole.len() as u64, 9), "{totals:?}");
+    for fault in totals.faults {
+        assert_eq!(fault.code, FaultCode::NoSpace);
+        assert!(fault.path.unwrap().display().starts_with("from/"));
+    }
     world.check();
 }
 
