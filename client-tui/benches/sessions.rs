@@ -26,7 +26,7 @@ use towpath::config::GivenCode;
 use towpath::link::Link;
 use towpath::link::dial::dial;
 use towpath::link::keyring::Keyring;
-use towpath::link::target::Server;
+use towpath::model::target::Server;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};

@@ -32,7 +32,6 @@ mod typed;
 pub mod update;
 
 use towpath_protocol::path::{Name, WirePath};
-use towpath_protocol::permissions::Permissions;
 
 use carry::Clipboard;
 use dialog::Dialog;
@@ -85,8 +84,6 @@ pub struct App {
     /// Bytes a second of all jobs together.
     pub limit: Option<u64>,
     pub servers: Vec<Server>,
-    /// What each server lets this client do, as it said.
-    allowed: Vec<(LinkId, Permissions)>,
     pub bookmarks: Bookmarks,
     pub clipboard: Option<Clipboard>,
     pub news: (Tone, String),
@@ -127,7 +124,6 @@ impl App {
             jobs_at_once: 2,
             limit: None,
             servers: Vec::new(),
-            allowed: Vec::new(),
             bookmarks: Bookmarks::default(),
             clipboard: None,
             news: (Tone::Plain, String::new()),

@@ -6,7 +6,6 @@ mod connection;
 pub mod dial;
 mod in_process;
 pub mod keyring;
-pub mod target;
 
 use std::sync::Arc;
 use std::time::Duration;

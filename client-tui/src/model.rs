@@ -3,6 +3,7 @@
 pub mod bookmarks;
 pub mod number;
 pub mod size;
+pub mod target;
 pub mod words;
 
 use std::fmt;

@@ -27,8 +27,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use towpath::link::dial::{DialFault, child, dial};
 use towpath::link::keyring::Keyring;
-use towpath::link::target::{Server, Target};
 use towpath::link::{GreetingFault, Link};
+use towpath::model::target::{Server, Target};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, SECRET_BYTES};
 

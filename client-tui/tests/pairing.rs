@@ -34,7 +34,7 @@ use towd::Towd;
 use towpath::link::Link;
 use towpath::link::dial::{DialFault, dial};
 use towpath::link::keyring::Keyring;
-use towpath::link::target::Target;
+use towpath::model::target::Target;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, SECRET_BYTES};
 use towpath_protocol::path::WirePath;

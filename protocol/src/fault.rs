@@ -96,7 +96,7 @@ impl FaultCode {
             Self::FileTooLarge => "file too large for the file system",
             Self::NotSupportedHere => "not supported by the file system there",
             Self::Busy => "busy",
-            Self::IntoItself => "source and destination are the same or one holds the other",
+            Self::IntoItself => "cannot be put onto or into itself",
             Self::OtherFileSystem => "on another file system",
             Self::Io => "the disk reported an error",
             Self::TooManyOpenFiles => "too many open files",

@@ -26,14 +26,14 @@ const fn needs(command: Command) -> (Permissions, Permissions) {
 impl App {
     /// What may be done at a link.
     fn may(&self, link: LinkId) -> Permissions {
-        let told = self.allowed.iter().find(|(of, _)| *of == link);
-        told.map_or(Permissions::ALL, |(_, may)| *may)
+        self.server(link).map_or(Permissions::ALL, |server| server.may)
     }
 
     /// A server has said what this client may do.
     pub(super) fn allow(&mut self, link: LinkId, may: Permissions) {
-        self.allowed.retain(|(of, _)| *of != link && self.servers.iter().any(|server| server.link == *of));
-        self.allowed.push((link, may));
+        if let Some(server) = self.server_mut(link) {
+            server.may = may;
+        }
     }
 
     /// Where a command may not be done, and what may be done there; none where it may.

@@ -80,35 +80,52 @@ impl App {
 
 /// Opens the screen; what is known of targets elsewhere comes a moment later.
 pub(super) fn open(app: &mut App) -> Vec<Effect> {
-    let screen = Connect { all: offers(app, Vec::new(), &[]), ..Connect::default() };
+    let screen = Connect { all: offers(app, Vec::new()), ..Connect::default() };
     app.dialogs.push(Dialog::Connect(screen));
     vec![Effect::KnownTargets]
 }
 
 /// Targets of late, and the hosts that ssh knows.
 pub(super) fn known(app: &mut App, recent: Vec<String>, hosts: &[String]) {
-    let all = offers(app, recent, hosts);
-    for dialog in &mut app.dialogs {
-        if let Dialog::Connect(screen) = dialog {
-            screen.all.clone_from(&all);
-            screen.settle();
-        }
+    let offer = |from| move |target| Offer { from, name: None, target };
+    let hosts = hosts.iter().map(|host| format!("ssh://{host}")).map(offer(From::Ssh));
+    show(app, recent.into_iter().map(offer(From::Recent)).chain(hosts).collect());
+}
+
+/// What is known elsewhere, beside what is known here.
+fn show(app: &mut App, elsewhere: Vec<Offer>) {
+    let all = offers(app, elsewhere);
+    if let Some(screen) = screen(app) {
+        screen.all = all;
+        screen.settle();
     }
 }
 
-fn offers(app: &App, recent: Vec<String>, hosts: &[String]) -> Vec<Offer> {
+fn screen(app: &mut App) -> Option<&mut Connect> {
+    app.dialogs.iter_mut().find_map(|dialog| match dialog {
+        Dialog::Connect(screen) => Some(screen),
+        _ => None,
+    })
+}
+
+fn offers(app: &App, elsewhere: Vec<Offer>) -> Vec<Offer> {
     let bookmark = |(name, target): (&str, &str)| Offer {
         from: From::Bookmark,
         name: Some(name.to_owned()),
         target: target.to_owned(),
     };
     let mut offers: Vec<Offer> = app.bookmarks.iter().map(bookmark).collect();
-    let session = app.servers.iter().map(|server| (From::Session, server.target.clone()));
-    let recent = recent.into_iter().map(|target| (From::Recent, target));
-    let hosts = hosts.iter().map(|host| (From::Ssh, format!("ssh://{host}")));
-    for (from, target) in session.chain(recent).chain(hosts) {
-        if !offers.iter().any(|known| known.target.trim_end_matches('/') == target.trim_end_matches('/')) {
-            offers.push(Offer { from, name: None, target });
+    let session = app.servers.iter().map(|server| Offer {
+        from: From::Session,
+        name: None,
+        target: server.target.clone(),
+    });
+    for offer in session.chain(elsewhere) {
+        if !offers
+            .iter()
+            .any(|known| known.target.trim_end_matches('/') == offer.target.trim_end_matches('/'))
+        {
+            offers.push(offer);
         }
     }
     offers.sort_by_key(|offer| match offer.from {
@@ -279,16 +296,7 @@ fn forget(app: &mut App) -> Vec<Effect> {
 
 /// Bookmarks have changed.
 fn refresh(app: &mut App) {
-    let known = app.dialogs.iter().find_map(|dialog| match dialog {
-        Dialog::Connect(screen) => Some(screen.all.clone()),
-        _ => None,
-    });
-    let of = |from: From| {
-        let all = known.iter().flatten().filter(move |offer| offer.from == from);
-        all.map(|offer| offer.target.clone()).collect::<Vec<_>>()
-    };
-    let hosts: Vec<String> =
-        of(From::Ssh).iter().filter_map(|target| target.strip_prefix("ssh://").map(str::to_owned)).collect();
-    let recent = of(From::Recent);
-    self::known(app, recent, &hosts);
+    let Some(screen) = screen(app) else { return };
+    let all = std::mem::take(&mut screen.all);
+    show(app, all.into_iter().filter(|offer| matches!(offer.from, From::Recent | From::Ssh)).collect());
 }

@@ -1,21 +1,23 @@
 //! Connections as the panes know them: made, lost, made again, ended. A pane whose connection is lost keeps what it shows, says why,
 //! and takes no changes; it never turns into a pane of this machine.
 
+use std::ffi::OsStr;
+
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
+use towpath_protocol::permissions::Permissions;
 
 use super::dialog::{Ask, Dialog, Line, Purpose, Then};
 use super::effect::{Effect, Timer};
 use super::jobs::Hold;
 use super::{App, Tone, queue};
+use crate::model::target::{self, Target};
 use crate::model::{Asking, JobId, LinkId, Outlook, Place, Secret, Side};
 
 /// The longest pause between two attempts to make a connection again.
 const PAUSE_MS_MAX: u64 = 30_000;
-/// The port that a target of towd's has where it says none.
-const PORT_USUAL: &str = ":7171";
 
 /// A server that a pane may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Server {
     /// Without a path, escaped.
     pub name: String,
     pub state: State,
+    /// What it lets this client do, as far as it has said.
+    pub(super) may: Permissions,
 }
 
 /// How a connection stands.
@@ -102,7 +106,7 @@ impl App {
         self.servers.iter().find(|server| server.link == link)
     }
 
-    fn server_mut(&mut self, link: LinkId) -> Option<&mut Server> {
+    pub(super) fn server_mut(&mut self, link: LinkId) -> Option<&mut Server> {
         self.servers.iter_mut().find(|server| server.link == link)
     }
 
@@ -160,7 +164,7 @@ impl App {
         self.next_link += 1;
         let (target, state) = (target.to_owned(), State::Connecting { loss: None, by_itself: false });
         let name = target.trim_end_matches('/').to_owned();
-        self.servers.push(Server { link, target: target.clone(), name, state });
+        self.servers.push(Server { link, target: target.clone(), name, state, may: Permissions::ALL });
         self.hint(format!("connecting to {target} …  Esc gives up"));
         Effect::Connect { link, target, asking: Asking::Allowed }
     }
@@ -168,27 +172,27 @@ impl App {
 
 /// The server that a target is on, and the path behind it where that says more than the target that it was opened with.
 pub(super) fn known<'a>(app: &'a App, target: &str) -> Option<(&'a Server, Option<WirePath>)> {
-    let target = &usual(target);
-    let bare = target.trim_end_matches('/');
-    let is_it = |server: &&Server| usual(&server.target) == *target || usual(&server.name) == bare;
-    let same = app.servers.iter().find(is_it);
-    if let Some(server) = same {
-        return Some((server, None));
+    let (server, path) = parts(target)?;
+    let is_there = |known: &Server| parts(&known.name).is_some_and(|(named, _)| named == server);
+    let is_it = |known: &&Server| {
+        path.is_empty() && is_there(known)
+            || parts(&known.target).is_some_and(|it| it == (server.clone(), path.clone()))
+    };
+    if let Some(known) = app.servers.iter().find(is_it) {
+        return Some((known, None));
     }
     // Elsewhere a path may mean something else than a path from the root.
-    let below = |server: &'a Server| {
-        let rest = target.strip_prefix(&usual(&server.name))?.strip_prefix('/')?;
-        Some((server, Some(WirePath::parse(rest.as_bytes()).ok()?)))
-    };
-    app.servers.iter().filter(|server| server.name.starts_with("tow://")).find_map(below)
+    let target::Server::Tow { .. } = server else { return None };
+    let known = app.servers.iter().find(|known| is_there(known))?;
+    Some((known, Some(WirePath::parse(&path).ok()?)))
 }
 
-/// A target without a port that need not be said, and without the `/` of its root.
-fn usual(target: &str) -> String {
-    let Some(rest) = target.strip_prefix("tow://") else { return target.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.strip_suffix(PORT_USUAL).unwrap_or(host);
-    format!("tow://{host}{}", if path == "/" { "" } else { path })
+/// The server and the path of a target; none of what leads to no server.
+fn parts(target: &str) -> Option<(target::Server, Vec<u8>)> {
+    match Target::parse(OsStr::new(target)) {
+        Ok(Target::Remote { server, path }) => Some((server, path)),
+        _ => None,
+    }
 }
 
 /// `connme TARGET`: a pane goes there; where the connection is there already, at once.

@@ -7,6 +7,7 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::App;
+use crate::model::target::Target;
 use crate::model::{LinkId, Place};
 
 /// Where `text` leads: `tow://box/x` to a server that is connected, `NAME:x` to where its bookmark says, `/x` to the root of
@@ -45,9 +46,9 @@ pub(super) fn place_of(app: &App, base: &Place, absolute_on: LinkId, text: &[u8]
     Ok(Place { link, path })
 }
 
-/// Whether a target is on a server, and not a path.
+/// Whether a target is meant to be on a server, and not a path. What is wrong with it is told by whoever connects.
 pub(super) fn is_remote(target: &str) -> bool {
-    target.contains("://") || target.starts_with("unix:")
+    !matches!(Target::parse(OsStr::new(target)), Ok(Target::Local(_)))
 }
 
 /// Whether the text itself says that it means a folder.

@@ -127,13 +127,14 @@ pub(super) async fn copy(
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
         };
+        let sides = Sides { source: &source, destination: &destination };
         let summary;
-        (summary, failed) = run_job(job, output).await;
+        (summary, failed) = run_job(job, &sides, output).await;
         if let Some(fault) = &summary.stopped {
             if whole_failure && summary.files == 0 && summary.failed <= 1 {
-                return Err(Failure { exit: Exit::of(fault), message: fault.to_string() });
+                return Err(Failure { exit: Exit::of(fault), message: sides.words(fault) });
             }
-            output::error(&fault.to_string());
+            output::error(&sides.words(fault));
         }
         add(&mut total, summary);
         if total.cancelled || total.stopped.is_some() {
@@ -143,6 +144,30 @@ pub(super) async fn copy(
     let is_whole = total.files + total.unchanged + total.skipped == 0 && total.failed == 1;
     let failed = failed.filter(|fault| is_whole && only_item.is_some_and(|item| concerns(fault, &item)));
     Ok(Ended { exit: exit_of(&total, failed.as_ref()), summary: total })
+}
+
+/// Where a job's paths are: each is named with its side, as it can be typed.
+struct Sides<'a> {
+    source: &'a Place,
+    destination: &'a Place,
+}
+
+impl Sides<'_> {
+    fn name(&self, path: &WirePath) -> String {
+        let shared = |place: &Place| path.starts_with(&place.path).then(|| place.path.names().len());
+        // The nearer one; what is above both is only ever made, or missing, at the destination.
+        let is_source = match (shared(self.source), shared(self.destination)) {
+            (source, Some(destination)) => source.is_some_and(|source| source >= destination),
+            (Some(_), None) => true,
+            (None, None) => !self.destination.path.starts_with(path),
+        };
+        if is_source { self.source.name_of(path) } else { self.destination.name_of(path) }
+    }
+
+    fn words(&self, fault: &Fault) -> String {
+        let why = Fault { path: None, ..fault.clone() };
+        fault.path.as_ref().map_or_else(|| why.to_string(), |path| format!("{}: {why}", self.name(path)))
+    }
 }
 
 fn add(total: &mut Summary, summary: Summary) {
@@ -227,7 +252,7 @@ fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
 
 /// Runs a job with its facts on standard error and its progress as asked for. An interrupt cancels it in order. Gives what failed first
 /// as well.
-async fn run_job(job: Job, output: Output) -> (Summary, Option<Fault>) {
+async fn run_job(job: Job, sides: &Sides<'_>, output: Output) -> (Summary, Option<Fault>) {
     let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress_sender, mut progress) = watch::channel(Progress::default());
     let cancel = CancellationToken::new();
@@ -256,7 +281,7 @@ async fn run_job(job: Job, output: Output) -> (Summary, Option<Fault>) {
                 note_failure(&fact);
                 clear(output);
                 tokio::select! {
-                    () = tell(fact) => {}
+                    () = tell(fact, sides) => {}
                     () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
                 }
             }
@@ -267,7 +292,7 @@ async fn run_job(job: Job, output: Output) -> (Summary, Option<Fault>) {
     clear(output);
     while let Ok(fact) = facts.try_recv() {
         note_failure(&fact);
-        tell(fact).await;
+        tell(fact, sides).await;
     }
     (summary, failed)
 }
@@ -302,22 +327,18 @@ fn show(now: &Progress, begun: Instant, output: Output) {
     output::progress_line(&progress::line(&shown, begun, Instant::now()));
 }
 
-async fn tell(fact: Fact) {
+async fn tell(fact: Fact, sides: &Sides<'_>) {
     match fact {
-        Fact::Failed(fault) => output::error(&fault.to_string()),
-        Fact::Unnamed(path, count) => output::error(&format!("{}: {count} more failed", shown(&path))),
-        Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", shown(&path))),
-        Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", shown(&path))),
-        Fact::Conflict(conflict) => ask(conflict).await,
+        Fact::Failed(fault) => output::error(&sides.words(&fault)),
+        Fact::Unnamed(path, count) => output::error(&format!("{}: {count} more failed", sides.name(&path))),
+        Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", sides.name(&path))),
+        Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", sides.name(&path))),
+        Fact::Conflict(conflict) => ask(conflict, sides).await,
     }
 }
 
-fn shown(path: &WirePath) -> String {
-    path.display()
-}
-
 /// One conflict, one question; an answer in capitals is for all that follow.
-async fn ask(conflict: Conflict) {
+async fn ask(conflict: Conflict, sides: &Sides<'_>) {
     let side = |attributes: &Attributes| {
         format!(
             "{}, {}",
@@ -333,7 +354,7 @@ async fn ask(conflict: Conflict) {
     let question = format!(
         "{} exists: {}; to be replaced by {} ({newer}).\n\
          [o]verwrite, [s]kip, keep [b]oth, overwrite if [n]ewer; in capitals for all:",
-        shown(&conflict.to),
+        sides.destination.name_of(&conflict.to),
         side(&conflict.there),
         side(&conflict.source),
     );
@@ -351,7 +372,8 @@ async fn ask(conflict: Conflict) {
 fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
     let mut line = format!(
-        "{files} {}, {}, {seconds:.2} s, {}, verified",
+        "{}{files} {}, {}, {seconds:.2} s, {}, verified",
+        if summary.cancelled { "interrupted; until then " } else { "" },
         noun(files, "file", "files"),
         size::megabytes_and_bytes(bytes),
         size::rate(bytes, seconds),

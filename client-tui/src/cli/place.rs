@@ -19,14 +19,16 @@ use super::ssh::{self, Consent};
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
 use crate::link::keyring::Keyring;
-use crate::link::target::{RemotePath, Server, Target};
 use crate::model::bookmarks::Bookmarks;
+use crate::model::target::{RemotePath, Server, Target};
 
 /// Where something is, and how the person wrote it.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) link: Link,
     pub(super) path: WirePath,
+    /// None for this machine.
+    pub(super) server: Option<Server>,
     /// As typed, escaped for the terminal.
     pub(super) typed: String,
     /// Written with a `/` at its end: a folder is meant.
@@ -64,9 +66,9 @@ impl Places {
         let bad = |error| Failure::usage(format!("{typed}: {error}"));
         let path = RemotePath::parse(&server, &path_bytes).map_err(bad)?;
         let (is_folder, is_content) = (path_bytes.ends_with(b"/"), path.is_nameless());
-        let link = self.link(server, &typed).await?;
+        let link = self.link(server.clone(), &typed).await?;
         let path = path.on(&link.welcome().home).map_err(bad)?;
-        Ok(Place { link, path, typed, is_folder, is_content })
+        Ok(Place { link, path, server: Some(server), typed, is_folder, is_content })
     }
 
     /// A path on this machine, whatever it looks like.
@@ -74,7 +76,7 @@ impl Places {
         let typed = DisplayName::new(operand.as_bytes()).to_string();
         let path = local_path(Path::new(operand)).map_err(|fault| Failure::at(&typed, &fault))?;
         let (is_folder, is_content) = (operand.as_bytes().ends_with(b"/"), is_content(operand.as_bytes()));
-        Ok(Place { link: self.local.clone(), path, typed, is_folder, is_content })
+        Ok(Place { link: self.local.clone(), path, server: None, typed, is_folder, is_content })
     }
 
     async fn link(&mut self, server: Server, typed: &str) -> Result<Link, Failure> {
@@ -131,10 +133,19 @@ impl Place {
         Ok(Self {
             link: self.link.clone(),
             path,
+            server: self.server.clone(),
             typed,
             is_folder: bytes.ends_with(b"/"),
             is_content: is_content(bytes),
         })
+    }
+
+    /// A path of the same side as people write it, from the root on: `/home/ann/a`, `tow://box/a`.
+    pub(super) fn name_of(&self, path: &WirePath) -> String {
+        match &self.server {
+            None => format!("/{}", path.display()),
+            Some(server) => Target::Remote { server: server.clone(), path: path.to_bytes() }.to_string(),
+        }
     }
 
     /// Its own name, under which it arrives in a folder; none for a root.

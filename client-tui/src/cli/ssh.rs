@@ -13,7 +13,7 @@ use crate::link::Link;
 use crate::link::dial::DialFault;
 use crate::link::dial::install::{PLACE, install};
 use crate::link::dial::ssh::{self, Prompts};
-use crate::link::target::SshHost;
+use crate::model::target::SshHost;
 
 /// Whether this program may be copied to a machine that has none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use towpath_protocol::pairing::{KeyHash, PairingCode};
 use towpath_secure::SecureFault;
 
 use super::keyring::{Keyring, KeyringFault};
-use super::target::Server;
 use super::{BEGIN_TIME, GreetingFault, Link};
+use crate::model::target::Server;
 
 pub use child::child;
 

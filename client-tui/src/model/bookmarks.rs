@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
-/// What stands between a socket's file and the path behind it in a target.
-const UNIX_PATH: &str = "?path=";
+use super::target::Target;
 
 /// Names and what they stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Bookmarks {
         let Some(target) = target else { return typed.to_owned() };
         match bytes.get(end + 1..) {
             None | Some([]) => OsString::from(target),
-            Some(path) => OsString::from_vec(below(target, path)),
+            Some(path) => below(target, path),
         }
     }
 
@@ -61,28 +60,25 @@ pub fn is_name(word: &str) -> bool {
         && !matches!(word, "tow" | "ssh" | "unix")
 }
 
-/// A path on from a target, or from the root of its server.
-fn below(target: &str, path: &[u8]) -> Vec<u8> {
-    let (server, between, base) = parts(target);
-    let is_rooted = path.starts_with(b"/");
-    let base = if is_rooted { "" } else { base.trim_end_matches('/') };
-    let slash = if base.is_empty() { "" } else { "/" };
-    let path = match (is_rooted, server.is_empty()) {
-        (true, false) => &path[1..],
-        _ => path,
-    };
-    [server.as_bytes(), between.as_bytes(), base.as_bytes(), slash.as_bytes(), path].concat()
+/// A path on from a target, or from the root of its server. A target that is none stays as it is: whoever uses it says why.
+fn below(target: &str, path: &[u8]) -> OsString {
+    let Ok(mut joined) = Target::parse(OsStr::new(target)) else { return OsString::from(target) };
+    match &mut joined {
+        Target::Remote { path: base, .. } => match path.strip_prefix(b"/") {
+            Some(rooted) => *base = rooted.to_vec(),
+            None => append(base, path),
+        },
+        Target::Local(base) if path.starts_with(b"/") => *base = path.to_vec(),
+        Target::Local(base) => append(base, path),
+    }
+    joined.to_os_string()
 }
 
-/// The server, what parts it from its path, and the path; no server on this machine.
-fn parts(target: &str) -> (&str, &str, &str) {
-    if target.starts_with("unix:") {
-        let (server, path) = target.split_once(UNIX_PATH).unwrap_or((target, ""));
-        return (server, UNIX_PATH, path);
+fn append(base: &mut Vec<u8>, path: &[u8]) {
+    if !base.is_empty() && !base.ends_with(b"/") {
+        base.push(b'/');
     }
-    let Some(host) = target.find("://").map(|at| at + 3) else { return ("", "", target) };
-    let end = target[host..].find('/').map_or(target.len(), |at| host + at);
-    (&target[..end], "/", target.get(end + 1..).unwrap_or_default())
+    base.extend_from_slice(path);
 }
 
 #[cfg(test)]

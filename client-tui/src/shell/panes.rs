@@ -25,7 +25,7 @@ use crate::cli::ssh::{self, Consent};
 use crate::config::Settings;
 use crate::link::Link;
 use crate::link::keyring::Keyring;
-use crate::link::target::{Server, Target};
+use crate::model::target::{Server, Target};
 use crate::model::{LinkId, Place, Side};
 use crate::ui::Look;
 

@@ -67,8 +67,12 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
     let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
     let there = look_at(link, &Location::of(&item.to)).await;
     let is_one_root = job.source.is_same(link);
-    let mut is_within = (is_one_root && item.to == item.from) || there.is_ok_and(|there| is_itself(&there));
-    if source.kind == Kind::Folder && !is_within {
+    if (is_one_root && item.to == item.from) || there.is_ok_and(|there| is_itself(&there)) {
+        let why = "the destination is the same";
+        return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
+    }
+    let mut is_within = false;
+    if source.kind == Kind::Folder {
         let above_root = link.welcome().machine.iter().flat_map(|machine| &machine.above);
         let above: Vec<WirePath> = std::iter::successors(item.to.parent(), WirePath::parent).collect();
         let followed = join_all(above.iter().map(|folder| link.stat(folder, Follow::Yes))).await;
@@ -84,7 +88,7 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
         }
     }
     if is_within {
-        let why = format!("to {}", item.to.display());
+        let why = "the destination lies in it";
         return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
     }
     Ok(())

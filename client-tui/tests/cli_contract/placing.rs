@@ -154,7 +154,7 @@ const PLACES: &[Row] = &[
         promise: "a file cannot be copied onto itself",
         typed: &["cp", "a.txt", "./a.txt"],
         exit: 1,
-        err: &["tow: "],
+        err: &["tow: {L}a.txt: cannot be put onto or into itself (the destination is the same)\n"],
         after: &[("L/a.txt", Some("aa"))],
         ..ROW
     },
@@ -162,7 +162,7 @@ const PLACES: &[Row] = &[
         promise: "a folder cannot be copied into itself",
         typed: &["cp", "tree", "tree/y"],
         exit: 1,
-        err: &["tow: "],
+        err: &["tow: {L}tree: cannot be put onto or into itself (the destination lies in it)\n"],
         after: &[("L/tree/y/tree", None)],
         ..ROW
     },

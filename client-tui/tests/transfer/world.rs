@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::link::dial::dial;
 use towpath::link::keyring::Keyring;
-use towpath::link::target::Server;
+use towpath::model::target::Server;
 use towpath::transfer::job::{
     Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::ssh::{Prompts, command, in_words};
 use crate::link::connection::LastWords;
-use crate::link::target::SshHost;
+use crate::model::target::SshHost;
 
 /// Where it is put, as people write it.
 pub const PLACE: &str = concat!("~/.local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));

@@ -10,8 +10,8 @@ use tokio::process::Command;
 
 use super::DialFault;
 use super::child::{ChildFault, begin};
-use crate::link::target::SshHost;
 use crate::link::{GreetingFault, Link};
+use crate::model::target::SshHost;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);

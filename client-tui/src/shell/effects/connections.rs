@@ -15,7 +15,7 @@ use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial, dial_silently};
 use crate::link::keyring::Keyring;
-use crate::link::target::{RemotePath, Target};
+use crate::model::target::{RemotePath, Target};
 use crate::model::{Asking, LinkId, Outlook, Secret};
 
 /// How long a change waits for its connection, to learn whether it was done.
