@@ -75,6 +75,7 @@ async fn holds_the_terminal() {
             Asked::End(_) => return,
             Asked::Suspend => signals.suspend(&mut terminal).await.unwrap(),
             Asked::Continued => terminal.take_again().unwrap(),
+            Asked::Resized => terminal.clear().unwrap(),
         }
     }
 }

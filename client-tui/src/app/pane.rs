@@ -36,8 +36,6 @@ pub struct Pane {
     incoming: Option<Vec<Entry>>,
     /// Where the pane was, until the folder that it goes to has answered.
     left: Option<Box<Left>>,
-    /// The name that the cursor goes to when the folder has been read again.
-    wanted: Option<Name>,
     /// The listing's count and total are to be said when it has ended.
     pub(super) announces: bool,
     back: Vec<Visit>,
@@ -95,7 +93,6 @@ impl Pane {
             fault: None,
             incoming: None,
             left: None,
-            wanted: None,
             announces: false,
             back: Vec::new(),
             forward: Vec::new(),
@@ -124,13 +121,13 @@ impl Pane {
 
     /// The cursor will go to this name once the folder was read again.
     pub(super) fn want(&mut self, name: Option<Name>) {
-        self.wanted = name;
+        self.rows.want(name);
     }
 
     /// Leaves for another folder; the cursor will stand on `wanted`. A listing is to be begun.
     pub(super) fn leave_for(&mut self, place: Place, wanted: Option<Name>) {
         if place == self.place && self.left.is_none() {
-            self.wanted = wanted;
+            self.rows.want(wanted);
         } else {
             self.leave(place, wanted, Way::There);
         }
@@ -158,7 +155,7 @@ impl Pane {
         if self.left.is_none() {
             self.left = Some(Box::new(Left { place, rows, free, way }));
         }
-        (self.total, self.fault, self.incoming, self.wanted) = (0, None, None, None);
+        (self.total, self.fault, self.incoming) = (0, None, None);
     }
 
     /// The folder has answered: where the pane was becomes history.
@@ -194,7 +191,7 @@ impl Pane {
         self.arrive();
         (self.loading, self.fault) = (false, None);
         match self.incoming.take() {
-            Some(incoming) => self.rows.replace(incoming, self.wanted.take()),
+            Some(incoming) => self.rows.replace(incoming),
             None => self.rows.complete(),
         }
         self.total = self.rows.entries.len() as u64;

@@ -46,6 +46,11 @@ impl Rows {
         Self { up, wanted, ..Self::default() }
     }
 
+    /// The cursor will stand on this name when the folder has been read again.
+    pub(super) fn want(&mut self, name: Option<Name>) {
+        self.wanted = name;
+    }
+
     /// Rows in all.
     pub const fn len(&self) -> usize {
         self.up + self.shown.len()
@@ -132,7 +137,7 @@ impl Rows {
 
     /// The same folder as it is now: cursor and marks stay on their names, and where the cursor's is gone it goes to its next neighbour
     /// that is still there.
-    pub fn replace(&mut self, entries: Vec<Entry>, wanted: Option<Name>) {
+    pub fn replace(&mut self, entries: Vec<Entry>) {
         let offset = self.cursor.saturating_sub(self.top);
         let old = std::mem::replace(self, Self::new(self.up, None));
         self.filter = old.filter;
@@ -146,7 +151,7 @@ impl Rows {
                 }
             }
         }
-        let wanted = wanted.or(old.wanted).and_then(|name| self.row_of(&name));
+        let wanted = old.wanted.and_then(|name| self.row_of(&name));
         self.cursor = match (wanted, old.cursor.checked_sub(self.up)) {
             (Some(row), _) => row,
             (None, None) => 0,

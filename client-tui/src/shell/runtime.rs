@@ -73,10 +73,8 @@ pub(super) async fn run(
             }
             typed = input.recv() => {
                 let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                waiting.extend(take_input(&mut app, typed, &hits, begun));
-                for _ in 0..INPUT_QUEUED_MAX {
-                    let Ok(more) = input.try_recv() else { break };
-                    waiting.extend(take_input(&mut app, more, &hits, begun));
+                for typed in std::iter::once(typed).chain(at_hand(&mut input)) {
+                    waiting.extend(take_input(&mut app, typed, &hits, begun));
                 }
                 pace.change();
             }
@@ -86,16 +84,14 @@ pub(super) async fn run(
                     return Ok(code);
                 }
                 Asked::Suspend => waiting.push(Effect::Suspend),
-                Asked::Continued => {
-                    terminal.take_again()?;
+                Asked::Continued | Asked::Resized => {
+                    if asked == Asked::Continued { terminal.take_again()? } else { terminal.clear()? }
                     waiting.extend(resized(&mut app)?);
                     pace.change();
                 }
             },
             Some(event) = events.recv() => {
-                waiting.extend(update(&mut app, event));
-                for _ in 0..EVENTS_QUEUED_MAX {
-                    let Ok(event) = events.try_recv() else { break };
+                for event in std::iter::once(event).chain(at_hand(&mut events)) {
                     waiting.extend(update(&mut app, event));
                 }
                 pace.change();
@@ -111,6 +107,12 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// What waits already, and no more than may wait.
+fn at_hand<T>(waiting: &mut mpsc::Receiver<T>) -> impl Iterator<Item = T> {
+    let most = waiting.max_capacity();
+    std::iter::from_fn(|| waiting.try_recv().ok()).take(most)
 }
 
 fn draw(app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<Hits> {
@@ -154,7 +156,6 @@ fn take_input(app: &mut App, input: Input, hits: &Hits, begun: Instant) -> Vec<E
             let (spot, at_ms) = (hits.at(event.column, event.row), begun.elapsed().as_millis() as u64);
             update(app, Event::Mouse { event, spot, at_ms })
         }
-        Input::Resize(columns, rows) => update(app, Event::Resized { columns, rows }),
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Signals: which ones end the program, and how Ctrl-Z stops it and `fg` brings it back.
+//! Signals: which ones end the program, how Ctrl-Z stops it and `fg` brings it back, and that the terminal has another size.
 
 use std::io;
 
@@ -17,6 +17,8 @@ pub enum Asked {
     Suspend,
     /// The program was stopped and goes on: the screen may hold somebody else's text.
     Continued,
+    /// The terminal has another size, or had one meanwhile: what it shows of the last frame is its own affair.
+    Resized,
 }
 
 /// The signals that the program listens to, from its making on.
@@ -27,6 +29,8 @@ pub struct Signals {
     hang_up: Signal,
     stop: Signal,
     carry_on: Signal,
+    // crossterm tells of it too, and forgets it where a key comes in the same moment.
+    window_change: Signal,
 }
 
 impl Signals {
@@ -38,6 +42,7 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             stop: signal(SignalKind::from_raw(Kill::TSTP.as_raw()))?,
             carry_on: signal(SignalKind::from_raw(Kill::CONT.as_raw()))?,
+            window_change: signal(SignalKind::window_change())?,
         })
     }
 
@@ -50,6 +55,7 @@ impl Signals {
             _ = self.hang_up.recv() => ended_by(Kill::HUP),
             _ = self.stop.recv() => Asked::Suspend,
             _ = self.carry_on.recv() => Asked::Continued,
+            _ = self.window_change.recv() => Asked::Resized,
         }
     }
 

@@ -84,12 +84,11 @@ impl Terminal {
         self.clear()
     }
 
-    /// Wipes the screen, so that the next frame is drawn whole.
+    /// The next frame is drawn whole, on a screen that it wipes itself.
     pub fn clear(&mut self) -> io::Result<()> {
         // Not `Ratatui::clear`: it asks the terminal where the cursor is, and the answer would come in between the keys.
         (self.ratatui, self.bytes) = blank()?;
-        let mut out = io::stdout().lock();
-        out.write_all(b"\x1b[0m\x1b[2J").and_then(|()| out.flush())
+        self.bytes.write_all(b"\x1b[0m\x1b[2J")
     }
 }
 

@@ -226,3 +226,15 @@ fn a_rename_keeps_bytes_that_are_no_text() {
     let [Effect::Rename { to, .. }] = play.effects.as_slice() else { panic!("{:?}", play.effects) };
     assert_eq!(to.name().unwrap().as_bytes(), b"a\xff\\b");
 }
+
+#[test]
+fn the_cursor_goes_to_what_was_made_also_where_nothing_was() {
+    for before in [&["a"][..], &[]] {
+        let play = app().with([]);
+        let play = before.iter().fold(play, |play, name| play.with([name]));
+        let made = Some(path("left/new/deep"));
+        let play =
+            play.event(Event::Changed { link: LinkId::LOCAL, paths: vec![path("left/new/deep")], made });
+        assert_eq!(play.lists(Side::Left, ["a", "new/"]).here(), "new", "{before:?}");
+    }
+}
