@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
@@ -34,6 +36,8 @@ impl Towd {
         fs::create_dir(dir.path().join("served")).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", script, "sh"])
+            // What watches towd may end without it.
+            .process_group(0)
             .arg(program())
             .args(["--json", "--unix"])
             .arg(dir.path().join("socket"))
@@ -64,7 +68,7 @@ impl Towd {
 
 impl Drop for Towd {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
