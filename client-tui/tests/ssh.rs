@@ -26,7 +26,6 @@ use std::process::{Command, Output, Stdio};
 
 use portable_pty::CommandBuilder;
 use pty::Pty;
-use rustix::process::{Signal, kill_process_group};
 use sshd::Sshd;
 
 const INSTALLED: &str = concat!(".local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));
@@ -216,16 +215,23 @@ fn the_terminals_interrupt_does_not_reach_ssh() {
     let Some(sshd) = with_towd() else { return };
     fs::write(sshd.home("plain").join("there.txt"), "there!").unwrap();
     let mut shell = at_a_terminal(&sshd, &["shell", "--connect", "ssh://plain@box/"]);
-    shell.wait_for("ssh://plain@box/> ");
-    shell.press("ls\r");
-    shell.wait_for("there.txt");
-    // As Ctrl-C does while a word runs: all that the terminal has in the foreground.
-    kill_process_group(shell.process(), Signal::INT).unwrap();
+    fs::File::create(sshd.dir.path().join("person/long")).unwrap().set_len(3 << 30).unwrap();
+    let prompts = |count: usize| {
+        move |screen: &vt100::Screen| screen.contents().matches("ssh://plain@box/> ").count() == count
+    };
+    shell.wait_until("a prompt", prompts(1));
+    shell.press("upload long\r");
+    shell.wait_for("% ");
+    // The terminal is as ssh found it: it sends the signal to all that it has in the foreground.
+    shell.press("\x03");
+    shell.wait_until("the prompt again", prompts(2));
     shell.press("size there.txt\r");
     shell.wait_for("(6 bytes)");
+    shell.wait_until("the prompt again", prompts(3));
     shell.press("byebye\r");
     shell.wait_for_end();
     assert_eq!(sshd.connections(), 1);
+    assert!(!sshd.home("plain").join("long").exists());
 }
 
 #[test]
