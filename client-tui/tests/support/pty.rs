@@ -134,7 +134,14 @@ impl Pty {
 
     /// Waits until the program ends and all that it wrote was read.
     pub fn wait_for_end(&mut self) -> ExitStatus {
-        let status = self.child.wait().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end; the screen is\n{}", self.contents());
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
         self.reader.take().map(JoinHandle::join);
         status
     }

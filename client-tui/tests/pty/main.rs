@@ -1,0 +1,27 @@
+//! The shipped binaries as a person meets them: `tow` under a pseudo-terminal, `towd` on a real socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod busy;
+mod carrying;
+mod changing;
+#[path = "../support/names.rs"]
+mod names;
+mod opening;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/pty.rs"]
+mod pty;
+mod screen;
+mod sessions;
+mod stage;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/towd.rs"]
+mod towd;
+mod words;

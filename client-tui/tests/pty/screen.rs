@@ -1,0 +1,140 @@
+//! The terminal itself: its size, its colours, stopping and continuing, signals, and how little is written to it.
+
+use rustix::process::Signal;
+
+use crate::pty::{Pty, command};
+use crate::stage::{CTRL_Z, DOWN, F5, F8, Folders, agree, go_to, holds, quit, wait_for_disk, write};
+
+#[test]
+fn the_terminal_is_resized_at_any_time() {
+    let folders = Folders::new();
+    for number in 0..200 {
+        write(folders.left(format!("file-{number:03}")), "");
+    }
+    let mut pty = Pty::start(folders.tow(&[]), 80, 24);
+    pty.wait_for("file-000");
+    for (columns, rows) in [(240, 70), (40, 10), (20, 3), (1, 1), (120, 40), (39, 9), (80, 24)] {
+        pty.resize(columns, rows);
+        pty.press(DOWN);
+    }
+    pty.wait_for("file-000");
+    // With a question open, too.
+    pty.press(F8);
+    pty.wait_for("Goes for good");
+    pty.resize(39, 24);
+    pty.wait_for("tow needs 40 columns and 10 rows");
+    pty.resize(40, 10);
+    pty.wait_for("Delete");
+    pty.press("n");
+    pty.resize(120, 40);
+    pty.wait_until("the lower right corner in use", |screen| {
+        screen.rows(0, 120).nth(39).is_some_and(|row| row.trim().len() > 60)
+            && screen.contents().contains("file-000")
+    });
+    quit(pty);
+}
+
+#[test]
+fn the_smallest_screen_is_enough_to_work_on() {
+    let folders = Folders::new();
+    write(folders.left("up.txt"), "goes up");
+    std::fs::create_dir(folders.left("sub")).unwrap();
+    let right = folders.right("");
+    let mut pty = Pty::start(folders.tow(&[".", right.to_str().unwrap()]), 40, 10);
+    go_to(&mut pty, "up.txt");
+    pty.press(F5);
+    agree(&mut pty, "Copy");
+    wait_for_disk(&pty, "up.txt there", || holds(folders.right("up.txt"), "goes up"));
+    pty.press("\t");
+    go_to(&mut pty, "up.txt");
+    pty.press(F8);
+    pty.wait_for("Delete y");
+    pty.press("y");
+    wait_for_disk(&pty, "that up.txt is gone", || !folders.right("up.txt").exists());
+    assert!(folders.left("up.txt").exists());
+    quit(pty);
+}
+
+#[test]
+fn no_color_is_honoured() {
+    let folders = Folders::new();
+    std::fs::create_dir(folders.left("folder")).unwrap();
+    write(folders.left("a.txt"), "a");
+    let has_colour = |screen: &vt100::Screen| {
+        let (rows, columns) = screen.size();
+        let cell = |at: u16| screen.cell(at / columns, at % columns);
+        (0..rows.get() * columns.get())
+            .filter_map(cell)
+            .any(|cell| [cell.fgcolor(), cell.bgcolor()].iter().any(|color| *color != vt100::Color::Default))
+    };
+    for (value, is_colourful) in [("", true), ("1", false)] {
+        let mut tow = folders.tow(&[]);
+        tow.env("NO_COLOR", value);
+        let mut pty = Pty::start(tow, 80, 24);
+        go_to(&mut pty, "a.txt");
+        pty.press(F8);
+        pty.wait_for("Goes for good");
+        pty.wait_until("colours as they are wanted", |screen| has_colour(screen) == is_colourful);
+        pty.press("n");
+        quit(pty);
+    }
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let folders = Folders::new();
+    write(folders.left("a.txt"), "a");
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut pty = Pty::start(folders.tow(&[]), 80, 24);
+        pty.wait_for("a.txt");
+        pty.signal(signal);
+        assert_eq!(pty.wait_for_end().exit_code(), code);
+        pty.assert_given_back();
+    }
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_draws_it_again() {
+    let folders = Folders::new();
+    write(folders.left("a.txt"), "a");
+    let mut shell = command("/bin/bash", &folders.state());
+    shell.args(["--norc", "--noprofile", "-i"]);
+    shell.env("PS1", "ready> ");
+    shell.cwd(folders.left(""));
+    let mut pty = Pty::start(shell, 100, 30);
+    pty.wait_for("ready>");
+    pty.press(&format!("{}\r", env!("CARGO_BIN_EXE_tow")));
+    let has_panes = |screen: &vt100::Screen| screen.alternate_screen() && screen.contents().contains("a.txt");
+    for _ in 0..2 {
+        pty.wait_until("the panes", has_panes);
+        pty.press(CTRL_Z);
+        pty.wait_until("the shell", |screen| {
+            !screen.alternate_screen() && screen.contents().contains("Stopped") && !screen.hide_cursor()
+        });
+        pty.press("clear; fg\r");
+    }
+    pty.wait_until("the panes", has_panes);
+    pty.forget_bytes();
+    pty.press("q");
+    // Its prompt of now: what is typed before that may still be tow's.
+    pty.wait_for_bytes("ready> ");
+    pty.press("exit\r");
+    pty.wait_for_end();
+    pty.assert_given_back();
+}
+
+#[test]
+fn little_is_written_for_a_step() {
+    let folders = Folders::new();
+    for number in 0..1000 {
+        write(folders.left(format!("file-{number:04}")), "");
+    }
+    let mut pty = Pty::start(folders.tow(&[]), 120, 40);
+    go_to(&mut pty, "file-0000");
+    pty.forget_bytes();
+    pty.press(DOWN);
+    pty.wait_for_bytes("\x1b[?2026l");
+    let bytes = pty.bytes_written();
+    assert!(bytes < 1500, "{bytes} bytes for one step of the cursor");
+    quit(pty);
+}
