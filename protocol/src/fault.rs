@@ -92,7 +92,7 @@ impl FaultCode {
             Self::LinkLoop => "symbolic links lead in a circle",
             Self::NameTooLong => "name too long",
             Self::ReadOnly => "read-only",
-            Self::NoSpace => "no space left",
+            Self::NoSpace => "no space left at the destination",
             Self::FileTooLarge => "file too large for the file system",
             Self::NotSupportedHere => "not supported by the file system there",
             Self::Busy => "busy",
