@@ -71,13 +71,7 @@ pub(super) async fn run(
                 hits = draw(&app, look, &mut terminal)?;
                 pace.drawn(Instant::now());
             }
-            typed = input.recv() => {
-                let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                for typed in std::iter::once(typed).chain(at_hand(&mut input)) {
-                    waiting.extend(take_input(&mut app, typed, &hits, begun));
-                }
-                pace.change();
-            }
+            // How large the screen is comes before what was typed on it.
             asked = signals.next() => match asked {
                 Asked::End(code) => {
                     effects.end().await;
@@ -90,6 +84,13 @@ pub(super) async fn run(
                     pace.change();
                 }
             },
+            typed = input.recv() => {
+                let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
+                for typed in std::iter::once(typed).chain(at_hand(&mut input)) {
+                    waiting.extend(take_input(&mut app, typed, &hits, begun));
+                }
+                pace.change();
+            }
             Some(event) = events.recv() => {
                 for event in std::iter::once(event).chain(at_hand(&mut events)) {
                     waiting.extend(update(&mut app, event));

@@ -29,7 +29,7 @@ pub struct Signals {
     hang_up: Signal,
     stop: Signal,
     carry_on: Signal,
-    // crossterm tells of it too, and forgets it where a key comes in the same moment.
+    // crossterm tells of it too, behind the keys that wait.
     window_change: Signal,
 }
 
