@@ -22,6 +22,7 @@ mod mouse;
 mod obey;
 pub mod pane;
 pub mod prompt;
+mod questions;
 mod queue;
 pub mod rows;
 pub mod servers;
@@ -233,6 +234,7 @@ impl App {
             let height = self.page_rows(side);
             self.pane_mut(side).rows.settle(height);
         }
+        questions::settle(self);
     }
 
     /// What must always hold; tests call it after every event.
@@ -262,6 +264,14 @@ impl App {
                     assert!(
                         self.jobs.iter().any(|job| job.id == conflict.job),
                         "a question of a job that is over"
+                    );
+                }
+                Dialog::Question(dialog::Questioned { link, .. })
+                | Dialog::Install(dialog::Install { link, .. }) => {
+                    let server = self.server(*link).map(|server| &server.state);
+                    assert!(
+                        matches!(server, Some(State::Connecting { by_itself: false, .. })),
+                        "a question for a connection that nobody waits for"
                     );
                 }
                 Dialog::Jobs { cursor } => {

@@ -4,6 +4,7 @@
 //! people's scripts.
 
 pub mod args;
+pub mod askpass;
 mod code;
 mod copy;
 pub mod exit;

@@ -20,6 +20,9 @@ use towpath_protocol::hello::Access;
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
+    if let Some(exit) = cli::askpass::asked(&typed) {
+        return exit;
+    }
     match Args::read(&typed).map_or_else(answer, start) {
         Ok(exit) => exit,
         Err(error) => {

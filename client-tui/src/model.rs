@@ -9,7 +9,7 @@ pub mod words;
 use std::fmt;
 
 use towpath_protocol::path::WirePath;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Names a link that the doing wing holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,13 +96,66 @@ impl Side {
     }
 }
 
+/// What kind of answer ssh wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// A password, a passphrase, a second factor: a line that nobody else may see.
+    Secret,
+    /// Yes or no.
+    Confirm,
+    /// None: that a key be touched, say.
+    Notice,
+}
+
+/// What ssh asks on the way to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Names it, and no other one.
+    pub ticket: u64,
+    pub kind: QuestionKind,
+    /// In lines, escaped.
+    pub text: String,
+    /// Whether the same was asked before in this attempt, and answered.
+    pub is_again: bool,
+}
+
 /// What a person typed and nobody else may see: wiped from memory when dropped, and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
+impl Default for Secret {
+    fn default() -> Self {
+        Self(Zeroizing::new(String::with_capacity(Self::BYTES_MAX)))
+    }
+}
+
 impl Secret {
+    /// ssh reads no more of an answer.
+    pub const BYTES_MAX: usize = 1_000;
+
     pub fn of(text: &str) -> Self {
-        Self(Zeroizing::new(text.to_owned()))
+        let mut secret = Self::default();
+        secret.push(text);
+        secret
+    }
+
+    /// More of it is typed or pasted; none of what would be too long, since what grows leaves copies behind.
+    pub fn push(&mut self, text: &str) {
+        for c in text.chars().filter(|c| !c.is_control()) {
+            if self.0.len() + c.len_utf8() <= Self::BYTES_MAX {
+                self.0.push(c);
+            }
+        }
+    }
+
+    /// Takes the last letter back.
+    pub fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// Takes all of it back.
+    pub fn clear(&mut self) {
+        self.0.zeroize();
     }
 
     pub fn text(&self) -> &str {

@@ -256,3 +256,23 @@ fn ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was() {
     // Nobody to ask, and so no answer.
     assert_refused(&run(&sshd, &["ls", target]), "not let in: ");
 }
+
+#[test]
+fn a_password_is_asked_for_on_the_terminal_or_by_the_persons_own_program() {
+    let Some(sshd) = with_towd() else { return };
+    let target = "ssh://plain@by-password/";
+    let mut at_terminal = at_a_terminal(&sshd, &["ls", target]);
+    for (word, count) in [("wrong", 1), (sshd::PASSWORD, 2)] {
+        at_terminal
+            .wait_until("the question", |screen| screen.contents().matches("password: ").count() == count);
+        at_terminal.press(&format!("{word}\r"));
+    }
+    at_terminal.wait_for("in 0 entries");
+    assert_eq!(at_terminal.wait_for_end().exit_code(), 0);
+    at_terminal.assert_given_back();
+    let asks = sshd.dir.path().join("asks");
+    fs::write(&asks, format!("#!/bin/sh\necho '{}'\n", sshd::PASSWORD)).unwrap();
+    fs::set_permissions(&asks, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut asked = tow(&sshd, &["ls", target]);
+    assert_done(&asked.env("SSH_ASKPASS", &asks).env("SSH_ASKPASS_REQUIRE", "force").output().unwrap());
+}

@@ -31,6 +31,7 @@ const OPENERS: &[(&str, &str)] = &[
     ("client-tui/src/cli/code.rs", "the terminal"),
     ("client-tui/src/config/file.rs", "tow's configuration"),
     ("client-tui/src/config/ssh_hosts.rs", "ssh's configuration"),
+    ("client-tui/src/link/dial/askpass.rs", "the folder of a socket of tow's own"),
     ("client-tui/src/link/dial/install.rs", "tow's own executable"),
     ("client-tui/src/shell/log.rs", "tow's log"),
 ];

@@ -5,12 +5,12 @@ use globset::Glob;
 
 use super::carry;
 use super::delete;
-use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Then};
+use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Questioned, Then};
 use super::effect::Effect;
 use super::typed::{is_remote, place_of};
-use super::{App, connect, prompt, queue, servers};
+use super::{App, connect, prompt, questions, queue, servers};
 use crate::model::words::unescaped;
-use crate::model::{Choice, Place};
+use crate::model::{Choice, Place, QuestionKind};
 
 /// Rows that a page key moves in a text.
 const PAGE_ROWS: usize = 10;
@@ -25,6 +25,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Words { .. }) => text_pressed(app, key),
         Some(Dialog::Jobs { .. }) => queue::pressed(app, key),
         Some(Dialog::Connect(_)) => connect::pressed(app, key),
+        Some(Dialog::Question(_)) => questions::pressed(app, key),
         Some(_) => buttons_pressed(app, key),
         None => Vec::new(),
     }
@@ -35,6 +36,7 @@ pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
     match app.dialogs.last_mut() {
         Some(Dialog::Prompt(_)) => prompt::pasted(app, text),
         Some(Dialog::Connect(_)) => connect::pasted(app, text),
+        Some(Dialog::Question(_)) => questions::pasted(app, text),
         Some(Dialog::Ask(ask)) => {
             ask.line.insert(text);
             edited(ask);
@@ -70,7 +72,7 @@ fn edited(ask: &mut Ask) {
 }
 
 /// A button has the focus: letters are buttons.
-fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+pub(super) fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
         return Vec::new();
     }
@@ -107,11 +109,15 @@ fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
         Dialog::Delete(delete) => delete.focus = step(delete.focus),
         Dialog::Conflict(conflict) => conflict.focus = step(conflict.focus),
         Dialog::Stop { focus, .. } => *focus = step(*focus),
-        // The line is one more that can have the focus.
-        Dialog::Ask(ask) => {
-            let at = ask.focus.map_or(0, |focus| focus + 1);
+        Dialog::Install(install) => install.focus = step(install.focus),
+        Dialog::Question(Questioned { focus, question, .. }) if question.kind != QuestionKind::Secret => {
+            *focus = Some(focus.map_or(0, step));
+        }
+        Dialog::Ask(Ask { focus, .. }) | Dialog::Question(Questioned { focus, .. }) => {
+            // The line is one more that can have the focus.
+            let at = focus.map_or(0, |focus| focus + 1);
             let all = buttons + 1;
-            ask.focus = ((at + if is_forward { 1 } else { all - 1 }) % all).checked_sub(1);
+            *focus = ((at + if is_forward { 1 } else { all - 1 }) % all).checked_sub(1);
         }
         _ => {}
     }
@@ -142,6 +148,10 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
                 Then::Bye(link) => servers::leave(app, link),
             }
         }
+        (Some(Dialog::Question(_)), Answer::Yes) => questions::answered(app),
+        (Some(Dialog::Question(_)), _) => questions::refused(app),
+        (Some(Dialog::Install(_)), Answer::Yes) => questions::agreed(app),
+        (Some(Dialog::Install(_)), _) => questions::declined(app),
         (Some(Dialog::Ask(Ask { purpose: Purpose::Pair(link), .. })), _) => {
             let link = *link;
             app.dialogs.pop();

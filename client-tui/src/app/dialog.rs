@@ -7,7 +7,7 @@ use towpath_protocol::path::{Name, WirePath};
 use super::complete::Completion;
 use super::connect::Connect;
 pub use super::line::Line;
-use crate::model::{Carry, Choice, JobId, LinkId, Place};
+use crate::model::{Carry, Choice, JobId, LinkId, Place, Question, QuestionKind, Secret};
 
 /// A layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub enum Dialog {
     Delete(Delete),
     Conflict(Conflict),
     Connect(Connect),
+    /// ssh asks something on the way to a server.
+    Question(Questioned),
+    /// Nothing of ours is on a server: whether this program may be put there.
+    Install(Install),
     /// Jobs run, and what is asked for would stop them.
     Stop {
         then: Then,
@@ -127,6 +131,27 @@ pub struct Conflict {
     pub for_all: bool,
 }
 
+/// What ssh asks, and what is typed as its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Questioned {
+    pub link: LinkId,
+    pub question: Question,
+    pub typed: Secret,
+    /// None: the line, where there is one.
+    pub focus: Option<usize>,
+}
+
+/// The offer to put this program on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Install {
+    pub link: LinkId,
+    /// The server's, as it names it.
+    pub system: String,
+    /// Says what goes where.
+    pub text: String,
+    pub focus: usize,
+}
+
 /// What comes after the jobs were stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -187,6 +212,19 @@ impl Dialog {
             Self::Delete(delete) => row(
                 Some(delete.focus),
                 &[("Keep", Some('n'), Answer::No), ("Delete", Some('y'), Answer::Yes)],
+            ),
+            Self::Question(Questioned { question, focus, .. }) => match question.kind {
+                QuestionKind::Secret => {
+                    row(*focus, &[("Answer", None, Answer::Yes), ("Give up", None, Answer::No)])
+                }
+                QuestionKind::Confirm => {
+                    row(*focus, &[("No", Some('n'), Answer::No), ("Yes", Some('y'), Answer::Yes)])
+                }
+                QuestionKind::Notice => row(*focus, &[("Give up", Some('n'), Answer::No)]),
+            },
+            Self::Install(install) => row(
+                Some(install.focus),
+                &[("Leave it", Some('n'), Answer::No), ("Copy it there", Some('y'), Answer::Yes)],
             ),
             Self::Stop { then, focus } => {
                 let action = if *then == Then::Quit { "Quit" } else { "Disconnect" };

@@ -92,6 +92,17 @@ pub enum Effect {
         target: String,
         code: Secret,
     },
+    /// To what ssh asked.
+    Reply {
+        ticket: u64,
+        answer: Secret,
+    },
+    /// Puts this program on the server, which is such a system, and connects.
+    Install {
+        link: LinkId,
+        target: String,
+        system: String,
+    },
     /// Targets of late, and ssh's hosts.
     KnownTargets,
     /// A target was connected to.

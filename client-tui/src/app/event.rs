@@ -9,7 +9,7 @@ use towpath_protocol::permissions::Permissions;
 
 use super::effect::Timer;
 use super::hits::Spot;
-use crate::model::{JobId, JobProgress, LinkId, Outlook};
+use crate::model::{JobId, JobProgress, LinkId, Outlook, Question};
 
 /// Something happened. A listing's answers carry its generation, other answers the ticket they were asked with; what nobody waits for
 /// any more is ignored.
@@ -87,6 +87,21 @@ pub enum Event {
     /// The server does not know this client yet: a person has its pairing code.
     CodeWanted {
         link: LinkId,
+    },
+    /// On the way to a connection that a person wants, ssh asks something.
+    Questioned {
+        link: LinkId,
+        question: Question,
+    },
+    /// ssh waits for no answer to that any more.
+    QuestionOver {
+        ticket: u64,
+    },
+    /// ssh has connected, and nothing of ours is there; `text` asks whether this program may be put there.
+    InstallOffered {
+        link: LinkId,
+        system: String,
+        text: String,
     },
     Disconnected {
         link: LinkId,

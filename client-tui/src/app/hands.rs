@@ -6,13 +6,20 @@ use towpath_protocol::path::WirePath;
 use super::App;
 use super::dialog::{Conflict, Dialog};
 use super::effect::{Effect, Timer};
-use crate::model::JobId;
+use crate::model::{JobId, LinkId};
 
 /// How long fingers take to stop.
 const DEAF_MS: u64 = 500;
 
-/// A question that nobody has called for: whose, and about what.
-pub(super) type Guest = (JobId, WirePath);
+/// A question that came by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Guest {
+    /// Of a job, about a file.
+    Conflict(JobId, WirePath),
+    /// Of ssh.
+    Question(u64),
+    Install(LinkId),
+}
 
 impl App {
     /// Whether what lies on top takes no keys yet.
@@ -23,7 +30,9 @@ impl App {
     /// What lies on top, where it came by itself.
     pub(super) fn guest(&self) -> Option<Guest> {
         match self.dialogs.last()? {
-            Dialog::Conflict(Conflict { job, to, .. }) => Some((*job, to.clone())),
+            Dialog::Conflict(Conflict { job, to, .. }) => Some(Guest::Conflict(*job, to.clone())),
+            Dialog::Question(asked) => Some(Guest::Question(asked.question.ticket)),
+            Dialog::Install(install) => Some(Guest::Install(install.link)),
             _ => None,
         }
     }

@@ -102,6 +102,7 @@ fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
     match (app.dialogs.last_mut(), spot) {
         (_, Some(Spot::Button(meant))) => return answer::answer(app, meant),
         (Some(Dialog::Ask(ask)), Some(Spot::Line)) => ask.focus = None,
+        (Some(Dialog::Question(asked)), Some(Spot::Line)) => asked.focus = None,
         (Some(Dialog::Connect(_)), Some(Spot::Row(row))) => return connect::clicked(app, row),
         (Some(Dialog::Jobs { cursor }), Some(Spot::Row(row))) => {
             *cursor = row.min(last_job);

@@ -11,6 +11,7 @@ mod mouse;
 mod panes;
 mod play;
 mod prompt;
+mod questions;
 mod queue;
 mod servers;
 mod storm;

@@ -3,12 +3,13 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
+use zeroize::Zeroizing;
 
 use super::dialog::Conflict;
 use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::pane::After;
-use super::{App, Tone, answer, carry, complete, connect, delete, jobs, keys, mouse, servers};
+use super::{App, Tone, answer, carry, complete, connect, delete, jobs, keys, mouse, questions, servers};
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;
 use crate::model::{LinkId, Side};
@@ -28,7 +29,8 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => return pressed(app, key),
         Event::Paste(_) if app.is_deaf() => {}
-        Event::Paste(text) => return answer::pasted(app, &text),
+        // It may have been a secret.
+        Event::Paste(text) => return answer::pasted(app, &Zeroizing::new(text)),
         Event::Mouse { event, spot, at_ms } => return mouse::moved(app, event, spot, at_ms),
         Event::Resized { columns, rows } => app.screen = (columns, rows),
         Event::Waited(timer) => return waited(app, timer),
@@ -52,6 +54,9 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::TargetsKnown { recent, hosts } => connect::known(app, recent, &hosts),
         Event::CodeWanted { link } => servers::ask_code(app, link),
+        Event::Questioned { link, question } => questions::come(app, link, question),
+        Event::QuestionOver { ticket } => questions::over(app, ticket),
+        Event::InstallOffered { link, system, text } => questions::offer(app, link, (system, text)),
         Event::Allowed { link, may } => app.allow(link, may),
         Event::NotConnected { link, why, outlook, at_ns } => {
             return servers::not_connected(app, link, (&why, outlook), at_ns);

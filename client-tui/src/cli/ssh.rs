@@ -6,12 +6,11 @@ use std::time::Duration;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
-use towpath_protocol::display::DisplayName;
 
 use super::output;
 use crate::link::Link;
 use crate::link::dial::DialFault;
-use crate::link::dial::install::{PLACE, install};
+use crate::link::dial::install;
 use crate::link::dial::ssh::{self, Prompts};
 use crate::model::target::SshHost;
 
@@ -63,8 +62,8 @@ async fn dial_on(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, 
             if !agreed(host, &system, consent).await {
                 return Err(DialFault::NothingThere { system });
             }
-            install(host, &system, Prompts::Terminal).await?;
-            output::note(&format!("tow is now {PLACE} on {}", shown(host)));
+            install::install(host, &system, Prompts::Terminal).await?;
+            output::note(&install::done(host));
             ssh::dial(host, Prompts::Terminal).await?
         }
         dialled => dialled?,
@@ -82,14 +81,6 @@ async fn agreed(host: &SshHost, system: &str, consent: Consent) -> bool {
     if !output::is_interactive() {
         return false;
     }
-    let question = format!(
-        "Neither towd nor this version of tow is on {} ({system}). Copy this tow to {PLACE} there? [y/N]",
-        shown(host)
-    );
-    let answer = output::ask(&question).await;
+    let answer = output::ask(&format!("{} [y/N]", install::question(host, system))).await;
     matches!(answer, Ok(Some(answer)) if matches!(answer.to_lowercase().as_str(), "y" | "yes"))
-}
-
-fn shown(host: &SshHost) -> String {
-    DisplayName::new(host.host.as_bytes()).to_string()
 }

@@ -1,6 +1,7 @@
 //! From a server to a link: finds the server, connects, begins the session. What goes wrong is told in words that say what to do.
 //! Every way has a deadline, and is given up by dropping its future.
 
+pub mod askpass;
 mod child;
 pub mod install;
 pub mod ssh;
@@ -83,16 +84,8 @@ pub enum DialFault {
     ProgramFailed { fault: GreetingFault, said: String },
 }
 
-/// As [`dial`], for a connection that is made again while nobody may be looking: nobody is asked for anything, by no program.
-pub async fn dial_silently(server: &Server, keyring: &Arc<Keyring>) -> Result<Link, DialFault> {
-    match server {
-        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody).await,
-        server => dial(server, keyring, None).await,
-    }
-}
-
-/// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes, and without a question on the terminal. Must be
-/// called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the fault is
+/// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes. Nobody is asked for anything: [`ssh::dial`] is the
+/// one that asks. Must be called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the fault is
 /// [`DialFault::CodeWanted`].
 pub async fn dial(
     server: &Server,
@@ -102,7 +95,7 @@ pub async fn dial(
     let deadline = Instant::now() + BEGIN_TIME;
     match server {
         Server::Tow { host, port } => tls::dial(host, *port, keyring, code).await,
-        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Askpass).await,
+        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody).await,
         Server::Unix { socket } => unix::dial(Path::new(OsStr::from_bytes(socket)), deadline).await,
     }
 }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod jobs;
+mod questions;
 mod targets;
 
 use std::collections::HashMap;
@@ -32,6 +33,9 @@ use crate::model::{Asking, JobId, LinkId, Place};
 use crate::transfer::job::Decision;
 use crate::transfer::throttle::Throttle;
 
+use connections::Attempt;
+use questions::Questions;
+
 pub(super) use targets::Kept;
 
 /// Names that a completion looks at.
@@ -61,6 +65,7 @@ pub(super) struct Effects {
     /// Wakes whoever waits for a connection to be back.
     returned: Arc<Notify>,
     kept: Kept,
+    questions: Questions,
 }
 
 impl Effects {
@@ -72,6 +77,7 @@ impl Effects {
         kept: Kept,
     ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
+        let questions = Questions::to(events.clone());
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
             keyring,
@@ -86,6 +92,7 @@ impl Effects {
             answers: Arc::default(),
             returned: Arc::default(),
             kept,
+            questions,
         };
         (effects, receiver)
     }
@@ -122,8 +129,15 @@ impl Effects {
             Effect::ResumeJob(job) => self.throttled(job, Throttle::resume),
             Effect::Limit { job, bytes_per_second } => self.limit(job, bytes_per_second),
             Effect::Ring(text) => ring(&text),
-            Effect::Connect { link, target, asking } => self.connect(link, target, (asking, None)),
-            Effect::Pair { link, target, code } => self.connect(link, target, (Asking::Allowed, Some(code))),
+            Effect::Connect { link, target, asking: Asking::Allowed } => {
+                self.connect(link, target, Attempt::New);
+            }
+            Effect::Connect { link, target, .. } => self.connect(link, target, Attempt::Unasked),
+            Effect::Pair { link, target, code } => self.connect(link, target, Attempt::Pairing(code)),
+            Effect::Install { link, target, system } => {
+                self.connect(link, target, Attempt::Installing { system });
+            }
+            Effect::Reply { ticket, answer } => self.questions.reply(ticket, answer),
             Effect::Disconnect(link) => self.disconnect(link),
             Effect::KnownTargets => self.known_targets(),
             Effect::NoteTarget(target) => self.note_target(target, true),

@@ -4,6 +4,7 @@ mod connect;
 mod input;
 mod jobs;
 mod question;
+mod questioned;
 mod scrolled;
 
 use ratatui::Frame;
@@ -30,6 +31,8 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
         Dialog::Stop { then, .. } => question::stop(scene, *then, buttons, frame),
         Dialog::Conflict(conflict) => question::conflict(scene, conflict, buttons, frame),
+        Dialog::Question(asked) => questioned::question(scene, asked, buttons, frame),
+        Dialog::Install(install) => questioned::install(scene, install, buttons, frame),
         Dialog::Connect(screen) => connect::screen(scene, screen, frame),
         Dialog::Jobs { cursor } => jobs::list(scene, *cursor, frame),
         Dialog::Help { scroll } => scrolled::help(scene, *scroll, frame),

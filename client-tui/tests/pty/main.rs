@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod asking;
 mod busy;
 mod carrying;
 mod changing;
@@ -20,6 +21,9 @@ mod opening;
 mod pty;
 mod screen;
 mod sessions;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod stage;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]

@@ -8,7 +8,7 @@ use towpath::app::effect::Timer;
 use towpath::app::event::Event;
 use towpath::app::hits::Hits;
 use towpath::config::Colors;
-use towpath::model::{JobId, JobProgress, LinkId};
+use towpath::model::{JobId, JobProgress, LinkId, Question, QuestionKind};
 use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
@@ -51,7 +51,7 @@ fn a_step() -> impl Strategy<Value = Step> {
 /// Something that comes by itself. Jobs have the numbers that they get in a fresh state.
 fn other(number: u16) -> Event {
     let (at, id) = (usize::from(number), JobId(u32::from(number % 3) + 1));
-    match number % 10 {
+    match number % 12 {
         0 => Event::Said { good: number.is_multiple_of(4), text: "\u{1f600} wide and long ".repeat(at % 12) },
         1 => Event::Paste("日本\x1b[31m\n語".to_owned()),
         2 => Event::Disconnected { link: LinkId(1), why: "gone".to_owned(), at_ns: 0 },
@@ -88,8 +88,20 @@ fn other(number: u16) -> Event {
             ticket: u64::from(number % 16),
             outcome: Ok(Totals { files: u64::MAX, folders: 1, bytes: u64::MAX, ..Totals::default() }),
         },
+        9 => Event::Questioned { link: LinkId(1), question: question(at) },
+        10 => {
+            let text = "日本語 \x1b[31m".repeat(at % 99);
+            Event::InstallOffered { link: LinkId(1), system: "\u{202e}".to_owned(), text }
+        }
         _ => Event::Waited([Timer::Digit, Timer::Hands, Timer::Rows][at % 3]),
     }
+}
+
+/// Of a server that wants to fill the screen.
+fn question(at: usize) -> Question {
+    let kinds = [QuestionKind::Secret, QuestionKind::Confirm, QuestionKind::Notice];
+    let text = "many lines\n\u{202e}日本\x1b[31m語 ".repeat(at % 99);
+    Question { ticket: at as u64, kind: kinds[at % 3], text, is_again: at.is_multiple_of(2) }
 }
 
 fn a_world() -> World {

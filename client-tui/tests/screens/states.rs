@@ -3,7 +3,7 @@
 use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
 use towpath::config::{Background, Colors};
-use towpath::model::{JobId, JobProgress, LinkId, Outlook, Side};
+use towpath::model::{JobId, JobProgress, LinkId, Outlook, Question, QuestionKind, Side};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
 
@@ -352,6 +352,41 @@ fn connections_that_are_made_and_ended() {
     world.write("byebye");
     world.press("Enter");
     assert_looks(&mut world, "byebye-stops-jobs");
+}
+
+const HOST_KEY: &str = "The authenticity of host '[127.0.0.1]:2222 ([127.0.0.1]:2222)' can't be established.\nED25519 key fingerprint is \
+    SHA256:3yX6yFzNWS7c0cBaSIMR0t2J4pVGzVb0bfFEzWvO1nU.\nThis key is not known by any other names.\nAre you sure you want to continue \
+    connecting (yes/no/[fingerprint])?";
+
+#[test]
+fn what_ssh_asks() {
+    let mut world = World::new("/home/ann/photos", "/home/ann");
+    world.begin();
+    let effect = world.app.open_on(Side::Right, "ssh://ann@box/srv");
+    let Effect::Connect { link, .. } = effect else { panic!("{effect:?}") };
+    let mut ticket = 0;
+    let mut ask = |world: &mut World, kind, text: &str, is_again| {
+        world.send(Event::QuestionOver { ticket });
+        ticket += 1;
+        let question = Question { ticket, kind, text: text.to_owned(), is_again };
+        world.send(Event::Questioned { link, question });
+        world.send(Event::Waited(Timer::Hands));
+    };
+    let passphrase = "Enter passphrase for key '/home/ann/.ssh/id_ed25519':";
+    ask(&mut world, QuestionKind::Secret, passphrase, false);
+    world.write("open");
+    assert_looks(&mut world, "ssh-passphrase");
+    ask(&mut world, QuestionKind::Secret, passphrase, true);
+    assert_looks_in(&mut world, "ssh-passphrase-again", Colors::True, (80, 24), "");
+    ask(&mut world, QuestionKind::Confirm, HOST_KEY, false);
+    assert_looks(&mut world, "ssh-host-key");
+    ask(&mut world, QuestionKind::Notice, "Confirm user presence for key ED25519-SK SHA256:abc", false);
+    assert_looks_in(&mut world, "ssh-touch", Colors::True, (80, 24), "");
+    let text = "Neither towd nor this version of tow is on box (Linux x86_64). Copy this tow to \
+        ~/.local/share/towpath/bin/tow-0.1.0 there?";
+    world.send(Event::InstallOffered { link, system: "Linux x86_64".to_owned(), text: text.to_owned() });
+    world.send(Event::Waited(Timer::Hands));
+    assert_looks(&mut world, "install");
 }
 
 #[test]

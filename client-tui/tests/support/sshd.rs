@@ -12,7 +12,14 @@ use rustix::process::{Pid, Signal, geteuid, getgid, kill_process};
 use tempfile::TempDir;
 
 /// Users of the server, each with its login shell; all are this user by number.
+///
+/// Without PAM, which would want root and the system's own users, sshd compares the hash itself.
 const USERS: [(&str, &str); 3] = [("plain", "/bin/sh"), ("noisy", "/bin/bash"), ("csh", "/bin/tcsh")];
+
+/// The word that lets any of them in on the host `by-password`.
+pub const PASSWORD: &str = "correct horse";
+const PASSWORD_HASH: &str =
+    "$6$towpath$6NHvJSLH21Ra9pltGbMMOAqY90MXD3kjexKFSK98yT/CRtHNBCeLGDHZ2tYVsyQNnag3KmLxnYn6OTe6v6R5V1";
 
 /// A running server. Dropped, it is ended.
 pub struct Sshd {
@@ -65,7 +72,7 @@ impl Sshd {
         let mut users = vec!["sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n".to_owned()];
         for (user, shell) in USERS {
             fs::create_dir(at(user)).unwrap();
-            users.push(format!("{user}:x:{uid}:{gid}::{}:{shell}\n", at(user).display()));
+            users.push(format!("{user}:{PASSWORD_HASH}:{uid}:{gid}::{}:{shell}\n", at(user).display()));
         }
         fs::write(at("passwd"), users.concat()).unwrap();
         fs::write(at("group"), format!("users:x:{gid}:\n")).unwrap();
@@ -78,7 +85,8 @@ impl Sshd {
         let host_key = fs::read_to_string(at("host.pub")).unwrap();
         fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
         let config = format!(
-            "Host *\n IdentityFile {key}\n IdentitiesOnly yes\n UserKnownHostsFile {known}\n GlobalKnownHostsFile none\n \
+            "Host by-password\n PreferredAuthentications password\n\
+             Host *\n PreferredAuthentications publickey\n IdentityFile {key}\n IdentitiesOnly yes\n UserKnownHostsFile {known}\n GlobalKnownHostsFile none\n \
              HostName 127.0.0.1\n Port {port}\n\
              Host inner\n ProxyCommand ssh -F {config} -W %h:%p plain@box\n",
             key = at("key").display(),
@@ -133,7 +141,7 @@ fn serve(dir: &Path, path_there: &str) -> (u16, Child, BufReader<ChildStderr>) {
             "StrictModes=no".to_owned(),
             "UsePAM=no".to_owned(),
             "PermitRootLogin=yes".to_owned(),
-            "PasswordAuthentication=no".to_owned(),
+            "PasswordAuthentication=yes".to_owned(),
             "KbdInteractiveAuthentication=no".to_owned(),
             "PrintMotd=no".to_owned(),
             "MaxStartups=100".to_owned(),

@@ -14,7 +14,7 @@ use crate::app::dialog::Answer;
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
-use crate::model::{Choice, JobId, JobProgress, LinkId, Outlook};
+use crate::model::{Choice, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind};
 
 /// Every key that means something, and some that do not.
 const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
@@ -47,7 +47,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         1 => (1..170_u16, 1..60_u16).prop_map(|(columns, rows)| Gust::Resize(columns, rows)),
         5 => (0..4_u64, any::<u16>(), 0..6_u8).prop_map(|(back, names, end)| Gust::List(back, names, end)),
         2 => (0..6_u64, any::<bool>()).prop_map(|(back, good)| Gust::Answer(back, good)),
-        2 => (0..4_usize, 0..4_u8).prop_map(|(link, what)| Gust::Connect(link, what)),
+        2 => (0..4_usize, 0..7_u8).prop_map(|(link, what)| Gust::Connect(link, what)),
         1 => (0..6_u32, any::<u64>()).prop_map(|(job, bytes)| Gust::Progress(job, bytes)),
         1 => (0..6_u32).prop_map(Gust::Conflict),
         1 => (0..6_u32, any::<bool>()).prop_map(|(job, good)| Gust::End(job, good)),
@@ -111,20 +111,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             }
         }
         Gust::Answer(back, good) => answer(play, newest.ticket.saturating_sub(back), good),
-        Gust::Connect(link, what) => {
-            let link = LinkId(link as u32);
-            let why = || "gone".to_owned();
-            play.event(match what {
-                0 | 1 => Event::Connected {
-                    link,
-                    name: format!("tow://box{}", link.0),
-                    path: path("srv"),
-                    round_trip_ms: Some(1),
-                },
-                2 => Event::NotConnected { link, why: why(), outlook: Outlook::MayPass, at_ns: 1 },
-                _ => Event::Disconnected { link, why: why(), at_ns: 1 },
-            })
-        }
+        Gust::Connect(link, what) => play.event(on_the_way(LinkId(link as u32), what)),
         Gust::Progress(job, bytes) => {
             let now = JobProgress { bytes, elapsed_ms: bytes / 7, ..JobProgress::default() };
             play.event(Event::JobProgress { id: JobId(job), now })
@@ -146,6 +133,28 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
             .event(Event::Tick)
             .waits([Timer::Digit, Timer::Hands, Timer::Rows, Timer::Reconnect(LinkId(1))]),
+    }
+}
+
+/// What happens to a connection.
+fn on_the_way(link: LinkId, what: u8) -> Event {
+    let why = || "gone".to_owned();
+    match what {
+        0 | 1 => Event::Connected {
+            link,
+            name: format!("tow://box{}", link.0),
+            path: path("srv"),
+            round_trip_ms: Some(1),
+        },
+        2 => Event::NotConnected { link, why: why(), outlook: Outlook::MayPass, at_ns: 1 },
+        3 => Event::Disconnected { link, why: why(), at_ns: 1 },
+        4 => Event::InstallOffered { link, system: "Linux x86_64".to_owned(), text: why() },
+        5 => Event::QuestionOver { ticket: 5 },
+        _ => {
+            let kind =
+                [QuestionKind::Secret, QuestionKind::Confirm, QuestionKind::Notice][link.0 as usize % 3];
+            Event::Questioned { link, question: Question { ticket: 5, kind, text: why(), is_again: true } }
+        }
     }
 }
 

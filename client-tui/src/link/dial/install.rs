@@ -10,6 +10,7 @@ use ring::digest::{SHA256, digest};
 use rustix::fs::{Mode, OFlags};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
+use towpath_protocol::display::DisplayName;
 
 use super::ssh::{Prompts, command, in_words};
 use crate::link::connection::LastWords;
@@ -61,8 +62,23 @@ pub enum InstallFault {
     Ended(String),
 }
 
+/// What a person is asked first. `there` as [`install`] takes it.
+pub fn question(host: &SshHost, there: &str) -> String {
+    let host = shown(host);
+    format!("Neither towd nor this version of tow is on {host} ({there}). Copy this tow to {PLACE} there?")
+}
+
+/// What a person is told afterwards.
+pub fn done(host: &SshHost) -> String {
+    format!("tow is now {PLACE} on {}", shown(host))
+}
+
+fn shown(host: &SshHost) -> DisplayName<'_> {
+    DisplayName::new(host.host.as_bytes())
+}
+
 /// Copies this program to `host`, which said that it is `there` (`uname -s` and `-m`). Needs nothing but ssh, offline too.
-pub async fn install(host: &SshHost, there: &str, prompts: Prompts) -> Result<(), InstallFault> {
+pub async fn install(host: &SshHost, there: &str, prompts: Prompts<'_>) -> Result<(), InstallFault> {
     let here = here();
     if here != there {
         return Err(InstallFault::OtherSystem { here, there: there.to_owned() });
@@ -73,7 +89,7 @@ pub async fn install(host: &SshHost, there: &str, prompts: Prompts) -> Result<()
     timeout(INSTALL_TIME, send(host, prompts, &program)).await.map_err(|_elapsed| InstallFault::TimedOut)?
 }
 
-async fn send(host: &SshHost, prompts: Prompts, program: &[u8]) -> Result<(), InstallFault> {
+async fn send(host: &SshHost, prompts: Prompts<'_>, program: &[u8]) -> Result<(), InstallFault> {
     let mut command = command(host, prompts, INSTALL);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(InstallFault::NoSsh)?;

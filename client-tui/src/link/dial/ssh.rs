@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::DialFault;
+use super::askpass::Desk;
 use super::child::{ChildFault, begin};
 use crate::link::{GreetingFault, Link};
 use crate::model::target::SshHost;
@@ -39,24 +40,24 @@ const SERVE: &str = concat!(
     r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
 );
 
-/// Who can be asked for a password, a passphrase or a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prompts {
+/// Who can be asked for a password, a passphrase, a second factor or a new host's key.
+#[derive(Debug, Clone, Copy)]
+pub enum Prompts<'a> {
     /// ssh asks on the terminal.
     Terminal,
-    /// The terminal is taken: the program that `SSH_ASKPASS` names is asked, else nobody.
-    Askpass,
+    /// The terminal is taken: ssh asks here; or by the person's own program, where `SSH_ASKPASS_REQUIRE` wants that of every ssh.
+    Desk(&'a Desk),
     /// Nobody: an attempt that would have to ask fails.
     Nobody,
 }
 
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
-pub async fn dial(host: &SshHost, prompts: Prompts) -> Result<Link, DialFault> {
+pub async fn dial(host: &SshHost, prompts: Prompts<'_>) -> Result<Link, DialFault> {
     begin(command(host, prompts, SERVE), CONNECT_TIME).await.map_err(worded)
 }
 
 /// ssh, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
-pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) -> Command {
+pub(super) fn command(host: &SshHost, prompts: Prompts<'_>, remote: &'static str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", START]).arg(variable("TOW_SSH").unwrap_or_else(|| "ssh".into()));
     let options = ["ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none"];
@@ -64,13 +65,17 @@ pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) ->
     for option in options {
         command.args(["-o", option]);
     }
-    if prompts != Prompts::Terminal {
-        let askpass = variable("SSH_ASKPASS").filter(|_| prompts == Prompts::Askpass);
-        if askpass.is_none() {
-            // A jump host's ssh takes the environment over, not the option.
-            command.args(["-o", "BatchMode=yes"]).env("SSH_ASKPASS", "false");
-        }
-        command.env("SSH_ASKPASS_REQUIRE", "force");
+    match prompts {
+        Prompts::Terminal => {}
+        Prompts::Desk(_) if has_own_askpass() => drop(command.env("SSH_ASKPASS_REQUIRE", "force")),
+        Prompts::Desk(desk) => drop(command.envs(desk.environment())),
+        // A jump host's ssh takes the environment over, not the option.
+        Prompts::Nobody => drop(
+            command
+                .args(["-o", "BatchMode=yes"])
+                .env("SSH_ASKPASS", "false")
+                .env("SSH_ASKPASS_REQUIRE", "force"),
+        ),
     }
     if let Some(port) = host.port {
         command.args(["-p", &port.to_string()]);
@@ -80,6 +85,13 @@ pub(super) fn command(host: &SshHost, prompts: Prompts, remote: &'static str) ->
     }
     command.args(["--", &host.host, remote]);
     command
+}
+
+/// Whether the person wants to be asked by a program of their own, by every ssh.
+fn has_own_askpass() -> bool {
+    let is_required =
+        variable("SSH_ASKPASS_REQUIRE").is_some_and(|required| required == "force" || required == "prefer");
+    is_required && variable("SSH_ASKPASS").is_some()
 }
 
 /// Of the environment; an empty one is as good as none.
@@ -104,6 +116,12 @@ fn worded(fault: ChildFault) -> DialFault {
         fault if said.is_empty() => fault.into(),
         fault => DialFault::ProgramFailed { fault, said },
     }
+}
+
+/// Whether somebody has to do something before it can work: the same attempt without them ends the same, and may be counted against them.
+pub(crate) fn wants_somebody(said: &str) -> bool {
+    let signs = ["Permission denied", "Host key verification failed", "Too many authentication failures"];
+    signs.iter().any(|sign| said.contains(sign))
 }
 
 /// What ssh said when it could not connect, and what that means.
@@ -145,7 +163,7 @@ fn nothing_there(said: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn arguments(host: &SshHost, prompts: Prompts) -> Vec<String> {
+    fn arguments(host: &SshHost, prompts: Prompts<'_>) -> Vec<String> {
         let command = command(host, prompts, SERVE);
         command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect()
     }
@@ -156,7 +174,7 @@ mod tests {
         let arguments = arguments(&host, Prompts::Terminal);
         assert_eq!(arguments[arguments.len() - 7..], ["-p", "2222", "-l", "ann", "--", "box", SERVE]);
         assert!(!arguments.contains(&"BatchMode=yes".to_owned()));
-        // Whatever SSH_ASKPASS says, nobody is asked where nobody called for the connection.
+        // Nobody is asked where nobody called for the connection.
         assert!(self::arguments(&host, Prompts::Nobody).contains(&"BatchMode=yes".to_owned()));
     }
 

@@ -10,35 +10,40 @@ use tokio::time::{Instant, timeout_at};
 use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 
+use super::questions::Questions;
 use super::{Effects, Links};
 use crate::app::event::Event;
 use crate::link::Link;
-use crate::link::dial::{DialFault, dial, dial_silently};
+use crate::link::dial::{DialFault, dial, install, ssh};
 use crate::link::keyring::Keyring;
-use crate::model::target::{RemotePath, Target};
-use crate::model::{Asking, LinkId, Outlook, Secret};
+use crate::model::target::{RemotePath, Server, Target};
+use crate::model::{LinkId, Outlook, Secret};
 
 /// How long a change waits for its connection, to learn whether it was done.
 const RETURN_TIME: Duration = Duration::from_mins(10);
 
 impl Effects {
-    pub(super) fn connect(&mut self, id: LinkId, target: String, (asking, code): (Asking, Option<Secret>)) {
+    pub(super) fn connect(&mut self, id: LinkId, target: String, attempt: Attempt) {
         let (links, events, keyring) = (self.links.clone(), self.events.clone(), self.keyring.clone());
-        let returned = self.returned.clone();
+        let (returned, questions) = (self.returned.clone(), self.questions.clone());
         let ready = self.ready(&target);
         let connecting = tokio::spawn(async move {
-            let (link, name, path) = match connect(&target, ready, &keyring, (asking, code)).await {
+            let is_new = ready.is_none();
+            let connected = match ready {
+                Some(link) => of(&target).and_then(|(server, path)| begun(link, &server, &path)),
+                None => connect(&target, &keyring, attempt, (id, &questions)).await,
+            };
+            let (link, name, path) = match connected {
                 Ok(connected) => connected,
-                Err(NotConnected::CodeWanted) => {
-                    let _ = events.send(Event::CodeWanted { link: id }).await;
-                    return;
-                }
-                Err(NotConnected::Because(why, outlook)) => {
-                    let _ =
-                        events.send(Event::NotConnected { link: id, why, outlook, at_ns: now_ns() }).await;
+                Err(why) => {
+                    let _ = events.send(why.event(id)).await;
                     return;
                 }
             };
+            if let Some(noise) = link.noise().filter(|_| is_new) {
+                let text = format!("{name}: skipped what the login shell there prints: '{noise}'");
+                let _ = events.send(Event::Said { good: true, text }).await;
+            }
             let (lost, may) = (link.lost(), link.welcome().permissions());
             let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
             links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link);
@@ -102,15 +107,48 @@ fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
 
+/// On whose behalf a connection is made, and with what.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// A person wants it, and answers questions.
+    New,
+    /// Nobody has called for it: nobody is asked.
+    Unasked,
+    /// With the code that a person has typed.
+    Pairing(Secret),
+    /// This program is put on that system first.
+    Installing { system: String },
+}
+
 /// Why there is no connection.
 enum NotConnected {
     CodeWanted,
+    /// `text` asks whether it may be.
+    NotInstalled {
+        system: String,
+        text: String,
+    },
     Because(String, Outlook),
 }
 
+impl NotConnected {
+    fn of(fault: &DialFault) -> Self {
+        Self::Because(fault.to_string(), outlook(fault))
+    }
+
+    fn event(self, link: LinkId) -> Event {
+        match self {
+            Self::CodeWanted => Event::CodeWanted { link },
+            Self::NotInstalled { system, text } => Event::InstallOffered { link, system, text },
+            Self::Because(why, outlook) => Event::NotConnected { link, why, outlook, at_ns: now_ns() },
+        }
+    }
+}
+
 /// Whether another attempt may succeed without anybody's doing on this side. A key that has changed is a reason to stop.
-const fn outlook(fault: &DialFault) -> Outlook {
+fn outlook(fault: &DialFault) -> Outlook {
     match fault {
+        DialFault::Ssh { said } if ssh::wants_somebody(said) => Outlook::Stays,
         DialFault::CodeWanted
         | DialFault::WrongCode
         | DialFault::CodeOfAnother { .. }
@@ -124,36 +162,60 @@ const fn outlook(fault: &DialFault) -> Outlook {
     }
 }
 
+type Connected = (Link, String, WirePath);
+
 /// The link, the server's name, and where on it the pane begins.
 async fn connect(
     target: &str,
-    ready: Option<Link>,
     keyring: &Arc<Keyring>,
-    (asking, code): (Asking, Option<Secret>),
-) -> Result<(Link, String, WirePath), NotConnected> {
-    let because = |why: &dyn std::fmt::Display| NotConnected::Because(why.to_string(), Outlook::Stays);
+    attempt: Attempt,
+    (id, questions): (LinkId, &Questions),
+) -> Result<Connected, NotConnected> {
+    let (server, path) = of(target)?;
+    let link = match (&server, attempt) {
+        (_, Attempt::Unasked) => dial(&server, keyring, None).await.map_err(|fault| match fault {
+            DialFault::CodeWanted => because(&"it does not know this client any more"),
+            fault => NotConnected::of(&fault),
+        })?,
+        (Server::Ssh(host), attempt) => {
+            let system = if let Attempt::Installing { system } = attempt { Some(system) } else { None };
+            questions.dial(id, host, system).await.map_err(|fault| match fault {
+                DialFault::NothingThere { system } => {
+                    NotConnected::NotInstalled { text: install::question(host, &system), system }
+                }
+                fault => NotConnected::of(&fault),
+            })?
+        }
+        (_, attempt) => {
+            let code = if let Attempt::Pairing(code) = attempt { Some(code) } else { None };
+            let code = code.map(|code| PairingCode::parse(code.text())).transpose();
+            let code = code.map_err(|bad| because(&format_args!("the pairing code: {bad}")))?;
+            dial(&server, keyring, code).await.map_err(|fault| match fault {
+                DialFault::CodeWanted => NotConnected::CodeWanted,
+                fault => NotConnected::of(&fault),
+            })?
+        }
+    };
+    begun(link, &server, &path)
+}
+
+/// The server that a target is on, and the path there.
+fn of(target: &str) -> Result<(Server, RemotePath), NotConnected> {
     let target = Target::parse(&OsString::from(target)).map_err(|error| because(&error))?;
     let Target::Remote { server, path } = target else {
         return Err(because(&"not a TARGET; write tow://HOST[:PORT]/[PATH]"));
     };
     let path = RemotePath::parse(&server, &path).map_err(|error| because(&error))?;
-    let code = code.map(|code| PairingCode::parse(code.text())).transpose();
-    let code = code.map_err(|bad| because(&format_args!("the pairing code: {bad}")))?;
-    let link = match ready {
-        Some(link) => link,
-        None if asking == Asking::Forbidden => {
-            dial_silently(&server, keyring).await.map_err(|fault| match fault {
-                DialFault::CodeWanted => because(&"it does not know this client any more"),
-                fault => NotConnected::Because(fault.to_string(), outlook(&fault)),
-            })?
-        }
-        None => dial(&server, keyring, code).await.map_err(|fault| match fault {
-            DialFault::CodeWanted => NotConnected::CodeWanted,
-            fault => NotConnected::Because(fault.to_string(), outlook(&fault)),
-        })?,
-    };
+    Ok((server, path))
+}
+
+fn begun(link: Link, server: &Server, path: &RemotePath) -> Result<Connected, NotConnected> {
     let path = path.on(&link.welcome().home).map_err(|error| because(&error))?;
     Ok((link, server.to_string(), path))
+}
+
+fn because(why: &dyn std::fmt::Display) -> NotConnected {
+    NotConnected::Because(why.to_string(), Outlook::Stays)
 }
 
 #[cfg(test)]
