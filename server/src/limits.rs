@@ -66,7 +66,7 @@ const TABLE: &[Row] = &[
         "greeting",
         256,
         (8, 65_536),
-        "connections not let in yet; the oldest silent one makes place",
+        "connections not let in yet; the address with most of them makes place",
     ),
     row(
         Limit::GreetingSeconds,

@@ -1,6 +1,6 @@
 //! A second wall around towd, for the day when the first one has a hole: the kernel itself keeps this process from all files but the
-//! served folder and towd's own, from connecting anywhere (Landlock), and from gaining rights (`no_new_privs`). What is open
-//! already stays open. It knows no clients and no requests.
+//! served folder and towd's own, from running programs, from connecting anywhere (Landlock), and from gaining rights (`no_new_privs`).
+//! Where the whole file system is served, all but the first. What is open already stays open. It knows no clients and no requests.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rustix::thread::set_no_new_privs;
 /// What stays within reach.
 #[derive(Debug, Default)]
 pub(crate) struct Within<'a> {
-    /// The served folder; none for the whole file system, where there is nothing to keep away.
+    /// The served folder; none for the whole file system.
     pub(crate) root: Option<&'a Path>,
     pub(crate) read_only: bool,
     /// Where keys and lists are kept.
@@ -44,11 +44,12 @@ mod landlock {
     const NEWEST: ABI = ABI::V7;
 
     pub(super) fn raise(within: &Within<'_>) -> Result<(), String> {
-        let Some(root) = within.root else { return Ok(()) };
-        match restrict(within, root) {
-            Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, .. }) | Err(None) => Err(
-                "this kernel has no Landlock (or one too old to move files between folders under it): towd alone keeps clients in their folder".to_owned(),
-            ),
+        match restrict(within, within.root.unwrap_or_else(|| Path::new("/"))) {
+            Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, .. }) | Err(None) => {
+                // Of a session that may go everywhere there is nothing to say each time.
+                let Some(_) = within.root else { return Ok(()) };
+                Err("this kernel has no Landlock (or one too old to move files between folders under it): towd alone keeps clients in their folder".to_owned())
+            }
             Ok(_) => Ok(()),
             Err(Some(why)) => Err(format!("Landlock cannot be used: {why}")),
         }
@@ -170,6 +171,26 @@ mod tests {
             fs::remove_file(at("socket/socket")).unwrap();
         });
         assert_eq!(fs::read(at("outside/secret")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn f68_where_all_files_are_served_nothing_is_run_and_nothing_connected_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        behind(Within::default(), || {
+            denied(std::process::Command::new("/bin/true").status());
+            denied(TcpStream::connect(elsewhere));
+            denied(UnixListener::bind(at("socket")));
+            // Files are what it is for.
+            fs::read("/etc/passwd").unwrap();
+            fs::read("/proc/self/status").unwrap();
+            fs::create_dir(at("folder")).unwrap();
+            fs::write(at("file"), "file").unwrap();
+            fs::rename(at("file"), at("folder/file")).unwrap();
+            symlink("x", at("link")).unwrap();
+            fs::remove_dir_all(at("folder")).unwrap();
+        });
     }
 
     #[test]

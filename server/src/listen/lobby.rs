@@ -1,5 +1,5 @@
 //! Those who have come and are not let in yet: so many and no more. Whoever comes always finds a place; where there is none, somebody is
-//! shown out who has said nothing, of the source that has most of them. So a flood drowns itself, and keeps nobody else out.
+//! shown out of the source that has most of them. So a flood drowns itself, and keeps nobody else out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,13 @@ use crate::penalties::Source;
 /// How often the log is told of those who were shown out.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// How far somebody has come. The least is shown out first.
+/// How far somebody has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Silent,
     /// What a greeting or a handshake begins with has come, all of it.
     Heard,
-    /// A key on the list of clients was proven.
+    /// A key on the list of clients was proven: they stay as long as there is anybody else.
     Known,
 }
 
@@ -26,6 +26,8 @@ enum Stage {
 struct Guest {
     source: Source,
     stage: Stage,
+    /// Of two at the same stage, the one with the less has been there longer.
+    since: u64,
     out: CancellationToken,
 }
 
@@ -38,8 +40,9 @@ pub(crate) struct Lobby {
 
 #[derive(Debug, Default)]
 struct Room {
-    /// By number, and so the oldest first.
+    /// By number.
     guests: BTreeMap<u64, Guest>,
+    /// Goes up with every arrival and every step.
     last: u64,
     /// Shown out since the log was told, and when that was.
     shown_out: u64,
@@ -69,7 +72,7 @@ impl Lobby {
         }
         room.last += 1;
         let number = room.last;
-        room.guests.insert(number, Guest { source, stage: Stage::Silent, out: out.clone() });
+        room.guests.insert(number, Guest { source, stage: Stage::Silent, since: number, out: out.clone() });
         drop(room);
         Seat { lobby: self.clone(), number, out }
     }
@@ -90,13 +93,18 @@ impl Lobby {
 }
 
 impl Room {
+    /// Shows somebody out: of the source that has most guests, of the stage that most of those are at, who has been there longest. So neither those who
+    /// say nothing nor those who only begin a handshake can push the others of their own address out before these have come on.
     fn make_place(&mut self) {
-        let Some(least) = self.guests.values().map(|guest| guest.stage).min() else { return };
-        let candidates = || self.guests.iter().filter(|(_, guest)| guest.stage == least);
+        let unknown = || self.guests.iter().filter(|(_, guest)| guest.stage < Stage::Known);
         let mut of_source: HashMap<Source, usize> = HashMap::new();
-        candidates().for_each(|(_, guest)| *of_source.entry(guest.source).or_default() += 1);
+        unknown().for_each(|(_, guest)| *of_source.entry(guest.source).or_default() += 1);
         let most = of_source.values().max().copied();
-        let oldest = candidates().find(|(_, guest)| of_source.get(&guest.source).copied() == most);
+        let blamed = || unknown().filter(|(_, guest)| of_source.get(&guest.source).copied() == most);
+        let heard = blamed().filter(|(_, guest)| guest.stage == Stage::Heard).count();
+        let stage = if 2 * heard > blamed().count() { Stage::Heard } else { Stage::Silent };
+        let oldest = blamed().filter(|(_, guest)| guest.stage == stage).min_by_key(|(_, guest)| guest.since);
+        let oldest = oldest.or_else(|| self.guests.iter().next());
         let oldest = oldest.map(|(number, _)| *number);
         if let Some(guest) = oldest.and_then(|number| self.guests.remove(&number)) {
             guest.out.cancel();
@@ -117,8 +125,11 @@ impl Seat {
     }
 
     fn reached(&self, stage: Stage) {
-        if let Some(guest) = self.lobby.room().guests.get_mut(&self.number) {
-            guest.stage = stage;
+        let mut room = self.lobby.room();
+        room.last += 1;
+        let since = room.last;
+        if let Some(guest) = room.guests.get_mut(&self.number) {
+            (guest.stage, guest.since) = (stage, since);
         }
     }
 }
@@ -150,18 +161,58 @@ mod tests {
         assert!(flood[93..].iter().all(|seat| !seat.out.is_cancelled()), "the newest stay");
     }
 
+    /// So many, of which each says what a handshake begins with.
+    fn beginners(lobby: &Arc<Lobby>, count: usize) -> Vec<Seat> {
+        let begin = |_| {
+            let seat = lobby.enter(EVE);
+            seat.heard();
+            seat
+        };
+        (0..count).map(begin).collect()
+    }
+
     #[test]
-    fn f48_who_has_said_nothing_goes_first_and_who_is_known_last() {
+    fn f48_who_is_known_is_shown_out_last() {
         let lobby = lobby(8);
-        let (known, heard) = (lobby.enter(EVE), lobby.enter(EVE));
+        let known = lobby.enter(EVE);
         known.known();
-        heard.heard();
-        let silent: Vec<_> = (0..7).map(|_| lobby.enter(EVE)).collect();
-        assert!(silent[0].out.is_cancelled() && !heard.out.is_cancelled());
-        silent.iter().for_each(Seat::heard);
+        let _flood = (beginners(&lobby, 100), (0..100).map(|_| lobby.enter(EVE)).collect::<Vec<_>>());
+        assert!(!known.out.is_cancelled());
+        // Also where nobody else is there.
+        let full: Vec<_> = (0..8).map(|_| lobby.enter(ANN)).collect();
+        full.iter().for_each(Seat::known);
+        let _newcomer = lobby.enter(ANN);
+        assert!(known.out.is_cancelled() || full[0].out.is_cancelled());
+    }
+
+    #[test]
+    fn f48_handshakes_that_only_begin_do_not_push_out_who_comes_from_the_same_address() {
+        let lobby = lobby(8);
+        let mut flood = beginners(&lobby, 8);
         let newcomer = lobby.enter(EVE);
+        flood.extend(beginners(&lobby, 100));
+        assert!(!newcomer.out.is_cancelled(), "before it has said anything");
         newcomer.heard();
-        assert!(heard.out.is_cancelled() && !known.out.is_cancelled() && !newcomer.out.is_cancelled());
+        flood.extend(beginners(&lobby, 7));
+        assert!(!newcomer.out.is_cancelled(), "while others have been at it for longer");
+        flood.extend(beginners(&lobby, 1));
+        assert!(newcomer.out.is_cancelled(), "nobody stays for ever");
+    }
+
+    #[test]
+    fn f48_silence_does_not_push_out_who_begins_a_handshake_at_the_same_address() {
+        let lobby = lobby(8);
+        let begun = beginners(&lobby, 1);
+        let _flood: Vec<_> = (0..100).map(|_| lobby.enter(EVE)).collect();
+        assert!(!begun[0].out.is_cancelled());
+    }
+
+    #[test]
+    fn f48_whose_source_has_most_pays_whatever_they_said() {
+        let lobby = lobby(8);
+        let ann = (lobby.enter(ANN), lobby.enter(ANN));
+        let _flood = beginners(&lobby, 100);
+        assert!(!ann.0.out.is_cancelled() && !ann.1.out.is_cancelled());
     }
 
     #[test]

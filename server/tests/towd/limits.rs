@@ -1,6 +1,6 @@
 //! Every limit of the table in `towd --help`, and those of the protocol, met on the running server.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -97,6 +97,27 @@ fn f48_a_flood_of_half_open_connections_keeps_no_paired_client_out() {
     assert!(grown < 48 * MIB, "{grown} bytes for those who are not let in");
     house.towd.log.wait_for("dropped to make place for others");
     drop(silent);
+}
+
+#[test]
+fn f48_handshakes_that_only_begin_push_nobody_out_who_comes_from_the_same_address() {
+    let root = folder(&[]);
+    let house = House::new(root.path(), &["--limit", "greeting=64"]);
+    let ann = house.paired("ann@box", &[]);
+    let hello = house.hello_of(&Person::new("eve@box"));
+    // Each is heard: it is answered.
+    let begin = |_| {
+        let mut stream = TcpStream::connect(house.towd.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(&hello).unwrap();
+        assert!(stream.read(&mut [0; 1]).unwrap() > 0);
+        stream
+    };
+    let mut flood: Vec<_> = (0..64).map(begin).collect();
+    let arrived = house.arrive(&ann);
+    flood.extend((0..64).map(begin));
+    house.meet_on(arrived, &ann, None).unwrap().call(space());
+    drop(flood);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use towpath_protocol::fault::Fault;
@@ -18,6 +19,9 @@ use super::world::{Client, State, Towd};
 
 /// Carries what the clients say, while the tests wait.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Nothing that a client waits for takes this long.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a client of these tests is.
 pub(crate) type Session = Client<UnixStream, UnixStream>;
@@ -68,20 +72,53 @@ impl House {
         person
     }
 
+    /// A connection, on which nothing has been said.
+    pub(crate) fn arrive(&self, person: &Person) -> TcpStream {
+        let address: SocketAddr = self.towd.address().parse().unwrap();
+        RUNTIME.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind((IpAddr::V4(person.from), 0).into()).unwrap();
+            timeout(PATIENCE, socket.connect(address)).await.expect("nobody answers").unwrap()
+        })
+    }
+
+    /// What somebody's handshake begins with: a whole `ClientHello`.
+    pub(crate) fn hello_of(&self, person: &Person) -> Vec<u8> {
+        RUNTIME.block_on(async {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+            let begun = connect(ours, &person.identity, Pin::Known(self.key()));
+            let mut hello = vec![0; 1 << 16];
+            let heard = async {
+                let length = theirs.read(&mut hello).await.unwrap();
+                hello.truncate(length);
+                hello
+            };
+            tokio::select! {
+                heard = heard => heard,
+                _ = begun => panic!("nobody has answered"),
+            }
+        })
+    }
+
     /// A session, or what Hello was answered with.
     pub(crate) fn meet(&self, person: &Person, code: Option<&PairingCode>) -> Result<Session, Fault> {
-        let address: SocketAddr = self.towd.address().parse().unwrap();
+        self.meet_on(self.arrive(person), person, code)
+    }
+
+    /// The same, on a connection that stands.
+    pub(crate) fn meet_on(
+        &self,
+        stream: TcpStream,
+        person: &Person,
+        code: Option<&PairingCode>,
+    ) -> Result<Session, Fault> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         theirs.set_nonblocking(true).unwrap();
         let server = self.key();
         let channel = RUNTIME.block_on(async {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.bind((IpAddr::V4(person.from), 0).into()).unwrap();
-            let meeting = async {
-                let stream = socket.connect(address).await.unwrap();
-                connect(stream, &person.identity, Pin::Known(server)).await.unwrap()
-            };
-            let mut secure = timeout(Duration::from_secs(30), meeting).await.expect("the handshake hangs");
+            let meeting = connect(stream, &person.identity, Pin::Known(server));
+            let meeting = timeout(PATIENCE, meeting).await.expect("the handshake hangs");
+            let mut secure = meeting.unwrap();
             let channel = secure.channel.clone();
             let mut theirs = tokio::net::UnixStream::from_std(theirs).unwrap();
             tokio::spawn(async move {
