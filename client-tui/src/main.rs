@@ -45,6 +45,9 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let home = std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default();
     let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     let local = Arc::new(Service::new(local)?);
+    if args.stdio {
+        cli::stdio::gain_no_rights();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if args.stdio {
         let exit = runtime.block_on(cli::stdio::serve(local));

@@ -169,3 +169,34 @@ async fn what_a_program_said_last_explains_the_loss() {
     let fault = timeout(PATIENCE, link.lost()).await.unwrap();
     assert!(fault.detail.ends_with("it said: the line broke"), "{fault}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn f68_where_tow_is_the_server_none_of_its_threads_can_gain_rights() {
+    use std::process::{Command, Stdio};
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tow"));
+    let mut tow = command
+        .arg("--stdio")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let threads = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", tow.id())).unwrap();
+        // One that ends meanwhile says nothing.
+        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok()).collect::<Vec<_>>()
+    };
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while threads().len() < 2 {
+        assert!(std::time::Instant::now() < end, "it has no threads");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let all = threads();
+    tow.kill().unwrap();
+    tow.wait().unwrap();
+    for status in all {
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+}

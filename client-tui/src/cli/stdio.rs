@@ -12,6 +12,13 @@ use super::exit::Exit;
 /// Bytes gathered for a write.
 const WRITE_BYTES: usize = 256 * 1024;
 
+/// From now on this process gains no rights by whatever it runs. To be called before there are threads.
+pub fn gain_no_rights() {
+    // A kernel that knows nothing of it is served on as well.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_no_new_privs(true);
+}
+
 /// Serves to the end of the session; a signal ends it in order. Whoever started this is already this user: nothing is asked.
 pub async fn serve(service: Arc<Service>) -> Exit {
     let drain = CancellationToken::new();

@@ -196,6 +196,21 @@ async fn a_quota_counts_what_is_there_and_what_comes() {
 }
 
 #[tokio::test]
+async fn f32_a_file_full_of_holes_counts_with_its_whole_length_before_anything_of_it_is_written() {
+    let mut world = world();
+    fs::File::create(world.at("folder/holes")).unwrap().set_len(10 << 30).unwrap();
+    world.service =
+        for_client(&world.service, &Grant { quota_bytes: Some(11 << 30), ..grant(Permissions::ALL) });
+    for refused in [
+        world.refused(copy("folder/holes", "second", Existing::Keep)).await,
+        world.refused(begin("second", 10 << 30, Existing::Keep)).await,
+    ] {
+        assert_eq!(refused, FaultCode::NoSpace);
+    }
+    world.check();
+}
+
+#[tokio::test]
 async fn what_was_given_up_does_not_count() {
     let mut world = world();
     world.service = for_client(&world.service, &Grant { quota_bytes: Some(128), ..grant(Permissions::ALL) });
