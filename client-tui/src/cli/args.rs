@@ -164,6 +164,9 @@ pub struct TransferArgs {
     pub exclude: Vec<String>,
     #[command(flatten)]
     pub conflicts: ConflictArgs,
+    /// Does not wait until what was copied is on the disk: done then means verified, and a power cut may undo it
+    #[arg(long)]
+    pub no_sync: bool,
     /// Folders are always copied whole; accepted for the sake of habit
     #[arg(short = 'r', short_alias = 'a', long, hide = true)]
     pub recursive: bool,

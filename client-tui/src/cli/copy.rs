@@ -12,7 +12,7 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::WirePath;
-use towpath_protocol::request::{Direction, Follow, Hidden, SortKey};
+use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
 
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure};
@@ -34,12 +34,13 @@ pub(super) struct Options {
     pub(super) is_name: bool,
     pub(super) conflicts: ConflictArgs,
     pub(super) excludes: GlobSet,
+    pub(super) durability: Durability,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (conflicts, excludes) = (ConflictArgs::default(), GlobSet::empty());
-        Self { verb: Verb::Copy, is_name: false, conflicts, excludes }
+        Self { verb: Verb::Copy, is_name: false, conflicts, excludes, durability: Durability::Synced }
     }
 }
 
@@ -51,6 +52,7 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
         is_name: args.no_target_folder,
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
+        durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
     };
     let (destination, sources) = match args.operands.split_last() {
         Some((destination, sources)) if !sources.is_empty() => (destination, sources),
@@ -126,6 +128,7 @@ pub(super) async fn copy(
             items,
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
+            durability: options.durability,
         };
         let sides = Sides { source: &source, destination: &destination };
         let summary;

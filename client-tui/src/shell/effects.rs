@@ -342,7 +342,7 @@ async fn make_file(link: Link, operation: OperationId, path: WirePath) -> Result
         modified_ns: i64::try_from(now).unwrap_or(i64::MAX),
         existing: Existing::Keep,
         expected: None,
-        durability: Durability::Relaxed,
+        durability: Durability::Synced,
     };
     let file = Location::of(&path);
     link.call(Put { operation, file, store, hash: Hash::of(b""), data: Vec::new() }).await.map(drop)

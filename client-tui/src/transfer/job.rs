@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Durability;
 
 use super::throttle::Throttle;
 use crate::link::Link;
@@ -55,6 +56,8 @@ pub struct Job {
     pub existing: ExistingPolicy,
     /// What matches by its name, or by its path below its item, is left out.
     pub excludes: GlobSet,
+    /// What is known of a file before it counts as done. A move always waits until the copy is on the disk, since its source goes.
+    pub durability: Durability,
 }
 
 /// How far a job is. The newest is all that matters.

@@ -100,11 +100,10 @@ impl Shared {
         self.is_one_root() || (source.is_some() && source == id(&self.job.destination))
     }
 
-    /// A move is not over before the copy is on the disk, since its source goes.
     pub(super) const fn durability(&self) -> Durability {
         match self.job.verb {
             Verb::Move => Durability::Synced,
-            Verb::Copy => Durability::Relaxed,
+            Verb::Copy => self.job.durability,
         }
     }
 

@@ -26,6 +26,7 @@ use towpath_files::session::{SessionOptions, serve};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Durability;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -210,6 +211,7 @@ impl World {
             items: items.iter().map(item).collect(),
             existing: ExistingPolicy::Ask,
             excludes: GlobSet::empty(),
+            durability: Durability::Synced,
         }
     }
 

@@ -8,6 +8,7 @@ mod flushing;
 mod grant;
 mod hands;
 mod list;
+mod lot;
 mod make;
 mod measure;
 mod outcomes;

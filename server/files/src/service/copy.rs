@@ -11,11 +11,12 @@ use towpath_protocol::request::{Copy, Durability, Existing};
 
 use super::allowance::{Allowance, Hold};
 use super::beside::{Held, Part, Policy, place_link};
+use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
 use super::tally::Tally;
 use super::{Service, at};
+use crate::disk;
 use crate::disk::writing::{self, Inode, Pump};
-use crate::disk::{self, durable};
 use crate::exchange::Exchange;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
@@ -28,15 +29,17 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
             let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
             let mut copying = Copying {
                 tally: Tally::new(&exchange, whole).keeping_out(service.root.kept()),
+                lot: Lot::new(request.durability),
                 existing: request.existing,
                 expected: request.expected,
-                durability: request.durability,
                 pump: Pump::default(),
                 own: [Inode::of_open(&*to.folder)?; 2],
                 allowance: service.allowance.clone(),
             };
             copying.start(&from, &to)?;
-            Ok(copying.tally.finish().into())
+            let Copying { mut tally, lot, .. } = copying;
+            lot.finish(&mut tally)?;
+            Ok(tally.finish().into())
         })
         .await
 }
@@ -44,10 +47,10 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
 /// A copy at work.
 struct Copying {
     tally: Tally,
+    lot: Lot,
     existing: Existing,
     /// What must be at the place of the copy itself; nobody has said anything about what may be below it.
     expected: Option<Version>,
-    durability: Durability,
     pump: Pump,
     /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
     own: [Inode; 2],
@@ -81,12 +84,13 @@ impl Copying {
         }
     }
 
+    /// What is on the disk is the lot's matter.
     const fn policy(&self, source: &Attributes) -> Policy {
         Policy {
             existing: self.existing,
             expected: self.expected,
             modified_ns: source.modified_ns,
-            durability: self.durability,
+            durability: Durability::Relaxed,
         }
     }
 
@@ -101,10 +105,9 @@ impl Copying {
         if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
             return Err(FaultCode::Changed.into());
         }
-        part.place(&to.name, source.mode, &policy)?;
-        hold.keep(copied);
-        self.tally.file(copied);
-        Ok(())
+        part.finish(source.mode, &policy)?;
+        let made = Made::File { part, name: to.name.clone(), policy, hold, bytes: copied };
+        self.lot.add(made, &mut self.tally)
     }
 
     /// Copies `size` bytes, or until the end of a file that says to be empty. Gives the bytes copied.
@@ -133,6 +136,7 @@ impl Copying {
         policy.allows_over(there)?;
         let target = source.link.as_ref().ok_or(FaultCode::Io)?;
         place_link(to, &target.bytes, &policy)?;
+        self.lot.touch(&self.tally, &to.folder);
         self.tally.file(0);
         Ok(())
     }
@@ -160,14 +164,10 @@ impl Copying {
             }
             self.tally.leave();
         }
-        writing::set_open_folder_mode(&*target, writing::permitted(attributes.mode))?;
-        writing::set_open_modified(&*target, attributes.modified_ns)?;
-        if self.durability == Durability::Synced {
-            durable::flush_folder(&*target)?;
-            durable::flush_folder(&*to.folder)?;
-        }
-        self.tally.folder();
-        Ok(())
+        self.lot.touch(&self.tally, &to.folder);
+        let made =
+            Made::Folder { folder: target, mode: attributes.mode, modified_ns: attributes.modified_ns };
+        self.lot.add(made, &mut self.tally)
     }
 }
 

@@ -96,7 +96,16 @@ impl Tally {
     /// What the work is at has failed. Err where the rest cannot be done either.
     pub(super) fn failed(&mut self, fault: Fault) -> Result<(), Fault> {
         self.under_way = 0;
-        let fault = if fault.path.is_none() { fault.at(self.here()) } else { fault };
+        self.count_failed(fault.path.clone().unwrap_or_else(|| self.here()), fault)
+    }
+
+    /// What was made at `path` has failed afterwards. Err where that is the work itself, or the rest cannot be done either.
+    pub(super) fn failed_at(&mut self, path: WirePath, fault: Fault) -> Result<(), Fault> {
+        if path == self.start { Err(fault) } else { self.count_failed(path, fault) }
+    }
+
+    fn count_failed(&mut self, path: WirePath, fault: Fault) -> Result<(), Fault> {
+        let fault = fault.at(path);
         if stops_all(fault.code) {
             return Err(fault);
         }
@@ -124,7 +133,7 @@ impl Tally {
     }
 
     /// Where the work is, or as near to it as a path can say.
-    fn here(&self) -> WirePath {
+    pub(super) fn here(&self) -> WirePath {
         let mut here = self.start.clone();
         for name in &self.below {
             let Ok(further) = here.join(name) else { break };

@@ -54,6 +54,39 @@ async fn a_tree_is_copied_with_modes_times_and_links() {
 }
 
 #[tokio::test]
+async fn many_small_files_are_in_place_and_counted_before_their_folders_get_their_times() {
+    let world = World::new();
+    for folder in 0..30 {
+        world.folder(&format!("from/{folder}/deeper"));
+        for file in 0..30 {
+            world.write(&format!("from/{folder}/deeper/{file}"), format!("{folder} {file}"));
+        }
+    }
+    let folders = (0..30).flat_map(|folder| [format!("from/{folder}/deeper"), format!("from/{folder}")]);
+    for path in folders.chain(["from".to_owned()]) {
+        world.ask(SetTimes { thing: below(&path), modified_ns: SOME_TIME_NS }).await.unwrap();
+    }
+    // Nothing may take its place, and the others go on.
+    world.folder("to/7/deeper/7");
+    let request = Copy { durability: Durability::Synced, ..copy("from", "to", Existing::Replace) };
+    let totals = world.totals(request).await;
+    assert_eq!((totals.files, totals.folders, totals.failed), (899, 61, 1), "{:?}", totals.faults);
+    assert_eq!(totals.faults[0].code, FaultCode::IsAFolder);
+    for folder in 0..30 {
+        for file in (0..30).filter(|file| (folder, *file) != (7, 7)) {
+            let content = fs::read(world.at(format!("to/{folder}/deeper/{file}"))).unwrap();
+            assert_eq!(content, format!("{folder} {file}").into_bytes());
+        }
+        let modified = fs::metadata(world.at(format!("to/{folder}/deeper"))).unwrap();
+        assert_eq!(
+            i128::from(modified.mtime()) * 1_000_000_000 + i128::from(modified.mtime_nsec()),
+            SOME_TIME_NS.into()
+        );
+    }
+    world.check();
+}
+
+#[tokio::test]
 async fn a_tree_is_not_copied_into_itself() {
     let world = World::new();
     world.folder("folder/deep");

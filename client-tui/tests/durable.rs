@@ -1,0 +1,303 @@
+//! Done means on the disk: what is flushed, in how many goes, what a flush that fails does, and what a power cut leaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/towd.rs"]
+mod towd;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+
+/// More than one lot.
+const MANY: usize = 300;
+
+fn tow(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tow"));
+    command.env("TOW_STATE_DIR", dir.join("state")).stdin(Stdio::null());
+    command
+}
+
+/// A folder with so many small files, and what each holds.
+fn fill(folder: &Path, files: usize) -> BTreeMap<PathBuf, Vec<u8>> {
+    let named = |number: usize| PathBuf::from(format!("{}/{number}", number % 10));
+    let files: BTreeMap<_, _> =
+        (0..files).map(|number| (named(number), format!("{number} ").repeat(number).into_bytes())).collect();
+    for (path, content) in &files {
+        fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+        fs::write(folder.join(path), content).unwrap();
+    }
+    files
+}
+
+/// `tow cp ARGUMENTS` under strace, which says how often anything was flushed, and does to flushes what `inject` says.
+fn copy_traced(dir: &Path, inject: &[&str], arguments: &[&Path]) -> Option<(Output, usize)> {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: there is no strace");
+        return None;
+    }
+    let log = dir.join("strace.log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=fsync,fdatasync,syncfs", "-o"]).arg(&log).args(inject);
+    command.arg(env!("CARGO_BIN_EXE_tow")).arg("cp").args(arguments);
+    command.env("TOW_STATE_DIR", dir.join("state")).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let flushes = fs::read_to_string(log).unwrap().lines().filter(|line| line.contains("sync")).count();
+    Some((output, flushes))
+}
+
+#[test]
+fn a_copy_is_flushed_in_few_goes_and_not_at_all_where_nobody_wants_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to, relaxed] = ["from", "to", "relaxed"].map(|name| dir.path().join(name));
+    let files = fill(&from, MANY);
+    let Some((output, flushes)) = copy_traced(dir.path(), &[], &[&from, &to]) else { return };
+    assert!(output.status.success(), "{output:?}");
+    assert!((1..MANY / 10).contains(&flushes), "{flushes} flushes for {MANY} files");
+    for (path, content) in &files {
+        assert_eq!(&fs::read(to.join(path)).unwrap(), content);
+    }
+    let no_sync = Path::new("--no-sync");
+    let (output, flushes) = copy_traced(dir.path(), &[], &[no_sync, &from, &relaxed]).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(flushes, 0);
+}
+
+#[test]
+fn f52_what_could_not_be_flushed_is_no_done_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+    fill(&from, MANY);
+    let worn_out = ["-e", "inject=fsync,fdatasync,syncfs:error=EIO:when=1"];
+    let Some((output, _)) = copy_traced(dir.path(), &worn_out, &[&from, &to]) else { return };
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("the disk reported an error"), "{said}");
+    // All of the first lot were in that flush.
+    assert!(!to.join("0/0").exists() && !to.join("5/5").exists());
+    assert_eq!(parts(&to), Vec::<PathBuf>::new());
+}
+
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(parts(&entry.path()));
+        } else if entry.file_name().to_string_lossy().starts_with(".towpath-part-") {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// A disk of its own for a while: an image with XFS on it.
+struct Disk {
+    dir: TempDir,
+    mounted: bool,
+}
+
+/// `XFS_IOC_GOINGDOWN` of `xfs_fs.h`: from now on nothing reaches the disk, as when the power goes.
+struct GoingDown(u32);
+
+/// What the log still held in memory goes too (`XFS_FSOP_GOING_FLAGS_NOLOGFLUSH`).
+const WITHOUT_LOG: u32 = 2;
+
+// SAFETY: the kernel reads one u32 behind the pointer and writes nothing.
+#[allow(unsafe_code, reason = "there is no other way to say it to the kernel")]
+unsafe impl Ioctl for GoingDown {
+    type Output = ();
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        opcode::read::<u32>(b'X', 125)
+    }
+
+    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
+        (&raw mut self.0).cast()
+    }
+
+    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut std::ffi::c_void) -> rustix::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Disk {
+    /// None, and said so, where this cannot be had.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let made = geteuid().is_root() && {
+            File::create(dir.path().join("image")).unwrap().set_len(400 << 20).unwrap();
+            ran(Command::new("mkfs.xfs").arg("-q").arg(dir.path().join("image")))
+        };
+        fs::create_dir(dir.path().join("disk")).unwrap();
+        let mut disk = Self { dir, mounted: false };
+        if made && disk.mount() {
+            return Some(disk);
+        }
+        eprintln!("skipped: no XFS can be made and mounted here (it takes root, xfsprogs and a loop device)");
+        None
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join("disk").join(name)
+    }
+
+    fn mount(&mut self) -> bool {
+        let (image, place) = (self.dir.path().join("image"), self.at(""));
+        self.mounted = ran(Command::new("mount").args(["-o", "loop"]).arg(image).arg(place));
+        self.mounted
+    }
+
+    /// Cuts the power, and turns it on again.
+    #[allow(unsafe_code, reason = "see `GoingDown`")]
+    fn cut(&self) {
+        let disk = File::open(self.at("")).unwrap();
+        // SAFETY: as said there; the descriptor is of the mounted file system's root.
+        unsafe { rustix::ioctl::ioctl(disk.as_fd(), GoingDown(WITHOUT_LOG)).unwrap() };
+    }
+
+    fn restart(&mut self) {
+        self.unmount();
+        assert!(self.mount(), "the disk cannot be mounted again");
+    }
+
+    fn unmount(&mut self) {
+        if std::mem::take(&mut self.mounted) {
+            let began = Instant::now();
+            // Whoever had files open there may take a moment to be gone.
+            while !ran(Command::new("umount").arg(self.at(""))) {
+                assert!(began.elapsed() < Duration::from_secs(30), "the disk stays busy");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.mounted {
+            ran(Command::new("umount").arg("-l").arg(self.at("")));
+        }
+    }
+}
+
+fn ran(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success())
+}
+
+/// A server of the disk, over a unix socket beside it. Dropped, it is ended.
+struct Server(Child);
+
+impl Server {
+    fn start(disk: &Disk) -> Self {
+        let socket = disk.dir.path().join("socket");
+        let mut towd = Command::new(towd::program())
+            .arg("--json")
+            .arg("--root")
+            .arg(disk.at(""))
+            .arg("--unix")
+            .arg(&socket)
+            .args(["--limit", "disk_reserve_bytes=0"])
+            .env("TOW_STATE_DIR", disk.dir.path().join("state of towd"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(towd.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("listening"), "{line}");
+        Self(towd)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Puts the tree there again and again until the power is cut, `pause` after the first; gives how many of them were called done.
+fn put_until_cut(disk: &Disk, tree: &Path, round: usize, pause: Duration) -> usize {
+    let began = Instant::now();
+    for number in 0.. {
+        let target = format!("unix:{}?path=/{round}-{number}", disk.dir.path().join("socket").display());
+        let mut put = tow(disk.dir.path());
+        put.args(["put", "--quiet"]).arg(tree).arg(&target).stderr(Stdio::null());
+        let mut put = put.spawn().unwrap();
+        loop {
+            if began.elapsed() >= pause {
+                disk.cut();
+                // Whatever it says now, nobody hears it.
+                let _ = kill_process(Pid::from_child(&put), Signal::KILL);
+                let _ = put.wait();
+                return number;
+            }
+            if let Some(status) = put.try_wait().unwrap() {
+                assert!(status.success(), "a copy failed before the power went");
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    unreachable!("there are always more numbers")
+}
+
+/// `TOWPATH_POWER_CUTS` says how often.
+#[test]
+fn after_a_power_cut_what_was_called_done_is_whole_and_the_rest_absent_or_whole() {
+    let cuts = std::env::var("TOWPATH_POWER_CUTS").map_or(5, |cuts| cuts.parse().unwrap());
+    let Some(mut disk) = Disk::new() else { return };
+    let tree = disk.dir.path().join("tree");
+    let mut files = fill(&tree, 40);
+    files.insert("large".into(), vec![7; 300_000]);
+    fs::write(tree.join("large"), &files[Path::new("large")]).unwrap();
+    let (mut done_in_all, mut whole_in_all) = (0, 0);
+    for round in 0..cuts {
+        let server = Server::start(&disk);
+        // Each time at another moment of a copy, first ones and later ones.
+        let pause = Duration::from_millis(30 + (round as u64 * 137) % 1000);
+        let done = put_until_cut(&disk, &tree, round, pause);
+        drop(server);
+        disk.restart();
+        for number in 0..=done {
+            for (path, content) in &files {
+                let place = format!("copy {number} of {done} before cut {round}: {}", path.display());
+                match fs::read(disk.at(&format!("{round}-{number}")).join(path)) {
+                    Ok(found) => assert!(&found == content, "{place} is neither absent nor whole"),
+                    Err(_) => assert!(number == done, "{place} was called done and is not there"),
+                }
+                whole_in_all += 1;
+            }
+        }
+        done_in_all += done;
+        for entry in fs::read_dir(disk.at("")).unwrap().flatten() {
+            fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+    eprintln!("{cuts} cuts, {done_in_all} copies called done before, {whole_in_all} files looked at");
+    assert!(done_in_all > 0 || cuts < 5, "nothing was ever done before the power went");
+    disk.unmount();
+}
