@@ -41,7 +41,15 @@ fn an_interrupted_job_is_130_with_a_summary_and_nothing_half() {
         ] {
             let scene = stage.scene(&format!("{index} {verb}"));
             for side in ["S/long", "L/long"] {
-                fs::File::create(scene.at(side)).unwrap().set_len(3 << 30).unwrap();
+                let long = fs::File::create(scene.at(side)).unwrap();
+                if verb == "cp" {
+                    // A hole would be passed over.
+                    let whole = rustix::fs::FallocateFlags::empty();
+                    rustix::fs::fallocate(long, whole, 0, if side == "L/long" { 3 << 30 } else { 1 })
+                        .unwrap();
+                } else {
+                    long.set_len(3 << 30).unwrap();
+                }
             }
             if verb == "get" {
                 fs::remove_file(scene.at("L/long")).unwrap();

@@ -1,7 +1,9 @@
 //! What arrives is what was there: contents, modes, times, links, in every direction.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use towpath::transfer::job::{ExistingPolicy, Item, Job, Verb};
 use towpath_files::root::RootSpec;
@@ -220,4 +222,28 @@ async fn progress_ends_with_everything_done() {
     assert_eq!((progress.files, progress.files_total), (2, 2));
     assert_eq!((progress.bytes, progress.bytes_total, progress.growing), (3_000_100, 3_000_100, false));
     running.end(told).await.check_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f32_holes_stay_holes_in_every_direction_and_are_verified() {
+    for way in Way::ALL {
+        let world = World::new(way).await;
+        world.folder("left");
+        let file = fs::File::create(world.at("left/file")).unwrap();
+        file.set_len((40 << 20) + 5).unwrap();
+        if file.metadata().unwrap().blocks() > 0 {
+            println!("skipped: this file system has no holes");
+            return;
+        }
+        for (at, len) in [(0, 10), (4 << 20, 70_000), ((17 << 20) - 1, 2)] {
+            file.write_all_at(&noise(len, at), at).unwrap();
+        }
+        let told = world.copy("left/file", "right/file").await;
+        told.check_clean();
+        assert_eq!((told.summary.files, told.summary.bytes), (1, (40 << 20) + 5), "{way:?}");
+        let [from, to] = ["left/file", "right/file"].map(|path| world.at(path));
+        assert!(fs::read(&to).unwrap() == fs::read(&from).unwrap(), "{way:?}");
+        let stored = fs::metadata(&to).unwrap().blocks() * 512;
+        assert!(stored < 1 << 20, "{way:?}: {stored} bytes are stored");
+    }
 }

@@ -9,11 +9,16 @@ use towpath_protocol::hello::Access;
 
 use crate::world::{Running, Told, Way, World, noise, run};
 
-/// A file that takes long, without taking room on the disk.
-fn sparse(world: &World, path: &str, len: u64) {
+/// A file that takes long: a hole, except where it would be passed over.
+fn long(world: &World, path: &str, way: Way) {
     let path = world.at(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::File::create(path).unwrap().set_len(len).unwrap();
+    let file = fs::File::create(path).unwrap();
+    if way == Way::Within {
+        rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, LONG).unwrap();
+    } else {
+        file.set_len(LONG).unwrap();
+    }
 }
 
 const LONG: u64 = 2 << 30;
@@ -26,8 +31,8 @@ async fn a_cancelled_copy_leaves_nothing_half() {
                 continue;
             }
             let world = World::new(way).await;
-            sparse(&world, "left/tree/long", LONG);
-            sparse(&world, "left/tree/long too", LONG);
+            long(&world, "left/tree/long", way);
+            long(&world, "left/tree/long too", way);
             world.write("left/tree/small", "small");
             let job = world.job(verb, &[("left/tree", "right/tree")]);
             let mut running = Running::start(job);
@@ -103,7 +108,7 @@ async fn a_destination_that_takes_no_changes_stops_the_job_once() {
 async fn a_lost_connection_stops_the_job_and_leaves_nothing_half() {
     for way in [Way::Up, Way::Down] {
         let world = World::new(way).await;
-        sparse(&world, "left/tree/long", LONG);
+        long(&world, "left/tree/long", way);
         for file in 0..50 {
             world.write(format!("left/tree/{file}"), noise(1000, file));
         }

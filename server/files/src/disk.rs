@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod durable;
+pub(crate) mod holes;
 mod reading;
 pub(crate) mod writing;
 

@@ -10,7 +10,7 @@ use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 
 use crate::disk::writing::{self, Spot};
-use crate::disk::{self, durable};
+use crate::disk::{self, durable, holes};
 use crate::root::Root;
 
 /// Names tried before giving up; one is enough unless somebody plays with us.
@@ -171,8 +171,9 @@ impl Part {
         &self.file
     }
 
+    /// Writes further; what is zeros becomes a hole.
     pub(super) fn write(&self, data: &[u8]) -> Result<(), Fault> {
-        writing::write_all(&self.file, data)
+        holes::append(&self.file, data)
     }
 
     pub(super) const fn folder(&self) -> &Arc<OwnedFd> {

@@ -15,8 +15,8 @@ use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
 use super::tally::Tally;
 use super::{Service, at};
-use crate::disk;
 use crate::disk::writing::{self, Inode, Pump};
+use crate::disk::{self, holes};
 use crate::exchange::Exchange;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
@@ -117,10 +117,16 @@ impl Copying {
         }
         self.pump.restart();
         let end = if size == 0 { u64::MAX } else { size };
+        let has_holes = size > 0 && holes::has_some(from)?;
         let mut copied = 0;
         while copied < end {
             self.tally.step()?;
-            let step = self.pump.step(from, to, end - copied)?;
+            let (hole, data) =
+                if has_holes { holes::hole_and_data(from, copied, end)? } else { (0, end - copied) };
+            if hole > 0 {
+                holes::append_hole(to, hole)?;
+            }
+            let step = hole + if data > 0 { self.pump.step(from, to, data)? } else { 0 };
             if step == 0 {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Copy: whole trees as they are, never into themselves, and what fails does not stop the rest.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -170,8 +170,10 @@ async fn only_older_files_are_replaced_where_that_was_asked() {
 async fn a_cancelled_copy_leaves_no_half_file() {
     let world = World::new();
     world.folder("from");
-    // Sparse: large enough to be under way, and no disk is filled.
-    fs::File::create(world.at("from/large")).unwrap().set_len(4 << 30).unwrap();
+    // Large enough to be under way; a hole would be passed over.
+    let large = fs::File::create(world.at("from/large")).unwrap();
+    let whole = rustix::fs::FallocateFlags::empty();
+    rustix::fs::fallocate(large, whole, 0, 3 << 30).unwrap();
     let mut talk = world.open(copy("from", "to", Existing::Keep));
     let began = std::time::Instant::now();
     let progress = talk.next().await.unwrap();
@@ -184,6 +186,29 @@ async fn a_cancelled_copy_leaves_no_half_file() {
         assert!(!world.exists("to/large"));
     } else {
         println!("the file was shared, not copied, in {:?}", began.elapsed());
+    }
+    world.check();
+}
+
+#[tokio::test]
+async fn holes_of_a_file_stay_holes_in_its_copy() {
+    let world = World::new();
+    let mut islands = vec![(0, 5), (5 << 20, 10_000), ((9 << 20) + 1, 1), ((30 << 20) - 3, 3)];
+    for last in [true, false] {
+        // With data at its end, and with a hole there.
+        if !last {
+            islands.pop();
+        }
+        let from = fs::File::create(world.at("from")).unwrap();
+        from.set_len(30 << 20).unwrap();
+        for (at, len) in &islands {
+            from.write_all_at(&vec![7; *len], *at).unwrap();
+        }
+        let totals = world.totals(copy("from", "to", Existing::Replace)).await;
+        assert_eq!((totals.files, totals.bytes), (1, 30 << 20));
+        assert!(world.read("to") == world.read("from"));
+        let stored = |path: &str| fs::metadata(world.at(path)).unwrap().blocks();
+        assert!(stored("to") <= stored("from").max(1000), "{} of {}", stored("to"), stored("from"));
     }
     world.check();
 }

@@ -54,6 +54,30 @@ async fn files_of_every_size_arrive() {
 }
 
 #[tokio::test]
+async fn zeros_are_stored_as_holes_and_hashed_as_zeros() {
+    use std::os::unix::fs::MetadataExt;
+
+    const SIZE: usize = 10 * 1024 * 1024 + 7;
+    let world = World::new();
+    fs::File::create(world.at("hole")).unwrap().set_len(SIZE as u64).unwrap();
+    if fs::metadata(world.at("hole")).unwrap().blocks() > 0 {
+        println!("skipped: this file system has no holes");
+        return;
+    }
+    for islands in [&[][..], &[0], &[SIZE - 1], &[3_000_000, 3_000_001, 8_000_000]] {
+        let mut content = vec![0; SIZE];
+        for at in islands {
+            content[*at] = 1;
+        }
+        world.upload(begin("file", SIZE, Existing::Replace), &content).await.unwrap();
+        assert!(world.read("file") == content, "{islands:?}");
+        let stored = fs::metadata(world.at("file")).unwrap().blocks() * 512;
+        assert!(stored < 1024 * 1024, "{stored} bytes are stored with data at {islands:?}");
+    }
+    world.check();
+}
+
+#[tokio::test]
 async fn an_unfinished_upload_cannot_be_read_by_others() {
     use std::os::unix::fs::PermissionsExt;
 

@@ -1,0 +1,120 @@
+//! Holes: what a file does not store since it is all zeros. Whole blocks of zeros are not written, and a copy passes over what is not
+//! there. The same rules as `disk`: descriptors only.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{SeekFrom, ftruncate, seek};
+use rustix::io::Errno;
+use towpath_protocol::fault::Fault;
+
+use super::fault_of;
+use super::writing::write_all;
+
+/// What most file systems store at once.
+const BLOCK_BYTES: usize = 4096;
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
+/// Writes all of `data` at the position of a file that ends there. Whole blocks of zeros become holes; the file is as long as if
+/// they had been written.
+pub(crate) fn append(file: impl AsFd, mut data: &[u8]) -> Result<(), Fault> {
+    while !data.is_empty() {
+        let (bytes, is_hole) = first_run(data);
+        if is_hole {
+            append_hole(&file, bytes as u64)?;
+        } else {
+            write_all(&file, &data[..bytes])?;
+        }
+        data = &data[bytes..];
+    }
+    Ok(())
+}
+
+/// How many bytes from the beginning on are blocks of zeros, or none of them is one.
+fn first_run(data: &[u8]) -> (usize, bool) {
+    let mut blocks = data.chunks(BLOCK_BYTES).map(|block| (block.len(), block == ZEROS));
+    let Some((first, is_hole)) = blocks.next() else { return (0, false) };
+    let further = blocks.take_while(|(_, is_zeros)| *is_zeros == is_hole).map(|(bytes, _)| bytes);
+    (first + further.sum::<usize>(), is_hole)
+}
+
+/// Moves the position of a file that ends there by so many bytes, and its end with it.
+pub(crate) fn append_hole(file: impl AsFd, bytes: u64) -> Result<(), Fault> {
+    let by = i64::try_from(bytes).map_err(|_| fault_of(Errno::FBIG))?;
+    let end = seek(&file, SeekFrom::Current(by)).map_err(fault_of)?;
+    ftruncate(file, end).map_err(fault_of)
+}
+
+/// Whether a file stores less than its length.
+pub(crate) fn has_some(file: impl AsFd) -> Result<bool, Fault> {
+    const UNIT_BYTES: u64 = 512;
+
+    let stat = rustix::fs::fstat(file).map_err(fault_of)?;
+    Ok((stat.st_blocks as u64).saturating_mul(UNIT_BYTES) < stat.st_size as u64)
+}
+
+/// How many bytes of a hole there are from `at` on, and how many of data behind it, as far as `end`. The file's position is then
+/// where the data begins. Where the system does not tell, all is data.
+pub(crate) fn hole_and_data(file: impl AsFd, at: u64, end: u64) -> Result<(u64, u64), Fault> {
+    let data = match seek(&file, SeekFrom::Data(at)) {
+        Ok(data) => data.min(end),
+        // There is no more data.
+        Err(Errno::NXIO) => end,
+        Err(_) => at,
+    };
+    let hole = match seek(&file, SeekFrom::Hole(data)) {
+        Ok(hole) if hole > data => hole.min(end),
+        _ => end,
+    };
+    seek(file, SeekFrom::Start(data)).map_err(fault_of)?;
+    Ok((data - at, hole - data))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+
+    use super::*;
+
+    #[test]
+    fn what_is_appended_is_there_whatever_of_it_is_zeros() {
+        let block = BLOCK_BYTES;
+        for pieces in [
+            vec![(block, 0)],
+            vec![(3 * block, 0), (1, 7)],
+            vec![(block - 1, 0), (1, 0), (block, 1)],
+            vec![(5, 1), (2 * block, 0), (5, 0)],
+            vec![(block, 1), (block, 0), (block, 1), (16 * block + 3, 0)],
+        ] {
+            let content: Vec<u8> = pieces.iter().flat_map(|(len, byte)| vec![*byte; *len]).collect();
+            for step in [content.len(), block, block + 1, 700] {
+                let mut file = tempfile::tempfile().unwrap();
+                for data in content.chunks(step) {
+                    append(&file, data).unwrap();
+                    assert_eq!(file.metadata().unwrap().len(), file.stream_position().unwrap());
+                }
+                let mut read = Vec::new();
+                file.rewind().unwrap();
+                file.read_to_end(&mut read).unwrap();
+                assert!(read == content, "{pieces:?} in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn holes_and_data_follow_one_another_to_the_end() {
+        let file = tempfile::tempfile().unwrap();
+        let (hole, data) = (vec![0; 1 << 20], vec![1; 1 << 20]);
+        for content in [&hole, &data, &hole] {
+            append(&file, content).unwrap();
+        }
+        let end = 3 << 20;
+        if !has_some(&file).unwrap() {
+            println!("skipped: this file system has no holes");
+            return;
+        }
+        assert_eq!(hole_and_data(&file, 0, end).unwrap(), (1 << 20, 1 << 20));
+        assert_eq!(hole_and_data(&file, 1_500_000, end).unwrap(), (0, (2 << 20) - 1_500_000));
+        assert_eq!(hole_and_data(&file, 2 << 20, end).unwrap(), (1 << 20, 0));
+        assert_eq!(hole_and_data(&file, 0, 1000).unwrap(), (1000, 0));
+    }
+}
