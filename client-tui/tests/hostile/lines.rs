@@ -1,6 +1,7 @@
 //! A line that damages what it carries: between the real `tow` and the real `towd`, over TLS and over a plain socket, it flips, drops,
 //! repeats or cuts bytes somewhere, in either direction.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -125,6 +126,7 @@ struct World {
     dir: TempDir,
     towd: Towd,
     is_tls: bool,
+    copies: Cell<usize>,
 }
 
 const FILES: usize = 12;
@@ -142,7 +144,7 @@ impl World {
         }
         let (root, state) = (dir.path().join("served"), dir.path().join("towd"));
         let towd = if is_tls { Towd::start_tls(&root, &state, &[]) } else { Towd::start(&root, &state, &[]) };
-        let world = Self { dir, towd, is_tls };
+        let world = Self { dir, towd, is_tls, copies: Cell::default() };
         if is_tls {
             let code = world.towd.code();
             let ended = run(world.tow().env("TOW_PAIR", code).args(["ls", &world.towd.target("")]));
@@ -188,19 +190,19 @@ impl World {
         format!("unix:{}?path=", front.display())
     }
 
-    /// Copies `docs` over a line, down or up, to a place where nothing is.
-    fn copy(&self, is_upload: bool, plan: Plan) -> (Ended, [u64; 2]) {
+    /// Copies `docs` over a line, down or up, to a place where nothing is and was: a server that was cut off may still be at work at the
+    /// last one. How that ended, the copy, and the bytes moved.
+    fn copy(&self, is_upload: bool, plan: Plan) -> (Ended, PathBuf, [u64; 2]) {
         let moved = Moved::default();
         let target = self.line(plan, moved.clone());
-        for copy in ["served/copy", "here/copy"] {
-            let _ = fs::remove_dir_all(self.path(copy));
-        }
+        let copy = format!("copy{}", self.copies.replace(self.copies.get() + 1));
         let ended = if is_upload {
-            run(self.tow().args(["put", "docs", &format!("{target}copy")]))
+            run(self.tow().args(["put", "docs", &format!("{target}{copy}")]))
         } else {
-            run(self.tow().args(["get", &format!("{target}docs"), "copy"]))
+            run(self.tow().args(["get", &format!("{target}docs"), &copy]))
         };
-        (ended, [moved[0].load(Ordering::Relaxed), moved[1].load(Ordering::Relaxed)])
+        let copy = self.path(if is_upload { "served" } else { "here" }).join(copy);
+        (ended, copy, [moved[0].load(Ordering::Relaxed), moved[1].load(Ordering::Relaxed)])
     }
 
     fn check(&self, ended: &Ended, copy: &Path, plan: Plan) {
@@ -212,7 +214,8 @@ impl World {
         for folder in ["served", "here"] {
             for entry in fs::read_dir(self.path(folder)).unwrap() {
                 let name = entry.unwrap().file_name();
-                assert!(name == "docs" || name == "copy" || !self.is_tls, "{said}: {}", name.display());
+                let is_ours = name == "docs" || name.to_string_lossy().starts_with("copy");
+                assert!(is_ours || !self.is_tls, "{said}: {}", name.display());
             }
         }
         if !self.is_tls {
@@ -226,7 +229,10 @@ impl World {
             if name.starts_with(".towpath-part-") && copy.starts_with(self.path("served")) {
                 continue;
             }
-            let (_, content) = whole.iter().find(|(known, _)| *known == name).expect(&said);
+            let (_, content) = whole
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap_or_else(|| panic!("{said}: {name} is no name of theirs"));
             assert!(fs::read(entry.path()).unwrap() == *content, "{said}: {name} is damaged");
             arrived += 1;
         }
@@ -252,9 +258,8 @@ fn damage_everything(is_tls: bool) {
     let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
     let mut failed = 0;
     for is_upload in [false, true] {
-        let copy = world.path(if is_upload { "served/copy" } else { "here/copy" });
         let sound = Plan { damage: Damage::None, way: Way::ToServer, at: 0 };
-        let (ended, all) = world.copy(is_upload, sound);
+        let (ended, copy, all) = world.copy(is_upload, sound);
         assert!(ended.status.success(), "{}", ended.said());
         world.check(&ended, &copy, sound);
         for damage in [Damage::Flip, Damage::Drop, Damage::Repeat, Damage::Cut] {
@@ -266,7 +271,7 @@ fn damage_everything(is_tls: bool) {
                 // Half of them in the first bytes, where everything is negotiated.
                 let within = if n % 4 < 2 { all[way as usize] } else { 2000 };
                 let plan = Plan { damage, way, at: dice % within };
-                let (ended, _) = world.copy(is_upload, plan);
+                let (ended, copy, _) = world.copy(is_upload, plan);
                 failed += u64::from(!ended.status.success());
                 world.check(&ended, &copy, plan);
             }
