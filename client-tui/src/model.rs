@@ -115,7 +115,7 @@ pub struct Question {
     pub kind: QuestionKind,
     /// In lines, escaped.
     pub text: String,
-    /// Whether the same was asked before in this attempt, and answered.
+    /// Whether the same ssh asked the same before, and was answered.
     pub is_again: bool,
 }
 

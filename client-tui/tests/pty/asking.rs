@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::pty::Pty;
 use crate::sshd::{self, Sshd};
 use crate::stage::{Folders, quit, wait_for_disk};
@@ -125,13 +127,63 @@ fn whoever_gives_ssh_no_answer_gives_the_connection_up_and_keeps_the_panes() {
 fn a_password_is_asked_for_in_the_panes_and_can_be_pasted() {
     let Some(stage) = Stage::with_towd() else { return };
     let mut pty = stage.connecting("ssh://plain@by-password/");
-    wait_for_line(&pty, "password:");
+    wait_for_line(&pty, "'s password:");
     pty.press("wrong\r");
     wait_for_line(&pty, "that was not it");
     // As it comes from a password manager.
     pty.press(&format!("\x1b[200~{}\x1b[201~\r", sshd::PASSWORD));
     pty.wait_for("connected to ssh://plain@by-password");
     stage.assert_kept_secret(&pty, sshd::PASSWORD);
+    quit(pty);
+}
+
+#[test]
+fn a_session_that_took_a_password_asks_for_it_when_somebody_wants_it_back_and_never_by_itself() {
+    let Some(stage) = Stage::with_towd() else { return };
+    fs::write(stage.sshd.home("plain").join("there.txt"), "").unwrap();
+    let mut pty = stage.connecting("ssh://plain@by-password/");
+    wait_for_line(&pty, "'s password:");
+    pty.press(&format!("{}\r", sshd::PASSWORD));
+    pty.wait_for("there.txt");
+    kill_process(ssh_of(pty.process()), Signal::TERM).unwrap();
+    // It is tried once without anybody's help, and not again.
+    pty.wait_for("not let in: ");
+    assert!(!pty.contents().contains("ssh asks"), "{}", pty.contents());
+    pty.press("C");
+    wait_for_line(&pty, "'s password:");
+    pty.press(&format!("{}\r", sshd::PASSWORD));
+    pty.wait_for("connected again");
+    assert_eq!(stage.sshd.connections(), 3);
+    quit(pty);
+}
+
+/// The one child of tow.
+fn ssh_of(tow: Pid) -> Pid {
+    let tasks = fs::read_dir(format!("/proc/{}/task", tow.as_raw_nonzero())).unwrap();
+    // A thread may end meanwhile; the one that has the child waits for it.
+    let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let children = children.collect::<Vec<_>>().concat();
+    let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let [ssh] = children[..] else { panic!("{children:?}") };
+    Pid::from_raw(ssh).unwrap()
+}
+
+#[test]
+fn a_jump_host_asks_for_itself() {
+    let Some(stage) = Stage::with_towd() else { return };
+    stage.lock_key();
+    let mut pty = stage.connecting("ssh://plain@inner/");
+    for _ in ["the jump host", "the host behind it"] {
+        pty.wait_until("an empty line", |screen| {
+            let text = screen.contents();
+            text.contains("Enter passphrase") && !text.contains('•') && !screen.hide_cursor()
+        });
+        assert!(!pty.contents().contains("that was not it"), "{}", pty.contents());
+        pty.press(PASSPHRASE);
+        pty.wait_for(&"•".repeat(PASSPHRASE.len()));
+        pty.press("\r");
+    }
+    pty.wait_for("connected to ssh://plain@inner");
     quit(pty);
 }
 

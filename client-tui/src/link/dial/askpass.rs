@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream as BlockingStream;
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Asked {
     pub kind: QuestionKind,
     /// In lines, escaped.
     pub text: String,
+    /// The number of the ssh that asks: a jump host has one of its own.
+    pub asker: u32,
     stream: UnixStream,
 }
 
@@ -119,9 +122,10 @@ impl Asked {
             return None;
         }
         let hint = stream.read_u8().await.ok()?;
+        let asker = stream.read_u32().await.ok()?;
         let mut text = vec![0; usize::from(stream.read_u16().await.ok()?).min(QUESTION_BYTES_MAX)];
         stream.read_exact(&mut text).await.ok()?;
-        Some(Self { kind: kind(hint, &text), text: shown(&text), stream })
+        Some(Self { kind: kind(hint, &text), text: shown(&text), asker, stream })
     }
 
     /// Until ssh does not wait for an answer any more.
@@ -179,6 +183,7 @@ pub fn ask(socket: &Path, question: &OsStr) -> io::Result<Option<Zeroizing<Vec<u
     let text = question.as_bytes();
     let text = &text[..text.len().min(QUESTION_BYTES_MAX)];
     stream.write_all(&[hint])?;
+    stream.write_all(&parent_id().to_be_bytes())?;
     stream.write_all(&(text.len() as u16).to_be_bytes())?;
     stream.write_all(text)?;
     // Room for all at once: what grows leaves copies behind.
@@ -230,9 +235,9 @@ mod tests {
         let socket = socket_in(&desk.folder);
         drop(UnixStream::connect(&socket).await.unwrap());
         let mut asking = UnixStream::connect(&socket).await.unwrap();
-        asking.write_all(b"\x01\x00\x02ok").await.unwrap();
+        asking.write_all(b"\x01\x00\x00\x00\x07\x00\x02ok").await.unwrap();
         let mut asked = desk.next().await;
-        assert_eq!((asked.kind, asked.text.as_str()), (QuestionKind::Confirm, "ok"));
+        assert_eq!((asked.kind, asked.text.as_str(), asked.asker), (QuestionKind::Confirm, "ok", 7));
         drop(asking);
         timeout(HAND_OVER_TIME, asked.withdrawn()).await.unwrap();
     }

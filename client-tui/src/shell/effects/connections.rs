@@ -245,10 +245,13 @@ mod tests {
         let (known, found) = (KeyHash([1; 32]), KeyHash([2; 32]));
         let changed =
             DialFault::KeyChanged { known, found, address: "box:7171".into(), file: "known_servers".into() };
-        for fault in [changed, DialFault::CodeWanted, DialFault::WrongCode] {
+        let ssh = |said: &str| DialFault::Ssh { said: said.to_owned() };
+        let not_let_in = ssh("ann@box: Permission denied (publickey,password).");
+        for fault in [changed, DialFault::CodeWanted, DialFault::WrongCode, not_let_in] {
             assert_eq!(outlook(&fault), Outlook::Stays, "{fault}");
         }
-        for fault in [DialFault::Refused, DialFault::TimedOut, DialFault::NoSocket] {
+        let no_way = ssh("ssh: connect to host box port 22: No route to host");
+        for fault in [DialFault::Refused, DialFault::TimedOut, DialFault::NoSocket, no_way] {
             assert_eq!(outlook(&fault), Outlook::MayPass, "{fault}");
         }
     }

@@ -61,12 +61,12 @@ impl Questions {
 
     /// Takes question after question to the screen.
     async fn take_to(&self, link: LinkId, desk: &Desk) -> Infallible {
-        let mut answered: Option<String> = None;
+        let mut answered = None;
         loop {
             let asked = desk.next().await;
-            let is_again = answered.as_ref() == Some(&asked.text);
-            let text = asked.text.clone();
-            answered = self.put(link, asked, is_again).await.then_some(text);
+            let this = (asked.asker, asked.text.clone());
+            let is_again = answered.as_ref() == Some(&this);
+            answered = self.put(link, asked, is_again).await.then_some(this);
         }
     }
 
