@@ -1,0 +1,203 @@
+//! A local folder and a served one, what is to be carried, and what may be found afterwards.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::towd::Towd;
+
+/// Longer than anything here takes; only so that a fault ends a test and does not hang it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What there is below a folder: files by their content, links by their target.
+pub(crate) type Tree = BTreeMap<PathBuf, Thing>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Thing {
+    File(Vec<u8>),
+    Link(PathBuf),
+}
+
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// How many kills of each kind.
+pub(crate) fn rounds(short: usize) -> usize {
+    std::env::var("TOWPATH_FAULT_ROUNDS").map_or(short, |rounds| rounds.parse().unwrap())
+}
+
+/// Whether this is the long form.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("TOWPATH_FAULT_ROUNDS").is_some()
+}
+
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// From 0 to 1, another one for each seed.
+pub(crate) fn fraction(seed: u64) -> f64 {
+    f64::from(u32::from_le_bytes(noise(4, seed ^ 0x5eed).try_into().unwrap())) / f64::from(u32::MAX)
+}
+
+impl World {
+    /// A tree at `local/tree`, and older copies of some of it at `served/in/tree` and `local/in/tree`.
+    pub(crate) fn new(small_files: usize, large_bytes: usize) -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        world.fill_source("local", small_files, large_bytes);
+        for side in ["served/in/tree", "local/in/tree"] {
+            let old = world.at(side);
+            fs::create_dir_all(old.join("1")).unwrap();
+            for name in ["large", "1/1"] {
+                fs::write(old.join(name), "an older one").unwrap();
+            }
+        }
+        world
+    }
+
+    /// Makes the source anew below `side`, the same each time.
+    pub(crate) fn fill_source(&self, side: &str, small_files: usize, large_bytes: usize) {
+        let tree = self.at(side).join("tree");
+        fs::create_dir_all(&tree).unwrap();
+        for number in 0..small_files {
+            let folder = tree.join((number % 4).to_string());
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(number.to_string()), noise(number * 301, number as u64)).unwrap();
+        }
+        fs::write(tree.join("large"), noise(large_bytes, 1000)).unwrap();
+        fs::create_dir_all(tree.join("nothing in it")).unwrap();
+        let _ = symlink("large", tree.join("link"));
+    }
+
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub(crate) fn serve(&self) -> Towd {
+        Towd::start(&self.at("served"), &self.at("state of towd"), &["--limit", "disk_reserve_bytes=0"])
+    }
+
+    /// `tow WORDS`, in the local folder.
+    pub(crate) fn tow(&self, words: &[&str]) -> Command {
+        self.tow_under(&[], words)
+    }
+
+    /// As [`tow`](Self::tow), started by another program.
+    pub(crate) fn tow_under(&self, other: &[&str], words: &[&str]) -> Command {
+        let mut line = other.iter().copied().chain([env!("CARGO_BIN_EXE_tow")]).chain(words.iter().copied());
+        let mut command = Command::new(line.next().unwrap());
+        command
+            .args(line)
+            .current_dir(self.at("local"))
+            .env("TOW_STATE_DIR", self.at("state"))
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
+        ended(self.tow(words).spawn().unwrap())
+    }
+
+    /// What is said about a folder, which is a TARGET or a path: no listing shows a part.
+    pub(crate) fn assert_no_part_is_shown(&self, folder: &str) {
+        let output = self.run(&["ls", "--all", folder]);
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!shown.contains(".towpath-part-"), "{shown}");
+    }
+}
+
+/// Waits for its end.
+pub(crate) fn ended(mut child: Child) -> Output {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            panic!("it does not end: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(crate) fn tree(folder: &Path) -> Tree {
+    let mut found = Tree::new();
+    collect(folder, folder, &mut found);
+    found
+}
+
+fn collect(top: &Path, folder: &Path, found: &mut Tree) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // One that vanishes meanwhile is none.
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        let thing = if kind.is_dir() {
+            collect(top, &path, found);
+            continue;
+        } else if kind.is_symlink() {
+            fs::read_link(&path).map(Thing::Link)
+        } else {
+            fs::read(&path).map(Thing::File)
+        };
+        if let Ok(thing) = thing {
+            found.insert(path.strip_prefix(top).unwrap().to_owned(), thing);
+        }
+    }
+}
+
+fn is_part(path: &Path) -> bool {
+    path.file_name().unwrap().to_string_lossy().starts_with(".towpath-part-")
+}
+
+/// Unfinished files below a folder.
+pub(crate) fn parts(folder: &Path) -> Vec<PathBuf> {
+    tree(folder).into_keys().filter(|path| is_part(path)).collect()
+}
+
+/// Each file is the old one, the new one, or absent where there was none; and nothing else is there but parts.
+pub(crate) fn check_between(folder: &Path, old: &Tree, new: &Tree, what: &str) {
+    let found = tree(folder);
+    for (path, thing) in found.iter().filter(|(path, _)| !is_part(path)) {
+        let is_one = old.get(path) == Some(thing) || new.get(path) == Some(thing);
+        assert!(is_one, "{what}: {} is neither the old one nor the new one", path.display());
+    }
+    for path in old.keys() {
+        assert!(found.contains_key(path), "{what}: {} is gone", path.display());
+    }
+}
+
+/// All is there, and nothing else but parts.
+pub(crate) fn check_whole(folder: &Path, new: &Tree, what: &str) {
+    let mut found = tree(folder);
+    found.retain(|path, _| !is_part(path));
+    for (path, thing) in new {
+        assert!(found.get(path) == Some(thing), "{what}: {} did not arrive", path.display());
+    }
+    assert_eq!(found.len(), new.len(), "{what}: {:?}", found.keys());
+}
+
+/// Each line of an error says who speaks, and none is a panic.
+pub(crate) fn check_words(output: &Output, what: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    for line in said.lines() {
+        assert!(line.starts_with("tow: ") && !line.contains("panicked"), "{what}: {said}");
+    }
+    assert!(output.status.success() || !said.is_empty(), "{what}: it failed without a word");
+}
