@@ -208,7 +208,11 @@ impl Pane {
         self.loading = false;
         self.incoming = None;
         self.announces = false;
-        if self.turn_back() {
+        let is_elsewhere = self.left.as_ref().is_some_and(|left| left.place.link != self.place.link);
+        if is_elsewhere && matches!(fault.code, FaultCode::Disconnected | FaultCode::ShuttingDown) {
+            // A connection that stood and was lost will be back: the pane waits there, and turns into none of another machine.
+            self.arrive();
+        } else if self.turn_back() {
             return After::Returned;
         }
         self.fault = Some(text.to_owned());

@@ -1,5 +1,7 @@
 //! Connections: made, given up, lost, made again, closed.
 
+use towpath_protocol::fault::FaultCode;
+
 use super::play::{Play, app, local, path};
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
@@ -92,6 +94,20 @@ fn a_loss_says_why_and_since_when() {
     assert!(play.said().contains("gone"), "{}", play.said());
     let State::Lost(loss) = &play.app.servers[0].state else { panic!("{:?}", play.app.servers) };
     assert_eq!((loss.why.as_str(), loss.at_ns), ("gone", Some(7)));
+}
+
+#[test]
+fn a_pane_whose_first_listing_is_cut_off_waits_on_the_server_and_does_not_return() {
+    let play = app().there(["x"]).line("connme tow://box/srv");
+    let link = play.link(Side::Right);
+    let connected =
+        || Event::Connected { link, name: "tow://box:7171".into(), path: path("srv"), round_trip_ms: None };
+    let play = play.event(connected()).listing_fails(Side::Right, FaultCode::Disconnected);
+    let play = play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 7 });
+    assert_eq!((play.link(Side::Right), play.shown(Side::Right)), (link, String::new()));
+    let play = play.waits([Timer::Reconnect(link)]).event(connected());
+    assert_eq!(play.read_again(), ["srv"]);
+    assert_eq!(play.lists(Side::Right, ["a"]).shown(Side::Right), "a");
 }
 
 #[test]
