@@ -45,6 +45,8 @@ fn the_smallest_screen_is_enough_to_work_on() {
     pty.press(F5);
     agree(&mut pty, "Copy");
     wait_for_disk(&pty, "up.txt there", || holds(folders.right("up.txt"), "goes up"));
+    pty.wait_until("up.txt in both panes", |screen| screen.contents().matches("up.txt").count() == 2);
+    pty.wait_for("copied and verified");
     pty.press("\t");
     go_to(&mut pty, "up.txt");
     pty.press(F8);
@@ -52,6 +54,8 @@ fn the_smallest_screen_is_enough_to_work_on() {
     pty.press("y");
     wait_for_disk(&pty, "that up.txt is gone", || !folders.right("up.txt").exists());
     assert!(folders.left("up.txt").exists());
+    // Whoever quits earlier is asked what is to become of the job.
+    pty.wait_for("deleted 1 file");
     quit(pty);
 }
 

@@ -77,8 +77,11 @@ pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame
     let running = counted((scene.app.jobs.len() - waiting) as u64, "job is", "jobs are");
     let waiting =
         if waiting == 0 { String::new() } else { format!(", {} waiting", thousands(waiting as u64)) };
-    let warning =
-        format!("{running} running{waiting}. What is under way is stopped; nothing half is left behind.");
+    let warning = if scene.app.jobs.is_empty() {
+        "Nothing is running any more.".to_owned()
+    } else {
+        format!("{running} running{waiting}. What is under way is stopped; nothing half is left behind.")
+    };
     let mut lines = vec![Line::default()];
     lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
     lines.push(Line::default());
