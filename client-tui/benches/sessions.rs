@@ -30,7 +30,7 @@ use towpath::model::target::Server;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Direction, Follow, Hidden, Read, SortKey};
+use towpath_protocol::request::{Direction, Follow, Hidden, Read, SortKey, Wants};
 use zeroize::Zeroizing;
 
 /// Entries of the folder that the busy ones list.
@@ -104,7 +104,13 @@ async fn round(link: &Link) -> Result<(), Fault> {
     let mut listing = link.list(&folder, SortKey::Name, Direction::Ascending, Hidden::Shown);
     while listing.next_page().await?.is_some() {}
     let file = WirePath::parse(b"file").expect("a path");
-    let read = Read { file: Location::of(&file), version: None, offset: 0, len: FILE_BYTES as u64 };
+    let read = Read {
+        file: Location::of(&file),
+        version: None,
+        offset: 0,
+        len: FILE_BYTES as u64,
+        wants: Wants::Data,
+    };
     let mut reading = link.open(read);
     while !matches!(reading.next().await?, Answer::ReadDone(_)) {}
     link.stat(&file, Follow::No).await.map(drop)

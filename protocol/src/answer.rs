@@ -158,8 +158,11 @@ pub struct ReadDone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadReady {
     pub token: UploadToken,
-    /// Where to go on; 0 for a new upload.
+    /// Where to go on: what is before was received by an earlier upload that was cut off. 0 where there is nothing of that.
     pub offset: u64,
+    /// BLAKE3 of those bytes, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Hash>,
     /// How far beyond the acknowledged bytes the client may send.
     pub credit_bytes: u64,
 }

@@ -63,7 +63,7 @@ impl RangeHasher {
 }
 
 /// Merges the chaining values of equal-sized ranges, given in order, into the file's BLAKE3. Holds one value a level.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RangeMerger {
     /// Chaining values of complete subtrees, the largest first.
     stack: Vec<[u8; 32]>,

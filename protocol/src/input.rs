@@ -50,6 +50,9 @@ pub struct CommitUpload {
     pub hash: Hash,
 }
 
-/// Gives an upload up: what was received is removed.
+/// Gives an upload up: what was received is removed, or kept to be taken up again where `resume` of its beginning allows that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AbortUpload {}
+pub struct AbortUpload {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+}

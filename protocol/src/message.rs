@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use crate::request::{
-    BeginUpload, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename,
-    SetMode, SetTimes, Space, Stat, Walk,
+    BeginUpload, Copy, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode,
+    SetTimes, Space, Stat, Walk,
 };
 
 /// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
@@ -125,7 +125,6 @@ family! {
         41 Rename(Rename),
         42 Copy(Copy),
         43 Remove(Remove),
-        44 Flush(Flush),
     }
 }
 
@@ -205,8 +204,7 @@ impl Request {
             | Self::Space(_)
             | Self::Measure(_)
             | Self::SetMode(_)
-            | Self::SetTimes(_)
-            | Self::Flush(_) => None,
+            | Self::SetTimes(_) => None,
         }
     }
 
@@ -227,8 +225,7 @@ impl Request {
             | Self::SetTimes(_)
             | Self::Rename(_)
             | Self::Copy(_)
-            | Self::Remove(_)
-            | Self::Flush(_) => true,
+            | Self::Remove(_) => true,
         }
     }
 }

@@ -166,8 +166,7 @@ impl Request {
             | Self::MakeFolder(_)
             | Self::MakeLink(_)
             | Self::SetMode(_)
-            | Self::SetTimes(_)
-            | Self::Flush(_) => all(&[Write]),
+            | Self::SetTimes(_) => all(&[Write]),
             Self::Rename(_) => all(&[Write, Delete]),
             Self::Copy(_) => all(&[Read, Write]),
             Self::Remove(_) => all(&[Delete]),

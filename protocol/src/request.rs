@@ -7,7 +7,7 @@ use crate::entry::Version;
 use crate::hash::Hash;
 use crate::limits::{DATA_BYTES_MAX, PATHS_MAX};
 use crate::path::{Location, WirePath};
-use crate::wire::{bounded, fixed_bytes, numbered};
+use crate::wire::{bounded, fixed_bytes, is_default, numbered};
 
 fixed_bytes! {
     /// Chosen by the client, at random, for a change that must not happen twice. A request repeated with the same
@@ -77,6 +77,25 @@ numbered! {
     }
 }
 
+numbered! {
+    /// What is wanted of a file.
+    pub enum Wants: u8 {
+        Data = 0,
+        /// No data, but the hash of it.
+        Hash = 1,
+    }
+}
+
+#[allow(
+    clippy::derivable_impls,
+    reason = "`numbered!` derives what all of its enums have, and few have a default"
+)]
+impl Default for Wants {
+    fn default() -> Self {
+        Self::Data
+    }
+}
+
 /// Names and attributes of a folder's content, sorted, in pages. Answers: [`ListPage`](crate::answer::ListPage)… then Done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
@@ -117,6 +136,8 @@ pub struct Read {
     pub offset: u64,
     /// At most 16 MiB. `offset + len` may lie beyond the file's end, and beyond what a `u64` holds.
     pub len: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wants: Wants,
 }
 
 /// Free and total space where `path` is. Answer: [`SpaceInfo`](crate::answer::SpaceInfo).
@@ -170,15 +191,19 @@ impl std::fmt::Debug for Put {
 
 /// Begins an upload. The exchange stays open: [`UploadReady`](crate::answer::UploadReady), then the client's `UploadData` under the
 /// same id, each acknowledged (cumulatively) by [`UploadAck`](crate::answer::UploadAck), until `CommitUpload` is answered by
-/// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel`, a fault or a lost connection ends it, and what was received is
+/// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel`, a fault or a lost connection ends it. But for a lost connection with `resume`, what was received is
 /// removed: an upload is begun anew, from its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeginUpload {
     pub operation: OperationId,
     pub file: Location,
     pub store: StoreAs,
-    /// Bytes that will come, as far as the client knows. Checked against free space before anything is written.
+    /// Bytes of the file, as far as the client knows. Checked against free space before anything is written.
     pub size: u64,
+    /// Where this is cut off, what was received stays for a while, for another upload of the same file: the same place, size and time of
+    /// modification. It is taken up as far as whole pieces of so many bytes go, a power of two from 1 MiB to 16 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<u64>,
 }
 
 /// Makes a folder (mode 0700 | `mode & 0777 & ~umask`, so that it can be filled; `SetMode` sets the final one).
@@ -265,13 +290,6 @@ pub struct Remove {
     /// What it must still be, else `Changed`. Used by a move, which removes only the source that it copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Version>,
-}
-
-/// Brings to the disk what was made, set, renamed or removed so far on the file system that `folder` is on: the last step of work
-/// that counts as done only then. Answer: Done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flush {
-    pub folder: Location,
 }
 
 fn small_data<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

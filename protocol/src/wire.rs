@@ -51,6 +51,11 @@ pub(crate) fn bounded_text<'de, D: Deserializer<'de>, const MAX: usize>(
     Ok(text.to_owned())
 }
 
+/// Whether an optional field need not be sent.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// An enum without fields that travels as a number. An unknown number is refused, or, with `else`, read as that value.
 macro_rules! numbered {
     ($(#[$meta:meta])* pub enum $name:ident: $repr:ident $(else $fallback:ident)? {

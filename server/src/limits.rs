@@ -34,6 +34,7 @@ pub(crate) enum Limit {
     UploadCreditBytes,
     UploadRoomBytes,
     DiskReserveBytes,
+    PartsKeptSeconds,
     QuotaBytes,
     PairingFailures,
     PairingForgivenSeconds,
@@ -122,6 +123,13 @@ const TABLE: &[Row] = &[
         "stay free on the disk, whatever is stored",
     ),
     row(
+        Limit::PartsKeptSeconds,
+        "parts_kept_seconds",
+        7 * DAY,
+        (0, 365 * DAY),
+        "what came of a file waits for its upload to go on",
+    ),
+    row(
         Limit::QuotaBytes,
         "quota_bytes",
         NONE,
@@ -193,6 +201,7 @@ impl Limits {
             uploads_max: self.count(Limit::Uploads),
             credit_bytes: self.of(Limit::UploadCreditBytes),
             room_bytes: self.of(Limit::UploadRoomBytes),
+            parts_kept: self.seconds(Limit::PartsKeptSeconds),
         }
     }
 

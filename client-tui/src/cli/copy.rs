@@ -35,12 +35,21 @@ pub(super) struct Options {
     pub(super) conflicts: ConflictArgs,
     pub(super) excludes: GlobSet,
     pub(super) durability: Durability,
+    /// Whether an interrupt leaves what the same command, given again, goes on with.
+    pub(super) is_resumed: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (conflicts, excludes) = (ConflictArgs::default(), GlobSet::empty());
-        Self { verb: Verb::Copy, is_name: false, conflicts, excludes, durability: Durability::Synced }
+        Self {
+            verb: Verb::Copy,
+            is_name: false,
+            conflicts,
+            excludes,
+            durability: Durability::Synced,
+            is_resumed: false,
+        }
     }
 }
 
@@ -53,6 +62,7 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
+        is_resumed: true,
     };
     let (destination, sources) = match args.operands.split_last() {
         Some((destination, sources)) if !sources.is_empty() => (destination, sources),
@@ -129,6 +139,7 @@ pub(super) async fn copy(
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
             durability: options.durability,
+            is_resumed: options.is_resumed,
         };
         let sides = Sides { source: &source, destination: &destination };
         let summary;
@@ -176,6 +187,7 @@ impl Sides<'_> {
 fn add(total: &mut Summary, summary: Summary) {
     total.files += summary.files;
     total.bytes += summary.bytes;
+    total.resumed += summary.resumed;
     total.seconds += summary.seconds;
     total.unchanged += summary.unchanged;
     total.skipped += summary.skipped;
@@ -381,6 +393,9 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
         size::megabytes_and_bytes(bytes),
         size::rate(bytes, seconds),
     );
+    if summary.resumed > 0 {
+        line = format!("{line}, {} of it there from before", size::megabytes(summary.resumed));
+    }
     for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
         if count > 0 {
             line = format!("{line}, {count} {what}");
@@ -389,7 +404,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     output.line(&line)?;
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
-        "skipped": skipped, "failed": failed, "unchanged": unchanged,
+        "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
     }))?;
     Ok(())
 }

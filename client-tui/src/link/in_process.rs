@@ -41,6 +41,7 @@ impl InProcess {
             answers: Answers::new(RequestId::NONE, answer_sender),
             inputs,
             cancel: cancel.clone(),
+            lost: CancellationToken::new(),
         };
         tokio::spawn(self.service.clone().serve(request, exchange));
         Exchange {

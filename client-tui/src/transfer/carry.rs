@@ -7,7 +7,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove};
+use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove, Wants};
 
 use super::alone::{self, Outcome};
 use super::large::{self, hash_of};
@@ -81,7 +81,8 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
 async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let version = step.attributes.version();
     let (file, len) = (step.from.clone(), SMALL_FILE_BYTES_MAX as u64);
-    let reading = shared.job.source.call(Read { file, version: Some(version), offset: 0, len });
+    let reading =
+        shared.job.source.call(Read { file, version: Some(version), offset: 0, len, wants: Wants::Data });
     let answer = shared.unless_stopped(reading).await??;
     let Answer::FileWhole(FileWhole { attributes, hash, grown, data }) = answer else {
         return Err(FaultCode::Malformed.into());

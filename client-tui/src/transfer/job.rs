@@ -58,6 +58,9 @@ pub struct Job {
     pub excludes: GlobSet,
     /// What is known of a file before it counts as done. A move always waits until the copy is on the disk, since its source goes.
     pub durability: Durability,
+    /// Whether what came of a large file waits for the same copy to be made again where this one is cancelled, as it does where
+    /// a connection is lost.
+    pub is_resumed: bool,
 }
 
 /// How far a job is. The newest is all that matters.
@@ -129,6 +132,8 @@ pub struct Summary {
     pub files: u64,
     pub bytes: u64,
     pub seconds: f64,
+    /// Of those, bytes that an earlier copy had left when it was cut off.
+    pub resumed: u64,
     /// The same at both ends already.
     pub unchanged: u64,
     pub skipped: u64,

@@ -8,11 +8,11 @@ use towpath_protocol::answer::{Data, ReadDone, UploadReady};
 use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeMerger};
-use towpath_protocol::input::{CommitUpload, UploadData};
+use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
 use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{BeginUpload, Read};
+use towpath_protocol::request::{BeginUpload, Read, Wants};
 
 use super::shared::{STOP_TIME, Shared};
 use super::tally::UnderWay;
@@ -25,6 +25,8 @@ use crate::link::{Exchange, Link};
 const READ_RANGE_BYTES: u64 = 4 * RANGE_BYTES;
 /// Ranges of a file asked for ahead. At 40 ms of delay, this window lets 300 MB/s through.
 const READ_RANGES_AHEAD: usize = 3;
+/// Smaller files are begun anew where they were cut off: there is little to save, and it takes a round trip to ask.
+const RESUMED_BYTES_LEAST: u64 = 4 * READ_RANGE_BYTES;
 /// Most bytes that one file has asked for and not yet passed on.
 pub(super) const WINDOW_BYTES: u64 = READ_RANGE_BYTES * READ_RANGES_AHEAD as u64;
 
@@ -34,23 +36,32 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let under_way = shared.tally.begin(&step.from, size);
     let mut ranges = Ranges::new(&shared.job.source, &step.from, version);
     let store = shared.store_as(step, &step.attributes);
-    let request = BeginUpload { operation: operation_id()?, file: step.to.clone(), store, size };
+    let resume = (size >= RESUMED_BYTES_LEAST).then_some(READ_RANGE_BYTES);
+    let request = BeginUpload { operation: operation_id()?, file: step.to.clone(), store, size, resume };
     let mut upload = Upload::open(&shared.job.destination, request);
-    // Asked for before the upload is granted: that saves a round trip.
-    ranges.ask_ahead();
+    if resume.is_none() {
+        // Asked for before the upload is granted: that saves a round trip.
+        ranges.ask_ahead();
+    }
     match shared
         .unless_stopped(upload.fill(&mut ranges, &under_way, &shared.reports.throttle))
         .await
         .flatten()
     {
         Ok((hash, grown)) => {
-            let bytes = upload.sent;
+            let (bytes, resumed) = (upload.sent, upload.resumed);
             upload.commit(bytes, hash).await?;
             under_way.arrived();
+            shared.tally.resumed(resumed);
             Ok(Carried { bytes, grown, source: Some(version) })
         }
         Err(fault) => {
-            upload.stop().await;
+            let waits = match fault.code {
+                FaultCode::Disconnected | FaultCode::ShuttingDown => true,
+                FaultCode::Cancelled => shared.job.is_resumed,
+                _ => false,
+            };
+            upload.stop(waits).await;
             Err(fault)
         }
     }
@@ -63,7 +74,11 @@ struct Ranges<'a> {
     file: &'a Location,
     version: Version,
     asked: u64,
+    /// Of what is before this only the hash is asked for.
+    hashed_to: u64,
     open: VecDeque<Exchange>,
+    /// Ranges whose hash has come.
+    merged: u64,
     merger: RangeMerger,
     /// The hash of a file that is one range.
     whole: Option<Hash>,
@@ -73,7 +88,18 @@ struct Ranges<'a> {
 impl<'a> Ranges<'a> {
     fn new(link: &'a Link, file: &'a Location, version: Version) -> Self {
         let (open, merger) = (VecDeque::new(), RangeMerger::new());
-        Self { link, file, version, asked: 0, open, merger, whole: None, grown: false }
+        Self {
+            link,
+            file,
+            version,
+            asked: 0,
+            hashed_to: 0,
+            open,
+            merged: 0,
+            merger,
+            whole: None,
+            grown: false,
+        }
     }
 
     fn ask_ahead(&mut self) {
@@ -81,9 +107,32 @@ impl<'a> Ranges<'a> {
             let (file, version) = (self.file.clone(), Some(self.version));
             // What does not say how long it is is read in one go.
             let len = if self.version.size == 0 { READ_BYTES_MAX } else { READ_RANGE_BYTES };
-            self.open.push_back(self.link.open(Read { file, version, offset: self.asked, len }));
+            let wants = if self.asked < self.hashed_to { Wants::Hash } else { Wants::Data };
+            self.open.push_back(self.link.open(Read { file, version, offset: self.asked, len, wants }));
             self.asked = self.asked.saturating_add(len);
         }
+    }
+
+    /// Whether the first `offset` bytes, whole ranges, have this hash; what follows comes next. Else all of it comes, from the start.
+    async fn begin_after(&mut self, offset: u64, hash: Hash) -> Result<bool, Fault> {
+        self.hashed_to = offset;
+        self.ask_ahead();
+        while self.merged < offset / READ_RANGE_BYTES {
+            let Some(range) = self.open.front_mut() else { return Err(FaultCode::Malformed.into()) };
+            match range.next().await? {
+                Answer::ReadHead(_) => {}
+                Answer::ReadDone(done) => self.range_done(done)?,
+                _ => return Err(FaultCode::Malformed.into()),
+            }
+        }
+        // Of one range the value within a larger file is not the hash of these bytes alone.
+        let is_same = self.merger.clone().finish() == Some(hash);
+        if !is_same {
+            let (link, file, version) = (self.link, self.file, self.version);
+            *self = Self::new(link, file, version);
+            self.ask_ahead();
+        }
+        Ok(is_same)
     }
 
     /// The next data in order; none at the end of the file.
@@ -112,6 +161,7 @@ impl<'a> Ranges<'a> {
         } else {
             self.merger.push(hash);
         }
+        self.merged += 1;
         self.open.pop_front();
         self.ask_ahead();
         Ok(())
@@ -128,6 +178,9 @@ impl<'a> Ranges<'a> {
 #[derive(Debug)]
 struct Upload {
     exchange: Exchange,
+    /// Where it went on with what an earlier one had left.
+    resumed: u64,
+    /// The bytes before this one are there, or on their way.
     sent: u64,
     received: u64,
     credit: u64,
@@ -135,7 +188,7 @@ struct Upload {
 
 impl Upload {
     fn open(link: &Link, request: BeginUpload) -> Self {
-        Self { exchange: link.open(request), sent: 0, received: 0, credit: 0 }
+        Self { exchange: link.open(request), resumed: 0, sent: 0, received: 0, credit: 0 }
     }
 
     /// Passes all of a file on; its hash, and whether it had grown.
@@ -145,10 +198,12 @@ impl Upload {
         under_way: &UnderWay<'_>,
         throttle: &Throttle,
     ) -> Result<(Hash, bool), Fault> {
-        match self.exchange.next().await? {
-            Answer::UploadReady(UploadReady { offset: 0, credit_bytes, .. }) => self.credit = credit_bytes,
-            _ => return Err(FaultCode::Malformed.into()),
-        }
+        let Answer::UploadReady(ready) = self.exchange.next().await? else {
+            return Err(FaultCode::Malformed.into());
+        };
+        self.credit = ready.credit_bytes;
+        self.go_on_after(ready, ranges).await?;
+        under_way.moved(self.resumed);
         loop {
             // What the destination says comes first: it may have failed already.
             let data = tokio::select! {
@@ -167,6 +222,21 @@ impl Upload {
             return Err(FaultCode::Changed.into());
         }
         Ok((ranges.hash()?, ranges.grown))
+    }
+
+    /// Goes on where an earlier upload was cut off, if what it left is the beginning of the source as it is now.
+    async fn go_on_after(&mut self, ready: UploadReady, ranges: &mut Ranges<'_>) -> Result<(), Fault> {
+        let UploadReady { offset, kept, .. } = ready;
+        match kept {
+            None if offset == 0 => ranges.ask_ahead(),
+            Some(hash) if offset <= ranges.version.size && offset.is_multiple_of(READ_RANGE_BYTES) => {
+                if ranges.begin_after(offset, hash).await? {
+                    (self.resumed, self.sent, self.received) = (offset, offset, offset);
+                }
+            }
+            _ => return Err(Fault::new(FaultCode::Malformed).because("nobody left that much of the file")),
+        }
+        Ok(())
     }
 
     async fn pass_on(&mut self, Data { offset, data }: Data, under_way: &UnderWay<'_>) -> Result<(), Fault> {
@@ -219,9 +289,11 @@ impl Upload {
         }
     }
 
-    /// Gives up, and waits until nothing is left of it at the destination.
-    async fn stop(mut self) {
-        self.exchange.cancel();
+    /// Gives up, and waits until nothing is left of it at the destination, or until what there is waits for the same copy.
+    async fn stop(mut self, waits: bool) {
+        if !waits || self.exchange.send(AbortUpload { keep: true }).await.is_err() {
+            self.exchange.cancel();
+        }
         let _ = timeout(STOP_TIME, async { while self.exchange.next().await.is_ok() {} }).await;
     }
 }

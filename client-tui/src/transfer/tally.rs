@@ -22,6 +22,8 @@ pub(super) struct Tally {
     moved: AtomicU64,
     files_total: AtomicU64,
     bytes_total: AtomicU64,
+    /// Of what arrived, there already from a copy that was cut off.
+    resumed: AtomicU64,
     unchanged: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
@@ -58,6 +60,7 @@ impl Tally {
             moved: AtomicU64::new(0),
             files_total: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
             unchanged: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -90,6 +93,11 @@ impl Tally {
     /// No more will be found.
     pub(super) fn all_found(&self) {
         self.planning.store(false, Relaxed);
+    }
+
+    /// So many bytes of a file that arrived had come before.
+    pub(super) fn resumed(&self, bytes: u64) {
+        self.resumed.fetch_add(bytes, Relaxed);
     }
 
     pub(super) fn unchanged(&self) {
@@ -165,6 +173,7 @@ impl Tally {
             files: self.files.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             seconds: self.begun.elapsed().as_secs_f64(),
+            resumed: self.resumed.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             failed: self.failed.load(Relaxed) + u64::from(stopped.is_some()),

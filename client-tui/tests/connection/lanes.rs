@@ -26,9 +26,10 @@ async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
         durability: Durability::Relaxed,
     };
     let file = Location::through(&WirePath::root());
-    let mut exchange = link.open(BeginUpload { operation: OperationId([1; 16]), file, store, size: 0 });
+    let mut exchange =
+        link.open(BeginUpload { operation: OperationId([1; 16]), file, store, size: 0, resume: None });
     let (id, _) = peer.request().await;
-    let ready = UploadReady { token: UploadToken([1; 16]), offset: 0, credit_bytes: 16 << 20 };
+    let ready = UploadReady { token: UploadToken([1; 16]), offset: 0, credit_bytes: 16 << 20, kept: None };
     peer.say(id, ready).await;
     exchange.next().await.unwrap();
     (id, exchange)

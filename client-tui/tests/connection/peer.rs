@@ -10,7 +10,7 @@ use towpath_protocol::hello::{Access, Limits, NameCase, PREAMBLE, PROTOCOL_VERSI
 use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permissions;
-use towpath_protocol::request::{Direction, Follow, Hidden, List, Read, SortKey, Stat};
+use towpath_protocol::request::{Direction, Follow, Hidden, List, Read, SortKey, Stat, Wants};
 
 /// The far end of a pipe.
 pub(crate) struct Peer {
@@ -128,7 +128,7 @@ pub(crate) fn list(pages: u32) -> List {
 }
 
 pub(crate) fn read(len: u64) -> Read {
-    Read { file: Location::through(&WirePath::root()), version: None, offset: 0, len }
+    Read { file: Location::through(&WirePath::root()), version: None, offset: 0, len, wants: Wants::Data }
 }
 
 pub(crate) fn data(offset: u64, len: usize) -> Data {

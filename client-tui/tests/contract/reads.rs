@@ -7,12 +7,12 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
 use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::{Follow, Read};
+use towpath_protocol::request::{Follow, Read, Wants};
 
 use crate::world::{World, code, location, noise, path, read};
 
 fn read_of(file: &str, offset: u64, len: u64) -> Read {
-    Read { file: location(file), version: None, offset, len }
+    Read { file: location(file), version: None, offset, len, wants: Wants::Data }
 }
 
 pub(crate) async fn files_of_every_size_come_back(world: Arc<World>) {

@@ -66,7 +66,7 @@ pub(crate) async fn an_upload_that_is_dropped_leaves_the_old_file(world: Arc<Wor
     let mut exchange = world.begin_upload("file", 200_000);
     assert!(matches!(exchange.next().await, Ok(Answer::UploadReady(_))));
     exchange.send(UploadData { offset: 0, data: Bytes::from(noise(60_000)) }).await.unwrap();
-    exchange.send(AbortUpload {}).await.unwrap();
+    exchange.send(AbortUpload { keep: false }).await.unwrap();
     while !exchange.next().await.unwrap().is_final() {}
     assert_eq!(fs::read(world.at("file")).unwrap(), b"old");
 

@@ -29,7 +29,7 @@ use towpath_protocol::input::{CommitUpload, UploadData};
 use towpath_protocol::limits::DATA_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{BeginUpload, Durability, Existing, Put, Read, StoreAs};
+use towpath_protocol::request::{BeginUpload, Durability, Existing, Put, Read, StoreAs, Wants};
 
 use crate::towd::{Towd, program};
 
@@ -124,7 +124,8 @@ impl World {
         let (mut content, mut merger, mut ranges) = (Vec::new(), RangeMerger::new(), 0);
         loop {
             let offset = content.len() as u64;
-            let request = Read { file: location(path), version: None, offset, len: range };
+            let request =
+                Read { file: location(path), version: None, offset, len: range, wants: Wants::Data };
             let (data, hash) = read(self.link.open(request), offset).await?;
             let len = data.len() as u64;
             content.extend_from_slice(&data);
@@ -181,7 +182,7 @@ impl World {
 
     pub(crate) fn begin_upload(&self, path: &str, size: u64) -> Exchange {
         let operation = operation_id().unwrap();
-        self.link.open(BeginUpload { operation, file: location(path), store: store_as(), size })
+        self.link.open(BeginUpload { operation, file: location(path), store: store_as(), size, resume: None })
     }
 
     /// The totals of long work.

@@ -17,7 +17,7 @@ use towpath_protocol::message::{Answer, Request, ToServer};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
     Copy, Depth, Durability, Existing, MakeFolder, OperationId, Put, Read as ReadFile, Remove, Rename,
-    SetMode, SetTimes, Space, StoreAs,
+    SetMode, SetTimes, Space, StoreAs, Wants,
 };
 
 use super::clients::world::Client;
@@ -162,7 +162,7 @@ fn about_file(round: usize) -> Vec<Request> {
         let way = way as u8 * 10;
         let taken = at(&format!("taken{way}"));
         requests.extend([
-            ReadFile { file: file.clone(), version: None, offset: 0, len: 65_536 }.into(),
+            ReadFile { file: file.clone(), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into(),
             SetMode { thing: file.clone(), mode: 0o777 }.into(),
             SetTimes { thing: file.clone(), modified_ns: 1 }.into(),
             Rename {

@@ -51,7 +51,7 @@ impl Serve for Recorder {
     }
 
     async fn serve(self: Arc<Self>, request: Request, exchange: Exchange) {
-        let Exchange { answers: out, inputs, cancel } = exchange;
+        let Exchange { answers: out, inputs, cancel, lost } = exchange;
         let change = change_of(&request).map(|(act, path)| {
             let mut log = self.log.lock().unwrap();
             log.moment += 1;
@@ -60,7 +60,7 @@ impl Serve for Recorder {
             log.changes.len() - 1
         });
         let (sender, mut answers) = mpsc::channel(ANSWERS_QUEUED_MAX);
-        let exchange = Exchange { answers: Answers::new(RequestId::NONE, sender), inputs, cancel };
+        let exchange = Exchange { answers: Answers::new(RequestId::NONE, sender), inputs, cancel, lost };
         let served = tokio::spawn(self.service.clone().serve(request, exchange));
         while let Some((_, answer)) = answers.recv().await {
             if let Some(change) = change.filter(|_| answer.is_final()) {

@@ -212,6 +212,7 @@ impl World {
             existing: ExistingPolicy::Ask,
             excludes: GlobSet::empty(),
             durability: Durability::Synced,
+            is_resumed: false,
         }
     }
 

@@ -21,9 +21,9 @@ use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
-    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
-    StoreAs, UploadToken, Walk,
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
+    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
+    UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -175,7 +175,7 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
                 .prop_map(|(offset, data)| Input::UploadData(UploadData { offset, data: Bytes::from(data) })),
         ),
         boxed((any::<u64>(), hash()).prop_map(|(len, hash)| Input::CommitUpload(CommitUpload { len, hash }))),
-        boxed(Just(Input::AbortUpload(AbortUpload {}))),
+        boxed(any::<bool>().prop_map(|keep| Input::AbortUpload(AbortUpload { keep }))),
     ];
     all.extend(reading());
     all.extend(storing());
@@ -190,8 +190,9 @@ fn reading() -> Vec<BoxedStrategy<Message>> {
     });
     let stat = (path(), vec(path(), 0..20), select(Follow::ALL))
         .prop_map(|(base, paths, follow)| Request::Stat(Stat { base, paths, follow }));
-    let read = (location(), option::of(version()), any::<u64>(), any::<u64>())
-        .prop_map(|(file, version, offset, len)| Request::Read(Read { file, version, offset, len }));
+    let read = (location(), option::of(version()), any::<u64>(), any::<u64>(), select(Wants::ALL)).prop_map(
+        |(file, version, offset, len, wants)| Request::Read(Read { file, version, offset, len, wants }),
+    );
     vec![
         boxed(list),
         boxed((location(), any::<u32>()).prop_map(|(start, pages)| Request::Walk(Walk { start, pages }))),
@@ -206,10 +207,11 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
     let put = (operation(), location(), store(), hash(), data()).prop_map(
         |(operation, file, store, hash, data)| Request::Put(Put { operation, file, store, hash, data }),
     );
-    let begin =
-        (operation(), location(), store(), any::<u64>()).prop_map(|(operation, file, store, size)| {
-            Request::BeginUpload(BeginUpload { operation, file, store, size })
-        });
+    let begin = (operation(), location(), store(), any::<u64>(), option::of(any::<u64>())).prop_map(
+        |(operation, file, store, size, resume)| {
+            Request::BeginUpload(BeginUpload { operation, file, store, size, resume })
+        },
+    );
     let folder = (operation(), location(), any::<u16>(), select(Existing::ALL)).prop_map(
         |(operation, folder, mode, existing)| {
             Request::MakeFolder(MakeFolder { operation, folder, mode, existing })
@@ -243,8 +245,7 @@ fn changing() -> Vec<BoxedStrategy<Message>> {
     let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
         |(operation, thing, depth, expected)| Request::Remove(Remove { operation, thing, depth, expected }),
     );
-    let flush = location().prop_map(|folder| Request::Flush(Flush { folder }));
-    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove), boxed(flush)]
+    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove)]
 }
 
 /// A strategy for each kind that a server sends.
@@ -259,9 +260,11 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
                 .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),
         ),
         boxed(attributes().prop_map(|attributes| Answer::Stored(Stored { attributes }))),
-        boxed((any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(|(token, offset, credit_bytes)| {
-            Answer::UploadReady(UploadReady { token: UploadToken(token), offset, credit_bytes })
-        })),
+        boxed((any::<[u8; 16]>(), any::<u64>(), option::of(hash()), any::<u64>()).prop_map(
+            |(token, offset, kept, credit_bytes)| {
+                Answer::UploadReady(UploadReady { token: UploadToken(token), offset, kept, credit_bytes })
+            },
+        )),
         boxed(
             (any::<u64>(), any::<u64>())
                 .prop_map(|(received, credit_bytes)| Answer::UploadAck(UploadAck { received, credit_bytes })),

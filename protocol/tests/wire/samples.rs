@@ -16,9 +16,9 @@ use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
-    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
-    StoreAs, UploadToken, Walk,
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
+    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
+    UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -95,7 +95,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
         within(2, Input::More(More { pages: 4 })),
         within(10, Input::UploadData(UploadData { offset: 0, data: Bytes::from_static(b"hello") })),
         within(10, Input::CommitUpload(CommitUpload { len: 5, hash: Hash::of(b"hello") })),
-        within(10, Input::AbortUpload(AbortUpload {})),
+        within(10, Input::AbortUpload(AbortUpload { keep: false })),
     ];
     let requests = reading_requests().into_iter().chain(changing_requests());
     all.extend(requests.map(|(id, request)| (id, ToServer::Request(request))));
@@ -130,6 +130,7 @@ fn reading_requests() -> Vec<(u32, Request)> {
                 version: Some(version()),
                 offset: 0,
                 len: 65_536,
+                wants: Wants::Data,
             }),
         ),
         (7, Request::Space(Space { path: WirePath::root() })),
@@ -157,6 +158,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 file: location("docs", "b.bin"),
                 store: StoreAs { durability: Durability::Synced, ..store() },
                 size: 5,
+                resume: Some(4 << 20),
             }),
         ),
         (
@@ -211,11 +213,14 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 expected: None,
             }),
         ),
-        (18, Request::Flush(Flush { folder: Location { base: path("docs"), path: WirePath::root() } })),
     ]
 }
 
 /// What a server says.
+fn upload_ready() -> UploadReady {
+    UploadReady { token: UploadToken([0x5a; 16]), offset: 0, kept: None, credit_bytes: 8 << 20 }
+}
+
 fn from_a_server() -> Vec<(u32, Answer)> {
     let missing = Fault::new(FaultCode::NotFound).at(path("docs/old/missing"));
     vec![
@@ -289,7 +294,7 @@ fn from_a_server() -> Vec<(u32, Answer)> {
         (6, Data { offset: 4 << 20, data: Bytes::from_static(b"hello") }.into()),
         (6, ReadDone { len: 1 << 20, hash: Some(Hash([0xab; 32])), grown: false }.into()),
         (7, SpaceInfo { free: 1 << 30, total: 1 << 40 }.into()),
-        (10, UploadReady { token: UploadToken([0x5a; 16]), offset: 0, credit_bytes: 8 << 20 }.into()),
+        (10, upload_ready().into()),
         (10, UploadAck { received: 5, credit_bytes: 8 << 20 }.into()),
         (10, Stored { attributes: file_attributes(5) }.into()),
         (16, Progress { files: 12, folders: 3, bytes: 456_789, failed: 1 }.into()),

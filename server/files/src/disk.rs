@@ -7,6 +7,7 @@
 
 pub(crate) mod durable;
 pub(crate) mod holes;
+pub(crate) mod parts;
 mod reading;
 pub(crate) mod writing;
 
@@ -18,15 +19,8 @@ use towpath_protocol::entry::{Attributes, Kind, LinkTarget};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
+pub(crate) use parts::is_part;
 pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, space};
-
-/// What the names of unfinished files begin with, beside the place where they will be. They are never shown.
-pub(crate) const PART_PREFIX: &[u8] = b".towpath-part-";
-
-/// Whether a name is that of an unfinished file of ours.
-pub(crate) fn is_part(name: &Name) -> bool {
-    name.as_bytes().starts_with(PART_PREFIX)
-}
 
 /// The one table from the system's errors to fault codes. Where an error means something else in one call, that call says
 /// so itself (`XDEV` and `LOOP` while a path is resolved).

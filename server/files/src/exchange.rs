@@ -49,4 +49,6 @@ pub struct Exchange {
     /// Set by the client's `Cancel`, by the loss of the connection, and at the end of a drain. Work looks at it between steps and ends
     /// with `Cancelled`.
     pub cancel: CancellationToken,
+    /// Set by the loss of the connection and at the end of a drain alone: what was begun may be wanted again.
+    pub lost: CancellationToken,
 }

@@ -37,11 +37,12 @@ use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKi
 use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::permissions::Permissions;
+use towpath_protocol::permissions::{Permission, Permissions};
 
 pub use allowance::StoreLimits;
 pub use grant::{ClientId, Grant};
 
+use crate::disk::{FolderReader, parts};
 use crate::exchange::Exchange;
 use crate::machine;
 use crate::root::{Root, RootError, RootSpec};
@@ -72,6 +73,17 @@ impl Service {
     /// Opens the root, for a client that may store what the disk holds.
     pub fn new(config: ServiceConfig) -> Result<Self, RootError> {
         Self::with_limits(config, StoreLimits::default())
+    }
+
+    /// Removes unfinished files that nobody has come back for; whoever looks at a folder meets them.
+    fn sweep(&self, folder: &FolderReader) {
+        let may = self.welcome.access == Access::ReadWrite && self.welcome.may.allow(Permission::Write);
+        let Ok(open) = folder.folder() else { return };
+        for name in folder.parts().iter().filter(|_| may) {
+            if let Some(bytes) = parts::sweep(open, name, self.allowance.limits().parts_kept) {
+                self.allowance.freed(bytes);
+            }
+        }
     }
 
     /// Opens the root.
@@ -169,7 +181,6 @@ impl Service {
             Request::Rename(request) => rename::rename(self, request).await,
             Request::Copy(request) => copy::copy(self, request, exchange).await,
             Request::Remove(request) => remove::remove(self, request, exchange).await,
-            Request::Flush(request) => flushing::flush(self, request).await,
         }
     }
 

@@ -15,7 +15,7 @@ use towpath_protocol::limits::{
 use towpath_protocol::message::{Answer, Bye, RequestId, ToServer};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{
-    BeginUpload, Copy, Durability, Existing, Follow, OperationId, Read, Space, Stat,
+    BeginUpload, Copy, Durability, Existing, Follow, OperationId, Read, Space, Stat, Wants,
 };
 
 use super::log::put;
@@ -41,7 +41,7 @@ fn space() -> Space {
 fn begin(operation: u8, size: u64) -> BeginUpload {
     let store = put("", b"").store;
     let file = at(&format!("upload-{operation}"));
-    BeginUpload { operation: OperationId([operation; 16]), file, store, size }
+    BeginUpload { operation: OperationId([operation; 16]), file, store, size, resume: None }
 }
 
 /// That the server closes without another word, and how long that took.
@@ -191,7 +191,7 @@ fn f48_who_takes_nothing_is_left() {
     let (root, towd) = limited(&["stall_seconds=1"]);
     write(&root.path().join("big"), &vec![1; 8 * MIB as usize]);
     let mut client = towd.connect();
-    client.begin(Read { file: at("big"), version: None, offset: 0, len: READ_BYTES_MAX });
+    client.begin(Read { file: at("big"), version: None, offset: 0, len: READ_BYTES_MAX, wants: Wants::Data });
     towd.log.wait_for("the client takes no data");
 }
 
@@ -246,8 +246,9 @@ fn f48_one_request_too_many_is_refused_and_the_session_lives() {
     }
     let (mut over, mut last) = (0, 0);
     for _ in 0..50 {
-        last = client.begin(Read { file: at("file"), version: None, offset: 0, len: 1 });
-        let second = client.begin(Read { file: at("file"), version: None, offset: 0, len: 1 });
+        last = client.begin(Read { file: at("file"), version: None, offset: 0, len: 1, wants: Wants::Data });
+        let second =
+            client.begin(Read { file: at("file"), version: None, offset: 0, len: 1, wants: Wants::Data });
         for _ in 0..2 {
             if let Some((id, Answer::Fault(fault))) = client.hear_final() {
                 assert_eq!((id, fault.code), (second, FaultCode::LimitExceeded));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
-use towpath_protocol::request::{Existing, OperationId, Put, Read, Space};
+use towpath_protocol::request::{Existing, OperationId, Put, Read, Space, Wants};
 
 use super::limits::{allow_open_files, resident_bytes};
 use super::log::put;
@@ -33,7 +33,8 @@ fn work(session: &mut Session, number: u32, end: Instant) -> (u64, Duration) {
             Answer::Stored(_) => {}
             other => panic!("{other:?}"),
         }
-        let read = Read { file: at("big"), version: None, offset: 0, len: BIG_BYTES as u64 };
+        let read =
+            Read { file: at("big"), version: None, offset: 0, len: BIG_BYTES as u64, wants: Wants::Data };
         match session.call(read) {
             (before, Answer::ReadDone(done)) => {
                 assert_eq!((done.len, before.len() - 1), (BIG_BYTES as u64, BIG_BYTES / (64 * 1024)));

@@ -5,7 +5,7 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
-use towpath_protocol::request::{Depth, Existing, OperationId, Put, Read, Remove, Space};
+use towpath_protocol::request::{Depth, Existing, OperationId, Put, Read, Remove, Space, Wants};
 
 use super::log::put;
 use super::tls::{House, Person};
@@ -165,7 +165,7 @@ fn f61_f67_a_client_cannot_reach_towds_own_files_in_the_folder_that_it_is_served
     for name in ["identity.pem", "clients.json", "pairing.json"] {
         let path = format!("state/server/{name}");
         assert!(root.path().join(&path).exists());
-        let read = Read { file: at(&path), version: None, offset: 0, len: 100 };
+        let read = Read { file: at(&path), version: None, offset: 0, len: 100, wants: Wants::Data };
         assert_eq!(session.refused(read), FaultCode::PermissionDenied, "{name}");
     }
     let bob = house.paired("bob@box", &[]);

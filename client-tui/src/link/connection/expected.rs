@@ -56,8 +56,7 @@ impl Expected {
             | Request::MakeLink(_)
             | Request::SetMode(_)
             | Request::SetTimes(_)
-            | Request::Rename(_)
-            | Request::Flush(_) => Self::Final,
+            | Request::Rename(_) => Self::Final,
         }
     }
 

@@ -55,6 +55,7 @@ impl Effects {
             existing: ExistingPolicy::Ask,
             excludes: GlobSet::empty(),
             durability: Durability::Synced,
+            is_resumed: false,
         };
         let reports = Reports { progress: Arc::new(progress), facts, cancel, throttle };
         let (events, answers) = (self.events.clone(), self.answers.clone());

@@ -39,17 +39,29 @@ pub(crate) fn only_a_file(file: OwnedFd) -> Result<OwnedFd, FaultCode> {
 /// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out, and so are names
 /// that the protocol cannot say.
 #[derive(Debug)]
-pub(crate) struct FolderReader(Dir);
+pub(crate) struct FolderReader {
+    folder: Dir,
+    /// Some of the unfinished files that were left out.
+    parts: Vec<Name>,
+}
+
+/// Unfinished files that a reader remembers.
+const PARTS_MAX: usize = 64;
 
 impl FolderReader {
     /// Takes a folder that is open for reading and was not read from before.
     pub(crate) fn new(folder: OwnedFd) -> Result<Self, Fault> {
-        Dir::new(folder).map(Self).map_err(fault_of)
+        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new() })
     }
 
     /// The folder itself, for looking at what is in it.
     pub(crate) fn folder(&self) -> Result<BorrowedFd<'_>, Fault> {
-        self.0.fd().map_err(fault_of)
+        self.folder.fd().map_err(fault_of)
+    }
+
+    /// Some of the unfinished files that were met and left out.
+    pub(crate) fn parts(&self) -> &[Name] {
+        &self.parts
     }
 
     /// Attributes of one name in it; none where that has vanished meanwhile. What is there but cannot be looked at (a mount of
@@ -78,7 +90,7 @@ impl Iterator for FolderReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let entry = match self.0.next()? {
+            let entry = match self.folder.next()? {
                 Ok(entry) => entry,
                 Err(errno) => return Some(Err(fault_of(errno))),
             };
@@ -86,6 +98,9 @@ impl Iterator for FolderReader {
             if !is_part(&name) {
                 let kind = entry.file_type();
                 return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
+            }
+            if self.parts.len() < PARTS_MAX {
+                self.parts.push(name);
             }
         }
     }

@@ -9,19 +9,11 @@ use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::{PART_PREFIX, fault_of};
+use super::fault_of;
 
 /// Bytes of one `copy_file_range` or `read`: small enough that a cancel is noticed at once.
 pub(crate) const COPY_STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
-
-/// A new name for something that is not yet in place: short, whatever the final name, and not to be guessed.
-pub(crate) fn part_name() -> Result<Name, Fault> {
-    let mut random = [0_u8; 6];
-    getrandom::fill(&mut random).map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
-    let digits = random.map(|byte| format!("{byte:02x}")).concat();
-    Name::new([PART_PREFIX, digits.as_bytes()].concat()).map_err(|_| FaultCode::Internal.into())
-}
 
 /// Creates a file that nobody else can open; fails where the name exists, as whatever it may be.
 pub(crate) fn create_new(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {

@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -22,6 +23,8 @@ pub struct StoreLimits {
     pub credit_bytes: u64,
     /// Bytes that all uploads together may have sent and the disk has not taken.
     pub room_bytes: u64,
+    /// How long what was received of a file that was cut off waits for another upload; none waits where this is zero.
+    pub parts_kept: Duration,
 }
 
 impl Default for StoreLimits {
@@ -32,6 +35,7 @@ impl Default for StoreLimits {
             uploads_max: REQUESTS_IN_FLIGHT_MAX,
             credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
             room_bytes: ROOM_BYTES,
+            parts_kept: Duration::from_hours(7 * 24),
         }
     }
 }
@@ -131,6 +135,25 @@ impl Allowance {
         self.check_room(folder, bytes)?;
         hold.take(bytes)?;
         Ok(hold)
+    }
+
+    /// Goes on to store `bytes` in `folder`, of which `there` were stored and kept before.
+    pub(super) fn hold_on(
+        self: &Arc<Self>,
+        folder: impl AsFd,
+        bytes: u64,
+        there: u64,
+    ) -> Result<Hold, Fault> {
+        let mut hold = Hold { allowance: self.clone(), bytes: 0 };
+        self.check_room(folder, bytes.saturating_sub(there))?;
+        self.freed(there);
+        match hold.take(bytes) {
+            Ok(()) => Ok(hold),
+            Err(fault) => {
+                hold.keep(there);
+                Err(fault)
+            }
+        }
     }
 
     /// Whether `folder` has room for `bytes` beside what stays free. Where nothing need stay free a small file is simply written.

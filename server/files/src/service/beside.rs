@@ -10,7 +10,7 @@ use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 
 use crate::disk::writing::{self, Spot};
-use crate::disk::{self, durable, holes};
+use crate::disk::{self, durable, holes, parts};
 use crate::root::Root;
 
 /// Names tried before giving up; one is enough unless somebody plays with us.
@@ -107,7 +107,7 @@ impl Beside {
         make: impl Fn(&OwnedFd, &Name) -> Result<T, Fault>,
     ) -> Result<(Self, T), Fault> {
         for _ in 0..NAMES_TRIED_MAX {
-            let name = writing::part_name()?;
+            let name = parts::random_name()?;
             match make(folder, &name) {
                 Ok(made) => return Ok((Self { folder: folder.clone(), name, placed: false }, made)),
                 Err(fault) if fault.code == FaultCode::AlreadyExists => {}
@@ -165,6 +165,28 @@ impl Part {
     pub(super) fn create(folder: &Arc<OwnedFd>) -> Result<Self, Fault> {
         let (beside, file) = Beside::make(folder, |folder, name| writing::create_new(folder, name))?;
         Ok(Self { file, beside })
+    }
+
+    /// A part that another upload can take up, under a name that it finds: the one that is there, if it is ours and nobody is at it,
+    /// else a new one; one of no such name where somebody is at it.
+    pub(super) fn take_up(folder: &Arc<OwnedFd>, name: &Name) -> Result<Self, Fault> {
+        let part = |file| Self {
+            file,
+            beside: Beside { folder: folder.clone(), name: name.clone(), placed: false },
+        };
+        if let Some(file) = parts::take_up(&**folder, name)? {
+            return Ok(part(file));
+        }
+        match parts::create(&**folder, name) {
+            Ok(file) => Ok(part(file)),
+            Err(fault) if fault.code == FaultCode::AlreadyExists => Self::create(folder),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Leaves it where it is, to be taken up.
+    pub(super) fn keep(mut self) {
+        self.beside.placed = true;
     }
 
     pub(super) const fn file(&self) -> &OwnedFd {

@@ -22,7 +22,7 @@ pub(super) struct Pages {
 impl Pages {
     /// Must be called within the runtime.
     pub(super) fn new(exchange: Exchange, granted: u32) -> Result<Self, Fault> {
-        let Exchange { answers, inputs, cancel } = exchange;
+        let Exchange { answers, inputs, cancel, .. } = exchange;
         let mut pages = Self { answers, inputs, cancel, runtime: Handle::current(), granted: 0 };
         pages.grant(granted)?;
         Ok(pages)

@@ -32,6 +32,7 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
                 SortKey::Name | SortKey::Extension => listing.by_name(&request, &mut pages)?,
                 SortKey::Size | SortKey::Modified => listing.by_attributes(&request, &mut pages)?,
             }
+            service.sweep(&listing.reader);
             Ok(Done {}.into())
         })
         .await

@@ -10,7 +10,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeHasher, is_subtree};
 use towpath_protocol::limits::{DATA_BYTES_MAX, READ_BYTES_MAX, SMALL_FILE_BYTES_MAX};
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::Read;
+use towpath_protocol::request::{Read, Wants};
 
 use super::Service;
 use crate::disk;
@@ -80,6 +80,7 @@ impl Source {
     /// Whether the request is answered in one message.
     const fn is_small_and_whole(&self, request: &Read) -> bool {
         request.offset == 0
+            && matches!(request.wants, Wants::Data)
             && request.len >= self.version.size
             && self.version.size <= SMALL_FILE_BYTES_MAX as u64
     }
@@ -103,7 +104,9 @@ impl Source {
             if let Some(hasher) = &mut hasher {
                 hasher.update(&data);
             }
-            send(exchange, offset, &data)?;
+            if request.wants == Wants::Data {
+                send(exchange, offset, &data)?;
+            }
             offset += len as u64;
         }
         self.check(disk::stat_open(&self.file)?.version())?;

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::{Done, Stored, UploadAck, UploadReady};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::RangeHasher;
-use towpath_protocol::input::{CommitUpload, UploadData};
-use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
+use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input};
 use towpath_protocol::request::{BeginUpload, UploadToken};
 
@@ -18,6 +19,7 @@ use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
 use super::room::{SHARE_BYTES_MAX, Share};
+use crate::disk::{self, parts};
 use crate::exchange::Exchange;
 
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
@@ -35,6 +37,8 @@ struct Upload {
     hasher: RangeHasher,
     /// Bytes written and hashed.
     received: u64,
+    /// What was received may wait for another upload, if it is at least so much.
+    waits_from: Option<u64>,
 }
 
 /// What has arrived and is not yet written.
@@ -47,6 +51,9 @@ struct Arrived {
     end: u64,
     /// Bytes that the client knows to be written.
     acknowledged: u64,
+    /// Nothing has come yet: the client may begin anew, and not go on with what was kept.
+    is_fresh: bool,
+    begins_anew: bool,
     last: Option<Step>,
 }
 
@@ -54,8 +61,9 @@ struct Arrived {
 #[derive(Debug)]
 enum Step {
     Write(Vec<Bytes>),
+    BeginAnew,
     Commit(CommitUpload),
-    Abort,
+    Abort { keep: bool },
 }
 
 /// An upload after a step.
@@ -72,20 +80,37 @@ pub(super) async fn upload(
 ) -> Result<Answer, Fault> {
     let _place = service.allowance.upload().map_err(super::at(&request.file))?;
     let request = Arc::new(request);
-    let begin = request.clone();
+    let (begin, cancel) = (request.clone(), exchange.cancel.clone());
     let mut upload = service
         .clone()
-        .blocking(&request.file, move |service| Upload::begin(service, &begin).map(Box::new))
+        .blocking(&request.file, move |service| Upload::begin(service, &begin, &cancel).map(Box::new))
         .await?;
     let mut arrived = Arrived::after(upload.received, service.room.share());
-    let ready =
-        UploadReady { token: upload.token, offset: upload.received, credit_bytes: arrived.share.bytes() };
-    exchange.answers.send(ready).await?;
+    let ready = UploadReady {
+        token: upload.token,
+        offset: upload.received,
+        kept: (upload.received > 0).then(|| upload.hasher.finish_whole()),
+        credit_bytes: arrived.share.bytes(),
+    };
+    let mut told = exchange.answers.send(ready).await;
     loop {
-        let step = arrived.next(upload.received, &mut exchange).await;
-        let ours = request.clone();
+        let step = match told {
+            Ok(()) => arrived.next(upload.received, &mut exchange).await,
+            Err(fault) => Err(fault),
+        };
+        told = Ok(());
+        let (ours, lost) = (request.clone(), exchange.lost.clone());
         // A fault is looked at there as well: the part goes with the upload, and to remove a large file takes its time.
-        let after = service.clone().blocking(&request.file, move |_| upload.take(step?, &ours)).await?;
+        let taken = service.clone().blocking(&request.file, move |_| match step {
+            Ok(step) => upload.take(step, &ours),
+            Err(fault) => {
+                if lost.is_cancelled() {
+                    upload.wait_for_another()?;
+                }
+                Err(fault)
+            }
+        });
+        let after = taken.await?;
         match after {
             After::More(more) => upload = more,
             After::End(answer) => return Ok(answer),
@@ -94,15 +119,67 @@ pub(super) async fn upload(
 }
 
 impl Upload {
-    fn begin(service: &Service, request: &BeginUpload) -> Result<Self, Fault> {
+    fn begin(service: &Service, request: &BeginUpload, cancel: &CancellationToken) -> Result<Self, Fault> {
         let to = Held::find(&service.root, &request.file)?;
         Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
-        let hold = service.allowance.hold(&*to.folder, request.size)?;
         let mut token = [0; 16];
         getrandom::fill(&mut token)
             .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
-        let part = Part::create(&to.folder)?;
-        Ok(Self { token: UploadToken(token), to, part, hold, hasher: RangeHasher::new(0), received: 0 })
+        let (token, hasher) = (UploadToken(token), RangeHasher::new(0));
+        let piece = request.resume.map(piece_bytes).transpose()?;
+        let Some(piece) = piece.filter(|_| !service.allowance.limits().parts_kept.is_zero()) else {
+            let hold = service.allowance.hold(&*to.folder, request.size)?;
+            let part = Part::create(&to.folder)?;
+            return Ok(Self { token, to, part, hold, hasher, received: 0, waits_from: None });
+        };
+        let name = parts::resumable_name(&to.name, request.size, request.store.modified_ns)?;
+        let part = Part::take_up(&to.folder, &name)?;
+        let there = disk::stat_open(part.file())?.size;
+        let hold = match service.allowance.hold_on(&*to.folder, request.size, there) {
+            Ok(hold) => hold,
+            Err(fault) => {
+                if there >= piece {
+                    part.keep();
+                }
+                return Err(fault);
+            }
+        };
+        let mut upload = Self { token, to, part, hold, hasher, received: 0, waits_from: Some(piece) };
+        match upload.learn_kept(there.min(request.size) / piece * piece, cancel) {
+            Ok(()) => Ok(upload),
+            Err(fault) => {
+                upload.wait_for_another()?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Hashes what an earlier upload received, as far as `kept`; the rest goes.
+    fn learn_kept(&mut self, kept: u64, cancel: &CancellationToken) -> Result<(), Fault> {
+        let mut buffer = Vec::new();
+        while self.received < kept {
+            if cancel.is_cancelled() {
+                return Err(FaultCode::Cancelled.into());
+            }
+            buffer.clear();
+            let len = WRITE_BYTES_TARGET.min((kept - self.received) as usize);
+            if disk::read_at(self.part.file(), &mut buffer, self.received, len)? < len {
+                return Err(FaultCode::Changed.into());
+            }
+            self.hasher.update(&buffer);
+            self.received += len as u64;
+        }
+        parts::cut_off(self.part.file(), kept)
+    }
+
+    /// What was received stays where another upload of the same file finds it.
+    fn wait_for_another(self) -> Result<(), Fault> {
+        let there = disk::stat_open(self.part.file())?.size;
+        if self.waits_from.is_some_and(|least| there >= least) {
+            self.part.keep();
+            self.hold.keep(there);
+        }
+        Ok(())
     }
 
     fn take(mut self: Box<Self>, step: Step, request: &BeginUpload) -> Result<After, Fault> {
@@ -118,7 +195,17 @@ impl Upload {
                 Ok(After::More(self))
             }
             Step::Commit(commit) => self.commit(commit, request).map(After::End),
-            Step::Abort => Ok(After::End(Done {}.into())),
+            Step::BeginAnew => {
+                parts::cut_off(self.part.file(), 0)?;
+                (self.hasher, self.received) = (RangeHasher::new(0), 0);
+                Ok(After::More(self))
+            }
+            Step::Abort { keep } => {
+                if keep {
+                    self.wait_for_another()?;
+                }
+                Ok(After::End(Done {}.into()))
+            }
         }
     }
 
@@ -137,9 +224,19 @@ impl Upload {
     }
 }
 
+/// The size of pieces that a client asks for, if its hashes can be merged from such.
+fn piece_bytes(piece: u64) -> Result<u64, Fault> {
+    if piece.is_power_of_two() && (RANGE_BYTES..=READ_BYTES_MAX).contains(&piece) {
+        return Ok(piece);
+    }
+    Err(Fault::new(FaultCode::Malformed).because(format!("pieces of {piece} bytes")))
+}
+
 impl Arrived {
     const fn after(received: u64, share: Share) -> Self {
-        Self { share, data: VecDeque::new(), end: received, acknowledged: received, last: None }
+        let data = VecDeque::new();
+        let (end, acknowledged) = (received, received);
+        Self { share, data, end, acknowledged, is_fresh: true, begins_anew: false, last: None }
     }
 
     /// Acknowledges what is written, waits until there is something to do, and takes everything in that has arrived.
@@ -175,7 +272,7 @@ impl Arrived {
         match input {
             Input::UploadData(data) => self.accept_data(data)?,
             Input::CommitUpload(commit) => self.last = Some(Step::Commit(commit)),
-            Input::AbortUpload(_) => self.last = Some(Step::Abort),
+            Input::AbortUpload(AbortUpload { keep }) => self.last = Some(Step::Abort { keep }),
             Input::More(_) => return Err(Fault::new(FaultCode::OutOfOrder).because("an upload has no pages")),
             Input::Cancel(_) => return Err(FaultCode::Cancelled.into()),
         }
@@ -185,6 +282,9 @@ impl Arrived {
     fn accept_data(&mut self, UploadData { offset, data }: UploadData) -> Result<(), Fault> {
         if data.is_empty() || data.len() > DATA_BYTES_MAX {
             return Err(Fault::new(FaultCode::Malformed).because(format!("{} bytes of data", data.len())));
+        }
+        if std::mem::take(&mut self.is_fresh) && offset == 0 && self.end > 0 {
+            (self.end, self.acknowledged, self.begins_anew) = (0, 0, true);
         }
         if offset != self.end {
             let detail = format!("data for offset {offset}, expected {}", self.end);
@@ -200,6 +300,9 @@ impl Arrived {
 
     /// What comes first of all that has arrived; an empty batch where nothing has.
     fn step(&mut self) -> Step {
+        if std::mem::take(&mut self.begins_anew) {
+            return Step::BeginAnew;
+        }
         if self.data.is_empty()
             && let Some(last) = self.last.take()
         {

@@ -69,6 +69,11 @@ impl Exchanges {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Set when the session ends.
+    pub(super) fn end(&self) -> CancellationToken {
+        self.all.clone()
+    }
+
     /// Takes a slot for `request`.
     pub(super) fn open(
         &self,

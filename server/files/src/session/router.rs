@@ -250,10 +250,10 @@ impl<S: Serve> Router<S> {
         };
         let answers = Answers::new(id, lane.clone());
         let places = (!matches!(request, Request::BeginUpload(_))).then(|| places.clone());
-        let service = self.service.clone();
+        let (service, lost) = (self.service.clone(), self.exchanges.end());
         tokio::spawn(async move {
             match place(places, &cancel).await {
-                Ok(_place) => service.serve(request, Exchange { answers, inputs, cancel }).await,
+                Ok(_place) => service.serve(request, Exchange { answers, inputs, cancel, lost }).await,
                 Err(fault) => drop(answers.send(fault).await),
             }
         });

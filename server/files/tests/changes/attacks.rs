@@ -15,7 +15,7 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
     BeginUpload, Copy, Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, MakeLink, Measure, Put,
-    Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, Walk,
+    Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
 
 use super::world::{World, begin, below, commit, copy, make_folder, make_link, put, remove, rename};
@@ -183,7 +183,9 @@ const LOOKS: &[Verb] = &[
         let paths = vec![at("file").whole().unwrap()];
         Stat { base: WirePath::root(), paths, follow: Follow::Yes }.into()
     }),
-    ("Read", |_, at| Read { file: at("file"), version: None, offset: 0, len: 65_536 }.into()),
+    ("Read", |_, at| {
+        Read { file: at("file"), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into()
+    }),
     ("Measure", |_, at| Measure { things: vec![at("file"), at("folder")] }.into()),
     ("Space", |_, at| Space { path: at("file").whole().unwrap() }.into()),
 ];

@@ -11,8 +11,8 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read, SetMode, SetTimes, SortKey,
-    Space, Stat, Walk,
+    Depth, Direction, Existing, Follow, Hidden, List, Measure, Read, SetMode, SetTimes, SortKey, Space, Stat,
+    Walk, Wants,
 };
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
@@ -27,7 +27,11 @@ const TABLE: &[Row] = &[
     ("Measure", || Measure { things: vec![below("folder")] }.into(), "list"),
     ("Stat", stat, ""),
     ("Space", || Space { path: WirePath::root() }.into(), ""),
-    ("Read", || Read { file: below("file"), version: None, offset: 0, len: 10 }.into(), "read"),
+    (
+        "Read",
+        || Read { file: below("file"), version: None, offset: 0, len: 10, wants: Wants::Data }.into(),
+        "read",
+    ),
     ("Put", || put("new", b"new", Existing::Keep).into(), "write"),
     ("Put over", || put("file", b"new", Existing::Replace).into(), "write,delete"),
     ("Put over an older one", || put("file", b"new", Existing::ReplaceOlder).into(), "write,delete"),
@@ -45,7 +49,6 @@ const TABLE: &[Row] = &[
     ("Copy over", || copy("file", "other", Existing::Replace).into(), "read,write,delete"),
     ("Remove", || remove("file", Depth::Single).into(), "delete"),
     ("Remove of a tree", || remove("folder", Depth::Tree).into(), "delete"),
-    ("Flush", || Flush { folder: below("folder") }.into(), "write"),
 ];
 
 fn list() -> Request {
@@ -112,7 +115,7 @@ async fn every_verb_needs_its_permissions_and_no_others() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 24 * 16);
+    assert_eq!(cells, 23 * 16);
 }
 
 #[tokio::test]
@@ -148,7 +151,7 @@ async fn a_clients_folder_is_its_root_and_nothing_leads_out() {
     assert_eq!(welcome.root_name, world.at("folder").to_str().unwrap());
     let read = |name: &str| {
         let file = towpath_protocol::path::Location::through(&below(name).path);
-        Request::from(Read { file, version: None, offset: 0, len: 10 })
+        Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data })
     };
     for inside in ["file", "inside", "inner/file"] {
         assert!(first(&service, read(inside)).await.is_ok(), "{inside}");
@@ -288,7 +291,7 @@ async fn what_is_kept_from_clients_is_reached_by_no_verb_and_no_name() {
     for service in [service.clone(), for_client(&service, &grant(Permissions::ALL))] {
         world.service = service;
         let through = |path: &str| towpath_protocol::path::Location::through(&below(path).path);
-        let read = |file| Request::from(Read { file, version: None, offset: 0, len: 10 });
+        let read = |file| Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data });
         let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::Shown);
         let list = |folder| Request::from(List { folder, sort, direction, hidden, pages: 4 });
         let requests = [

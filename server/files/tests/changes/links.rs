@@ -12,6 +12,7 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
     Copy, Depth, Direction, Existing, Hidden, List, MakeFolder, Put, Read, Remove, Rename, SetMode, SortKey,
+    Wants,
 };
 
 use super::world::{Access, Talk, World, copy, make_folder, put, remove, rename};
@@ -40,7 +41,7 @@ async fn works_in(service: &Arc<Service>, base: &WirePath) {
         MakeFolder { folder: at("folder"), ..make_folder("x", keep) }.into(),
         Copy { from: at("kept"), to: at("folder/copy"), ..copy("x", "x", keep) }.into(),
         Rename { from: at("new"), to: at("folder/moved"), ..rename("x", "x", keep) }.into(),
-        Read { file: at("folder/copy"), version: None, offset: 0, len: 65_536 }.into(),
+        Read { file: at("folder/copy"), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into(),
         List {
             folder: Location::through(base),
             sort: SortKey::Name,

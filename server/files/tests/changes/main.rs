@@ -16,6 +16,7 @@ mod links;
 mod removals;
 mod renames;
 mod repeats;
+mod resuming;
 mod shapes;
 mod uploads;
 mod world;

@@ -128,7 +128,7 @@ async fn an_aborted_upload_leaves_nothing() {
     let mut talk = world.open(begin("file", 10 * DATA, Existing::Replace));
     ready(&mut talk).await;
     talk.send_data(0, &content(DATA)).await;
-    talk.send(AbortUpload {}).await;
+    talk.send(AbortUpload { keep: false }).await;
     assert!(matches!(talk.end().await, Ok(Answer::Done(_))));
     assert!(!world.exists("file"));
     world.check();
@@ -178,7 +178,7 @@ async fn what_belongs_to_no_upload_ends_it() {
     let talk = world.open(begin("file", 4, Existing::Keep));
     // Both are there before the service looks.
     talk.inputs.try_send(commit(b"").into()).unwrap();
-    talk.inputs.try_send(AbortUpload {}.into()).unwrap();
+    talk.inputs.try_send(AbortUpload { keep: false }.into()).unwrap();
     assert_eq!(talk.end().await.unwrap_err().code, FaultCode::OutOfOrder);
     assert!(!world.exists("file"));
     world.check();

@@ -193,6 +193,7 @@ impl Talk {
             answers: Answers::new(RequestId(1), sender),
             inputs: receiver,
             cancel: cancel.clone(),
+            lost: CancellationToken::new(),
         };
         tokio::spawn(service.clone().serve(request, exchange));
         Self { answers, inputs, cancel }
@@ -301,7 +302,13 @@ pub(crate) fn put(path: &str, content: &[u8], existing: Existing) -> Put {
 }
 
 pub(crate) fn begin(path: &str, size: usize, existing: Existing) -> BeginUpload {
-    BeginUpload { operation: operation(), file: below(path), store: store(existing), size: size as u64 }
+    BeginUpload {
+        operation: operation(),
+        file: below(path),
+        store: store(existing),
+        size: size as u64,
+        resume: None,
+    }
 }
 
 pub(crate) fn make_folder(path: &str, existing: Existing) -> MakeFolder {

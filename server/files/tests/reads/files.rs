@@ -14,14 +14,14 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Follow, Read, Stat};
+use towpath_protocol::request::{Follow, Read, Stat, Wants};
 
 use crate::world::{Talk, World, below, make_fifo};
 
 const MIB: usize = RANGE_BYTES as usize;
 
 fn read(path: &str, offset: u64, len: u64) -> Read {
-    Read { file: below(path), version: None, offset, len }
+    Read { file: below(path), version: None, offset, len, wants: Wants::Data }
 }
 
 fn content(len: usize) -> Vec<u8> {

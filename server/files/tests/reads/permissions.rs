@@ -9,7 +9,7 @@ use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, Read, SortKey, Stat, Walk};
+use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, Read, SortKey, Stat, Walk, Wants};
 
 use crate::world::{World, below};
 
@@ -100,7 +100,8 @@ fn a_folder_that_cannot_be_read_can_be_passed_through() {
             &stats.items[..],
             [StatItem(Ok(_)), StatItem(Ok(_)), StatItem(Err(FaultCode::NotFound))]
         ));
-        let read = |path: &str| Read { file: below(path), version: None, offset: 0, len: 100 };
+        let read =
+            |path: &str| Read { file: below(path), version: None, offset: 0, len: 100, wants: Wants::Data };
         assert!(matches!(world.ask(read("search_only/file")).await, Ok(Answer::FileWhole(_))));
         let start = below("search_only/file");
         assert!(matches!(world.ask(Walk { start, pages: 1 }).await, Ok(Answer::Done(_))));

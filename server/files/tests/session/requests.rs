@@ -177,7 +177,7 @@ async fn reads_beyond_those_that_are_worked_on_wait_and_can_be_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn inputs_arrive_in_order_and_those_for_no_open_request_are_ignored() {
     let mut world = World::open(SessionOptions::default()).await;
-    for stray in [cancel(), More { pages: 1 }.into(), AbortUpload {}.into()] {
+    for stray in [cancel(), More { pages: 1 }.into(), AbortUpload { keep: false }.into()] {
         world.client.say(9, stray).await;
     }
     world.client.say(1, control()).await;

@@ -18,7 +18,7 @@ use towpath_protocol::hello::{
 use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permissions;
-use towpath_protocol::request::{Read, Space};
+use towpath_protocol::request::{Read, Space, Wants};
 
 /// Bytes that the pipe holds in each direction.
 pub(crate) const PIPE_BYTES: usize = 64 * 1024;
@@ -251,7 +251,7 @@ pub(crate) fn bulk() -> Request {
 }
 
 pub(crate) fn read(path: &str, offset: u64, len: u64) -> Request {
-    Read { file: at(path), version: None, offset, len }.into()
+    Read { file: at(path), version: None, offset, len, wants: Wants::Data }.into()
 }
 
 pub(crate) fn at(path: &str) -> Location {
