@@ -64,6 +64,13 @@ pub(crate) fn take_up(folder: impl AsFd, name: &Name) -> Result<Option<OwnedFd>,
     Ok((is_ours_alone(&stat) && is_free && is_named(folder, name, &stat)).then_some(file))
 }
 
+/// Bytes of an unfinished file that nobody is at; none of anything else.
+pub(crate) fn waiting_bytes(folder: impl AsFd, name: &Name) -> u64 {
+    let file = take_up(folder, name).ok().flatten();
+    let stat = file.and_then(|file| rustix::fs::fstat(file).ok());
+    stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
+}
+
 /// Whether only we can have written it: others may have put something under a name that they can guess.
 fn is_ours_alone(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile

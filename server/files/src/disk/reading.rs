@@ -10,7 +10,7 @@ use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::{code_of, fault_of, is_part, kind_of, stat, stat_open};
+use super::{code_of, fault_of, is_part, kind_of, parts, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
 pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
@@ -43,6 +43,8 @@ pub(crate) struct FolderReader {
     folder: Dir,
     /// Some of the unfinished files that were left out.
     parts: Vec<Name>,
+    /// Bytes of all that nobody is at, where somebody wants to know.
+    parts_bytes: Option<u64>,
 }
 
 /// Unfinished files that a reader remembers.
@@ -51,12 +53,21 @@ const PARTS_MAX: usize = 64;
 impl FolderReader {
     /// Takes a folder that is open for reading and was not read from before.
     pub(crate) fn new(folder: OwnedFd) -> Result<Self, Fault> {
-        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new() })
+        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new(), parts_bytes: None })
     }
 
     /// The folder itself, for looking at what is in it.
     pub(crate) fn folder(&self) -> Result<BorrowedFd<'_>, Fault> {
         self.folder.fd().map_err(fault_of)
+    }
+
+    /// From now on the bytes of unfinished files are counted that nobody is at.
+    pub(crate) fn count_parts(&mut self) {
+        self.parts_bytes.get_or_insert_default();
+    }
+
+    pub(crate) fn parts_bytes(&self) -> u64 {
+        self.parts_bytes.unwrap_or_default()
     }
 
     /// Some of the unfinished files that were met and left out.
@@ -98,6 +109,9 @@ impl Iterator for FolderReader {
             if !is_part(&name) {
                 let kind = entry.file_type();
                 return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
+            }
+            if let (Some(bytes), Ok(folder)) = (&mut self.parts_bytes, self.folder.fd()) {
+                *bytes = bytes.saturating_add(parts::waiting_bytes(folder, &name));
             }
             if self.parts.len() < PARTS_MAX {
                 self.parts.push(name);

@@ -63,10 +63,12 @@ fn at_below(thing: &Location, below: &[Name], code: FaultCode) -> Fault {
     path.or_else(|_| thing.whole()).map_or_else(|_| code.into(), |path| Fault::new(code).at(path))
 }
 
-/// Of all files below a folder; what cannot be looked at counts nothing.
+/// Of all files below a folder, those that wait for their upload to go on too; what cannot be looked at counts nothing.
 pub(super) fn bytes_below(root: &Root, folder: &Location) -> Result<u64, Fault> {
-    let met = Tree::open(root, folder)?.flatten();
-    Ok(met.map(|met| met.entry.attributes.size).fold(0, u64::saturating_add))
+    let mut tree = Tree::open(root, folder)?.counting_parts();
+    let met = tree.by_ref().flatten();
+    let bytes = met.map(|met| met.entry.attributes.size).fold(0, u64::saturating_add);
+    Ok(bytes.saturating_add(tree.parts_bytes()))
 }
 
 /// Where a client has a quota, no more than is left of it.

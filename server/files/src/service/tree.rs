@@ -30,9 +30,22 @@ pub(super) struct Tree {
     levels: Vec<FolderReader>,
     /// Those whose content is nobody's.
     kept: Vec<u64>,
+    /// Bytes of unfinished files in folders that were read to their end, where somebody wants to know.
+    parts_bytes: Option<u64>,
 }
 
 impl Tree {
+    /// Counts unfinished files too, which are not met. To be called before the first step.
+    pub(super) fn counting_parts(mut self) -> Self {
+        self.levels.iter_mut().for_each(FolderReader::count_parts);
+        Self { parts_bytes: Some(0), ..self }
+    }
+
+    /// Bytes of unfinished files, when all else was met.
+    pub(super) fn parts_bytes(&self) -> u64 {
+        self.parts_bytes.unwrap_or_default()
+    }
+
     /// A start without a name of its own (a root, or what a base leads to) is not met itself; its content has depth 1.
     pub(super) fn open(root: &Root, start: &Location) -> Result<Self, Fault> {
         let Some(name) = start.path.name() else {
@@ -41,11 +54,11 @@ impl Tree {
                 return Self::of_file_behind(root, start);
             }
             let reader = FolderReader::new(root.open_folder(start)?)?;
-            return Ok(Self { start: None, levels: vec![reader], kept: root.kept() });
+            return Ok(Self { start: None, levels: vec![reader], kept: root.kept(), parts_bytes: None });
         };
         let (parent, _) = root.parent_of(start)?;
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
-        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept() };
+        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept(), parts_bytes: None };
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
@@ -56,13 +69,16 @@ impl Tree {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
-        Ok(Self { start: Some(met), levels: Vec::new(), kept: Vec::new() })
+        Ok(Self { start: Some(met), levels: Vec::new(), kept: Vec::new(), parts_bytes: None })
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
     fn meet(&mut self, content: Result<Option<FolderReader>, Fault>, entry: Entry, depth: usize) -> Met {
         let fault = match content {
-            Ok(level) => {
+            Ok(mut level) => {
+                if self.parts_bytes.is_some() {
+                    level.iter_mut().for_each(FolderReader::count_parts);
+                }
                 self.levels.extend(level);
                 None
             }
@@ -104,7 +120,8 @@ impl Iterator for Tree {
             let level = self.levels.last_mut()?;
             let (name, kind) = match level.next() {
                 None => {
-                    self.levels.pop();
+                    let read = self.levels.pop().map_or(0, |level| level.parts_bytes());
+                    self.parts_bytes = self.parts_bytes.map(|bytes| bytes.saturating_add(read));
                     continue;
                 }
                 Some(Err(fault)) => {

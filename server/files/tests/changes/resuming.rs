@@ -1,13 +1,18 @@
 //! Uploads that are cut off: what was received waits, is taken up only by the same file, and is proven whatever happens.
 
+use std::sync::Arc;
+
+use towpath_files::service::{ClientId, Grant};
 use towpath_protocol::answer::UploadReady;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
 use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
 use towpath_protocol::message::Answer;
+use towpath_protocol::path::WirePath;
+use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{BeginUpload, Existing, StoreAs};
 
-use super::world::{Talk, World, begin, store};
+use super::world::{Talk, World, begin, below, store};
 
 async fn ready(talk: &mut Talk) -> UploadReady {
     match talk.next().await.unwrap() {
@@ -111,4 +116,39 @@ async fn who_does_not_want_what_waits_begins_again() {
         let refused = Talk::open(&world.service, request.into()).end().await.unwrap_err();
         assert_eq!(refused.code, FaultCode::Malformed, "{size}");
     }
+}
+
+#[tokio::test]
+async fn what_waits_counts_in_the_quota_and_is_not_counted_twice_when_it_is_taken_up() {
+    let mut world = World::new();
+    let grant = Grant {
+        client: ClientId(1),
+        folder: WirePath::root(),
+        may: Permissions::ALL,
+        quota_bytes: Some(5 << 20),
+    };
+    world.service = Arc::new(world.service.for_client(&grant).unwrap());
+    let content = vec![7; 3 << 20];
+    let mut talk = Talk::open(&world.service, resumed(content.len()).into());
+    ready(&mut talk).await;
+    send_all(&mut talk, 0, &content[..2 << 20]).await;
+    talk.send(AbortUpload { keep: true }).await;
+    talk.end().await.unwrap();
+    let other = |size| BeginUpload { file: below("other"), ..begin("other", size, Existing::Keep) };
+    // Twice: a refusal makes the service count what is on the disk.
+    for _ in 0..2 {
+        let refused = Talk::open(&world.service, other((3 << 20) + 1).into()).end().await.unwrap_err();
+        assert_eq!(refused.code, FaultCode::NoSpace);
+    }
+    let mut talk = Talk::open(&world.service, resumed(content.len()).into());
+    assert_eq!(ready(&mut talk).await.offset, 2 << 20);
+    send_all(&mut talk, 2 << 20, &content[2 << 20..]).await;
+    talk.send(CommitUpload { len: content.len() as u64, hash: Hash::of(&content) }).await;
+    talk.end().await.unwrap();
+    let refused = Talk::open(&world.service, other((2 << 20) + 1).into()).end().await.unwrap_err();
+    assert_eq!(refused.code, FaultCode::NoSpace);
+    let mut talk = Talk::open(&world.service, other(2 << 20).into());
+    assert_eq!(ready(&mut talk).await.offset, 0);
+    talk.send(AbortUpload { keep: false }).await;
+    talk.end().await.unwrap();
 }
