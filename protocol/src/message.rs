@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
 use crate::request::{
-    BeginUpload, Copy, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode,
-    SetTimes, Space, Stat, Walk,
+    BeginUpload, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename,
+    SetMode, SetTimes, Space, Stat, Walk,
 };
 
 /// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
@@ -125,6 +125,7 @@ family! {
         41 Rename(Rename),
         42 Copy(Copy),
         43 Remove(Remove),
+        44 Flush(Flush),
     }
 }
 
@@ -204,7 +205,8 @@ impl Request {
             | Self::Space(_)
             | Self::Measure(_)
             | Self::SetMode(_)
-            | Self::SetTimes(_) => None,
+            | Self::SetTimes(_)
+            | Self::Flush(_) => None,
         }
     }
 
@@ -225,7 +227,8 @@ impl Request {
             | Self::SetTimes(_)
             | Self::Rename(_)
             | Self::Copy(_)
-            | Self::Remove(_) => true,
+            | Self::Remove(_)
+            | Self::Flush(_) => true,
         }
     }
 }

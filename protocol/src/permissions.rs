@@ -166,7 +166,8 @@ impl Request {
             | Self::MakeFolder(_)
             | Self::MakeLink(_)
             | Self::SetMode(_)
-            | Self::SetTimes(_) => all(&[Write]),
+            | Self::SetTimes(_)
+            | Self::Flush(_) => all(&[Write]),
             Self::Rename(_) => all(&[Write, Delete]),
             Self::Copy(_) => all(&[Read, Write]),
             Self::Remove(_) => all(&[Delete]),

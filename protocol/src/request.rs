@@ -292,6 +292,13 @@ pub struct Remove {
     pub expected: Option<Version>,
 }
 
+/// Brings to the disk what was made, set, renamed or removed so far on the file system that `folder` is on: the last step of work
+/// that counts as done only then. Answer: Done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flush {
+    pub folder: Location,
+}
+
 fn small_data<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     bytes_up_to::<_, DATA_BYTES_MAX>(deserializer)
 }

@@ -30,7 +30,7 @@ NO_LIMITS = {"frame_bytes": 0, "requests_in_flight": 0, "upload_credit_bytes": 0
 HELLO, BYE, PING, CANCEL, MORE = 1, 2, 3, 4, 5
 LIST, WALK, STAT, READ, SPACE, MEASURE = 16, 17, 18, 19, 20, 21
 PUT, BEGIN_UPLOAD, UPLOAD_DATA, COMMIT_UPLOAD, ABORT_UPLOAD = 32, 33, 34, 35, 36
-MAKE_FOLDER, MAKE_LINK, SET_MODE, SET_TIMES, RENAME, COPY, REMOVE = 37, 38, 39, 40, 41, 42, 43
+MAKE_FOLDER, MAKE_LINK, SET_MODE, SET_TIMES, RENAME, COPY, REMOVE, FLUSH = 37, 38, 39, 40, 41, 42, 43, 44
 DONE, FAULT, WELCOME, PONG, SERVER_BYE = 128, 129, 130, 131, 132
 LIST_PAGE, WALK_PAGE, STATS, FILE_WHOLE, READ_HEAD, DATA, READ_DONE, SPACE_INFO = range(144, 152)
 UPLOAD_READY, UPLOAD_ACK, STORED, PROGRESS, TOTALS = range(160, 165)
@@ -439,7 +439,7 @@ def links(server, folder):
 
 
 def trees(server, folder):
-    """SetMode, SetTimes, Rename, Copy, Walk, Measure, Space"""
+    """SetMode, SetTimes, Rename, Copy, Flush, Walk, Measure, Space"""
     inner = [*folder, b"inner"]
     body = {"operation": operation(), "folder": at(inner), "mode": 0o755, "existing": KEEP}
     server.ask(MAKE_FOLDER, body, STORED)
@@ -451,6 +451,7 @@ def trees(server, folder):
     copied = {"operation": operation(), "from": at(inner), "to": at([*folder, b"copy"]), "existing": KEEP}
     totals = server.ask(COPY, {**copied, "durability": 0}, TOTALS)
     check([totals[key] for key in ("files", "folders", "bytes", "failed")] == [1, 1, 5, 0], f"copied: {totals}")
+    server.ask(FLUSH, {"folder": through(folder)}, DONE)
     identifier = server.begin(WALK, {"start": at([*folder, b"copy"]), "pages": 4})
     items = []
     while True:

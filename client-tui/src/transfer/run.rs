@@ -2,6 +2,7 @@
 //! counted and told, and does not stop the rest, except where the rest cannot be done either.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{Depth, Remove, SetMode, SetTimes};
+use towpath_protocol::request::{Depth, Durability, Flush, Remove, SetMode, SetTimes};
 
 use super::carry::{self, remove_source};
 use super::conflicts;
@@ -58,6 +59,26 @@ impl Shared {
             self.tally.all_found();
         };
         tokio::join!(planning, conflicts::settle_all(self, conflicts, work_in), self.perform(work));
+        if self.durability() == Durability::Synced && self.touched.load(Relaxed) {
+            self.flush().await;
+        }
+    }
+
+    /// Brings to the disk what no file brought there with itself: links, folders, their modes and times, and new names of what was
+    /// only renamed.
+    async fn flush(&self) {
+        let mut folders: Vec<_> = self.job.items.iter().filter_map(|item| item.to.parent()).collect();
+        folders.sort();
+        folders.dedup();
+        for folder in folders {
+            let flush = Flush { folder: Location::through(&folder) };
+            match self.unless_stopped(self.job.destination.call(flush)).await.flatten() {
+                // One that has not learnt it yet does what it can.
+                Err(fault) if fault.code == FaultCode::Unsupported => return,
+                Err(fault) => self.failed(if fault.path.is_none() { fault.at(folder) } else { fault }).await,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// Never ends.
@@ -176,6 +197,7 @@ impl Shared {
 
     async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source }: Carried) {
         self.tally.arrived(1, bytes);
+        self.touched.store(true, Relaxed);
         if grown {
             let path = step.from.whole().unwrap_or_default();
             self.tell(Fact::Noticed(path, "grew meanwhile; what it had when the copy began was copied"))
@@ -224,6 +246,7 @@ impl Shared {
     async fn finish(&self, Filled { from, to, attributes, .. }: &Filled) -> Result<(), Fault> {
         let link = &self.job.destination;
         let (mode, modified_ns) = (attributes.mode, attributes.modified_ns);
+        self.touched.store(true, Relaxed);
         tokio::try_join!(self.set_mode(to, mode), async {
             link.call(SetTimes { thing: to.clone(), modified_ns }).await.map(drop)
         },)?;

@@ -1,6 +1,7 @@
 //! What all parts of a running job share: what it is, whom it tells, what it counts, and whether it is to stop. Knows none of
 //! those parts.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
     /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
     pub(super) stop: CancellationToken,
+    /// Something has changed at the destination.
+    pub(super) touched: AtomicBool,
     /// Why the rest cannot be done.
     stopped: Mutex<Option<Fault>>,
 }
@@ -41,6 +44,7 @@ impl Shared {
             reports,
             tally: Tally::new(),
             hand_over: Arc::default(),
+            touched: AtomicBool::new(false),
             stopped: Mutex::default(),
         }
     }

@@ -21,9 +21,9 @@ use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
-    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
-    UploadToken, Walk, Wants,
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
+    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
+    StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -245,7 +245,8 @@ fn changing() -> Vec<BoxedStrategy<Message>> {
     let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
         |(operation, thing, depth, expected)| Request::Remove(Remove { operation, thing, depth, expected }),
     );
-    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove)]
+    let flush = location().prop_map(|folder| Request::Flush(Flush { folder }));
+    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove), boxed(flush)]
 }
 
 /// A strategy for each kind that a server sends.

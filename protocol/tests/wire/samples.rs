@@ -16,9 +16,9 @@ use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
-    Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, StoreAs,
-    UploadToken, Walk, Wants,
+    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
+    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
+    StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -213,6 +213,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 expected: None,
             }),
         ),
+        (18, Request::Flush(Flush { folder: Location { base: path("docs"), path: WirePath::root() } })),
     ]
 }
 

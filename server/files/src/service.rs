@@ -181,6 +181,7 @@ impl Service {
             Request::Rename(request) => rename::rename(self, request).await,
             Request::Copy(request) => copy::copy(self, request, exchange).await,
             Request::Remove(request) => remove::remove(self, request, exchange).await,
+            Request::Flush(request) => flushing::flush(self, request).await,
         }
     }
 

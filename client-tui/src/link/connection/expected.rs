@@ -56,7 +56,8 @@ impl Expected {
             | Request::MakeLink(_)
             | Request::SetMode(_)
             | Request::SetTimes(_)
-            | Request::Rename(_) => Self::Final,
+            | Request::Rename(_)
+            | Request::Flush(_) => Self::Final,
         }
     }
 

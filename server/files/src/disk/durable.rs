@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 
 use super::fault_of;
 
@@ -46,6 +46,19 @@ pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {
         // Nor has one that this user may write to and not read; it can only be opened to be looked at.
         Err(Errno::INVAL | Errno::ROFS | Errno::BADF) => Ok(()),
         done => done.map_err(fault_of),
+    }
+}
+
+/// Flushes all that was changed on the file system that a folder is on; where that cannot be told from other machines' disks, the
+/// folder alone.
+pub(crate) fn flush_all(folder: impl AsFd) -> Result<(), Fault> {
+    let folder = folder.as_fd();
+    if !flushes_whole(folder) {
+        return flush_folder(folder);
+    }
+    match flush_file_system(folder) {
+        Err(fault) if fault.code == FaultCode::PermissionDenied => flush_folder(folder),
+        done => done,
     }
 }
 

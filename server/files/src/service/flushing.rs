@@ -1,19 +1,23 @@
 //! Puts things in place only when they are on the disk, and says that they are there only when that is on the disk too: one flush for
 //! all that waits, and what comes meanwhile waits for the next one. The flush that brings one lot's content to the disk
-//! brings the names of the lot before. Knows no request.
+//! brings the names of the lot before. And Flush, for what was changed in other ways.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use towpath_protocol::answer::Done;
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
 use towpath_protocol::path::Name;
+use towpath_protocol::request::Flush;
 
+use super::Service;
 use super::beside::{Part, Policy};
 use crate::disk;
-use crate::disk::durable::{Flushed, flush_together};
+use crate::disk::durable::{Flushed, flush_all, flush_together};
 
 /// Things in one flush.
 const PASS_MAX: usize = 1024;
@@ -86,6 +90,16 @@ impl Flushing {
         let lot = desk.waiting.len().min(PASS_MAX);
         Some(desk.waiting.drain(..lot).collect())
     }
+}
+
+/// Brings all changes of one file system to the disk.
+pub(super) async fn flush(service: Arc<Service>, request: Flush) -> Result<Answer, Fault> {
+    service
+        .blocking(&request.folder.clone(), move |service| {
+            flush_all(service.root.thing(&request.folder)?)?;
+            Ok(Done {}.into())
+        })
+        .await
 }
 
 /// One flush: `placed` is done with, `waiting` is put in place.

@@ -11,8 +11,8 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    Depth, Direction, Existing, Follow, Hidden, List, Measure, Read, SetMode, SetTimes, SortKey, Space, Stat,
-    Walk, Wants,
+    Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read, SetMode, SetTimes, SortKey,
+    Space, Stat, Walk, Wants,
 };
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
@@ -49,6 +49,7 @@ const TABLE: &[Row] = &[
     ("Copy over", || copy("file", "other", Existing::Replace).into(), "read,write,delete"),
     ("Remove", || remove("file", Depth::Single).into(), "delete"),
     ("Remove of a tree", || remove("folder", Depth::Tree).into(), "delete"),
+    ("Flush", || Flush { folder: below("folder") }.into(), "write"),
 ];
 
 fn list() -> Request {
@@ -115,7 +116,7 @@ async fn every_verb_needs_its_permissions_and_no_others() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 23 * 16);
+    assert_eq!(cells, 24 * 16);
 }
 
 #[tokio::test]
