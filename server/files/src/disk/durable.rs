@@ -1,6 +1,8 @@
 //! Bringing what was written to the disk: single things, and many in one pass. The same rules as `disk`: descriptors only. An error of a
 //! flush means that data is lost; nobody tries it again, since a second try may succeed with the data gone.
 
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
@@ -10,6 +12,9 @@ use super::fault_of;
 
 /// More things than this on one file system are flushed with all that waits there, in one go.
 const ONE_BY_ONE_MAX: usize = 3;
+/// So much of a large file is begun to be brought to the disk at a time.
+#[cfg(target_os = "linux")]
+const AHEAD_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Something to be flushed.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +44,20 @@ impl<'a> Flushed<'a> {
 pub(crate) fn flush(file: impl AsFd) -> Result<(), Fault> {
     rustix::fs::fsync(file).map_err(fault_of)
 }
+
+/// Lets the system begin to bring a growing file to the disk while more of it comes, so that little is left for the flush at its end.
+/// `before` and `now` are its length before what was just written and with it. Waits for nothing; what goes wrong, that flush tells.
+#[cfg(target_os = "linux")]
+pub(crate) fn begin_flush(file: impl AsFd, before: u64, now: u64) {
+    let begun = |len: u64| len - len % AHEAD_BYTES;
+    if let Some(len) = NonZeroU64::new(begun(now).saturating_sub(begun(before))) {
+        // Of what is not on the disk yet, this begins the writing; nothing of it is let go.
+        let _ = rustix::fs::fadvise(file, begun(before), Some(len), rustix::fs::Advice::DontNeed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn begin_flush(_file: impl AsFd, _before: u64, _now: u64) {}
 
 /// Flushes a folder's entries. A file system that cannot flush folders has nothing to flush.
 pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {

@@ -13,13 +13,13 @@ use towpath_protocol::hash::RangeHasher;
 use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
 use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input};
-use towpath_protocol::request::{BeginUpload, UploadToken};
+use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 
 use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
 use super::room::{SHARE_BYTES_MAX, Share};
-use crate::disk::{self, parts};
+use crate::disk::{self, durable, parts};
 use crate::exchange::Exchange;
 
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
@@ -186,11 +186,15 @@ impl Upload {
         match step {
             Step::Write(batch) => {
                 let more: usize = batch.iter().map(Bytes::len).sum();
-                self.hold.reach(&*self.to.folder, self.received + more as u64)?;
+                let before = self.received;
+                self.hold.reach(&*self.to.folder, before + more as u64)?;
                 for data in batch {
                     self.part.write(&data)?;
                     self.hasher.update(&data);
                     self.received += data.len() as u64;
+                }
+                if request.store.durability == Durability::Synced {
+                    durable::begin_flush(self.part.file(), before, self.received);
                 }
                 Ok(After::More(self))
             }
