@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
+use towpath_protocol::request::Durability;
 use zeroize::Zeroizing;
 
 use crate::model::bookmarks::Bookmarks;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub bookmarks: Bookmarks,
     /// Jobs that run at once; the others wait.
     pub jobs_at_once: u8,
+    /// What is known of a file in the panes before it counts as done.
+    pub durability: Durability,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
     /// `user@host`: what servers are told who this client is.
@@ -89,6 +92,7 @@ impl Settings {
             background: background(variable),
             bookmarks: Bookmarks::default(),
             jobs_at_once: JOBS_AT_ONCE,
+            durability: Durability::Synced,
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
             client_name: client_name(variable),
         }
@@ -99,10 +103,11 @@ impl Settings {
     /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
     pub fn configured(self) -> anyhow::Result<Self> {
         let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let ConfigFile { background, jobs_at_once, bookmarks } = file;
+        let ConfigFile { background, jobs_at_once, durability, bookmarks } = file;
         Ok(Self {
             background: background.unwrap_or(self.background),
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
+            durability: durability.unwrap_or(self.durability),
             bookmarks,
             ..self
         })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Deserialize;
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::request::Durability;
 
 use super::Background;
 use crate::model::bookmarks::{Bookmarks, is_name};
@@ -24,6 +25,7 @@ const SECTION: &str = "[bookmarks]";
 pub struct ConfigFile {
     pub background: Option<Background>,
     pub jobs_at_once: Option<u8>,
+    pub durability: Option<Durability>,
     pub bookmarks: Bookmarks,
 }
 
@@ -32,6 +34,7 @@ pub struct ConfigFile {
 struct Raw {
     theme: Option<ThemeName>,
     jobs: Option<u8>,
+    sync: Option<bool>,
     #[serde(default)]
     bookmarks: BTreeMap<String, String>,
 }
@@ -76,7 +79,9 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
         Some(ThemeName::Light) => Some(Background::Light),
         Some(ThemeName::Auto) | None => None,
     };
-    Ok(ConfigFile { background, jobs_at_once: raw.jobs, bookmarks: Bookmarks::new(raw.bookmarks) })
+    let durability = raw.sync.map(|sync| if sync { Durability::Synced } else { Durability::Relaxed });
+    let bookmarks = Bookmarks::new(raw.bookmarks);
+    Ok(ConfigFile { background, jobs_at_once: raw.jobs, durability, bookmarks })
 }
 
 /// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
@@ -157,8 +162,10 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let file = parse("theme = \"light\"\njobs = 3\n[bookmarks]\nbox = \"tow://box/srv\"\n").unwrap();
+        let file = parse("theme = \"light\"\njobs = 3\nsync = false\n[bookmarks]\nbox = \"tow://box/srv\"\n")
+            .unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
+        assert_eq!(file.durability, Some(Durability::Relaxed));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));
         assert_eq!(parse("").unwrap(), ConfigFile::default());
         for (text, part) in [

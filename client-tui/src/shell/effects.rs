@@ -65,6 +65,8 @@ pub(super) struct Effects {
     /// Wakes whoever waits for a connection to be back.
     returned: Arc<Notify>,
     kept: Kept,
+    /// Of what jobs copy.
+    durability: Durability,
     questions: Questions,
 }
 
@@ -75,6 +77,7 @@ impl Effects {
         keyring: Arc<Keyring>,
         ready: Ready,
         kept: Kept,
+        durability: Durability,
     ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let questions = Questions::to(events.clone());
@@ -92,6 +95,7 @@ impl Effects {
             answers: Arc::default(),
             returned: Arc::default(),
             kept,
+            durability,
             questions,
         };
         (effects, receiver)

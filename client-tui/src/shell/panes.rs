@@ -90,7 +90,7 @@ pub async fn run(
         config_file: settings.config_file.clone(),
         home: settings.home.clone(),
     };
-    let (effects, events) = Effects::new(this_machine, keyring, ready, kept);
+    let (effects, events) = Effects::new(this_machine, keyring, ready, kept, settings.durability);
     runtime::run(app, first, &look, effects, events).await
 }
 

@@ -234,6 +234,7 @@ mod tests {
     use towpath_files::session::{SessionOptions, serve};
     use towpath_protocol::hello::Access;
     use towpath_protocol::pairing::KeyHash;
+    use towpath_protocol::request::Durability;
 
     use super::super::Kept;
     use super::*;
@@ -346,7 +347,7 @@ mod tests {
         let service = Arc::new(Service::new(config).unwrap());
         let keyring = Arc::new(Keyring::new(None, String::new(), None));
         let (mut effects, mut events) =
-            Effects::new(link(), keyring, super::super::Ready::new(), Kept::default());
+            Effects::new(link(), keyring, super::super::Ready::new(), Kept::default(), Durability::Synced);
         let (id, is_held, is_cut) = (LinkId(1), Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let first = session(&service, is_held.clone(), is_cut.clone()).await;
         effects.links.lock().unwrap().insert(id, first);

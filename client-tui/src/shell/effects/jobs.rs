@@ -12,7 +12,7 @@ use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
-use towpath_protocol::request::{Depth, Durability, Remove};
+use towpath_protocol::request::{Depth, Remove};
 
 use super::{Answers, Effects};
 use crate::app::event::Event;
@@ -54,7 +54,7 @@ impl Effects {
             items: items.iter().cloned().map(|(from, to)| Item { from, to }).collect(),
             existing: ExistingPolicy::Ask,
             excludes: GlobSet::empty(),
-            durability: Durability::Synced,
+            durability: self.durability,
             is_resumed: false,
         };
         let reports = Reports { progress: Arc::new(progress), facts, cancel, throttle };
