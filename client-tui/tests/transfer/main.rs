@@ -14,6 +14,7 @@ mod endings;
 mod itself;
 mod moves;
 mod order;
+mod resuming;
 mod sources;
 mod systems;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use towpath::model::target::Server;
 use towpath::transfer::job::{
     Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
+use towpath::transfer::throttle::Throttle;
 use towpath_files::root::RootSpec;
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_files::session::{SessionOptions, serve};
@@ -93,25 +95,15 @@ impl World {
         for side in ["left", "right"] {
             fs::create_dir(dir.path().join(side)).unwrap();
         }
-        let service = |access| serve_files(dir.path(), access);
         let cut = CancellationToken::new();
-        let socket = dir.path().join("socket");
-        let (source, destination) = match way {
-            Way::Across => (Link::in_process(service(Access::ReadWrite)), Link::in_process(service(access))),
-            Way::Up => (
-                Link::in_process(service(Access::ReadWrite)),
-                connected(service(access), &socket, &cut).await,
-            ),
-            Way::Down => (
-                connected(service(Access::ReadWrite), &socket, &cut).await,
-                Link::in_process(service(access)),
-            ),
-            Way::Within => {
-                let link = Link::in_process(service(access));
-                (link.clone(), link)
-            }
-        };
+        let (source, destination) = links(dir.path(), way, access, &cut).await;
         Self { dir, source, destination, cut }
+    }
+
+    /// New services on both sides, and new connections to them, as after a restart.
+    pub(crate) async fn restart(&mut self, way: Way) {
+        self.cut = CancellationToken::new();
+        (self.source, self.destination) = links(self.dir.path(), way, Access::ReadWrite, &self.cut).await;
     }
 
     /// Another service on both sides.
@@ -276,6 +268,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(job: Job) -> Self {
+        Self::start_at(job, None)
+    }
+
+    /// At so many bytes a second at most.
+    pub(crate) fn start_at(job: Job, bytes_per_second: Option<u64>) -> Self {
+        let throttle = Arc::new(Throttle::default());
+        throttle.limit(bytes_per_second.and_then(NonZeroU64::new));
         let (facts_sender, facts) = mpsc::channel(FACTS_QUEUED_MAX);
         let (progress_sender, progress) = watch::channel(Progress::default());
         let cancel = CancellationToken::new();
@@ -283,7 +282,7 @@ impl Running {
             progress: Arc::new(progress_sender),
             facts: facts_sender,
             cancel: cancel.clone(),
-            throttle: Arc::default(),
+            throttle,
         };
         let task = tokio::spawn(towpath::transfer::run(job, reports));
         Self { facts, progress, cancel, task }
@@ -320,6 +319,25 @@ pub(crate) fn service_at(folder: &Path) -> Arc<Service> {
 fn serve_files(folder: &Path, access: Access) -> Arc<Service> {
     let root = RootSpec::Jailed(folder.to_owned());
     Arc::new(Service::new(ServiceConfig { root, access, home: WirePath::root() }).unwrap())
+}
+
+/// Links to the source and to the destination.
+async fn links(dir: &Path, way: Way, access: Access, cut: &CancellationToken) -> (Link, Link) {
+    let service = |access| serve_files(dir, access);
+    let socket = dir.join("socket");
+    match way {
+        Way::Across => (Link::in_process(service(Access::ReadWrite)), Link::in_process(service(access))),
+        Way::Up => {
+            (Link::in_process(service(Access::ReadWrite)), connected(service(access), &socket, cut).await)
+        }
+        Way::Down => {
+            (connected(service(Access::ReadWrite), &socket, cut).await, Link::in_process(service(access)))
+        }
+        Way::Within => {
+            let link = Link::in_process(service(access));
+            (link.clone(), link)
+        }
+    }
 }
 
 /// Serves one session on a socket of its own and connects to it.
