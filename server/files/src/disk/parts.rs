@@ -15,6 +15,9 @@ use super::fault_of;
 /// What the names of unfinished files begin with, beside the place where they will be. They are never shown.
 const PREFIX: &[u8] = b".towpath-part-";
 
+/// A link cannot be locked. Younger ones are left alone, however little is kept.
+const LINK_AGE_LEAST: Duration = Duration::from_mins(1);
+
 /// Whether a name is that of an unfinished file of ours.
 pub(crate) fn is_part(name: &Name) -> bool {
     name.as_bytes().starts_with(PREFIX)
@@ -50,38 +53,48 @@ pub(crate) fn create(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
 
 /// Opens what was received of a file, to go on with it. None where there is none that is ours alone, or where somebody is at it.
 pub(crate) fn take_up(folder: impl AsFd, name: &Name) -> Result<Option<OwnedFd>, Fault> {
-    let folder = folder.as_fd();
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()) {
-        Ok(file) => file,
-        // Whatever it is, it is not what we left.
-        Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => return Ok(None),
-        Err(errno) => return Err(fault_of(errno)),
-    };
-    let stat = rustix::fs::fstat(&file).map_err(fault_of)?;
-    let is_free = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    // Locked by us, and still under that name: nobody finished or removed it in between.
-    Ok((is_ours_alone(&stat) && is_free && is_named(folder, name, &stat)).then_some(file))
+    match lock(folder, name, OFlags::RDWR) {
+        Ok((file, stat)) => Ok(is_ours_alone(&stat).then_some(file)),
+        // Whatever it is, it is not what we left; or somebody is at it.
+        Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO | Errno::WOULDBLOCK) => {
+            Ok(None)
+        }
+        Err(errno) => Err(fault_of(errno)),
+    }
+}
+
+/// Opens and locks a file of ours: still under that name then, so that nobody finished or removed it in between. `WOULDBLOCK` where
+/// somebody is at it.
+fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat), Errno> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !is_ours(&stat) {
+        return Err(Errno::ACCESS);
+    }
+    // Where there are no locks, nobody can know that nobody is at it.
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| Errno::WOULDBLOCK)?;
+    let there = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
+    if (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino) {
+        Ok((file, stat))
+    } else {
+        Err(Errno::NOENT)
+    }
 }
 
 /// Bytes of an unfinished file that nobody is at; none of anything else.
 pub(crate) fn waiting_bytes(folder: impl AsFd, name: &Name) -> u64 {
-    let file = take_up(folder, name).ok().flatten();
-    let stat = file.and_then(|file| rustix::fs::fstat(file).ok());
-    stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
+    lock(folder, name, OFlags::RDONLY).map_or(0, |(_, stat)| u64::try_from(stat.st_size).unwrap_or(0))
+}
+
+fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
 /// Whether only we can have written it: others may have put something under a name that they can guess.
 fn is_ours_alone(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && stat.st_uid == rustix::process::geteuid().as_raw()
-        && stat.st_nlink == 1
-        && Mode::from_raw_mode(stat.st_mode).intersection(Mode::RWXG | Mode::RWXO).is_empty()
-}
-
-fn is_named(folder: impl AsFd, name: &Name, file: &Stat) -> bool {
-    rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|there| (there.st_dev, there.st_ino) == (file.st_dev, file.st_ino))
+    let others = Mode::from_raw_mode(stat.st_mode).intersection(Mode::RWXG | Mode::RWXO);
+    stat.st_nlink == 1 && others.is_empty()
 }
 
 /// Cuts a part off after `bytes`, where writing goes on.
@@ -90,15 +103,18 @@ pub(crate) fn cut_off(file: impl AsFd, bytes: u64) -> Result<(), Fault> {
     rustix::fs::seek(&file, SeekFrom::Start(bytes)).map(drop).map_err(fault_of)
 }
 
-/// Removes an unfinished file that nobody has touched for `age`, and that nobody is at; gives its size.
+/// Removes something unfinished that nobody has touched for `age`, and that nobody is at: a file, also one that was about to be put in
+/// place and has its final mode, or a link. Gives its size.
 pub(crate) fn sweep(folder: impl AsFd, name: &Name, age: Duration) -> Option<u64> {
     let folder = folder.as_fd();
     let stat = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
     // The time of change cannot be set back, as that of modification is when a file is about to be put in place.
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_ctime).unwrap_or(0));
     SystemTime::now().duration_since(changed).ok().filter(|untouched| *untouched >= age)?;
-    // The lock is held until the name is gone.
-    let _locked = take_up(folder, name).ok()??;
+    // The lock is held until the name is gone. A link is made and put in place within a moment: an old one is nobody's.
+    let is_old_link =
+        is_ours(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && age >= LINK_AGE_LEAST;
+    let _locked = if is_old_link { None } else { Some(lock(folder, name, OFlags::RDONLY).ok()?) };
     rustix::fs::unlinkat(folder, name.as_bytes(), AtFlags::empty()).ok()?;
     u64::try_from(stat.st_size).ok()
 }
@@ -158,5 +174,13 @@ mod tests {
         assert_eq!(sweep(&folder, &name, Duration::from_hours(1)), None, "it is not old");
         assert_eq!(sweep(&folder, &name, Duration::ZERO), Some(4));
         assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "it is gone");
+        // One that was cut off between its mode and its name.
+        let made = create(&folder, &name).unwrap();
+        rustix::fs::fchmod(&made, Mode::from_raw_mode(0o444)).unwrap();
+        drop(made);
+        assert_eq!((take_up(&folder, &name).unwrap().is_some(), waiting_bytes(&folder, &name)), (false, 0));
+        assert_eq!(sweep(&folder, &name, Duration::ZERO), Some(0));
+        symlink("elsewhere", dir.path().join(std::str::from_utf8(name.as_bytes()).unwrap())).unwrap();
+        assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "it may be on its way to its place");
     }
 }

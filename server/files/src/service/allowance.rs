@@ -131,10 +131,7 @@ impl Allowance {
 
     /// Begins to store `bytes` in `folder`.
     pub(super) fn hold(self: &Arc<Self>, folder: impl AsFd, bytes: u64) -> Result<Hold, Fault> {
-        let mut hold = Hold { allowance: self.clone(), bytes: 0 };
-        self.check_room(folder, bytes)?;
-        hold.take(bytes)?;
-        Ok(hold)
+        self.hold_on(folder, bytes, 0)
     }
 
     /// Goes on to store `bytes` in `folder`, of which `there` were stored and kept before.

@@ -163,7 +163,7 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn create(folder: &Arc<OwnedFd>) -> Result<Self, Fault> {
-        let (beside, file) = Beside::make(folder, |folder, name| writing::create_new(folder, name))?;
+        let (beside, file) = Beside::make(folder, |folder, name| parts::create(folder, name))?;
         Ok(Self { file, beside })
     }
 

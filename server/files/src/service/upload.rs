@@ -1,6 +1,6 @@
 //! Uploads: a file of any size, in pieces, within one exchange. What arrives is
 //! written to a part file and hashed by a blocking thread while more arrives; the part becomes the file only when length
-//! and hash agree, and is removed whatever else happens.
+//! and hash agree. It is removed whatever else happens, but where the upload was cut off and another may go on with it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -92,13 +92,10 @@ pub(super) async fn upload(
         kept: (upload.received > 0).then(|| upload.hasher.finish_whole()),
         credit_bytes: arrived.share.bytes(),
     };
-    let mut told = exchange.answers.send(ready).await;
+    // Whoever does not hear this any more says nothing either, and that ends it in the same way as later on.
+    let _ = exchange.answers.send(ready).await;
     loop {
-        let step = match told {
-            Ok(()) => arrived.next(upload.received, &mut exchange).await,
-            Err(fault) => Err(fault),
-        };
-        told = Ok(());
+        let step = arrived.next(upload.received, &mut exchange).await;
         let (ours, lost) = (request.clone(), exchange.lost.clone());
         // A fault is looked at there as well: the part goes with the upload, and to remove a large file takes its time.
         let taken = service.clone().blocking(&request.file, move |_| match step {
@@ -125,27 +122,29 @@ impl Upload {
         let mut token = [0; 16];
         getrandom::fill(&mut token)
             .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
-        let (token, hasher) = (UploadToken(token), RangeHasher::new(0));
-        let piece = request.resume.map(piece_bytes).transpose()?;
-        let Some(piece) = piece.filter(|_| !service.allowance.limits().parts_kept.is_zero()) else {
-            let hold = service.allowance.hold(&*to.folder, request.size)?;
-            let part = Part::create(&to.folder)?;
-            return Ok(Self { token, to, part, hold, hasher, received: 0, waits_from: None });
+        let is_kept = !service.allowance.limits().parts_kept.is_zero();
+        let waits_from = request.resume.filter(|_| is_kept).map(piece_bytes).transpose()?;
+        let part = match waits_from {
+            Some(_) => {
+                let name = parts::resumable_name(&to.name, request.size, request.store.modified_ns)?;
+                Part::take_up(&to.folder, &name)?
+            }
+            None => Part::create(&to.folder)?,
         };
-        let name = parts::resumable_name(&to.name, request.size, request.store.modified_ns)?;
-        let part = Part::take_up(&to.folder, &name)?;
         let there = disk::stat_open(part.file())?.size;
         let hold = match service.allowance.hold_on(&*to.folder, request.size, there) {
             Ok(hold) => hold,
             Err(fault) => {
-                if there >= piece {
+                if waits_from.is_some_and(|least| there >= least) {
                     part.keep();
                 }
                 return Err(fault);
             }
         };
-        let mut upload = Self { token, to, part, hold, hasher, received: 0, waits_from: Some(piece) };
-        match upload.learn_kept(there.min(request.size) / piece * piece, cancel) {
+        let (token, hasher) = (UploadToken(token), RangeHasher::new(0));
+        let mut upload = Self { token, to, part, hold, hasher, received: 0, waits_from };
+        let kept = waits_from.map_or(0, |piece| there.min(request.size) / piece * piece);
+        match upload.learn_kept(kept, cancel) {
             Ok(()) => Ok(upload),
             Err(fault) => {
                 upload.wait_for_another()?;

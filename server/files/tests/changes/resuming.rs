@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towpath_files::service::{ClientId, Grant};
 use towpath_protocol::answer::UploadReady;
-use towpath_protocol::fault::FaultCode;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
 use towpath_protocol::message::Answer;
@@ -38,6 +38,20 @@ async fn send_all(talk: &mut Talk, from: usize, content: &[u8]) {
     }
 }
 
+/// An upload of a file of that content that has sent so much of it and lost its source.
+async fn cut_off(world: &World, content: &[u8], sent: usize) {
+    let mut talk = Talk::open(&world.service, resumed(content.len()).into());
+    ready(&mut talk).await;
+    send_all(&mut talk, 0, &content[..sent]).await;
+    talk.send(AbortUpload { keep: true }).await;
+    talk.end().await.unwrap();
+}
+
+async fn commit(talk: Talk, content: &[u8]) -> Result<Answer, Fault> {
+    talk.send(CommitUpload { len: content.len() as u64, hash: Hash::of(content) }).await;
+    talk.end().await
+}
+
 #[tokio::test]
 async fn an_upload_that_is_cut_off_goes_on_where_it_was() {
     let content: Vec<u8> =
@@ -55,8 +69,7 @@ async fn an_upload_that_is_cut_off_goes_on_where_it_was() {
         let there = if keep { 3 << 20 } else { 0 };
         assert_eq!((offset, kept), (there as u64, keep.then(|| Hash::of(&content[..there]))));
         send_all(&mut talk, there, &content[there..]).await;
-        talk.send(CommitUpload { len: content.len() as u64, hash: Hash::of(&content) }).await;
-        talk.end().await.unwrap();
+        commit(talk, &content).await.unwrap();
         assert_eq!(world.read("file"), content);
         assert_eq!(waiting(&world), []);
     }
@@ -66,11 +79,7 @@ async fn an_upload_that_is_cut_off_goes_on_where_it_was() {
 async fn what_waits_is_not_mixed_with_another_source() {
     let world = World::new();
     let [old, new] = [7, 8].map(|byte| vec![byte; 3 << 20]);
-    let mut talk = Talk::open(&world.service, resumed(old.len()).into());
-    ready(&mut talk).await;
-    send_all(&mut talk, 0, &old[..2 << 20]).await;
-    talk.send(AbortUpload { keep: true }).await;
-    talk.end().await.unwrap();
+    cut_off(&world, &old, 2 << 20).await;
     // Of another size, or time, it is another file's.
     let other =
         BeginUpload { store: StoreAs { modified_ns: 5, ..store(Existing::Keep) }, ..resumed(old.len()) };
@@ -85,8 +94,7 @@ async fn what_waits_is_not_mixed_with_another_source() {
     let mut talk = Talk::open(&world.service, resumed(new.len()).into());
     assert_eq!(ready(&mut talk).await.offset, 2 << 20);
     send_all(&mut talk, 2 << 20, &new[2 << 20..]).await;
-    talk.send(CommitUpload { len: new.len() as u64, hash: Hash::of(&new) }).await;
-    assert_eq!(talk.end().await.unwrap_err().code, FaultCode::HashMismatch);
+    assert_eq!(commit(talk, &new).await.unwrap_err().code, FaultCode::HashMismatch);
     assert!(!world.exists("file"));
     assert_eq!(waiting(&world), []);
 }
@@ -95,11 +103,7 @@ async fn what_waits_is_not_mixed_with_another_source() {
 async fn who_does_not_want_what_waits_begins_again() {
     let world = World::new();
     let [old, new] = [7, 8].map(|byte| vec![byte; 3 << 20]);
-    let mut talk = Talk::open(&world.service, resumed(old.len()).into());
-    ready(&mut talk).await;
-    send_all(&mut talk, 0, &old[..2 << 20]).await;
-    talk.send(AbortUpload { keep: true }).await;
-    talk.end().await.unwrap();
+    cut_off(&world, &old, 2 << 20).await;
     let mut talk = Talk::open(&world.service, resumed(new.len()).into());
     assert_eq!(ready(&mut talk).await.offset, 2 << 20);
     // Somebody else cannot have it meanwhile.
@@ -108,8 +112,7 @@ async fn who_does_not_want_what_waits_begins_again() {
     second.send(AbortUpload { keep: false }).await;
     second.end().await.unwrap();
     send_all(&mut talk, 0, &new).await;
-    talk.send(CommitUpload { len: new.len() as u64, hash: Hash::of(&new) }).await;
-    talk.end().await.unwrap();
+    commit(talk, &new).await.unwrap();
     assert_eq!(world.read("file"), new);
     for size in [0, 1, (1 << 20) + 1, 32 << 20] {
         let request = BeginUpload { resume: Some(size), ..begin("odd", 3, Existing::Keep) };
@@ -129,11 +132,7 @@ async fn what_waits_counts_in_the_quota_and_is_not_counted_twice_when_it_is_take
     };
     world.service = Arc::new(world.service.for_client(&grant).unwrap());
     let content = vec![7; 3 << 20];
-    let mut talk = Talk::open(&world.service, resumed(content.len()).into());
-    ready(&mut talk).await;
-    send_all(&mut talk, 0, &content[..2 << 20]).await;
-    talk.send(AbortUpload { keep: true }).await;
-    talk.end().await.unwrap();
+    cut_off(&world, &content, 2 << 20).await;
     let other = |size| BeginUpload { file: below("other"), ..begin("other", size, Existing::Keep) };
     // Twice: a refusal makes the service count what is on the disk.
     for _ in 0..2 {
@@ -143,8 +142,7 @@ async fn what_waits_counts_in_the_quota_and_is_not_counted_twice_when_it_is_take
     let mut talk = Talk::open(&world.service, resumed(content.len()).into());
     assert_eq!(ready(&mut talk).await.offset, 2 << 20);
     send_all(&mut talk, 2 << 20, &content[2 << 20..]).await;
-    talk.send(CommitUpload { len: content.len() as u64, hash: Hash::of(&content) }).await;
-    talk.end().await.unwrap();
+    commit(talk, &content).await.unwrap();
     let refused = Talk::open(&world.service, other((2 << 20) + 1).into()).end().await.unwrap_err();
     assert_eq!(refused.code, FaultCode::NoSpace);
     let mut talk = Talk::open(&world.service, other(2 << 20).into());
