@@ -15,16 +15,16 @@ mod towd;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
+use towd::Towd;
 
 /// More than one lot.
 const MANY: usize = 300;
@@ -78,6 +78,18 @@ fn a_copy_is_flushed_in_few_goes_and_not_at_all_where_nobody_wants_it() {
     let (output, flushes) = copy_traced(dir.path(), &[], &[no_sync, &from, &relaxed]).unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(flushes, 0);
+}
+
+#[test]
+fn one_file_is_flushed_and_not_all_that_waits_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "content").unwrap();
+    let (from, to) = (dir.path().join("file"), dir.path().join("copy"));
+    let Some((output, flushes)) = copy_traced(dir.path(), &[], &[&from, &to]) else { return };
+    assert!(output.status.success(), "{output:?}");
+    let log = fs::read_to_string(dir.path().join("strace.log")).unwrap();
+    assert!(!log.contains("syncfs"), "{log}");
+    assert_eq!(flushes, 2, "the file and its folder: {log}");
 }
 
 #[test]
@@ -159,6 +171,11 @@ impl Disk {
         self.dir.path().join("disk").join(name)
     }
 
+    /// Beside the disk, for the server of it.
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state of towd")
+    }
+
     fn mount(&mut self) -> bool {
         let (image, place) = (self.dir.path().join("image"), self.at(""));
         self.mounted = ran(Command::new("mount").args(["-o", "loop"]).arg(image).arg(place));
@@ -207,39 +224,6 @@ fn ran(command: &mut Command) -> bool {
         .is_ok_and(|it| it.success())
 }
 
-/// A server of the disk, over a unix socket beside it. Dropped, it is ended.
-struct Server(Child);
-
-impl Server {
-    fn start(disk: &Disk) -> Self {
-        let socket = disk.dir.path().join("socket");
-        let mut towd = Command::new(towd::program())
-            .arg("--json")
-            .arg("--root")
-            .arg(disk.at(""))
-            .arg("--unix")
-            .arg(&socket)
-            .args(["--limit", "disk_reserve_bytes=0"])
-            .env("TOW_STATE_DIR", disk.dir.path().join("state of towd"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(towd.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("listening"), "{line}");
-        Self(towd)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What is somewhere: a file by its content, a link by its target, a folder by its time.
 fn look(at: &Path) -> Option<Vec<u8>> {
     let there = fs::symlink_metadata(at).ok()?;
@@ -268,11 +252,10 @@ fn tree(disk: &Disk, word: &str) -> (PathBuf, BTreeMap<PathBuf, Vec<u8>>) {
 
 /// Puts the first tree at one place, the second over it, and so on at other places until the power is cut, `pause` after it began.
 /// Gives how many of these copies were called done.
-fn put_until_cut(disk: &Disk, trees: [&Path; 2], round: usize, pause: Duration) -> usize {
+fn put_until_cut(disk: &Disk, server: &Towd, trees: [&Path; 2], round: usize, pause: Duration) -> usize {
     let began = Instant::now();
     for number in 0.. {
-        let place = format!("path=/{round}-{}", number / 2);
-        let target = format!("unix:{}?{place}", disk.dir.path().join("socket").display());
+        let target = server.target(&format!("/{round}-{}", number / 2));
         let mut put = tow(disk.dir.path());
         put.args(["put", "--quiet", "-T", "--overwrite", "always"]).arg(trees[number % 2]).arg(&target);
         let mut put = put.stderr(Stdio::null()).spawn().unwrap();
@@ -302,10 +285,10 @@ fn after_a_power_cut_what_was_called_done_is_whole_and_the_rest_absent_or_old() 
     let ((first, of_first), (second, of_second)) = (tree(&disk, "first"), tree(&disk, "second"));
     let (mut done_in_all, mut looked_at) = (0, 0);
     for round in 0..cuts {
-        let server = Server::start(&disk);
+        let server = Towd::start(&disk.at(""), &disk.state(), &["--limit", "disk_reserve_bytes=0"]);
         // Each time at another moment of a copy, first ones and later ones.
         let pause = Duration::from_millis(30 + (round as u64 * 137) % 1000);
-        let done = put_until_cut(&disk, [&first, &second], round, pause);
+        let done = put_until_cut(&disk, &server, [&first, &second], round, pause);
         drop(server);
         disk.restart();
         for place in 0..=done / 2 {

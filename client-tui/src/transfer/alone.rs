@@ -1,7 +1,5 @@
 //! What a service does alone, within its root: copies and renames of files and of whole trees, with its counters shown as ours.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use tokio::time::timeout;
 use towpath_protocol::answer::{Progress, Totals};
 use towpath_protocol::entry::Version;
@@ -31,7 +29,7 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
     if shared.job.verb == Verb::Move {
         let renamed = rename(shared, from, to, Existing::Keep, None).await?;
         if renamed {
-            shared.touched.store(true, Relaxed);
+            shared.touch();
             shared.tally.found(1, 0);
             shared.tally.arrived(1, 0);
         }

@@ -2,7 +2,6 @@
 //! counted and told, and does not stop the rest, except where the rest cannot be done either.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -59,7 +58,7 @@ impl Shared {
             self.tally.all_found();
         };
         tokio::join!(planning, conflicts::settle_all(self, conflicts, work_in), self.perform(work));
-        if self.durability() == Durability::Synced && self.touched.load(Relaxed) {
+        if self.durability() == Durability::Synced && self.is_touched() {
             self.flush().await;
         }
     }
@@ -197,7 +196,9 @@ impl Shared {
 
     async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source }: Carried) {
         self.tally.arrived(1, bytes);
-        self.touched.store(true, Relaxed);
+        if step.attributes.link.is_some() || source.is_none() {
+            self.touch();
+        }
         if grown {
             let path = step.from.whole().unwrap_or_default();
             self.tell(Fact::Noticed(path, "grew meanwhile; what it had when the copy began was copied"))
@@ -223,6 +224,7 @@ impl Shared {
     }
 
     async fn set_mode(&self, thing: &Location, mode: u16) -> Result<(), Fault> {
+        self.touch();
         self.job.destination.call(SetMode { thing: thing.clone(), mode }).await.map(drop)
     }
 
@@ -246,7 +248,6 @@ impl Shared {
     async fn finish(&self, Filled { from, to, attributes, .. }: &Filled) -> Result<(), Fault> {
         let link = &self.job.destination;
         let (mode, modified_ns) = (attributes.mode, attributes.modified_ns);
-        self.touched.store(true, Relaxed);
         tokio::try_join!(self.set_mode(to, mode), async {
             link.call(SetTimes { thing: to.clone(), modified_ns }).await.map(drop)
         },)?;

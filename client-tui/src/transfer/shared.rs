@@ -2,6 +2,7 @@
 //! those parts.
 
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub(super) struct Shared {
     pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
     /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
     pub(super) stop: CancellationToken,
-    /// Something has changed at the destination.
-    pub(super) touched: AtomicBool,
+    /// Something has changed at the destination that no file brings to the disk with itself: a link, a folder, a mode, a new name.
+    touched: AtomicBool,
     /// Why the rest cannot be done.
     stopped: Mutex<Option<Fault>>,
 }
@@ -66,6 +67,15 @@ impl Shared {
                 self.tell(Fact::Failed(fault)).await;
             }
         }
+    }
+
+    /// Something has changed at the destination that no file brings to the disk with itself.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Relaxed);
+    }
+
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched.load(Relaxed)
     }
 
     /// The first reason stays.

@@ -124,6 +124,10 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
         prepare(&job.destination, &item.to).await.map(|prepared| (source, prepared))
     };
     let (source, (is_there, into)) = shared.unless_stopped(looking).await??;
+    if !is_there && into.is_none() {
+        // Folders were made above it.
+        shared.touch();
+    }
     let is_alone =
         shared.is_one_root() && !is_there && source.kind == Kind::Folder && job.excludes.is_empty();
     if is_alone && alone::tree(shared, item).await? {
