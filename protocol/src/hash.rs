@@ -87,6 +87,11 @@ impl RangeMerger {
         self.count += 1;
     }
 
+    /// How many ranges have come.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The file's BLAKE3; none where fewer than two ranges came.
     pub fn finish(mut self) -> Option<Hash> {
         while self.stack.len() > 2 {

@@ -77,8 +77,6 @@ struct Ranges<'a> {
     /// Of what is before this only the hash is asked for.
     hashed_to: u64,
     open: VecDeque<Exchange>,
-    /// Ranges whose hash has come.
-    merged: u64,
     merger: RangeMerger,
     /// The hash of a file that is one range.
     whole: Option<Hash>,
@@ -88,18 +86,7 @@ struct Ranges<'a> {
 impl<'a> Ranges<'a> {
     fn new(link: &'a Link, file: &'a Location, version: Version) -> Self {
         let (open, merger) = (VecDeque::new(), RangeMerger::new());
-        Self {
-            link,
-            file,
-            version,
-            asked: 0,
-            hashed_to: 0,
-            open,
-            merged: 0,
-            merger,
-            whole: None,
-            grown: false,
-        }
+        Self { link, file, version, asked: 0, hashed_to: 0, open, merger, whole: None, grown: false }
     }
 
     fn ask_ahead(&mut self) {
@@ -117,10 +104,11 @@ impl<'a> Ranges<'a> {
     async fn begin_after(&mut self, offset: u64, hash: Hash) -> Result<bool, Fault> {
         self.hashed_to = offset;
         self.ask_ahead();
-        while self.merged < offset / READ_RANGE_BYTES {
+        while self.merger.count() < offset / READ_RANGE_BYTES {
             let Some(range) = self.open.front_mut() else { return Err(FaultCode::Malformed.into()) };
             match range.next().await? {
-                Answer::ReadHead(_) => {}
+                // Data comes from one that has not learnt yet to leave it out.
+                Answer::ReadHead(_) | Answer::Data(_) => {}
                 Answer::ReadDone(done) => self.range_done(done)?,
                 _ => return Err(FaultCode::Malformed.into()),
             }
@@ -161,7 +149,6 @@ impl<'a> Ranges<'a> {
         } else {
             self.merger.push(hash);
         }
-        self.merged += 1;
         self.open.pop_front();
         self.ask_ahead();
         Ok(())
@@ -301,6 +288,8 @@ impl Upload {
 /// The hash of a file that must be of this version.
 pub(super) async fn hash_of(link: &Link, file: &Location, version: Version) -> Result<Hash, Fault> {
     let mut ranges = Ranges::new(link, file, version);
+    // Of what does not say how long it is, the data has to come.
+    ranges.hashed_to = if version.size == 0 { 0 } else { u64::MAX };
     ranges.ask_ahead();
     while ranges.next().await?.is_some() {}
     ranges.hash()

@@ -67,6 +67,30 @@ async fn version(world: &World, path: &str) -> Version {
 }
 
 #[tokio::test]
+async fn a_hash_alone_is_the_one_that_comes_with_the_data() {
+    let world = World::new();
+    for len in [1, 1024, DATA_BYTES_MAX, DATA_BYTES_MAX + 1, 5 * MIB + 7] {
+        let content = content(len);
+        world.write("file", &content);
+        let alone = |offset, len| Read { wants: Wants::Hash, ..read("file", offset, len) };
+        for (offset, wanted) in [(0, 8 * MIB as u64), (0, 4 * MIB as u64), (4 * MIB as u64, 4 * MIB as u64)] {
+            let mut talk = Talk::open(&world.service, alone(offset, wanted).into());
+            assert!(matches!(talk.next().await.unwrap(), Answer::ReadHead(_)));
+            let Answer::ReadDone(done) = talk.next().await.unwrap() else { panic!("data came") };
+            let end = content.len().min((offset + wanted) as usize);
+            let range = content.get(offset as usize..end).unwrap_or_default();
+            assert_eq!(done.len, range.len() as u64, "{len}: {offset}");
+            let with_data = match world.ask(read("file", offset, wanted)).await.unwrap() {
+                Answer::FileWhole(whole) => Some(whole.hash),
+                Answer::ReadDone(done) => done.hash,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(done.hash, with_data, "{len}: {offset}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_small_file_is_one_answer() {
     let world = World::new();
     for len in [0, 1, 1023, 1024, 1025, DATA_BYTES_MAX - 1, DATA_BYTES_MAX] {
