@@ -85,8 +85,8 @@ pub enum DialFault {
 }
 
 /// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes. Nobody is asked for anything: [`ssh::dial`] is the
-/// one that asks. Must be called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the fault is
-/// [`DialFault::CodeWanted`].
+/// one that asks. Must be called within a tokio runtime. Where a pairing code is needed and neither `code` nor the keyring has one, the
+/// fault is [`DialFault::CodeWanted`].
 pub async fn dial(
     server: &Server,
     keyring: &Arc<Keyring>,

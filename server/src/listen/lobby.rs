@@ -93,8 +93,9 @@ impl Lobby {
 }
 
 impl Room {
-    /// Shows somebody out: of the source that has most guests, of the stage that most of those are at, who has been there longest. So neither those who
-    /// say nothing nor those who only begin a handshake can push the others of their own address out before these have come on.
+    /// Shows somebody out: of the source that has most guests, of the stage that most of those are at, who has been there longest.
+    /// So neither those who say nothing nor those who only begin a handshake can push the others of their own address out before
+    /// these have come on.
     fn make_place(&mut self) {
         let unknown = || self.guests.iter().filter(|(_, guest)| guest.stage < Stage::Known);
         let mut of_source: HashMap<Source, usize> = HashMap::new();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,24 +39,25 @@ impl Questions {
         host: &SshHost,
         system: Option<String>,
     ) -> Result<Link, DialFault> {
-        let desk = match Desk::open() {
-            Ok(desk) => desk,
-            Err(error) => {
-                // Keys and agents need no answers.
-                tracing::warn!(%error, "ssh cannot ask anything");
-                return ssh::dial(host, Prompts::Nobody).await;
-            }
-        };
+        // Keys and agents need no answers.
+        let desk = Desk::open().inspect_err(|error| tracing::warn!(%error, "ssh cannot ask anything")).ok();
+        let prompts = desk.as_ref().map_or(Prompts::Nobody, Prompts::Desk);
         let dialling = async {
             if let Some(system) = system {
-                install(host, &system, Prompts::Desk(&desk)).await?;
+                install(host, &system, prompts).await?;
                 let _ = self.events.send(Event::Said { good: true, text: install::done(host) }).await;
             }
-            ssh::dial(host, Prompts::Desk(&desk)).await
+            ssh::dial(host, prompts).await
+        };
+        let asking = async {
+            match &desk {
+                Some(desk) => self.take_to(id, desk).await,
+                None => pending().await,
+            }
         };
         tokio::select! {
             dialled = dialling => dialled,
-            never = self.take_to(id, &desk) => match never {},
+            never = asking => match never {},
         }
     }
 
