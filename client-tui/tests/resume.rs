@@ -14,20 +14,20 @@
 mod towd;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use towd::Towd;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 /// So much that there is time to kill somebody after the first of it.
-const BYTES: usize = 256 << 20;
-const CUT_AFTER_BYTES: u64 = 48 << 20;
+const BYTES: usize = 160 << 20;
+const CUT_AFTER_BYTES: u64 = 24 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -37,7 +37,8 @@ enum Way {
 
 struct World {
     dir: TempDir,
-    towd: Child,
+    /// None where it was killed.
+    towd: Option<Towd>,
 }
 
 impl World {
@@ -46,7 +47,7 @@ impl World {
         for folder in ["here", "there"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        let towd = serve(dir.path(), &[]);
+        let towd = Some(serve(dir.path(), &[]));
         Self { dir, towd }
     }
 
@@ -56,9 +57,13 @@ impl World {
         if way == Way::Up { [here, there] } else { [there, here] }
     }
 
+    fn target(&self, path: &str) -> String {
+        format!("unix:{}?path={path}", self.dir.path().join("state of towd/socket").display())
+    }
+
     fn tow(&self, way: Way) -> Command {
         let here = self.dir.path().join("here/file");
-        let there = format!("unix:{}?path=file", self.dir.path().join("socket").display());
+        let there = self.target("file");
         let mut tow = Command::new(env!("CARGO_BIN_EXE_tow"));
         tow.env("TOW_STATE_DIR", self.dir.path().join("state")).stdin(Stdio::null());
         match way {
@@ -68,14 +73,12 @@ impl World {
         tow
     }
 
-    fn restart_server(&mut self) {
-        self.kill_server();
-        self.towd = serve(self.dir.path(), &[]);
+    fn kill_server(&mut self) {
+        self.towd.take().unwrap().kill();
     }
 
-    fn kill_server(&mut self) {
-        self.towd.kill().unwrap();
-        self.towd.wait().unwrap();
+    fn restart_server(&mut self, limits: &[&str]) {
+        self.towd = Some(serve(self.dir.path(), limits));
     }
 
     /// Runs it again, to its end: what it said, and how much it had not to move again.
@@ -89,31 +92,9 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = self.towd.kill();
-        let _ = self.towd.wait();
-    }
-}
-
-fn serve(dir: &Path, limits: &[&str]) -> Child {
-    let _ = fs::remove_file(dir.join("socket"));
-    let mut towd = Command::new(towd::program())
-        .args(limits)
-        .args(["--json", "--limit", "disk_reserve_bytes=0", "--root"])
-        .arg(dir.join("there"))
-        .arg("--unix")
-        .arg(dir.join("socket"))
-        .env("TOW_STATE_DIR", dir.join("state of towd"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(towd.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("listening"), "{line}");
-    towd
+fn serve(dir: &Path, limits: &[&str]) -> Towd {
+    let limits = [&["--limit", "disk_reserve_bytes=0"], limits].concat();
+    Towd::start(&dir.join("there"), &dir.join("state of towd"), &limits)
 }
 
 /// Bytes that no other seed has, and no other place.
@@ -191,7 +172,7 @@ fn a_copy_that_was_killed_goes_on_where_it_was_and_is_verified_whole() {
             let part = cut(&mut world, way, kill_server);
             let left = fs::metadata(&part).unwrap().len();
             if kill_server {
-                world.restart_server();
+                world.restart_server(&[]);
             }
             let (output, resumed) = world.run(way);
             let what = format!("{way:?}, server killed: {kill_server}: {output:?}");
@@ -231,11 +212,11 @@ fn an_interrupted_copy_goes_on_too_and_what_waits_is_not_listed() {
     let [from, to] = world.paths(Way::Up);
     write(&from, &noise(1), SystemTime::now());
     cut(&mut world, Way::Up, false);
-    let (state, target) = (world.dir.path().join("state"), world.dir.path().join("socket"));
+    let (state, target) = (world.dir.path().join("state"), world.target(""));
     let list = || {
         let mut ls = Command::new(env!("CARGO_BIN_EXE_tow"));
         ls.env("TOW_STATE_DIR", &state).args(["ls", "-a"]);
-        ls.arg(format!("unix:{}", target.display())).output().unwrap()
+        ls.arg(&target).output().unwrap()
     };
     let listed = list();
     assert!(String::from_utf8_lossy(&listed.stdout).contains("0 entries"), "{listed:?}");
@@ -257,7 +238,7 @@ fn an_interrupted_copy_goes_on_too_and_what_waits_is_not_listed() {
     assert_eq!(parts(to.parent().unwrap()), left);
     // Where nothing is kept, whoever looks sweeps.
     world.kill_server();
-    world.towd = serve(world.dir.path(), &["--limit", "parts_kept_seconds=0"]);
+    world.restart_server(&["--limit", "parts_kept_seconds=0"]);
     assert!(list().status.success());
     assert_eq!(parts(to.parent().unwrap()), Vec::<PathBuf>::new());
 }
