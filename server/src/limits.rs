@@ -62,13 +62,7 @@ const fn row(
 }
 
 const TABLE: &[Row] = &[
-    row(
-        Limit::Greeting,
-        "greeting",
-        256,
-        (8, 65_536),
-        "connections not let in yet; the address with most of them makes place",
-    ),
+    row(Limit::Greeting, "greeting", 256, (8, 65_536), "not let in yet; the address with most makes place"),
     row(
         Limit::GreetingSeconds,
         "greeting_seconds",
@@ -127,7 +121,7 @@ const TABLE: &[Row] = &[
         "parts_kept_seconds",
         7 * DAY,
         (0, 365 * DAY),
-        "what came of a file waits for its upload to go on",
+        "what came of a cut-off upload is kept",
     ),
     row(
         Limit::QuotaBytes,
