@@ -12,6 +12,7 @@ mod lines;
 mod ls;
 mod mkdir;
 pub mod output;
+mod pinned;
 mod place;
 mod progress;
 mod rm;
@@ -27,28 +28,30 @@ use towpath_files::service::Service;
 
 use args::Command;
 use exit::{Exit, Failure};
+use pinned::Pins;
 use place::Places;
 use ssh::Consent;
 
+use crate::config::Settings;
 use crate::link::keyring::Keyring;
-use crate::model::bookmarks::Bookmarks;
 use crate::transfer::job::Verb;
 
 /// Runs one command to its end, with its errors on standard error.
 pub async fn run(
     command: Command,
     local: Arc<Service>,
-    (keyring, bookmarks): (Arc<Keyring>, Bookmarks),
+    (keyring, settings): (Arc<Keyring>, &Settings),
     consent: Consent,
 ) -> Exit {
-    let mut places = Places::new(local, keyring, bookmarks, consent);
+    let pins = Pins::new(settings.state_dir.clone(), settings.parts_kept);
+    let mut places = Places::new(local, keyring, settings.bookmarks.clone(), consent);
     // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
     let takes_interrupts = matches!(
         command,
         Command::Get(_) | Command::Put(_) | Command::Cp(_) | Command::Mv(_) | Command::Shell(_)
     );
     let outcome = tokio::select! {
-        outcome = perform(command, &mut places) => outcome,
+        outcome = perform(command, &mut places, &pins) => outcome,
         () = interrupted(), if !takes_interrupts => Ok(Exit::Interrupted),
     };
     places.bye().await;
@@ -60,14 +63,14 @@ pub async fn run(
     })
 }
 
-async fn perform(command: Command, places: &mut Places) -> Result<Exit, Failure> {
+async fn perform(command: Command, places: &mut Places, pins: &Pins) -> Result<Exit, Failure> {
     match command {
         Command::Ls(args) => ls::run(&args, places).await,
         Command::Size(args) => size_command::run(&args, places).await,
         Command::Get(args) | Command::Put(args) | Command::Cp(args) => {
-            copy::run(&args, Verb::Copy, places).await
+            copy::run(&args, Verb::Copy, places, pins).await
         }
-        Command::Mv(args) => copy::run(&args, Verb::Move, places).await,
+        Command::Mv(args) => copy::run(&args, Verb::Move, places, pins).await,
         Command::Rm(args) => rm::run(&args, places).await,
         Command::Mkdir(args) => mkdir::run(&args, places).await,
         Command::Shell(args) => shell::run(&args, places).await,

@@ -8,18 +8,19 @@ pub mod ssh_hosts;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
 use towpath_protocol::request::Durability;
 use zeroize::Zeroizing;
 
 use crate::model::bookmarks::Bookmarks;
-use file::{ConfigFile, JOBS_AT_ONCE};
+use file::{ConfigFile, JOBS_AT_ONCE, PARTS_KEPT_DAYS, days};
 
 /// What the program goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the log is kept; none where neither a flag, nor `TOW_STATE_DIR`, `XDG_STATE_HOME` or `HOME` names a folder.
+    /// Where keys, journal and log are kept; none where neither a flag, nor `TOW_STATE_DIR`, `XDG_STATE_HOME` or `HOME` names a folder.
     pub state_dir: Option<PathBuf>,
     /// Where the configuration file is, or would be: `towpath/config.toml` in `XDG_CONFIG_HOME`, else in `~/.config`.
     pub config_file: Option<PathBuf>,
@@ -31,6 +32,8 @@ pub struct Settings {
     pub jobs_at_once: u8,
     /// What is known of a file in the panes before it counts as done.
     pub durability: Durability,
+    /// For how long this machine keeps what came of files that were cut off, and the journal jobs that were.
+    pub parts_kept: Duration,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
     /// `user@host`: what servers are told who this client is.
@@ -93,6 +96,7 @@ impl Settings {
             bookmarks: Bookmarks::default(),
             jobs_at_once: JOBS_AT_ONCE,
             durability: Durability::Synced,
+            parts_kept: days(PARTS_KEPT_DAYS),
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
             client_name: client_name(variable),
         }
@@ -103,11 +107,12 @@ impl Settings {
     /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
     pub fn configured(self) -> anyhow::Result<Self> {
         let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let ConfigFile { background, jobs_at_once, durability, bookmarks } = file;
+        let ConfigFile { background, jobs_at_once, durability, parts_kept, bookmarks } = file;
         Ok(Self {
             background: background.unwrap_or(self.background),
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
             durability: durability.unwrap_or(self.durability),
+            parts_kept: parts_kept.unwrap_or(self.parts_kept),
             bookmarks,
             ..self
         })

@@ -14,7 +14,7 @@ use towpath::link::keyring::Keyring;
 use towpath::shell;
 use towpath::shell::panes::Opening;
 use towpath_files::root::{RootSpec, local_path};
-use towpath_files::service::{Service, ServiceConfig};
+use towpath_files::service::{Service, ServiceConfig, StoreLimits};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::Access;
 
@@ -43,13 +43,11 @@ fn answer(answer: Result<String, Failure>) -> anyhow::Result<ExitCode> {
 
 fn start(args: Args) -> anyhow::Result<ExitCode> {
     let home = std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default();
-    let local = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
-    let local = Arc::new(Service::new(local)?);
+    let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     if args.stdio {
+        let local = Arc::new(Service::new(files)?);
         cli::stdio::gain_no_rights();
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if args.stdio {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let exit = runtime.block_on(cli::stdio::serve(local));
         // A read of standard input that nobody can interrupt is left behind.
         runtime.shutdown_background();
@@ -59,14 +57,16 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
         Ok(settings) => settings,
         Err(error) => return Ok(refusal(&Failure::usage(format!("{error:#}")))),
     };
+    let limits = StoreLimits { parts_kept: settings.parts_kept, ..StoreLimits::default() };
+    let local = Arc::new(Service::with_limits(files, limits)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let given = given_code(args.pair_file, |name| std::env::var_os(name));
     let name = settings.client_name.clone();
     let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given));
     let consent = if args.install { Consent::Given } else { Consent::Asked };
     let opens_connect = matches!(args.command, Some(Command::Connect));
     if let Some(command) = args.command.filter(|_| !opens_connect) {
-        let bookmarks = settings.bookmarks.clone();
-        let exit = runtime.block_on(cli::run(command, local, (keyring, bookmarks), consent));
+        let exit = runtime.block_on(cli::run(command, local, (keyring, &settings), consent));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
         return Ok(ExitCode::from(exit as u8));

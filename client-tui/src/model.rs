@@ -1,6 +1,7 @@
 //! Plain data that both wings share: where something is, and what is shown of a job. It knows nothing else of the program.
 
 pub mod bookmarks;
+pub mod kept;
 pub mod number;
 pub mod size;
 pub mod target;

@@ -4,11 +4,13 @@
 //! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it with the destination in
 //! batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one file, `large` the
 //! pump for those that do not fit in one message, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast.
+//! `journal` keeps what survives the end of the program.
 
 mod alone;
 mod carry;
 mod conflicts;
 pub mod job;
+pub mod journal;
 mod large;
 mod plan;
 mod rate;

@@ -17,6 +17,7 @@ use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
+use super::pinned::{Pin, Pins};
 use super::place::{Place, Places};
 use super::progress;
 use crate::model::number::noun;
@@ -37,6 +38,8 @@ pub(super) struct Options {
     pub(super) durability: Durability,
     /// Whether an interrupt leaves what the same command, given again, goes on with.
     pub(super) is_resumed: bool,
+    /// Where it is written down what the destination means.
+    pub(super) pins: Pins,
 }
 
 impl Default for Options {
@@ -49,12 +52,18 @@ impl Default for Options {
             excludes,
             durability: Durability::Synced,
             is_resumed: false,
+            pins: Pins::default(),
         }
     }
 }
 
 /// Copies or moves what `args` name.
-pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    args: &TransferArgs,
+    verb: Verb,
+    places: &mut Places,
+    pins: &Pins,
+) -> Result<Exit, Failure> {
     let output = Output::new(args.output);
     let options = Options {
         verb,
@@ -63,6 +72,7 @@ pub(super) async fn run(args: &TransferArgs, verb: Verb, places: &mut Places) ->
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
         is_resumed: true,
+        pins: pins.clone(),
     };
     let (destination, sources) = match args.operands.split_last() {
         Some((destination, sources)) if !sources.is_empty() => (destination, sources),
@@ -123,7 +133,7 @@ pub(super) async fn copy(
     output: Output,
 ) -> Result<Ended, Failure> {
     let mut total = Summary::default();
-    let items = resolve_items(sources, &destination, &options).await?;
+    let (items, pin) = resolve_items(sources, &destination, &options).await?;
     let whole_failure = items.len() == 1;
     let only_item = match items.as_slice() {
         [(_, items)] if items.len() == 1 => items.first().cloned(),
@@ -157,7 +167,11 @@ pub(super) async fn copy(
     }
     let is_whole = total.files + total.unchanged + total.skipped == 0 && total.failed == 1;
     let failed = failed.filter(|fault| is_whole && only_item.is_some_and(|item| concerns(fault, &item)));
-    Ok(Ended { exit: exit_of(&total, failed.as_ref()), summary: total })
+    let exit = exit_of(&total, failed.as_ref());
+    if let Some(pin) = pin.filter(|_| exit == Exit::Done) {
+        pin.forget().await;
+    }
+    Ok(Ended { exit, summary: total })
 }
 
 /// Where a job's paths are: each is named with its side, as it can be typed.
@@ -196,19 +210,19 @@ fn add(total: &mut Summary, summary: Summary) {
     total.stopped = summary.stopped;
 }
 
-/// What each source becomes. A source that does not exist fails before anything is moved.
+/// What each source becomes, and what is written down of that. A source that does not exist fails before anything is moved.
 async fn resolve_items(
     sources: Vec<Place>,
     destination: &Place,
     options: &Options,
-) -> Result<Vec<(Place, Vec<Item>)>, Failure> {
+) -> Result<(Vec<(Place, Vec<Item>)>, Option<Pin>), Failure> {
     let there = match destination.stat(Follow::Yes).await {
         Ok(there) => Some(there),
         Err(failure) if failure.exit == Exit::NotFound => None,
         Err(failure) => return Err(failure),
     };
     let is_folder = there.as_ref().is_some_and(|there| there.kind == Kind::Folder);
-    let into = !options.is_name && (is_folder || destination.is_folder || destination.is_content);
+    let mut into = !options.is_name && (is_folder || destination.is_folder || destination.is_content);
     if !into && sources.len() > 1 {
         let why = Fault::new(FaultCode::NotAFolder).because("several sources need a folder");
         return Err(Failure { exit: Exit::Usage, ..destination.failed(&why) });
@@ -216,13 +230,19 @@ async fn resolve_items(
     if destination.is_folder && there.is_some() && !is_folder {
         return Err(destination.failed(&FaultCode::NotAFolder.into()));
     }
-    let mut resolved = Vec::new();
+    let (mut resolved, mut pin) = (Vec::new(), None);
+    let may_be_pinned = sources.len() == 1 && !options.is_name;
     for source in sources {
         let attributes = source.stat(Follow::No).await?;
+        if may_be_pinned {
+            let (source, destination) = ((&source, &attributes), (destination, there.as_ref()));
+            pin = options.pins.pin(options.verb, source, destination).await;
+            into &= pin.is_none();
+        }
         let items = items_of(&source, &attributes, destination, into).await?;
         resolved.push((source, items));
     }
-    Ok(resolved)
+    Ok((resolved, pin))
 }
 
 async fn items_of(

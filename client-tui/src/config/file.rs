@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -17,6 +18,11 @@ use crate::model::bookmarks::{Bookmarks, is_name};
 pub const JOBS_AT_ONCE: u8 = 2;
 pub const JOBS_AT_ONCE_MAX: u8 = 8;
 
+/// For how long what came of a file that was cut off waits for the rest, and a job for the next start, where nobody says otherwise, and
+/// at most.
+pub const PARTS_KEPT_DAYS: u16 = 7;
+const PARTS_KEPT_DAYS_MAX: u16 = 365;
+
 /// Where the bookmarks stand.
 const SECTION: &str = "[bookmarks]";
 
@@ -26,7 +32,13 @@ pub struct ConfigFile {
     pub background: Option<Background>,
     pub jobs_at_once: Option<u8>,
     pub durability: Option<Durability>,
+    pub parts_kept: Option<Duration>,
     pub bookmarks: Bookmarks,
+}
+
+/// So many days.
+pub const fn days(days: u16) -> Duration {
+    Duration::from_hours(24 * days as u64)
 }
 
 #[derive(Deserialize)]
@@ -35,6 +47,7 @@ struct Raw {
     theme: Option<ThemeName>,
     jobs: Option<u8>,
     sync: Option<bool>,
+    parts_kept_days: Option<u16>,
     #[serde(default)]
     bookmarks: BTreeMap<String, String>,
 }
@@ -71,6 +84,9 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     if let Some(jobs) = raw.jobs.filter(|jobs| !(1..=JOBS_AT_ONCE_MAX).contains(jobs)) {
         anyhow::bail!("jobs = {jobs}: between 1 and {JOBS_AT_ONCE_MAX} run at once");
     }
+    if let Some(days) = raw.parts_kept_days.filter(|days| *days > PARTS_KEPT_DAYS_MAX) {
+        anyhow::bail!("parts_kept_days = {days}: {PARTS_KEPT_DAYS_MAX} at most");
+    }
     if let Some(name) = raw.bookmarks.keys().find(|name| !is_name(name)) {
         anyhow::bail!("bookmarks: {name:?} is no name; letters, digits, - and _ make one");
     }
@@ -81,7 +97,8 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     };
     let durability = raw.sync.map(|sync| if sync { Durability::Synced } else { Durability::Relaxed });
     let bookmarks = Bookmarks::new(raw.bookmarks);
-    Ok(ConfigFile { background, jobs_at_once: raw.jobs, durability, bookmarks })
+    let parts_kept = raw.parts_kept_days.map(days);
+    Ok(ConfigFile { background, jobs_at_once: raw.jobs, durability, parts_kept, bookmarks })
 }
 
 /// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
@@ -162,16 +179,18 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let file = parse("theme = \"light\"\njobs = 3\nsync = false\n[bookmarks]\nbox = \"tow://box/srv\"\n")
-            .unwrap();
+        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\n[bookmarks]\nbox = \"tow://box/srv\"\n";
+        let file = parse(text).unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
         assert_eq!(file.durability, Some(Durability::Relaxed));
+        assert_eq!(file.parts_kept, Some(Duration::from_hours(48)));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));
         assert_eq!(parse("").unwrap(), ConfigFile::default());
         for (text, part) in [
             ("theme = \"light\"\ncolour = 1\n", "line 2: unknown field `colour`"),
             ("jobs = 9", "between 1 and 8"),
             ("jobs = 0", "between 1 and 8"),
+            ("parts_kept_days = 366", "365 at most"),
             ("theme = \"pink\"", "line 1: unknown variant"),
             ("[bookmarks]\n\"a b\" = \"x\"", "no name"),
             ("[bookmarks]\ntow = \"x\"", "no name"),

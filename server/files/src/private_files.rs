@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use towpath_protocol::display::DisplayName;
@@ -63,6 +63,13 @@ pub enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStamp(u64, i64, i64);
 
+impl FileStamp {
+    /// When it was written, in seconds since 1970.
+    pub const fn written_seconds(self) -> i64 {
+        self.1
+    }
+}
+
 /// A folder for this user alone.
 pub struct PrivateFolder {
     folder: OwnedFd,
@@ -114,6 +121,23 @@ impl PrivateFolder {
             reason = "other types on other systems"
         )]
         Some(FileStamp(stat.st_ino as u64, stat.st_mtime as i64, stat.st_mtime_nsec as i64))
+    }
+
+    /// The names of what is in it, `most` at most, in no order. What is not UTF-8 is none of ours, and left out. Blocks.
+    pub fn names(&self, most: usize) -> Result<Vec<String>, PrivateFault> {
+        let fault = |errno| PrivateFault { path: shown(&self.path), why: system(errno) };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.folder).map_err(fault)? {
+            if names.len() == most {
+                break;
+            }
+            if let Ok(name) = entry.map_err(fault)?.file_name().to_str()
+                && !matches!(name, "." | "..")
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// Waits for other writers, for five seconds at most. Blocks.
@@ -179,6 +203,26 @@ impl Locked<'_> {
         write().map_err(fault)
     }
 
+    /// Gives a file another name, durably; what has that name is replaced.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), PrivateFault> {
+        let folder = &self.folder.folder;
+        let renamed = rustix::fs::renameat(folder, from, folder, to).and_then(|()| rustix::fs::fsync(folder));
+        renamed.map_err(|errno| self.folder.fault(from, system(errno)))
+    }
+
+    /// A file that stands for this process as long as it holds it: made where it is not there, and given up when the process ends,
+    /// however it ends. None where another process holds it.
+    pub fn hold(&self, name: &str) -> Result<Option<Held>, PrivateFault> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fault = |errno| self.folder.fault(name, system(errno));
+        let file = rustix::fs::openat(&self.folder.folder, name, flags, FILE_MODE).map_err(fault)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Held { _file: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(fault(errno)),
+        }
+    }
+
     /// No error where there is none.
     pub fn remove(&self, name: &str) -> Result<(), PrivateFault> {
         match rustix::fs::unlinkat(&self.folder.folder, name, AtFlags::empty()) {
@@ -186,6 +230,12 @@ impl Locked<'_> {
             Err(errno) => Err(self.folder.fault(name, system(errno))),
         }
     }
+}
+
+/// A file that nobody else can hold meanwhile. Dropped, it is given up.
+#[derive(Debug)]
+pub struct Held {
+    _file: OwnedFd,
 }
 
 /// A file that a person names, with something in it that others may not know: refused as those of [`PrivateFolder::read`].
@@ -361,6 +411,23 @@ mod tests {
         });
         let folder = PrivateFolder::open(&path).unwrap();
         assert_eq!(folder.read("count").unwrap().unwrap().as_slice(), b"40");
+    }
+
+    #[test]
+    fn what_one_holds_nobody_else_can_until_it_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let [one, two] = [(); 2].map(|()| PrivateFolder::open(&path).unwrap());
+        let held = one.lock().unwrap().hold("living").unwrap();
+        assert!(held.is_some());
+        assert!(two.lock().unwrap().hold("living").unwrap().is_none());
+        drop(held);
+        assert!(two.lock().unwrap().hold("living").unwrap().is_some());
+        two.lock().unwrap().rename("living", "left").unwrap();
+        let mut names = one.names(10).unwrap();
+        names.sort();
+        assert_eq!(names, ["left", "lock"]);
+        assert_eq!(one.names(1).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! The same command, given again after it was cut off, means the same destination: what was to be a new name stays it, also where a
+//! folder of that name has come into being, and what was received goes on by bytes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::stage::{Scene, Stage, parts, told};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const BYTES: usize = 96 << 20;
+const CUT_AFTER_BYTES: u64 = 24 << 20;
+
+/// `photos` with a small file, and a long one that is told from any other at each of its pages.
+fn fill(folder: &Path) -> Vec<u8> {
+    let mut long = vec![0; BYTES];
+    for (index, page) in long.chunks_mut(4096).enumerate() {
+        page[..8].copy_from_slice(&index.to_le_bytes());
+    }
+    fs::create_dir_all(folder.join("photos/deep")).unwrap();
+    fs::write(folder.join("photos/small"), "small").unwrap();
+    fs::write(folder.join("photos/deep/long"), &long).unwrap();
+    long
+}
+
+/// Ends the command with a signal once enough of the long file has come to `into`.
+fn cut_off(scene: &Scene, typed: &[&str], into: &Path, signal: Signal) {
+    let mut child = scene.tow(typed).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let received = || {
+        let part = into.is_dir().then(|| parts(into).pop()).flatten().map(|part| into.join(part));
+        part.and_then(|part| fs::metadata(part).ok()).map_or(0, |part| part.len())
+    };
+    while received() < CUT_AFTER_BYTES {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "too late to be cut off");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait().unwrap();
+}
+
+fn resumed(output: &Output) -> u64 {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let done: serde_json::Value = serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap();
+    done["resumed"].as_u64().unwrap()
+}
+
+#[test]
+fn a_command_that_was_cut_off_goes_on_at_the_destination_that_it_began() {
+    let stage = Stage::new();
+    for (name, typed, from, to, signal) in [
+        ("get", ["get", "--json", "{S}/photos", "dest"], "S/", "L/dest", Signal::KILL),
+        ("put", ["put", "--json", "photos", "{S}/new/dest"], "L/", "S/new/dest", Signal::INT),
+        ("move", ["mv", "--json", "{S}/photos", "{L}/dest"], "S/", "L/dest", Signal::KILL),
+    ] {
+        let scene = stage.scene(name);
+        let long = fill(&scene.at(from));
+        let dest = scene.at(to);
+        cut_off(&scene, &typed, &dest.join("deep"), signal);
+        // Another command finds a folder, as ever.
+        let other = scene.tow(&[typed[0], "{L}/tree", typed[3]]).output().unwrap();
+        assert!(dest.join("tree/x").exists(), "{name}\n{}", told(&other));
+        let again = scene.tow(&typed).output().unwrap();
+        assert_eq!(again.status.code(), Some(0), "{name}\n{}", told(&again));
+        assert!(
+            told(&again).contains("goes on with what the same command began"),
+            "{name}\n{}",
+            told(&again)
+        );
+        assert!(!dest.join("photos").exists(), "{name}\n{}", told(&again));
+        assert!(resumed(&again) >= 16 << 20, "{name}\n{}", told(&again));
+        assert!(fs::read(dest.join("deep/long")).unwrap() == long, "{name}");
+        assert_eq!(fs::read(dest.join("small")).unwrap(), b"small", "{name}");
+        assert_eq!(parts(&dest.join("deep")), [""; 0], "{name}");
+        assert_eq!(scene.at(from).join("photos").exists(), name != "move", "{name}");
+        if name != "move" {
+            // It is done: from now on the folder is there, and receives.
+            let third = scene.tow(&typed).output().unwrap();
+            assert_eq!(third.status.code(), Some(0), "{name}\n{}", told(&third));
+            assert!(dest.join("photos/small").exists(), "{name}\n{}", told(&third));
+        }
+    }
+}
+
+#[test]
+fn what_failed_is_worth_a_repeat_and_a_done_command_is_forgotten() {
+    let stage = Stage::new();
+    let scene = stage.scene("failed");
+    fs::create_dir_all(scene.at("S/photos")).unwrap();
+    scene.write("served/photos/good", "good", 1_700_000_000);
+    rustix::fs::mkfifoat(rustix::fs::CWD, scene.at("S/photos/odd"), rustix::fs::Mode::RUSR).unwrap();
+    let typed = ["get", "{S}/photos", "dest"];
+    let first = scene.tow(&typed).output().unwrap();
+    assert_eq!(first.status.code(), Some(1), "{}", told(&first));
+    fs::remove_file(scene.at("S/photos/odd")).unwrap();
+    scene.write("served/photos/odd", "not odd any more", 1_700_000_000);
+    let second = scene.tow(&typed).output().unwrap();
+    assert_eq!(second.status.code(), Some(0), "{}", told(&second));
+    assert!(scene.at("L/dest/odd").exists() && !scene.at("L/dest/photos").exists());
+    let third = scene.tow(&typed).output().unwrap();
+    assert_eq!(third.status.code(), Some(0), "{}", told(&third));
+    assert!(scene.at("L/dest/photos/odd").exists(), "{}", told(&third));
+}
