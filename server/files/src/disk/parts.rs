@@ -104,17 +104,22 @@ pub(crate) fn cut_off(file: impl AsFd, bytes: u64) -> Result<(), Fault> {
 }
 
 /// Removes something unfinished that nobody has touched for `age`, and that nobody is at: a file, also one that was about to be put in
-/// place and has its final mode, or a link. Gives its size.
+/// place and has its final mode, or a link, once it is a minute old. Gives its size.
 pub(crate) fn sweep(folder: impl AsFd, name: &Name, age: Duration) -> Option<u64> {
+    sweep_at(folder, name, age, SystemTime::now())
+}
+
+fn sweep_at(folder: impl AsFd, name: &Name, age: Duration, now: SystemTime) -> Option<u64> {
     let folder = folder.as_fd();
     let stat = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    // A link is made and put in place within a moment: an old one is nobody's.
+    let is_link = is_ours(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    let age = if is_link { age.max(LINK_AGE_LEAST) } else { age };
     // The time of change cannot be set back, as that of modification is when a file is about to be put in place.
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_ctime).unwrap_or(0));
-    SystemTime::now().duration_since(changed).ok().filter(|untouched| *untouched >= age)?;
-    // The lock is held until the name is gone. A link is made and put in place within a moment: an old one is nobody's.
-    let is_old_link =
-        is_ours(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && age >= LINK_AGE_LEAST;
-    let _locked = if is_old_link { None } else { Some(lock(folder, name, OFlags::RDONLY).ok()?) };
+    now.duration_since(changed).ok().filter(|untouched| *untouched >= age)?;
+    // The lock is held until the name is gone.
+    let _locked = if is_link { None } else { Some(lock(folder, name, OFlags::RDONLY).ok()?) };
     rustix::fs::unlinkat(folder, name.as_bytes(), AtFlags::empty()).ok()?;
     u64::try_from(stat.st_size).ok()
 }
@@ -182,5 +187,8 @@ mod tests {
         assert_eq!(sweep(&folder, &name, Duration::ZERO), Some(0));
         symlink("elsewhere", dir.path().join(std::str::from_utf8(name.as_bytes()).unwrap())).unwrap();
         assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "it may be on its way to its place");
+        let later = SystemTime::now() + 2 * LINK_AGE_LEAST;
+        assert_eq!(sweep_at(&folder, &name, Duration::from_hours(1), later), None, "it is kept for longer");
+        assert_eq!(sweep_at(&folder, &name, Duration::ZERO, later), Some(9));
     }
 }
