@@ -11,6 +11,7 @@
 )]
 
 mod exchanges;
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/fault_link.rs"]
 mod fault_link;
 mod faults;

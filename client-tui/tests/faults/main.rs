@@ -14,8 +14,12 @@
 )]
 
 mod disks;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/fault_link.rs"]
+mod fault_link;
 mod injected;
 mod kills;
+mod lines;
 mod sources;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]

@@ -5,22 +5,32 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use towpath::link::Link;
+use towpath_files::root::RootSpec;
+use towpath_files::service::{Service, ServiceConfig, StoreLimits};
+use towpath_protocol::entry::Kind;
+use towpath_protocol::hello::Access;
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use crate::towd::Towd;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
 const PATIENCE: Duration = Duration::from_mins(1);
+const PART: &str = ".towpath-part-";
 
 /// What there is below a folder: files by their content, links by their target.
 pub(crate) type Tree = BTreeMap<PathBuf, Thing>;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Thing {
     File(Vec<u8>),
     Link(PathBuf),
+    Folder,
 }
 
 pub(crate) struct World {
@@ -52,7 +62,7 @@ impl World {
     /// A tree at `local/tree`, and older copies of some of it at `served/in/tree` and `local/in/tree`.
     pub(crate) fn new(small_files: usize, large_bytes: usize) -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap() };
-        world.fill_source("local", small_files, large_bytes);
+        fill(&world.at("local"), small_files, large_bytes);
         for side in ["served/in/tree", "local/in/tree"] {
             let old = world.at(side);
             fs::create_dir_all(old.join("1")).unwrap();
@@ -61,20 +71,6 @@ impl World {
             }
         }
         world
-    }
-
-    /// Makes the source anew below `side`, the same each time.
-    pub(crate) fn fill_source(&self, side: &str, small_files: usize, large_bytes: usize) {
-        let tree = self.at(side).join("tree");
-        fs::create_dir_all(&tree).unwrap();
-        for number in 0..small_files {
-            let folder = tree.join((number % 4).to_string());
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(number.to_string()), noise(number * 301, number as u64)).unwrap();
-        }
-        fs::write(tree.join("large"), noise(large_bytes, 1000)).unwrap();
-        fs::create_dir_all(tree.join("nothing in it")).unwrap();
-        let _ = symlink("large", tree.join("link"));
     }
 
     pub(crate) fn at(&self, path: &str) -> PathBuf {
@@ -113,8 +109,59 @@ impl World {
     pub(crate) fn assert_no_part_is_shown(&self, folder: &str) {
         let output = self.run(&["ls", "--all", folder]);
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(!shown.contains(".towpath-part-"), "{shown}");
+        assert!(!shown.contains(PART), "{shown}");
     }
+}
+
+/// Makes `tree` in a folder, the same each time.
+pub(crate) fn fill(folder: &Path, small_files: usize, large_bytes: usize) {
+    let tree = folder.join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    for number in 0..small_files {
+        let folder = tree.join((number % 4).to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(number.to_string()), noise(number * 301, number as u64)).unwrap();
+    }
+    fs::write(tree.join("large"), noise(large_bytes, 1000)).unwrap();
+    fs::create_dir_all(tree.join("nothing in it")).unwrap();
+    let _ = symlink("large", tree.join("link"));
+}
+
+/// A service of a folder, in this process.
+pub(crate) fn service(root: &Path, limits: StoreLimits) -> Arc<Service> {
+    let root = RootSpec::Jailed(root.to_owned());
+    let config = ServiceConfig { root, access: Access::ReadWrite, home: WirePath::root() };
+    Arc::new(Service::with_limits(config, limits).unwrap())
+}
+
+/// Parts that a listing or a walk shows of what is below a folder. There must be none.
+pub(crate) async fn shown_parts(root: &Path) -> Vec<String> {
+    let all = look_at_all(Link::in_process(service(root, StoreLimits::default()))).await;
+    all.into_iter().map(|path| path.display()).filter(|path| path.contains(PART)).collect()
+}
+
+/// Looks at all folders as one does that keeps no part.
+pub(crate) async fn sweep(root: &Path) {
+    let limits = StoreLimits { parts_kept: Duration::ZERO, ..StoreLimits::default() };
+    look_at_all(Link::in_process(service(root, limits))).await;
+}
+
+/// Everything below a root, by listings alone.
+async fn look_at_all(link: Link) -> Vec<WirePath> {
+    let (mut folders, mut found) = (vec![WirePath::root()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let mut listing = link.list(&folder, SortKey::Name, Direction::Ascending, Hidden::Shown);
+        while let Some(page) = listing.next_page().await.unwrap() {
+            for entry in page.entries {
+                let path = folder.join(&entry.name).unwrap();
+                if entry.attributes.kind == Kind::Folder {
+                    folders.push(path.clone());
+                }
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// Waits for its end.
@@ -150,7 +197,7 @@ fn collect(top: &Path, folder: &Path, found: &mut Tree) {
         let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
         let thing = if kind.is_dir() {
             collect(top, &path, found);
-            continue;
+            Ok(Thing::Folder)
         } else if kind.is_symlink() {
             fs::read_link(&path).map(Thing::Link)
         } else {
@@ -162,8 +209,8 @@ fn collect(top: &Path, folder: &Path, found: &mut Tree) {
     }
 }
 
-fn is_part(path: &Path) -> bool {
-    path.file_name().unwrap().to_string_lossy().starts_with(".towpath-part-")
+pub(crate) fn is_part(path: &Path) -> bool {
+    path.file_name().unwrap().to_string_lossy().starts_with(PART)
 }
 
 /// Unfinished files below a folder.

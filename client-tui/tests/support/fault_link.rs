@@ -17,6 +17,8 @@ pub(crate) enum Cut {
     Reset,
     /// Nothing moves any more, and nobody says so.
     Stall,
+    /// Nothing moves any more, until the system gives it up after so long.
+    TimeOut(Duration),
 }
 
 /// A small generator of numbers: good enough to choose faults, the same for the same seed.
@@ -45,6 +47,9 @@ pub(crate) struct FaultLink {
     /// After so many bytes, of both directions together.
     cut: Option<(u64, Cut)>,
     moved: u64,
+    pauses_ms_max: u64,
+    /// When the system gives it up, once it stands still.
+    given_up_at: Option<Instant>,
     read_pause: Pin<Box<Sleep>>,
     write_pause: Pin<Box<Sleep>>,
 }
@@ -52,11 +57,25 @@ pub(crate) struct FaultLink {
 impl FaultLink {
     pub(crate) fn new(stream: DuplexStream, seed: u64, cut: Option<(u64, Cut)>) -> Self {
         let pause = || Box::pin(sleep(Duration::ZERO));
-        Self { stream, dice: Dice::new(seed), cut, moved: 0, read_pause: pause(), write_pause: pause() }
+        Self {
+            stream,
+            dice: Dice::new(seed),
+            cut,
+            moved: 0,
+            pauses_ms_max: 20,
+            given_up_at: None,
+            read_pause: pause(),
+            write_pause: pause(),
+        }
+    }
+
+    /// One whose pauses are shorter than this: for time that is not virtual.
+    pub(crate) fn pausing_less_than(self, pauses_ms_max: u64) -> Self {
+        Self { pauses_ms_max, ..self }
     }
 
     /// How many bytes may move now.
-    fn step(&mut self, wanted: usize) -> Poll<Result<usize, Cut>> {
+    fn step(&mut self, wanted: usize, is_read: bool, cx: &mut Context<'_>) -> Poll<Result<usize, Cut>> {
         let step = 1 + self.dice.roll(match self.dice.0 % 4 {
             0 => 3,
             1 => 100,
@@ -66,6 +85,12 @@ impl FaultLink {
         match self.cut {
             Some((at, cut)) if self.moved >= at => match cut {
                 Cut::Stall => Poll::Pending,
+                Cut::TimeOut(after) => {
+                    let at = *self.given_up_at.get_or_insert_with(|| Instant::now() + after);
+                    let pause = self.pause(is_read);
+                    pause.as_mut().reset(at);
+                    pause.as_mut().poll(cx).map(|()| Err(Cut::Reset))
+                }
                 Cut::End | Cut::Reset => Poll::Ready(Err(cut)),
             },
             Some((at, _)) => Poll::Ready(Ok(step.min((at - self.moved) as usize))),
@@ -77,10 +102,13 @@ impl FaultLink {
     fn moved(&mut self, bytes: usize, is_read: bool) {
         self.moved += bytes as u64;
         if self.dice.roll(4) == 0 {
-            let until = Instant::now() + Duration::from_millis(self.dice.roll(20));
-            let pause = if is_read { &mut self.read_pause } else { &mut self.write_pause };
-            pause.as_mut().reset(until);
+            let until = Instant::now() + Duration::from_millis(self.dice.roll(self.pauses_ms_max));
+            self.pause(is_read).as_mut().reset(until);
         }
+    }
+
+    fn pause(&mut self, is_read: bool) -> &mut Pin<Box<Sleep>> {
+        if is_read { &mut self.read_pause } else { &mut self.write_pause }
     }
 }
 
@@ -92,10 +120,10 @@ impl AsyncRead for FaultLink {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.read_pause.as_mut().poll(cx));
-        let step = match ready!(this.step(buf.remaining())) {
+        let step = match ready!(this.step(buf.remaining(), true, cx)) {
             Ok(step) => step,
             Err(Cut::Reset) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            Err(Cut::End | Cut::Stall) => return Poll::Ready(Ok(())),
+            Err(Cut::End | Cut::Stall | Cut::TimeOut(_)) => return Poll::Ready(Ok(())),
         };
         let mut part = vec![0; step];
         let mut part = ReadBuf::new(&mut part);
@@ -110,7 +138,7 @@ impl AsyncWrite for FaultLink {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.write_pause.as_mut().poll(cx));
-        let Ok(step) = ready!(this.step(buf.len())) else {
+        let Ok(step) = ready!(this.step(buf.len(), false, cx)) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, &buf[..step]))?;

@@ -1,0 +1,286 @@
+//! Lines that are slow and are cut at some byte, each by its seed, and the same copy again over other lines until it is done.
+//! A seed that fails is named; `TOWPATH_FAULT_SEED=N` runs it alone.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use globset::GlobSet;
+use rustix::fs::FlockOperation;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use towpath::link::Link;
+use towpath::transfer::job::{
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+};
+use towpath_files::service::{Service, StoreLimits};
+use towpath_files::session::{SessionEnd, SessionOptions, serve};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Durability;
+
+use crate::fault_link::{Cut, Dice, FaultLink};
+use crate::world::{
+    Tree, check_between, check_whole, fill, is_part, noise, parts, service, shown_parts, sweep, tree,
+};
+
+const SMALL_FILES: usize = 30;
+/// In several messages, and begun anew where it was cut off.
+const MEDIUM_BYTES: usize = 2_500_000;
+/// Goes on where it was cut off.
+const LARGE_BYTES: usize = (17 << 20) + 4321;
+/// All of it, with what is said about it.
+const LINE_BYTES: u64 = 21 << 20;
+/// What goes on does so in pieces of this size, and from two of them on.
+const PIECE: u64 = 4 << 20;
+/// Cut lines of a copy, before one that is only slow.
+const CUTS_MAX: u64 = 3;
+/// Seeds under way at a time: a line mostly waits.
+const AT_ONCE: usize = 16;
+/// Longer than anything here takes; only so that a fault ends a test and does not hang it.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// What came of a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// Nobody came back, and so many parts were swept.
+    Swept(usize),
+    /// The repetition completed it, and this much of it had come before.
+    Completed(u64),
+}
+
+/// What all seeds copy.
+struct Source {
+    dir: TempDir,
+    new: Tree,
+}
+
+impl Source {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), SMALL_FILES, LARGE_BYTES);
+        fs::write(dir.path().join("tree/medium"), noise(MEDIUM_BYTES, 2000)).unwrap();
+        let new = tree(&dir.path().join("tree"));
+        Self { dir, new }
+    }
+}
+
+/// One copy of all that, over one line after the other.
+struct Story {
+    seed: u64,
+    dice: Dice,
+    way: Way,
+    source: Arc<Source>,
+    dir: TempDir,
+    old: Tree,
+    /// Of the far side; it is the same all the time.
+    far: Arc<Service>,
+    durability: Durability,
+}
+
+impl Story {
+    fn new(seed: u64, source: Arc<Source>) -> Self {
+        let mut dice = Dice::new(seed);
+        let way = if seed.is_multiple_of(2) { Way::Up } else { Way::Down };
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join("tree");
+        if dice.roll(2) == 0 {
+            fs::create_dir_all(to.join("1")).unwrap();
+            for name in ["large", "medium", "1/1", "1/5"] {
+                fs::write(to.join(name), "an older one").unwrap();
+            }
+        }
+        let old = tree(&to);
+        let far =
+            service(if way == Way::Up { dir.path() } else { source.dir.path() }, StoreLimits::default());
+        let durability = if dice.roll(8) == 0 { Durability::Synced } else { Durability::Relaxed };
+        Self { seed, dice, way, source, dir, old, far, durability }
+    }
+
+    fn to(&self) -> PathBuf {
+        self.dir.path().join("tree")
+    }
+
+    /// A line, and its far end. None where it was cut before the session had begun.
+    async fn line(&mut self, is_sound: bool) -> (Option<Link>, JoinHandle<SessionEnd>) {
+        let (ours, theirs) = tokio::io::duplex(32_768 + self.dice.roll(200_000) as usize);
+        let (reader, writer) = tokio::io::split(theirs);
+        let served = tokio::spawn(serve(reader, writer, self.far.clone(), SessionOptions::default()));
+        // Many where there is only talk, the others anywhere among the data.
+        let within = if self.dice.roll(4) == 0 { 20_000 } else { LINE_BYTES };
+        let at = self.dice.roll(within);
+        let cut = match self.dice.roll(3) {
+            0 => Cut::End,
+            1 => Cut::Reset,
+            _ => Cut::TimeOut(Duration::from_millis(self.dice.roll(200))),
+        };
+        let cut = (!is_sound).then_some((at, cut));
+        let line = FaultLink::new(ours, self.dice.roll(u64::MAX), cut).pausing_less_than(3);
+        let (reader, writer) = tokio::io::split(line);
+        (Link::over(reader, writer).await.ok(), served)
+    }
+
+    fn job(&self, far: Link) -> Job {
+        let near = if self.way == Way::Up { self.source.dir.path() } else { self.dir.path() };
+        let near = Link::in_process(service(near, StoreLimits::default()));
+        let (source, destination) = if self.way == Way::Up { (near, far) } else { (far, near) };
+        let tree = WirePath::parse(b"tree").unwrap();
+        Job {
+            verb: Verb::Copy,
+            source,
+            destination,
+            items: vec![Item { from: tree.clone(), to: tree }],
+            existing: ExistingPolicy::Replace,
+            excludes: GlobSet::empty(),
+            durability: self.durability,
+            is_resumed: false,
+        }
+    }
+
+    /// Over one line, as far as it goes. None where nothing had begun.
+    async fn copy(&mut self, is_sound: bool) -> Option<(Summary, Vec<Fault>)> {
+        let (far, served) = self.line(is_sound).await;
+        let ended = match far {
+            Some(far) => {
+                let ended = run(self.job(far.clone())).await;
+                far.bye().await;
+                Some(ended)
+            }
+            None => None,
+        };
+        served.await.unwrap();
+        ended
+    }
+
+    /// What holds after any end: each file is absent, old or new, and nobody is shown anything else.
+    async fn check(&self, what: &str) {
+        check_between(&self.to(), &self.old, &self.source.new, what);
+        assert_eq!(shown_parts(self.dir.path()).await, Vec::<String>::new(), "{what}");
+    }
+
+    async fn tell(mut self) -> (Way, Outcome) {
+        let cuts = 1 + self.dice.roll(CUTS_MAX);
+        for number in 0..cuts {
+            let what = format!("seed {}, {:?}, line {number}", self.seed, self.way);
+            let ended = self.copy(false).await;
+            self.check(&what).await;
+            if let Some((summary, failed)) = ended {
+                assert!(failed.is_empty() && summary.failed <= 1, "{what}: {failed:?} {summary:?}");
+                match summary.stopped.as_ref().map(|fault| fault.code) {
+                    None => check_whole(&self.to(), &self.source.new, &what),
+                    code => assert_eq!(code, Some(FaultCode::Disconnected), "{what}"),
+                }
+            }
+        }
+        let left = left_of_large(&self.to()).await;
+        if self.dice.roll(6) == 0 {
+            // Nobody comes back.
+            let what = format!("seed {}, {:?}, after the sweep", self.seed, self.way);
+            let swept = parts(self.dir.path()).len();
+            sweep(self.dir.path()).await;
+            self.check(&what).await;
+            assert_eq!(parts(self.dir.path()), Vec::<PathBuf>::new(), "{what}");
+            return (self.way, Outcome::Swept(swept));
+        }
+        let what = format!("seed {}, {:?}, the sound line", self.seed, self.way);
+        let (summary, failed) = self.copy(true).await.expect("a line that is only slow");
+        assert!(failed.is_empty(), "{what}: {failed:?}");
+        assert_eq!((summary.failed, summary.skipped, &summary.stopped), (0, 0, &None), "{what}");
+        let goes_on = if left < 2 * PIECE { 0 } else { left / PIECE * PIECE };
+        assert_eq!(summary.resumed, goes_on, "{what}: {left} bytes were left");
+        check_whole(&self.to(), &self.source.new, &what);
+        assert_eq!(parts(self.dir.path()), Vec::<PathBuf>::new(), "{what}");
+        let (again, failed) = self.copy(true).await.expect("a line that is only slow");
+        assert!(failed.is_empty() && again.files == 0 && again.failed == 0, "{what}, again: {again:?}");
+        (self.way, Outcome::Completed(summary.resumed))
+    }
+}
+
+/// Bytes that wait for the large file to go on, once nobody is at them any more; other parts go away by themselves.
+async fn left_of_large(folder: &Path) -> u64 {
+    let began = Instant::now();
+    loop {
+        let found: Vec<_> =
+            fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path()).collect();
+        let found: Vec<_> = found.into_iter().filter(|path| is_part(path)).collect();
+        let lengths: Vec<_> = found.iter().filter_map(|part| length_if_left(part)).collect();
+        match lengths.as_slice() {
+            [] if found.is_empty() => return 0,
+            [left] if found.len() == 1 => return *left,
+            _ => {}
+        }
+        assert!(began.elapsed() < PATIENCE, "somebody is still at {found:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn length_if_left(part: &Path) -> Option<u64> {
+    let file = File::open(part).ok()?;
+    rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockShared).ok()?;
+    // Whoever was at it may have removed it on leaving.
+    fs::metadata(part).ok().map(|there| there.len())
+}
+
+async fn run(job: Job) -> (Summary, Vec<Fault>) {
+    let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
+    let (progress, _shown) = watch::channel(Progress::default());
+    let reports = Reports {
+        progress: Arc::new(progress),
+        facts: facts_sender,
+        cancel: CancellationToken::new(),
+        throttle: Arc::default(),
+    };
+    let running = tokio::spawn(towpath::transfer::run(job, reports));
+    let mut failed = Vec::new();
+    while let Some(fact) = facts.recv().await {
+        match fact {
+            Fact::Failed(fault) => failed.push(fault),
+            fact => panic!("nobody expected {fact:?}"),
+        }
+    }
+    (running.await.unwrap(), failed)
+}
+
+/// `TOWPATH_FAULT_SEEDS` says how many.
+fn seeds() -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().map(|number| number.parse().unwrap());
+    number("TOWPATH_FAULT_SEED")
+        .map_or_else(|| (0..number("TOWPATH_FAULT_SEEDS").unwrap_or(60)).collect(), |seed| vec![seed])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_a_line_is_cut_files_are_absent_old_or_whole_and_the_repeat_completes() {
+    let source = Arc::new(Source::new());
+    let seeds = seeds();
+    let (mut stories, mut outcomes) = (JoinSet::new(), Vec::new());
+    for seed in &seeds {
+        if stories.len() >= AT_ONCE {
+            outcomes.push(stories.join_next().await.unwrap().unwrap());
+        }
+        let (seed, story) = (*seed, Story::new(*seed, source.clone()));
+        stories.spawn(async move {
+            let told = timeout(PATIENCE, story.tell()).await;
+            told.unwrap_or_else(|_| panic!("seed {seed} hangs"))
+        });
+    }
+    outcomes.extend(stories.join_all().await);
+    for way in [Way::Up, Way::Down] {
+        let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|it| it.0 == way && is(&it.1)).count();
+        let resumed = count(|outcome| matches!(outcome, Outcome::Completed(1..)));
+        let swept = count(|outcome| matches!(outcome, Outcome::Swept(1..)));
+        let anew = count(|outcome| matches!(outcome, Outcome::Completed(0)));
+        eprintln!("{way:?}: {resumed} went on, {anew} began anew, {swept} were swept");
+        assert!(seeds.len() < 60 || (resumed > 0 && anew > 0 && swept > 0), "the seeds show too little");
+    }
+}
