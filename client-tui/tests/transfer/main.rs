@@ -11,6 +11,7 @@
 mod conflicts;
 mod copies;
 mod endings;
+mod flow;
 mod itself;
 mod moves;
 mod order;

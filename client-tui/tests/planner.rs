@@ -1,0 +1,249 @@
+//! What a tree of millions of files costs, with a source and a destination that make up what they are asked for: as much memory as one
+//! of thousands, on both sides. One test, since the count is the whole process's.
+//!
+//! `TOWPATH_PLANNED_FILES=10000000` is the long form.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unsafe_code,
+    reason = "a test, with an allocator that counts"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use globset::GlobSet;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use towpath::link::Link;
+use towpath::transfer::job::{
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+};
+use towpath_files::exchange::Exchange;
+use towpath_files::session::{Serve, SessionOptions, serve};
+use towpath_protocol::answer::{Done, FileWhole, StatItem, Stats, Stored, WalkItem, WalkPage};
+use towpath_protocol::entry::{Attributes, Entry, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::Hash;
+use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
+use towpath_protocol::input::More;
+use towpath_protocol::message::{Answer, Input, Request};
+use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::permissions::Permissions;
+use towpath_protocol::request::{Durability, Stat, Walk};
+
+/// Files in each folder of the tree.
+const FILES_EACH: u64 = 250;
+const PAGE_ITEMS: usize = 1000;
+/// More than a whole transfer holds at any time, with both ends of both sessions.
+const HELD_BYTES_MAX: usize = 24 << 20;
+/// What is held at a time hangs a little on who waits for whom. With a byte more for each file, the longer forms would differ by more.
+const SLACK_BYTES: usize = 4 << 20;
+const PIPE_BYTES: usize = 256 * 1024;
+
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: passes everything on to the system's allocator as it is, and only counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(held, Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What a side holds of `tree/FOLDER/FILE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    All,
+    /// The folders, and in them other files of the same names.
+    Others,
+    Nothing,
+}
+
+/// One side. What is put there is counted and forgotten.
+struct MadeUp {
+    welcome: Welcome,
+    holds: Holds,
+    files: u64,
+    stored: AtomicU64,
+}
+
+impl MadeUp {
+    fn new(holds: Holds, files: u64) -> Arc<Self> {
+        let welcome = Welcome {
+            protocol: PROTOCOL_VERSION,
+            agent: "a test".to_owned(),
+            capabilities: Vec::new(),
+            limits: Limits::OURS,
+            root_name: "/".to_owned(),
+            root_kind: RootKind::Jailed,
+            access: Access::ReadWrite,
+            may: Permissions::ALL,
+            name_case: NameCase::Sensitive,
+            home: WirePath::root(),
+            machine: None,
+        };
+        Arc::new(Self { welcome, holds, files, stored: AtomicU64::new(0) })
+    }
+
+    fn file(&self) -> Attributes {
+        let (size, modified_ns) = if self.holds == Holds::Others { (8, 2) } else { (7, 1) };
+        let (changed_ns, mode, identity, link) = (0, 0o644, 1, None);
+        Attributes { kind: Kind::File, size, modified_ns, changed_ns, mode, identity, link }
+    }
+
+    async fn answer(&self, request: Request, exchange: &mut Exchange) -> Result<Answer, Fault> {
+        match request {
+            Request::Walk(walk) => self.walk(&walk, exchange).await,
+            Request::Stat(stat) => Ok(self.stat(&stat).into()),
+            Request::Read(_) => {
+                let data = vec![7; 7];
+                Ok(FileWhole { attributes: self.file(), hash: Hash::of(&data), grown: false, data }.into())
+            }
+            Request::Put(_) => {
+                self.stored.fetch_add(1, Ordering::Relaxed);
+                Ok(Stored { attributes: self.file() }.into())
+            }
+            Request::MakeFolder(_) | Request::SetMode(_) | Request::SetTimes(_) => {
+                Ok(Stored { attributes: folder() }.into())
+            }
+            Request::Flush(_) => Ok(Done {}.into()),
+            request => panic!("nobody expected {}", request.name()),
+        }
+    }
+
+    fn stat(&self, Stat { base, paths, .. }: &Stat) -> Stats {
+        let look = |path: &WirePath| {
+            let depth = base.names().len() + path.names().len();
+            StatItem(match (depth, self.holds) {
+                (0, _) | (1 | 2, Holds::All | Holds::Others) => Ok(folder()),
+                (_, Holds::Nothing) => Err(FaultCode::NotFound),
+                _ => Ok(self.file()),
+            })
+        };
+        Stats { items: paths.iter().map(look).collect() }
+    }
+
+    async fn walk(&self, walk: &Walk, exchange: &mut Exchange) -> Result<Answer, Fault> {
+        let item = |depth, name: String, attributes| {
+            let name = Name::try_from(name.as_str()).unwrap();
+            WalkItem { depth, entry: Entry { name, attributes }, fault: None }
+        };
+        let mut credit = walk.pages;
+        let mut items = vec![item(0, "tree".to_owned(), folder())];
+        for number in 0..self.files {
+            if number.is_multiple_of(FILES_EACH) {
+                items.push(item(1, format!("folder {}", number / FILES_EACH), folder()));
+            }
+            items.push(item(2, format!("file {number}"), self.file()));
+            if items.len() >= PAGE_ITEMS || number + 1 == self.files {
+                while credit == 0 {
+                    let Some(Input::More(More { pages })) = exchange.inputs.recv().await else {
+                        return Err(FaultCode::Cancelled.into());
+                    };
+                    credit += pages;
+                }
+                credit -= 1;
+                exchange.answers.send(WalkPage { items: std::mem::take(&mut items) }).await?;
+            }
+        }
+        Ok(Done {}.into())
+    }
+}
+
+const fn folder() -> Attributes {
+    let (size, modified_ns, changed_ns, mode, identity, link) = (0, 1, 0, 0o755, 2, None);
+    Attributes { kind: Kind::Folder, size, modified_ns, changed_ns, mode, identity, link }
+}
+
+impl Serve for MadeUp {
+    fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    async fn serve(self: Arc<Self>, request: Request, mut exchange: Exchange) {
+        let outcome = self.answer(request, &mut exchange).await;
+        let _ = exchange.answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
+    }
+}
+
+async fn link_to(side: Arc<MadeUp>) -> Link {
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let (reader, writer) = tokio::io::split(theirs);
+    tokio::spawn(serve(reader, writer, side, SessionOptions::default()));
+    let (reader, writer) = tokio::io::split(ours);
+    Link::over(reader, writer).await.unwrap()
+}
+
+/// Copies a tree of so many files to a side that holds something already; how it went, and the most bytes held meanwhile.
+async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
+    let (source, destination) = (MadeUp::new(Holds::All, files), MadeUp::new(holds, files));
+    let tree = WirePath::parse(b"tree").unwrap();
+    let job = Job {
+        verb: Verb::Copy,
+        source: link_to(source).await,
+        destination: link_to(destination.clone()).await,
+        items: vec![Item { from: tree.clone(), to: tree }],
+        existing: ExistingPolicy::Skip,
+        excludes: GlobSet::empty(),
+        durability: Durability::Synced,
+        is_resumed: false,
+    };
+    let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
+    let (progress, _shown) = watch::channel(Progress::default());
+    let reports = Reports {
+        progress: Arc::new(progress),
+        facts: facts_sender,
+        cancel: CancellationToken::new(),
+        throttle: Arc::default(),
+    };
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let running = tokio::spawn(towpath::transfer::run(job, reports));
+    while let Some(fact) = facts.recv().await {
+        assert!(matches!(fact, Fact::Skipped(..)), "{fact:?}");
+    }
+    let summary = running.await.unwrap();
+    let held = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+    assert_eq!(destination.stored.load(Ordering::Relaxed), summary.files);
+    (summary, held)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_of_millions_of_files_takes_no_more_memory_than_one_of_thousands() {
+    let many = std::env::var("TOWPATH_PLANNED_FILES").map_or(300_000, |files| files.parse().unwrap());
+    // What is carried takes ten times as long as what is only looked at.
+    for (holds, many) in [(Holds::All, many), (Holds::Others, many / 5), (Holds::Nothing, many / 10)] {
+        let (_, few_held) = copy(20_000, holds).await;
+        let (summary, held) = copy(many, holds).await;
+        eprintln!("{holds:?}: {} KiB for {many} files, {} KiB for 20000", held >> 10, few_held >> 10);
+        let told = match holds {
+            Holds::All => summary.unchanged,
+            Holds::Others => summary.skipped,
+            Holds::Nothing => summary.files,
+        };
+        assert_eq!((told, summary.failed, &summary.stopped), (many, 0, &None), "{holds:?}");
+        assert!(held <= HELD_BYTES_MAX, "{holds:?}: {held} bytes");
+        assert!(
+            held <= few_held + SLACK_BYTES,
+            "{holds:?}: {held} bytes, and {few_held} for a tree of thousands"
+        );
+    }
+}
