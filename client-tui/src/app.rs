@@ -13,8 +13,10 @@ pub mod event;
 mod hands;
 pub mod hits;
 pub mod jobs;
+mod keep;
 mod keys;
 pub mod layout;
+pub mod left;
 mod line;
 mod marking;
 pub mod marks;
@@ -43,7 +45,7 @@ use pane::Pane;
 use servers::{Server, State};
 
 use crate::model::bookmarks::Bookmarks;
-use crate::model::{LinkId, Place, Side};
+use crate::model::{JobId, LinkId, Place, Side};
 
 /// Lines that the log keeps.
 const LOG_LINES_MAX: usize = 500;
@@ -82,6 +84,8 @@ pub struct App {
     /// Those that are over and not yet cleared, the newest first.
     pub over: Vec<Over>,
     pub jobs_at_once: u8,
+    /// Whether there is a journal, from which the next start can go on.
+    pub keeps_jobs: bool,
     /// Bytes a second of all jobs together.
     pub limit: Option<u64>,
     pub servers: Vec<Server>,
@@ -105,6 +109,8 @@ pub struct App {
     /// Destinations that are looked at, and sizes that are counted: by ticket.
     looks: Vec<(u64, Place)>,
     measuring: Vec<delete::Measuring>,
+    /// Jobs that the journal knows.
+    noted: Vec<JobId>,
     next_job: u32,
     next_link: u32,
     next_generation: u64,
@@ -123,6 +129,7 @@ impl App {
             jobs: Vec::new(),
             over: Vec::new(),
             jobs_at_once: 2,
+            keeps_jobs: true,
             limit: None,
             servers: Vec::new(),
             bookmarks: Bookmarks::default(),
@@ -139,6 +146,7 @@ impl App {
             mouse: mouse::Mouse::default(),
             looks: Vec::new(),
             measuring: Vec::new(),
+            noted: Vec::new(),
             next_job: 1,
             next_link: 1,
             next_generation: 1,

@@ -212,6 +212,7 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         progress: Arc::new(progress),
         facts: facts_sender,
         cancel: CancellationToken::new(),
+        leave: CancellationToken::new(),
         throttle: Arc::default(),
     };
     let before = HELD.load(Ordering::Relaxed);

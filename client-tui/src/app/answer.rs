@@ -5,10 +5,11 @@ use globset::Glob;
 
 use super::carry;
 use super::delete;
-use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Questioned, Then};
+use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Questioned, Stop, Then};
 use super::effect::Effect;
 use super::typed::{is_remote, place_of};
-use super::{App, connect, prompt, questions, queue, servers};
+use super::{App, connect, left, prompt, questions, queue, servers};
+use crate::model::kept::KeptId;
 use crate::model::words::unescaped;
 use crate::model::{Choice, Place, QuestionKind};
 
@@ -108,7 +109,8 @@ fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
     match dialog {
         Dialog::Delete(delete) => delete.focus = step(delete.focus),
         Dialog::Conflict(conflict) => conflict.focus = step(conflict.focus),
-        Dialog::Stop { focus, .. } => *focus = step(*focus),
+        Dialog::Stop(stop) => stop.focus = step(stop.focus),
+        Dialog::Left(left) => left.focus = step(left.focus),
         Dialog::Install(install) => install.focus = step(install.focus),
         Dialog::Question(Questioned { focus, question, .. }) if question.kind != QuestionKind::Secret => {
             *focus = Some(focus.map_or(0, step));
@@ -137,17 +139,20 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
             Some(Dialog::Delete(question)) => delete::confirmed(app, question),
             _ => Vec::new(),
         },
-        (Some(Dialog::Stop { then, .. }), Answer::Yes) => {
-            let then = *then;
+        (Some(Dialog::Stop(Stop { then, .. })), Answer::Yes | Answer::Keep) => {
+            let (then, end_job) = (*then, if answer == Answer::Keep { queue::leave } else { queue::cancel });
             app.dialogs.pop();
             match then {
-                Then::Quit => {
-                    app.hint("stopping the jobs …");
-                    vec![Effect::Quit]
-                }
-                Then::Bye(link) => servers::leave(app, link),
+                Then::Quit => quit(app, answer == Answer::Keep),
+                Then::Bye(link) => servers::leave(app, link, end_job),
             }
         }
+        (Some(Dialog::Left(_)), answer) => match (app.dialogs.pop(), answer) {
+            (Some(Dialog::Left(jobs)), Answer::Yes) => left::go_on(app, jobs),
+            (Some(Dialog::Left(jobs)), Answer::Forget) => left::forget(app, jobs),
+            (Some(Dialog::Left(jobs)), _) => left::leave(app, jobs),
+            _ => Vec::new(),
+        },
         (Some(Dialog::Question(_)), Answer::Yes) => questions::answered(app),
         (Some(Dialog::Question(_)), _) => questions::refused(app),
         (Some(Dialog::Install(_)), Answer::Yes) => questions::agreed(app),
@@ -165,12 +170,32 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
     }
 }
 
+/// Ends the program. What is kept stays in the journal, and what came of it stays where it is.
+fn quit(app: &mut App, keeps: bool) -> Vec<Effect> {
+    app.hint(if keeps { "keeping the jobs for next time …" } else { "stopping the jobs …" });
+    let mut effects = Vec::new();
+    for job in &app.jobs {
+        match (keeps, job.is_waiting()) {
+            (true, true) => {}
+            (true, false) => effects.push(Effect::LeaveJob(job.id)),
+            (false, _) => effects.push(Effect::Forget(KeptId::Job(job.id))),
+        }
+    }
+    effects.push(Effect::Quit);
+    effects
+}
+
 fn choose(app: &mut App, choice: Choice) -> Vec<Effect> {
     let Some(Dialog::Conflict(conflict)) = app.dialogs.pop() else { return Vec::new() };
     let name = conflict.to.name().map(|name| name.display().to_string()).unwrap_or_default();
     let (label, ..) = CHOICES.iter().find(|(.., known)| *known == choice).copied().unwrap_or(CHOICES[1]);
     let all = if conflict.for_all { ", and all that follow" } else { "" };
     app.hint(format!("{name}: {}{all}", label.to_lowercase()));
+    if conflict.for_all
+        && let Some(job) = app.jobs.iter_mut().find(|job| job.id == conflict.job)
+    {
+        (job.existing, job.is_noted) = (Some(choice), false);
+    }
     vec![Effect::Answer { job: conflict.job, choice, for_all: conflict.for_all }]
 }
 

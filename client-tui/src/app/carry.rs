@@ -58,7 +58,7 @@ fn things(names: &[Name]) -> String {
     }
 }
 
-fn things_at(paths: &[WirePath]) -> String {
+pub(super) fn things_at(paths: &[WirePath]) -> String {
     match paths {
         [path] => path.name().map(|name| name.display().to_string()).unwrap_or_default(),
         many => format!("{} things", many.len()),
@@ -209,7 +209,7 @@ fn start(app: &mut App, plan: &CarryPlan, items: Vec<(WirePath, WirePath)>, plac
     (job.sources, job.targets) = items.iter().cloned().unzip();
     job.is_cut = plan.is_cut;
     let (carry, source, destination) = (plan.carry, plan.source, place.link);
-    job.effect = Some(Effect::Carry { job: job.id, carry, source, items, destination });
+    job.effect = Some(Effect::Carry { job: job.id, carry, source, items, destination, existing: None });
     app.enqueue(job);
 }
 

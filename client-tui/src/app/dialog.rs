@@ -7,6 +7,7 @@ use towpath_protocol::path::{Name, WirePath};
 use super::complete::Completion;
 use super::connect::Connect;
 pub use super::line::Line;
+use crate::model::kept::LeftJob;
 use crate::model::{Carry, Choice, JobId, LinkId, Place, Question, QuestionKind, Secret};
 
 /// A layer.
@@ -22,10 +23,9 @@ pub enum Dialog {
     /// Nothing of ours is on a server: whether this program may be put there.
     Install(Install),
     /// Jobs run, and what is asked for would stop them.
-    Stop {
-        then: Then,
-        focus: usize,
-    },
+    Stop(Stop),
+    /// An earlier `tow` left jobs.
+    Left(Left),
     /// The list of jobs; the cursor is a row of it.
     Jobs {
         cursor: usize,
@@ -152,6 +152,22 @@ pub struct Install {
     pub focus: usize,
 }
 
+/// A question before jobs are stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    pub then: Then,
+    /// Whether any of them can wait for the next start.
+    pub can_keep: bool,
+    pub focus: usize,
+}
+
+/// A question about jobs that an earlier `tow` left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub jobs: Vec<LeftJob>,
+    pub focus: usize,
+}
+
 /// What comes after the jobs were stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -167,6 +183,10 @@ pub enum Answer {
     Choose(Choice),
     /// Turns "for all" round.
     ForAll,
+    /// It is to wait for the next start.
+    Keep,
+    /// Nobody is to ask about it again.
+    Forget,
 }
 
 /// A button of a dialog.
@@ -226,10 +246,22 @@ impl Dialog {
                 Some(install.focus),
                 &[("Leave it", Some('n'), Answer::No), ("Copy it there", Some('y'), Answer::Yes)],
             ),
-            Self::Stop { then, focus } => {
-                let action = if *then == Then::Quit { "Quit" } else { "Disconnect" };
-                row(Some(*focus), &[("Stay", Some('n'), Answer::No), (action, Some('y'), Answer::Yes)])
+            Self::Stop(Stop { then, can_keep, focus }) => {
+                let action = if *then == Then::Quit { "Stop and quit" } else { "Stop and disconnect" };
+                let mut labels = vec![("Stay", Some('n'), Answer::No), (action, Some('y'), Answer::Yes)];
+                if *can_keep {
+                    labels.insert(1, ("Keep for next time", Some('k'), Answer::Keep));
+                }
+                row(Some(*focus), &labels)
             }
+            Self::Left(left) => row(
+                Some(left.focus),
+                &[
+                    ("Leave for later", Some('n'), Answer::No),
+                    ("Go on", Some('y'), Answer::Yes),
+                    ("Forget", Some('f'), Answer::Forget),
+                ],
+            ),
             Self::Conflict(conflict) => {
                 let mut labels: Vec<_> = CHOICES
                     .iter()

@@ -3,6 +3,7 @@
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
+use crate::model::kept::{KeptId, KeptJob};
 use crate::model::{Asking, Carry, Choice, JobId, LinkId, Place, Secret};
 
 /// What is waited for. A new wait takes the place of an older one of the same name.
@@ -65,6 +66,8 @@ pub enum Effect {
         source: LinkId,
         items: Vec<(WirePath, WirePath)>,
         destination: LinkId,
+        /// What was said about everything that is in the way; none where that is asked.
+        existing: Option<Choice>,
     },
     Answer {
         job: JobId,
@@ -72,6 +75,24 @@ pub enum Effect {
         for_all: bool,
     },
     CancelJob(JobId),
+    /// As `CancelJob`, but what came of it waits until it goes on.
+    LeaveJob(JobId),
+    /// Writes a job into the journal, or what has become of it since.
+    Keep {
+        job: JobId,
+        kept: KeptJob,
+    },
+    /// The journal need not know of it any more.
+    Forget(KeptId),
+    /// In the journal it waits for the next start.
+    Leave(KeptId),
+    /// What an earlier `tow` left is a job of this one now.
+    TakeUp {
+        ticket: u64,
+        job: JobId,
+    },
+    /// What earlier ones left comes as `Event::JobsLeft`, where there is something.
+    FindLeft,
     PauseJob(JobId),
     ResumeJob(JobId),
     /// So many bytes a second, of one job or of all together; none: as fast as it goes.

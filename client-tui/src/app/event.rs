@@ -9,6 +9,7 @@ use towpath_protocol::permissions::Permissions;
 
 use super::effect::Timer;
 use super::hits::Spot;
+use crate::model::kept::LeftJob;
 use crate::model::{JobId, JobProgress, LinkId, Outlook, Question};
 
 /// Something happened. A listing's answers carry its generation, other answers the ticket they were asked with; what nobody waits for
@@ -135,6 +136,8 @@ pub enum Event {
         path: Option<WirePath>,
         text: String,
     },
+    /// Jobs that an earlier `tow` did not bring to their end, the oldest first.
+    JobsLeft(Vec<LeftJob>),
     /// An answer in words, and the like.
     Said {
         good: bool,

@@ -11,7 +11,7 @@ use crate::model::{JobId, LinkId};
 /// How long fingers take to stop.
 const DEAF_MS: u64 = 500;
 
-/// A question that came by itself.
+/// A question that came by itself. `Left`: what an earlier `tow` left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Guest {
     /// Of a job, about a file.
@@ -19,6 +19,7 @@ pub(super) enum Guest {
     /// Of ssh.
     Question(u64),
     Install(LinkId),
+    Left,
 }
 
 impl App {
@@ -32,6 +33,7 @@ impl App {
         match self.dialogs.last()? {
             Dialog::Conflict(Conflict { job, to, .. }) => Some(Guest::Conflict(*job, to.clone())),
             Dialog::Question(asked) => Some(Guest::Question(asked.question.ticket)),
+            Dialog::Left(_) => Some(Guest::Left),
             Dialog::Install(install) => Some(Guest::Install(install.link)),
             _ => None,
         }

@@ -9,7 +9,7 @@ use super::dialog::{Conflict, Dialog};
 use super::effect::Effect;
 use super::pane::Pane;
 use super::{App, Tone, queue};
-use crate::model::{Carry, JobId, JobProgress, LinkId, Place, Side};
+use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
 const RATES_KEPT_MAX: usize = 16;
@@ -17,6 +17,8 @@ const RATE_EVERY_MS: u64 = 500;
 /// How often a folder is read again while a job fills it; a large one less often.
 const READ_EVERY_MS: u64 = 1_000;
 const ENTRIES_A_MS: u64 = 50;
+/// How much there is to do is noted of a job that lasts.
+const NOTED_MS: u64 = 1_000;
 /// A job that took longer rings a bell when it is over.
 const LONG_MS: u64 = 10_000;
 
@@ -49,6 +51,14 @@ pub struct Job {
     pub(super) targets: Vec<WirePath>,
     /// What it moves was cut, and is no more to be pasted afterwards.
     pub(super) is_cut: bool,
+    /// What was said about everything that is in the way.
+    pub(super) existing: Option<Choice>,
+    /// It is stopped so that the next start can go on with it.
+    pub(super) is_left: bool,
+    /// The journal knows it as it is.
+    pub(super) is_noted: bool,
+    /// Files and bytes in all, once they are known and worth noting.
+    pub(super) totals: Option<(u64, u64)>,
     /// When the newest rate was taken, and bytes then.
     sampled: (u64, u64),
     /// When the pane that shows what is made was read last, and files then.
@@ -121,6 +131,10 @@ impl Job {
             destination: LinkId::LOCAL,
             targets: Vec::new(),
             is_cut: false,
+            existing: None,
+            is_left: false,
+            is_noted: false,
+            totals: None,
             sampled: (0, 0),
             read: (0, 0),
         }
@@ -182,6 +196,9 @@ impl Job {
             if self.rates.len() > RATES_KEPT_MAX {
                 self.rates.pop_front();
             }
+        }
+        if !now.growing && self.totals.is_none() && now.elapsed_ms >= NOTED_MS {
+            (self.totals, self.is_noted) = (Some((now.files_total, now.bytes_total)), false);
         }
         self.now = now;
     }
@@ -324,6 +341,9 @@ pub(super) fn ended(
     }
     app.say(if good { Tone::Good } else { Tone::Bad }, text.clone());
     let mut effects = Vec::new();
+    if job.is_left {
+        effects.extend(app.leave_job(job.id));
+    }
     if job.now.elapsed_ms >= LONG_MS && !goes_on {
         effects.push(Effect::Ring(text.clone()));
     }

@@ -4,7 +4,7 @@ use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use super::command::Command;
-use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Then};
+use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Stop, Then};
 use super::effect::Effect;
 use super::sift::Found;
 use super::{App, Tone, Unit, carry, connect, delete, servers};
@@ -96,7 +96,8 @@ pub(super) fn quit(app: &mut App) -> Vec<Effect> {
     if app.jobs.is_empty() {
         return vec![Effect::Quit];
     }
-    app.dialogs.push(Dialog::Stop { then: Then::Quit, focus: 0 });
+    let can_keep = app.jobs.iter().any(|job| app.can_keep(job));
+    app.dialogs.push(Dialog::Stop(Stop { then: Then::Quit, can_keep, focus: 0 }));
     Vec::new()
 }
 

@@ -7,7 +7,7 @@ use towpath_protocol::path::WirePath;
 use super::dialog::{Ask, Dialog, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::{Hold, Job, Over, Stage, Work};
-use super::{App, Tone};
+use super::{App, Tone, servers};
 use crate::model::JobId;
 use crate::model::size::human;
 
@@ -59,8 +59,16 @@ impl App {
         let id = JobId(self.next_job);
         let effect = match job.effect.clone()? {
             Effect::Carry { carry, source, mut items, destination, .. } => {
+                let existing = job.existing;
                 items.retain(|(from, _)| !done.contains(from));
-                (!items.is_empty()).then_some(Effect::Carry { job: id, carry, source, items, destination })
+                (!items.is_empty()).then_some(Effect::Carry {
+                    job: id,
+                    carry,
+                    source,
+                    items,
+                    destination,
+                    existing,
+                })
             }
             Effect::Remove { link, mut paths, .. } => {
                 paths.retain(|path| !done.contains(path));
@@ -76,7 +84,7 @@ impl App {
             Effect::Remove { paths, .. } => again.sources.clone_from(paths),
             _ => {}
         }
-        (again.limit, again.is_cut) = (job.limit, job.is_cut);
+        (again.limit, again.is_cut, again.existing) = (job.limit, job.is_cut, job.existing);
         again.effect = Some(effect);
         Some(self.enqueue(again))
     }
@@ -107,6 +115,26 @@ pub(super) fn cancel(app: &mut App, id: JobId) -> Vec<Effect> {
     app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
     let resumed = was_paused.then_some(Effect::ResumeJob(id));
     [Effect::CancelJob(id)].into_iter().chain(resumed).collect()
+}
+
+/// As `cancel`, but the next start can go on with it.
+pub(super) fn leave(app: &mut App, id: JobId) -> Vec<Effect> {
+    let Some(job) = app.jobs.iter().find(|job| job.id == id) else { return Vec::new() };
+    if !app.can_keep(job) {
+        return cancel(app, id);
+    }
+    let is_waiting = job.is_waiting();
+    let mut effects = if is_waiting { app.leave_job(id).into_iter().collect() } else { Vec::new() };
+    effects.extend(cancel(app, id));
+    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id) {
+        job.is_left = true;
+    }
+    for effect in &mut effects {
+        if *effect == Effect::CancelJob(id) {
+            *effect = Effect::LeaveJob(id);
+        }
+    }
+    effects
 }
 
 /// A key for the jobs view.
@@ -151,6 +179,10 @@ fn pause(app: &mut App, row: usize) -> Vec<Effect> {
     let Some(job) = app.jobs.get_mut(row) else { return Vec::new() };
     if job.is_stopping() {
         return Vec::new();
+    }
+    if job.hold == Some(Hold::Connection) {
+        let links = [job.source, job.destination];
+        return links.into_iter().flat_map(|link| servers::make_again(app, link)).collect();
     }
     if job.work == Work::Delete && !job.is_waiting() {
         app.hint("a deletion cannot be paused; x stops it");
@@ -216,7 +248,7 @@ pub(super) fn limit(app: &mut App, job: Option<JobId>, text: &str) -> Result<Vec
     let mut is_begun = true;
     if let Some(id) = job {
         let job = app.jobs.iter_mut().find(|job| job.id == id).ok_or("that job is over")?;
-        job.limit = limit;
+        (job.limit, job.is_noted) = (limit, false);
         is_begun = !job.is_waiting();
     } else {
         app.limit = limit;

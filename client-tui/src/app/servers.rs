@@ -9,7 +9,7 @@ use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 
-use super::dialog::{Ask, Dialog, Line, Purpose, Then};
+use super::dialog::{Ask, Dialog, Line, Purpose, Stop, Then};
 use super::effect::{Effect, Timer};
 use super::jobs::Hold;
 use super::{App, Tone, queue};
@@ -159,7 +159,7 @@ impl App {
         effect
     }
 
-    fn connect_new(&mut self, target: &str) -> Effect {
+    pub(super) fn connect_new(&mut self, target: &str) -> Effect {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         let (target, state) = (target.to_owned(), State::Connecting { loss: None, by_itself: false });
@@ -243,6 +243,11 @@ fn reconnect(app: &mut App, link: LinkId, asking: Asking) -> Vec<Effect> {
     vec![Effect::Connect { link, target, asking }]
 }
 
+/// Somebody wants a connection: where it is lost it is made again, and questions are asked.
+pub(super) fn make_again(app: &mut App, link: LinkId) -> Vec<Effect> {
+    reconnect(app, link, Asking::Allowed)
+}
+
 /// The pause before the next attempt is over.
 pub(super) fn retry(app: &mut App, link: LinkId) -> Vec<Effect> {
     if app.server(link).is_some_and(|server| server.retry().is_some()) {
@@ -308,20 +313,21 @@ pub(super) fn connected(
     effects
 }
 
-/// There is no connection, and why. What was lost is tried again by itself, unless that is of no use.
+/// There is no connection, and why. What was lost, or what jobs wait for, is tried again by itself, unless that is of no use.
 pub(super) fn not_connected(
     app: &mut App,
     link: LinkId,
     (why, outlook): (&str, Outlook),
     at_ns: i64,
 ) -> Vec<Effect> {
+    let is_wanted = app.jobs.iter().any(|job| job.uses(link));
     let Some(server) = app.server_mut(link) else { return Vec::new() };
     let State::Connecting { loss, .. } = &server.state else { return Vec::new() };
     let (text, is_new) = (format!("{}: {why}", server.name), loss.is_none());
     let is_news = loss.as_ref().is_none_or(|loss| loss.why != why);
     let lost_at_ns = loss.as_ref().and_then(|loss| loss.at_ns);
     let tries = loss.as_ref().and_then(|loss| loss.retry).map_or(0, |retry| retry.tries + 1);
-    let goes_on = lost_at_ns.is_some() && outlook == Outlook::MayPass;
+    let goes_on = (lost_at_ns.is_some() || is_wanted) && outlook == Outlook::MayPass;
     let retry = goes_on.then(|| Retry::after(tries, at_ns));
     server.state = State::Lost(Loss { why: why.to_owned(), at_ns: lost_at_ns, retry });
     if is_news {
@@ -330,6 +336,7 @@ pub(super) fn not_connected(
     if goes_on {
         return vec![Effect::Wait { timer: Timer::Reconnect(link), ms: pause_ms(tries) }];
     }
+    let is_new = is_new && !is_wanted;
     for side in [Side::Left, Side::Right] {
         let pane = app.pane_mut(side);
         if pane.place.link == link && !pane.turn_back() {
@@ -428,14 +435,15 @@ pub(super) fn byebye(app: &mut App) -> Vec<Effect> {
 /// Ends a connection. Asks where jobs use it.
 pub(super) fn byebye_to(app: &mut App, link: LinkId) -> Vec<Effect> {
     if app.jobs.iter().any(|job| job.uses(link)) {
-        app.dialogs.push(Dialog::Stop { then: Then::Bye(link), focus: 0 });
+        let can_keep = app.jobs.iter().any(|job| job.uses(link) && app.can_keep(job));
+        app.dialogs.push(Dialog::Stop(Stop { then: Then::Bye(link), can_keep, focus: 0 }));
         return Vec::new();
     }
-    leave(app, link)
+    leave(app, link, queue::cancel)
 }
 
-/// Ends a connection; panes that show it go to where they last were on this machine.
-pub(super) fn leave(app: &mut App, link: LinkId) -> Vec<Effect> {
+/// Ends a connection, and its jobs as `end_job` does; panes that show it go to where they last were on this machine.
+pub(super) fn leave(app: &mut App, link: LinkId, end_job: fn(&mut App, JobId) -> Vec<Effect>) -> Vec<Effect> {
     let Some(at) = app.servers.iter().position(|server| server.link == link) else { return Vec::new() };
     let server = app.servers.remove(at);
     app.say(Tone::Good, format!("connection to {} closed", server.name));
@@ -443,7 +451,7 @@ pub(super) fn leave(app: &mut App, link: LinkId) -> Vec<Effect> {
         app.clipboard = None;
     }
     let jobs: Vec<JobId> = app.jobs.iter().filter(|job| job.uses(link)).map(|job| job.id).collect();
-    let mut effects: Vec<Effect> = jobs.into_iter().flat_map(|job| queue::cancel(app, job)).collect();
+    let mut effects: Vec<Effect> = jobs.into_iter().flat_map(|job| end_job(app, job)).collect();
     effects.push(Effect::Disconnect(link));
     for side in [Side::Left, Side::Right] {
         let home = Place { link: LinkId::LOCAL, path: app.home.clone() };

@@ -6,6 +6,7 @@ mod carrying;
 mod connect;
 mod costs;
 mod jobs;
+mod keep;
 mod marking;
 mod mouse;
 mod panes;

@@ -9,7 +9,9 @@ use super::dialog::Conflict;
 use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::pane::After;
-use super::{App, Tone, answer, carry, complete, connect, delete, jobs, keys, mouse, questions, servers};
+use super::{
+    App, Tone, answer, carry, complete, connect, delete, jobs, keys, left, mouse, questions, servers,
+};
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;
 use crate::model::{LinkId, Side};
@@ -21,6 +23,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     app.settle();
     effects.extend(app.mind_hands(guest.as_ref()));
     effects.extend(app.look_on_later());
+    effects.extend(app.keep_jobs());
     effects.extend(app.admit());
     effects
 }
@@ -70,6 +73,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
             return jobs::ended(app, id, (good, stopped, text), &done);
         }
         Event::JobSaid { id, good, path, text } => jobs::said(app, id, good, (path, text)),
+        Event::JobsLeft(jobs) => left::come(app, jobs),
         Event::Said { good, text } => app.say(if good { Tone::Good } else { Tone::Bad }, text),
         Event::Failed { link, fault } => app.say(Tone::Bad, app.fault_text(link, &fault)),
         Event::Changed { link, paths, made } => return changed(app, link, &paths, made.as_ref()),

@@ -295,6 +295,7 @@ async fn run_job(job: Job, sides: &Sides<'_>, output: Output) -> (Summary, Optio
         progress: Arc::new(progress_sender),
         facts: fact_sender,
         cancel: cancel.clone(),
+        leave: CancellationToken::new(),
         throttle: Arc::default(),
     };
     let begun = Instant::now();

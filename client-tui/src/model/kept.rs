@@ -2,7 +2,7 @@
 
 use towpath_protocol::path::WirePath;
 
-use super::{Carry, Choice};
+use super::{Carry, Choice, JobId};
 
 /// What goes where, and all that was said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub struct KeptJob {
     pub limit: Option<u64>,
     /// Files and bytes in all, once they are known.
     pub totals: Option<(u64, u64)>,
+}
+
+/// Names what the journal holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeptId {
+    /// A job of this `tow`.
+    Job(JobId),
+    /// One that an earlier `tow` left, by its ticket, about which nobody has decided yet.
+    Left(u64),
 }
 
 /// A job that an earlier `tow` did not bring to its end.

@@ -2,6 +2,7 @@
 
 mod connections;
 mod jobs;
+mod journal;
 mod questions;
 mod targets;
 
@@ -10,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
@@ -34,6 +34,8 @@ use crate::transfer::job::Decision;
 use crate::transfer::throttle::Throttle;
 
 use connections::Attempt;
+use jobs::{Carriage, Parts, Stopping};
+use journal::{Note, Notes};
 use questions::Questions;
 
 pub(super) use targets::Kept;
@@ -57,7 +59,7 @@ pub(super) struct Effects {
     /// Attempts to connect, and the watch over connections.
     connections: HashMap<LinkId, JoinHandle<()>>,
     jobs: JoinSet<JobId>,
-    cancels: HashMap<JobId, CancellationToken>,
+    cancels: HashMap<JobId, Stopping>,
     throttles: HashMap<JobId, Arc<Throttle>>,
     /// Of all jobs together.
     throttle: Arc<Throttle>,
@@ -68,6 +70,7 @@ pub(super) struct Effects {
     /// Of what jobs copy.
     durability: Durability,
     questions: Questions,
+    notes: Notes,
 }
 
 impl Effects {
@@ -81,6 +84,7 @@ impl Effects {
     ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let questions = Questions::to(events.clone());
+        let notes = Notes::new(&kept, events.clone());
         let effects = Self {
             links: Arc::new(Mutex::new(HashMap::from([(LinkId::LOCAL, local)]))),
             keyring,
@@ -97,6 +101,7 @@ impl Effects {
             kept,
             durability,
             questions,
+            notes,
         };
         (effects, receiver)
     }
@@ -120,15 +125,17 @@ impl Effects {
             }
             Effect::Rename { link, from, to } => self.rename(link, from, to),
             Effect::Remove { job, link, paths, counted } => self.remove(job, link, paths, counted),
-            Effect::Carry { job, carry, source, items, destination } => {
-                self.carry(job, carry, (source, destination), items);
+            Effect::Carry { job, carry, source, items, destination, existing } => {
+                self.carry(job, Carriage { carry, between: (source, destination), items, existing });
             }
             Effect::Answer { job, choice, for_all } => self.answer(job, choice, for_all),
-            Effect::CancelJob(job) => {
-                if let Some(cancel) = self.cancels.get(&job) {
-                    cancel.cancel();
-                }
-            }
+            Effect::CancelJob(job) => self.cancel(job, Parts::Go),
+            Effect::LeaveJob(job) => self.cancel(job, Parts::Wait),
+            Effect::Keep { job, kept } => self.notes.take(Note::Keep(job, kept)),
+            Effect::Forget(id) => self.notes.take(Note::Forget(id)),
+            Effect::Leave(id) => self.notes.take(Note::Leave(id)),
+            Effect::TakeUp { ticket, job } => self.notes.take(Note::TakeUp { ticket, job }),
+            Effect::FindLeft => self.notes.take(Note::FindLeft),
             Effect::PauseJob(job) => self.throttled(job, Throttle::pause),
             Effect::ResumeJob(job) => self.throttled(job, Throttle::resume),
             Effect::Limit { job, bytes_per_second } => self.limit(job, bytes_per_second),

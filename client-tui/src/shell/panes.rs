@@ -19,6 +19,7 @@ use towpath_protocol::request::Follow;
 use super::effects::{Effects, Kept};
 use super::runtime;
 use crate::app::App;
+use crate::app::effect::Effect;
 use crate::app::pane::Pane;
 use crate::cli::exit::Failure;
 use crate::cli::ssh::{self, Consent};
@@ -71,6 +72,7 @@ pub async fn run(
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     app.bookmarks.clone_from(&settings.bookmarks);
     app.jobs_at_once = settings.jobs_at_once;
+    app.keeps_jobs = settings.state_dir.is_some();
     let mut first = Vec::new();
     for (side, opens) in [(Side::Left, left), (Side::Right, right)] {
         match opens {
@@ -85,10 +87,12 @@ pub async fn run(
     if opening.opens_connect {
         first.extend(app.open_connect());
     }
+    first.push(Effect::FindLeft);
     let kept = Kept {
         state_dir: settings.state_dir.clone(),
         config_file: settings.config_file.clone(),
         home: settings.home.clone(),
+        age_max: settings.parts_kept,
     };
     let (effects, events) = Effects::new(this_machine, keyring, ready, kept, settings.durability);
     runtime::run(app, first, &look, effects, events).await

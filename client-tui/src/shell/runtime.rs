@@ -74,6 +74,7 @@ pub(super) async fn run(
             // How large the screen is comes before what was typed on it.
             asked = signals.next() => match asked {
                 Asked::End(code) => {
+                    effects.leave_jobs();
                     effects.end().await;
                     return Ok(code);
                 }

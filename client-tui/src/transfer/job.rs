@@ -121,6 +121,8 @@ pub struct Reports {
     pub progress: Arc<watch::Sender<Progress>>,
     pub facts: mpsc::Sender<Fact>,
     pub cancel: CancellationToken,
+    /// Set before the job is cancelled so that it can go on later: what came of its files waits, whatever [`Job::is_resumed`] says.
+    pub leave: CancellationToken,
     /// Holds the job's bytes back.
     pub throttle: Arc<Throttle>,
 }

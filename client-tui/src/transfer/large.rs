@@ -58,7 +58,7 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
         Err(fault) => {
             let waits = match fault.code {
                 FaultCode::Disconnected | FaultCode::ShuttingDown => true,
-                FaultCode::Cancelled => shared.job.is_resumed,
+                FaultCode::Cancelled => shared.is_resumed(),
                 _ => false,
             };
             upload.stop(waits).await;

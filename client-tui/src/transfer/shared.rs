@@ -103,6 +103,11 @@ impl Shared {
         }
     }
 
+    /// Whether what came of a file waits for the rest, where the job is cancelled.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.job.is_resumed || self.reports.leave.is_cancelled()
+    }
+
     pub(super) fn is_one_root(&self) -> bool {
         self.job.source.is_same(&self.job.destination)
     }

@@ -3,6 +3,7 @@
 mod connect;
 mod input;
 mod jobs;
+mod left;
 mod question;
 mod questioned;
 mod scrolled;
@@ -29,7 +30,8 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Prompt(prompt) => input::prompt(scene, prompt, frame),
         Dialog::Ask(ask) => input::ask(scene, ask, buttons, frame),
         Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
-        Dialog::Stop { then, .. } => question::stop(scene, *then, buttons, frame),
+        Dialog::Stop(stop) => question::stop(scene, stop, buttons, frame),
+        Dialog::Left(left) => left::left(scene, left, buttons, frame),
         Dialog::Conflict(conflict) => question::conflict(scene, conflict, buttons, frame),
         Dialog::Question(asked) => questioned::question(scene, asked, buttons, frame),
         Dialog::Install(install) => questioned::install(scene, install, buttons, frame),
@@ -57,7 +59,7 @@ struct ButtonRow {
 fn buttons(scene: &Scene<'_>, dialog: &Dialog, width: usize) -> Vec<ButtonRow> {
     let theme = scene.theme;
     let is_deaf = scene.app.is_deaf() && scene.app.dialogs.last() == Some(dialog);
-    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop { .. });
+    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop(_));
     let mut rows: Vec<ButtonRow> = Vec::new();
     for button in dialog.buttons() {
         let style = match button.answer {

@@ -239,6 +239,7 @@ async fn run(job: Job) -> (Summary, Vec<Fault>) {
         progress: Arc::new(progress),
         facts: facts_sender,
         cancel: CancellationToken::new(),
+        leave: CancellationToken::new(),
         throttle: Arc::default(),
     };
     let running = tokio::spawn(towpath::transfer::run(job, reports));

@@ -13,6 +13,7 @@ mod asking;
 mod busy;
 mod carrying;
 mod changing;
+mod keeping;
 #[path = "../support/names.rs"]
 mod names;
 mod opening;

@@ -3,7 +3,8 @@
 use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
 use towpath::config::{Background, Colors};
-use towpath::model::{JobId, JobProgress, LinkId, Outlook, Question, QuestionKind, Side};
+use towpath::model::kept::{KeptJob, LeftJob};
+use towpath::model::{Carry, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind, Side};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
 
@@ -309,6 +310,43 @@ fn jobs() {
     assert_looks_in(&mut world, "jobs-list-stopping", Colors::True, (80, 24), "");
     world.press("Esc q");
     assert_looks(&mut world, "quit");
+}
+
+#[test]
+fn jobs_that_were_left() {
+    let mut world = World::connected();
+    let items = |names: &[&str]| {
+        let item =
+            |name: &&str| (path(&format!("/home/ann/photos/{name}")), path(&format!("/backup/{name}")));
+        names.iter().map(item).collect()
+    };
+    let job = |ticket, carry, (source, destination): (&str, &str), names: &[&str], totals| LeftJob {
+        ticket,
+        begun_ns: NOW_NS - 26 * 3_600_000_000_000,
+        job: KeptJob {
+            carry,
+            source: source.to_owned(),
+            destination: destination.to_owned(),
+            items: items(names),
+            existing: None,
+            limit: None,
+            totals,
+        },
+    };
+    let up = ("", "tow://box");
+    let long = ["raw-0001-of-the-whole-archive-with-a-name-that-is-longer-than-most.dng"];
+    let mut jobs = vec![
+        job(1, Carry::Copy, up, &["2023", "2024"], Some((412, 886_610_000))),
+        job(2, Carry::Move, ("ssh://ann@attic", ""), &long, None),
+    ];
+    world.send(Event::JobsLeft(jobs.clone()));
+    world.send(Event::Waited(Timer::Hands));
+    assert_looks(&mut world, "left");
+    world.press("Esc");
+    jobs.extend((3..12).map(|ticket| job(ticket, Carry::Copy, up, &["exports"], None)));
+    world.send(Event::JobsLeft(jobs));
+    world.send(Event::Waited(Timer::Hands));
+    assert_looks(&mut world, "left-many");
 }
 
 #[test]

@@ -80,6 +80,7 @@ async fn a_cancel_before_the_beginning_does_nothing() {
             progress: progress.into(),
             facts,
             cancel,
+            leave: tokio_util::sync::CancellationToken::new(),
             throttle: std::sync::Arc::default(),
         };
         let summary =

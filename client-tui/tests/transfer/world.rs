@@ -282,6 +282,7 @@ impl Running {
             progress: Arc::new(progress_sender),
             facts: facts_sender,
             cancel: cancel.clone(),
+            leave: CancellationToken::new(),
             throttle,
         };
         let task = tokio::spawn(towpath::transfer::run(job, reports));

@@ -18,13 +18,15 @@ use crate::model::{JobId, LinkId, Place, Side};
 pub(super) struct Play {
     pub(super) app: App,
     pub(super) effects: Vec<Effect>,
+    /// Of those, what is for the journal, which comes beside everything else.
+    pub(super) notes: Vec<Effect>,
 }
 
 /// Two panes of this machine, on `/left` and `/right`, both empty.
 pub(super) fn app() -> Play {
     let pane = |text: &str| Pane::new(Place { link: LinkId::LOCAL, path: path(text) });
     let app = App::new(pane("left"), pane("right"), path("home/me"));
-    let mut play = Play { app, effects: Vec::new() };
+    let mut play = Play { app, effects: Vec::new(), notes: Vec::new() };
     for side in [Side::Left, Side::Right] {
         play.effects.extend(play.app.reload(side));
         play = play.lists(side, []);
@@ -54,7 +56,13 @@ pub(super) fn attributes(kind: Kind, size: u64, modified_ns: i64) -> Attributes 
 
 impl Play {
     pub(super) fn event(mut self, event: Event) -> Self {
-        self.effects = update(&mut self.app, event);
+        let is_note = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Keep { .. } | Effect::Forget(_) | Effect::Leave(_) | Effect::TakeUp { .. }
+            )
+        };
+        (self.notes, self.effects) = update(&mut self.app, event).into_iter().partition(is_note);
         self.app.check();
         self
     }

@@ -14,7 +14,8 @@ use crate::app::dialog::Answer;
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
-use crate::model::{Choice, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind};
+use crate::model::kept::{KeptJob, LeftJob};
+use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind};
 
 /// Every key that means something, and some that do not.
 const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
@@ -36,6 +37,8 @@ enum Gust {
     Conflict(u32),
     End(u32, bool),
     Changed(u8),
+    /// An earlier `tow` left a job, by its destination.
+    Left(usize),
     Pass,
 }
 
@@ -52,6 +55,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         1 => (0..6_u32).prop_map(Gust::Conflict),
         1 => (0..6_u32, any::<bool>()).prop_map(|(job, good)| Gust::End(job, good)),
         1 => (0..4_u8).prop_map(Gust::Changed),
+        1 => (0..3_usize).prop_map(Gust::Left),
         1 => Just(Gust::Pass),
     ]
 }
@@ -85,6 +89,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
                 None,
                 Some(Spot::Button(Answer::Yes)),
                 Some(Spot::Button(Answer::No)),
+                Some(Spot::Button(Answer::Keep)),
                 Some(Spot::Button(Answer::Choose(Choice::KeepBoth))),
                 Some(Spot::Key(Command::Copy)),
                 Some(Spot::Row(usize::from(spot))),
@@ -128,6 +133,14 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
                 [path("left/a"), path("right/new"), path("left"), path("srv/c")][usize::from(at)].clone();
             let link = LinkId(u32::from(at) / 3);
             play.event(Event::Changed { link, paths: vec![made.clone()], made: Some(made) })
+        }
+        Gust::Left(server) => {
+            let destination = ["", "tow://box1", "tow://box9"][server].to_owned();
+            let items = vec![(path("left/a"), path("right/a"))];
+            let (carry, source, existing) = (Carry::Move, String::new(), Some(Choice::Skip));
+            let job =
+                KeptJob { carry, source, destination, items, existing, limit: Some(5_000), totals: None };
+            play.event(Event::JobsLeft(vec![LeftJob { ticket: 1, begun_ns: 1, job }]))
         }
         Gust::Pass => play
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })

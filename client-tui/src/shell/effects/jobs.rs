@@ -30,18 +30,40 @@ use crate::transfer::throttle::Throttle;
 /// How long running jobs may take to leave nothing half behind.
 const END_TIME: Duration = Duration::from_secs(5);
 
+/// What a job carries.
+#[derive(Debug)]
+pub(super) struct Carriage {
+    pub(super) carry: Carry,
+    /// Source and destination.
+    pub(super) between: (LinkId, LinkId),
+    pub(super) items: Vec<(WirePath, WirePath)>,
+    /// What was said about everything that is in the way.
+    pub(super) existing: Option<Choice>,
+}
+
+/// What becomes of unfinished files of a job that is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    Go,
+    /// Until the job goes on.
+    Wait,
+}
+
+/// A job's means to be stopped.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stopping {
+    cancel: CancellationToken,
+    /// Set first where unfinished files are to wait.
+    leave: CancellationToken,
+}
+
 impl Effects {
-    pub(super) fn carry(
-        &mut self,
-        id: JobId,
-        carry: Carry,
-        (source, destination): (LinkId, LinkId),
-        items: Vec<(WirePath, WirePath)>,
-    ) {
+    pub(super) fn carry(&mut self, id: JobId, Carriage { carry, between, items, existing }: Carriage) {
+        let (source, destination) = between;
         let ended = |fault| unbegun(id, fault);
         let Some(source) = self.link_or(source, ended) else { return };
         let Some(destination) = self.link_or(destination, ended) else { return };
-        let cancel = self.token(id);
+        let Stopping { cancel, leave } = self.stopping(id);
         let throttle = Arc::new(Throttle::below(self.throttle.clone()));
         self.throttles.insert(id, throttle.clone());
         let (facts, taken) = mpsc::channel(FACTS_QUEUED_MAX);
@@ -52,12 +74,12 @@ impl Effects {
             source,
             destination,
             items: items.iter().cloned().map(|(from, to)| Item { from, to }).collect(),
-            existing: ExistingPolicy::Ask,
+            existing: existing.map_or(ExistingPolicy::Ask, policy),
             excludes: GlobSet::empty(),
             durability: self.durability,
             is_resumed: false,
         };
-        let reports = Reports { progress: Arc::new(progress), facts, cancel, throttle };
+        let reports = Reports { progress: Arc::new(progress), facts, cancel, leave, throttle };
         let (events, answers) = (self.events.clone(), self.answers.clone());
         self.jobs.spawn(async move {
             // What happened last is told as well: the telling ends when all facts are taken.
@@ -75,7 +97,7 @@ impl Effects {
     pub(super) fn remove(&mut self, id: JobId, link: LinkId, paths: Vec<WirePath>, counted: (u64, u64)) {
         let ended = |fault| unbegun(id, fault);
         let Some(link) = self.link_or(link, ended) else { return };
-        let (cancel, events) = (self.token(id), self.events.clone());
+        let (cancel, events) = (self.stopping(id).cancel, self.events.clone());
         self.jobs.spawn(async move {
             let removal =
                 Removal { id, link, events, cancel, counted, begun: Instant::now(), gone: Totals::default() };
@@ -85,16 +107,30 @@ impl Effects {
     }
 
     /// A job's means to be stopped. Those of jobs that are over go.
-    fn token(&mut self, id: JobId) -> CancellationToken {
+    fn stopping(&mut self, id: JobId) -> Stopping {
         while let Some(over) = self.jobs.try_join_next() {
             if let Ok(id) = over {
                 self.cancels.remove(&id);
                 self.throttles.remove(&id);
             }
         }
-        let cancel = CancellationToken::new();
-        self.cancels.insert(id, cancel.clone());
-        cancel
+        let stopping = Stopping::default();
+        self.cancels.insert(id, stopping.clone());
+        stopping
+    }
+
+    pub(super) fn cancel(&self, job: JobId, parts: Parts) {
+        if let Some(stopping) = self.cancels.get(&job) {
+            if parts == Parts::Wait {
+                stopping.leave.cancel();
+            }
+            stopping.cancel.cancel();
+        }
+    }
+
+    /// Stops all jobs so that the next start can go on with them.
+    pub(in crate::shell) fn leave_jobs(&self) {
+        self.cancels.keys().for_each(|job| self.cancel(*job, Parts::Wait));
     }
 
     pub(super) fn throttled(&self, job: JobId, change: impl FnOnce(&Throttle)) {
@@ -113,12 +149,7 @@ impl Effects {
     }
 
     pub(super) fn answer(&self, job: JobId, choice: Choice, for_all: bool) {
-        let policy = match choice {
-            Choice::Overwrite => ExistingPolicy::Replace,
-            Choice::Skip => ExistingPolicy::Skip,
-            Choice::KeepBoth => ExistingPolicy::KeepBoth,
-            Choice::NewerOnly => ExistingPolicy::Newer,
-        };
+        let policy = policy(choice);
         let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
         if let Some(answer) = answer {
             let _ = answer.send(Decision { policy, for_all });
@@ -127,10 +158,20 @@ impl Effects {
 
     /// Cancels all jobs, waits for them a while, and takes leave of every server.
     pub(in crate::shell) async fn end(&mut self) {
-        self.cancels.values().for_each(CancellationToken::cancel);
+        self.cancels.keys().for_each(|job| self.cancel(*job, Parts::Go));
         let jobs = &mut self.jobs;
         let _ = tokio::time::timeout(END_TIME, async { while jobs.join_next().await.is_some() {} }).await;
         self.bye().await;
+        self.notes.end().await;
+    }
+}
+
+const fn policy(choice: Choice) -> ExistingPolicy {
+    match choice {
+        Choice::Overwrite => ExistingPolicy::Replace,
+        Choice::Skip => ExistingPolicy::Skip,
+        Choice::KeepBoth => ExistingPolicy::KeepBoth,
+        Choice::NewerOnly => ExistingPolicy::Newer,
     }
 }
 
@@ -319,6 +360,9 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
     let mut text = format!("{done} and verified: {files}, {size} MB, {:.1} s", summary.seconds);
+    if summary.resumed > 0 {
+        text = format!("{text}, {} MB of it there from before", megabytes_grouped(summary.resumed));
+    }
     for (count, what) in [
         (summary.unchanged, "unchanged"),
         (summary.skipped, "skipped"),

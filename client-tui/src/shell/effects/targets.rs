@@ -1,6 +1,7 @@
 //! What is known of targets outside this session: those of late, ssh's hosts, and the bookmarks in the configuration file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Effects;
 use crate::app::event::Event;
@@ -14,6 +15,8 @@ pub(in crate::shell) struct Kept {
     pub(in crate::shell) state_dir: Option<PathBuf>,
     pub(in crate::shell) config_file: Option<PathBuf>,
     pub(in crate::shell) home: Option<PathBuf>,
+    /// For how long the journal keeps jobs that nobody comes back for.
+    pub(in crate::shell) age_max: Duration,
 }
 
 impl Effects {

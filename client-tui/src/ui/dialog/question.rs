@@ -6,7 +6,7 @@ use towpath_protocol::entry::Attributes;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::{ButtonRow, inner_width, window};
-use crate::app::dialog::{Conflict, Delete, Then};
+use crate::app::dialog::{Conflict, Delete, Stop, Then};
 use crate::model::number::{counted, thousands};
 use crate::model::{LinkId, Place};
 use crate::ui::{Scene, pane, text};
@@ -71,7 +71,7 @@ fn shown_names(names: &[&Name], width: usize) -> Vec<String> {
     lines
 }
 
-pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
+pub(super) fn stop(scene: &Scene<'_>, stop: &Stop, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
     let waiting = scene.app.jobs.iter().filter(|job| job.is_waiting()).count();
     let running = counted((scene.app.jobs.len() - waiting) as u64, "job is", "jobs are");
@@ -80,12 +80,20 @@ pub(super) fn stop(scene: &Scene<'_>, then: Then, buttons: Vec<ButtonRow>, frame
     let warning = if scene.app.jobs.is_empty() {
         "Nothing is running any more.".to_owned()
     } else {
-        format!("{running} running{waiting}. What is under way is stopped; nothing half is left behind.")
+        format!("{running} running{waiting}.")
     };
     let mut lines = vec![Line::default()];
-    lines.extend(text::wrapped(&warning, width).into_iter().map(Line::raw));
+    lines.extend(text::wrapped(&warning, width).into_iter().map(|line| Line::styled(line, theme.strong)));
     lines.push(Line::default());
-    let title = if then == Then::Quit { "Quit" } else { "Disconnect" };
+    let mut hints = vec!["Stop: what is under way is given up; nothing half is left behind."];
+    if stop.can_keep {
+        hints.insert(0, "Keep: what has come waits; the next tow asks whether to go on.");
+    }
+    for hint in hints {
+        lines.extend(text::wrapped(hint, width).into_iter().map(|line| Line::styled(line, theme.dim)));
+    }
+    lines.push(Line::default());
+    let title = if stop.then == Then::Quit { "Quit" } else { "Disconnect" };
     window((title, theme.bad), lines, buttons, scene, frame);
 }
 

@@ -1,0 +1,96 @@
+//! Jobs that an earlier `tow` did not bring to their end: a dialog names them and asks. Nothing goes on that nobody has seen.
+
+use towpath_protocol::path::WirePath;
+
+use super::carry::things_at;
+use super::dialog::{Dialog, Left};
+use super::effect::Effect;
+use super::jobs::{Hold, Work};
+use super::{App, Tone, servers};
+use crate::model::LinkId;
+use crate::model::kept::{KeptId, LeftJob};
+use crate::model::number::counted;
+
+/// They come beneath whatever a person is busy with.
+pub(super) fn come(app: &mut App, jobs: Vec<LeftJob>) {
+    if jobs.is_empty() {
+        return;
+    }
+    if let Some(left) = app.dialogs.iter_mut().find_map(|dialog| match dialog {
+        Dialog::Left(left) => Some(left),
+        _ => None,
+    }) {
+        left.jobs.extend(jobs);
+        return;
+    }
+    app.dialogs.insert(0, Dialog::Left(Left { jobs, focus: 0 }));
+}
+
+/// They take their places in the queue, and the servers that they need are connected to.
+pub(super) fn go_on(app: &mut App, left: Left) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for LeftJob { ticket, job: kept, .. } in left.jobs {
+        let source = link_to(app, &kept.source, &mut effects);
+        let destination = link_to(app, &kept.destination, &mut effects);
+        let from: Vec<WirePath> = kept.items.iter().map(|(from, _)| from.clone()).collect();
+        let title = title(&kept.destination, &from, &kept.items);
+        let mut job = app.new_job(title, Work::Carry(kept.carry));
+        (job.source, job.destination) = (source, destination);
+        (job.sources, job.targets) = kept.items.iter().cloned().unzip();
+        (job.limit, job.existing) = (kept.limit, kept.existing);
+        if !app.is_live(source) || !app.is_live(destination) {
+            job.hold = Some(Hold::Connection);
+        }
+        // The journal has it already.
+        job.is_noted = true;
+        app.noted.push(job.id);
+        effects.push(Effect::TakeUp { ticket, job: job.id });
+        let (id, carry, items, existing) = (job.id, kept.carry, kept.items, kept.existing);
+        job.effect = Some(Effect::Carry { job: id, carry, source, items, destination, existing });
+        app.enqueue(job);
+    }
+    effects
+}
+
+/// `photos → tow://box/backup/`
+pub fn title(server: &str, from: &[WirePath], items: &[(WirePath, WirePath)]) -> String {
+    let to = match items {
+        [(_, to)] => format!("{server}/{}", to.display()),
+        items => {
+            let folder = items.first().and_then(|(_, to)| to.parent()).unwrap_or_default();
+            format!("{server}/{}/", folder.display())
+        }
+    };
+    format!("{} → {to}", things_at(from))
+}
+
+/// They wait for the next start.
+pub(super) fn leave(app: &mut App, left: Left) -> Vec<Effect> {
+    app.hint(format!("{} left for the next start", counted(left.jobs.len() as u64, "job", "jobs")));
+    left.jobs.into_iter().map(|job| Effect::Leave(KeptId::Left(job.ticket))).collect()
+}
+
+/// Nobody asks about them again.
+pub(super) fn forget(app: &mut App, left: Left) -> Vec<Effect> {
+    let text = format!("{} forgotten", counted(left.jobs.len() as u64, "job", "jobs"));
+    app.say(Tone::Plain, text);
+    left.jobs.into_iter().map(|job| Effect::Forget(KeptId::Left(job.ticket))).collect()
+}
+
+/// The link to a server, which is connected to where it is not.
+fn link_to(app: &mut App, server: &str, effects: &mut Vec<Effect>) -> LinkId {
+    if server.is_empty() {
+        return LinkId::LOCAL;
+    }
+    if let Some(link) = servers::known(app, server).map(|(server, _)| server.link) {
+        effects.extend(servers::make_again(app, link));
+        return link;
+    }
+    let effect = app.connect_new(server);
+    let link = match &effect {
+        Effect::Connect { link, .. } => *link,
+        _ => LinkId::LOCAL,
+    };
+    effects.push(effect);
+    link
+}

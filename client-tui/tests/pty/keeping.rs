@@ -1,0 +1,159 @@
+//! Jobs that outlive the program, and connections that go under them: killed, hung up, quit with what is unfinished kept, a server that is
+//! killed; the next start asks, and what had come goes on by bytes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::pty::Pty;
+use crate::stage::{DOWN, F5, Folders, close, part_bytes, parts, quit, wait_for_disk};
+use crate::towd::Towd;
+
+const BYTES: usize = 64 << 20;
+/// What has come before somebody dies.
+const CUT_AFTER_BYTES: u64 = 24 << 20;
+const QUESTION: &str = "╭ Left from last time ─";
+
+/// A file here that differs from any other at each of its pages.
+fn large(folders: &Folders) -> Vec<u8> {
+    let mut content = vec![0; BYTES];
+    for (index, page) in content.chunks_mut(4096).enumerate() {
+        page[..8].copy_from_slice(&index.to_le_bytes());
+    }
+    fs::write(folders.left("large"), &content).unwrap();
+    content
+}
+
+fn serve(folders: &Folders) -> Towd {
+    Towd::start(&folders.right(""), &folders.state(), &["--limit", "disk_reserve_bytes=0"])
+}
+
+fn connect(folders: &Folders, server: &Towd) -> Pty {
+    let pty = Pty::start(folders.tow(&["--connect", &server.target("")]), 120, 40);
+    pty.wait_for("connected to");
+    pty
+}
+
+/// The large file is on its way to the server, and a good part of it is there.
+fn under_way(folders: &Folders, server: &Towd) -> Pty {
+    let mut pty = connect(folders, server);
+    // Without a limit it is there before anybody has looked.
+    pty.press("wL");
+    pty.wait_for("MB a second for all jobs together");
+    pty.press("20\r");
+    pty.wait_for("all jobs: at most 20");
+    close(&mut pty);
+    pty.press(&format!("{DOWN}{F5}"));
+    pty.wait_for("Copy large to");
+    pty.press("\r");
+    wait_for_disk(&pty, "the first of it", || part_bytes(&folders.right("")) > CUT_AFTER_BYTES);
+    pty
+}
+
+/// Jobs that the journal holds.
+fn kept(folders: &Folders) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folders.state().join("state/client/journal")) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("panes-")).collect()
+}
+
+/// The next start asks about what is left, and goes on with it; nothing is left then.
+fn goes_on(folders: &Folders, server: &Towd, content: &[u8]) {
+    let mut pty = connect(folders, server);
+    pty.wait_for(QUESTION);
+    pty.wait_for("large → unix:");
+    assert!(!folders.right("large").exists(), "nobody has said that it may go on");
+    // Keys are taken from the moment on at which one of the answers has the focus: the safe one.
+    pty.wait_for("▸ Leave for later");
+    pty.press("y");
+    pty.wait_for("copied and verified: 1 file");
+    assert!(pty.contents().contains("MB of it there from before"), "{}", pty.contents());
+    assert!(fs::read(folders.right("large")).unwrap() == content);
+    assert_eq!(parts(&folders.right("")), []);
+    wait_for_disk(&pty, "an empty journal", || kept(folders).is_empty());
+    quit(pty);
+}
+
+#[test]
+fn a_tow_that_was_killed_asks_at_its_next_start_and_goes_on_by_bytes() {
+    let folders = Folders::new();
+    let (content, server) = (large(&folders), serve(&folders));
+    for signal in [Signal::KILL, Signal::TERM, Signal::HUP] {
+        let mut pty = under_way(&folders, &server);
+        pty.signal(signal);
+        pty.wait_for_end();
+        assert_eq!(kept(&folders).len(), 1, "{signal:?}");
+        goes_on(&folders, &server, &content);
+        fs::remove_file(folders.right("large")).unwrap();
+    }
+}
+
+#[test]
+fn who_quits_may_keep_what_is_unfinished_or_stop_it() {
+    let folders = Folders::new();
+    let (content, server) = (large(&folders), serve(&folders));
+    let mut pty = under_way(&folders, &server);
+    pty.press("q");
+    pty.wait_for("1 job is running");
+    pty.press("k");
+    assert!(pty.wait_for_end().success());
+    pty.assert_given_back();
+    wait_for_disk(&pty, "what came", || part_bytes(&folders.right("")) > 0);
+    // Left for later it is asked about again.
+    let mut pty = connect(&folders, &server);
+    pty.wait_for("▸ Leave for later");
+    pty.press("\r");
+    pty.wait_for("1 job left for the next start");
+    quit(pty);
+    goes_on(&folders, &server, &content);
+    fs::remove_file(folders.right("large")).unwrap();
+    let mut pty = under_way(&folders, &server);
+    pty.press("q");
+    pty.wait_for("1 job is running");
+    pty.press("y");
+    assert!(pty.wait_for_end().success());
+    assert_eq!((parts(&folders.right("")), kept(&folders)), (vec![], vec![]));
+}
+
+#[test]
+fn a_job_that_is_forgotten_is_asked_about_no_more() {
+    let folders = Folders::new();
+    large(&folders);
+    let server = serve(&folders);
+    let mut pty = under_way(&folders, &server);
+    pty.signal(Signal::KILL);
+    pty.wait_for_end();
+    let mut pty = connect(&folders, &server);
+    pty.wait_for("▸ Leave for later");
+    // Another tow meanwhile is not asked about the same job.
+    let other = Pty::start(folders.tow(&[]), 120, 40);
+    other.wait_for("large");
+    pty.press("f");
+    pty.wait_for("1 job forgotten");
+    wait_for_disk(&pty, "an empty journal", || kept(&folders).is_empty());
+    assert!(!other.contents().contains(QUESTION), "{}", other.contents());
+    quit(other);
+    quit(pty);
+}
+
+#[test]
+fn an_upload_goes_on_by_bytes_by_itself_when_a_killed_server_is_back() {
+    let folders = Folders::new();
+    let (content, server) = (large(&folders), serve(&folders));
+    let mut pty = under_way(&folders, &server);
+    server.kill();
+    pty.wait_for("lost today");
+    pty.wait_for("waits");
+    let _server = serve(&folders);
+    pty.wait_for("connected again");
+    pty.wait_for("copied and verified: 1 file");
+    assert!(pty.contents().contains("MB of it there from before"), "{}", pty.contents());
+    assert!(fs::read(folders.right("large")).unwrap() == content);
+    assert_eq!(parts(&folders.right("")), []);
+    wait_for_disk(&pty, "an empty journal", || kept(&folders).is_empty());
+    pty.press("w");
+    pty.wait_for("✓ ↑ large");
+    close(&mut pty);
+    quit(pty);
+}
