@@ -231,12 +231,17 @@ fn warn(config: &Config, addresses: &[SocketAddr], log: &Log) {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Nobody waits for it. A file that grows beyond what this process may write (`ulimit -f`) fails alone, since somebody could.
+    _file_too_large: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).context("signals");
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        let interrupt = listen(SignalKind::interrupt())?;
+        let terminate = listen(SignalKind::terminate())?;
+        let file_too_large = listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        Ok(Self { interrupt, terminate, _file_too_large: file_too_large })
     }
 
     async fn first(&mut self) {
