@@ -61,6 +61,9 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
         }
         // Boxed: its state is large, and most files are small.
         (None, Kind::File) => Box::pin(large::carry(shared, step)).await,
+        (None, Kind::Link) => {
+            Err(Fault::new(FaultCode::Io).because("where the link leads to could not be read"))
+        }
         _ => Err(FaultCode::SpecialFile.into()),
     }
 }
