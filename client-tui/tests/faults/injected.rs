@@ -1,65 +1,186 @@
-//! The n-th call of a kind fails, for n until nothing fails any more: every place where a disk may report an error.
+//! The n-th call of a kind fails, for n until nothing fails any more: every place where a disk may report an error, to the program that
+//! a person runs and to the server. A call is counted in each thread by itself, so several may fail in one go.
 
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::Output;
 
+use crate::strace::{Tracer, has_strace};
 use crate::towd::Towd;
-use crate::world::{World, check_between, check_whole, check_words, ended, is_long, parts, tree};
+use crate::world::{
+    Thing, Tree, World, check_between, check_whole, check_words, ended, is_long, parts, swept, tree,
+};
 
 const SMALL_FILES: usize = 9;
 const LARGE_BYTES: usize = 300_000;
 /// More than there are calls of a kind.
-const CALLS_MAX: usize = 200;
+const CALLS_MAX: usize = 400;
 
-fn has_strace() -> bool {
-    let has = Command::new("strace").arg("-V").output().is_ok();
-    if !has {
-        eprintln!("skipped: there is no strace");
-    }
-    has
+/// Whose calls fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
 }
 
-/// Runs `tow VERB … ` with the n-th `call` failing, for n as far as one fails, with a world of its own each time.
-fn fail_each(call: &str, error: &str, verb: &str) {
-    let mut number = 1;
-    loop {
-        let what = format!("{verb}: {call} number {number} fails with {error}");
+/// What is copied from where to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copying {
+    Put,
+    Get,
+    /// On this side of the line, or on the other one.
+    Within(Side),
+    /// A move to the server.
+    Move,
+}
+
+impl Copying {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Within(_) => "cp",
+            Self::Move => "mv",
+        }
+    }
+
+    const fn from(self) -> Side {
+        match self {
+            Self::Put | Self::Move => Side::Client,
+            Self::Get => Side::Server,
+            Self::Within(side) => side,
+        }
+    }
+
+    const fn to(self) -> Side {
+        match self {
+            Self::Put | Self::Move => Side::Server,
+            Self::Get => Side::Client,
+            Self::Within(side) => side,
+        }
+    }
+}
+
+/// A world, what is copied in it, and what was there.
+struct Round {
+    world: World,
+    copying: Copying,
+    towd: Option<Towd>,
+    old: Tree,
+    new: Tree,
+}
+
+impl Round {
+    fn new(copying: Copying) -> Self {
         let world = World::new(SMALL_FILES, LARGE_BYTES);
         let new = tree(&world.at("local/tree"));
-        let old = tree(&world.at("local/in/tree"));
-        let towd: Option<Towd> = (verb == "get").then(|| {
+        if copying.from() == Side::Server {
             std::fs::rename(world.at("local/tree"), world.at("served/tree")).unwrap();
-            world.serve()
-        });
-        let source = towd.as_ref().map_or_else(|| "tree".to_owned(), |towd| towd.target("/tree"));
-        let words = [verb, "--overwrite", "always", &source, "in/"];
-        let inject = format!("inject={call}:error={error}:when={number}");
-        let trace = format!("trace={call}");
-        let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-        let output = ended(world.tow_under(&under, &words).spawn().unwrap());
-        check_words(&output, &what);
-        let destination = world.at("local/in/tree");
-        check_between(&destination, &old, &new, &what);
-        assert_eq!(parts(&destination), Vec::<std::path::PathBuf>::new(), "{what}");
-        if output.status.success() {
-            check_whole(&destination, &new, &what);
-            if number == 1 {
-                // Some file systems share content, or flush nothing.
-                eprintln!("skipped: {verb} makes no call of {call} here");
+        }
+        let towd = (copying != Copying::Within(Side::Client)).then(|| world.serve());
+        let mut round = Self { world, copying, towd, old: Tree::new(), new };
+        round.old = tree(&round.destination());
+        round
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.world.at(if self.copying.to() == Side::Server { "served/in" } else { "local/in" })
+    }
+
+    fn destination(&self) -> PathBuf {
+        self.folder().join("tree")
+    }
+
+    fn words(&self) -> [String; 5] {
+        let place = |side, path: &str| match (side, &self.towd) {
+            (Side::Server, Some(towd)) => towd.target(&format!("/{path}")),
+            _ => path.to_owned(),
+        };
+        let (from, to) = (place(self.copying.from(), "tree"), place(self.copying.to(), "in/"));
+        [self.copying.verb().to_owned(), "--overwrite".to_owned(), "always".to_owned(), from, to]
+    }
+
+    fn tow(&self, under: &[&str]) -> Output {
+        let words = self.words();
+        ended(self.world.tow_under(under, &words.each_ref().map(String::as_str)).spawn().unwrap())
+    }
+
+    /// Copies while the `how` of `calls` is spoilt on one side: what came of it, and whether anything was spoilt. None where a running
+    /// program cannot be traced here.
+    fn copy_spoilt(&self, spoilt: Side, calls: &str, how: &str) -> Option<(Output, bool)> {
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{how}"));
+        let log = self.world.at("strace.log");
+        let options = ["-f", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
+        let output = match (spoilt, &self.towd) {
+            (Side::Server, Some(towd)) => {
+                let tracer = Tracer::attach(towd, &options)?;
+                let output = self.tow(&[]);
+                drop(tracer);
+                output
             }
+            _ => self.tow(&[&["strace", "-qq"][..], &options].concat()),
+        };
+        let is_spoilt = std::fs::read_to_string(log).unwrap().contains("(INJECTED)");
+        Some((output, is_spoilt))
+    }
+
+    /// What holds after any end, and that the same again completes it, with the same server.
+    fn check(&self, output: &Output, what: &str) {
+        check_words(output, what);
+        check_between(&self.destination(), &self.old, &self.new, what);
+        if self.copying == Copying::Move {
+            let (here, there) = (tree(&self.world.at("local/tree")), tree(&self.destination()));
+            for (path, thing) in &self.new {
+                let is_somewhere = here.get(path) == Some(thing) || there.get(path) == Some(thing);
+                assert!(is_somewhere, "{what}: {} is lost", path.display());
+            }
+        }
+        if output.status.success() {
+            check_whole(&self.destination(), &self.new, what);
+            assert_eq!(parts(&self.folder()), Vec::<PathBuf>::new(), "{what}");
             return;
         }
-        assert_eq!(output.status.code(), Some(1), "{what}: {output:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains(words_for(error)), "{what}: {output:?}");
-        let output = world.run(&words);
-        assert!(output.status.success(), "{what}: the repetition failed: {output:?}");
-        check_whole(&destination, &new, &what);
+        let is_left = self.copying != Copying::Move || self.world.at("local/tree").exists();
+        if is_left {
+            let again = self.tow(&[]);
+            assert!(again.status.success(), "{what}: the repetition failed: {again:?}");
+        }
+        check_whole(&self.destination(), &self.new, what);
+        assert_eq!(swept(&self.folder()), Vec::<PathBuf>::new(), "{what}");
+    }
+}
+
+/// Copies with the n-th of `calls` failing on one side, for n until none is left to fail, with a world of its own each time.
+fn fail_each(copying: Copying, spoilt: Side, calls: &str, error: &str) {
+    let mut number = 1;
+    loop {
+        let what = format!("{copying:?}, {spoilt:?}: {calls} number {number} fails with {error}");
+        let round = Round::new(copying);
+        let how = format!("error={error}:when={number}");
+        let Some((output, is_spoilt)) = round.copy_spoilt(spoilt, calls, &how) else { return };
+        round.check(&output, &what);
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains(words_for(error)), "{what}: {output:?}");
+            let codes: &[i32] = if error == "EACCES" { &[1, 5] } else { &[1] };
+            assert!(output.status.code().is_some_and(|code| codes.contains(&code)), "{what}: {output:?}");
+        }
+        if !is_spoilt {
+            assert!(output.status.success(), "{what}: {output:?}");
+            // Some file systems share content, or flush nothing.
+            assert!(number > 1 || calls == "copy_file_range", "{what}: there is no such call");
+            return;
+        }
         number += if is_long() || number < 3 { 1 } else { number };
-        assert!(number < CALLS_MAX, "{what}: it never succeeds");
+        assert!(number < CALLS_MAX, "{what}: it never ends");
     }
 }
 
 fn words_for(error: &str) -> &'static str {
-    if error == "EIO" { "the disk reported an error" } else { "no space" }
+    match error {
+        "ENOSPC" => "no space",
+        "EACCES" => "permission denied",
+        _ => "the disk reported an error",
+    }
 }
 
 #[test]
@@ -67,10 +188,14 @@ fn whichever_change_to_the_disk_fails_a_copy_leaves_old_or_whole_files() {
     if !has_strace() {
         return;
     }
-    for call in ["mkdirat", "copy_file_range", "fchmod", "utimensat", "renameat,renameat2", "fsync,syncfs"] {
-        fail_each(call, "EIO", "cp");
+    for side in [Side::Client, Side::Server] {
+        for calls in ["mkdirat", "fchmod", "utimensat", "renameat,renameat2", "fsync,syncfs"] {
+            fail_each(Copying::Within(side), side, calls, "EIO");
+        }
+        for error in ["EIO", "ENOSPC"] {
+            fail_each(Copying::Within(side), side, "copy_file_range", error);
+        }
     }
-    fail_each("copy_file_range", "ENOSPC", "cp");
 }
 
 #[test]
@@ -78,7 +203,72 @@ fn whichever_change_to_the_disk_fails_a_download_leaves_old_or_whole_files() {
     if !has_strace() {
         return;
     }
-    for call in ["mkdirat", "symlinkat", "fchmod", "utimensat", "renameat,renameat2", "fsync,syncfs"] {
-        fail_each(call, "EIO", "get");
+    for calls in ["mkdirat", "symlinkat", "fchmod", "utimensat", "renameat,renameat2", "fsync,syncfs"] {
+        fail_each(Copying::Get, Side::Client, calls, "EIO");
+    }
+}
+
+#[test]
+fn whichever_change_to_the_servers_disk_fails_an_upload_leaves_old_or_whole_files() {
+    if !has_strace() {
+        return;
+    }
+    for calls in ["symlinkat", "fchmod", "utimensat", "fsync,syncfs"] {
+        fail_each(Copying::Put, Side::Server, calls, "EIO");
+    }
+    fail_each(Copying::Put, Side::Server, "mkdirat", "ENOSPC");
+    fail_each(Copying::Put, Side::Server, "renameat,renameat2", "ENOSPC");
+    fail_each(Copying::Put, Side::Server, "openat,openat2", "EACCES");
+    fail_each(Copying::Put, Side::Server, "newfstatat", "EIO");
+}
+
+#[test]
+fn whichever_look_at_the_servers_disk_fails_a_download_leaves_old_or_whole_files() {
+    if !has_strace() {
+        return;
+    }
+    for calls in ["openat,openat2", "newfstatat", "getdents64", "pread64", "readlinkat"] {
+        fail_each(Copying::Get, Side::Server, calls, "EIO");
+    }
+}
+
+#[test]
+fn whichever_removal_fails_a_move_loses_nothing() {
+    if !has_strace() {
+        return;
+    }
+    fail_each(Copying::Move, Side::Client, "unlinkat", "EACCES");
+}
+
+#[test]
+fn f52_what_a_server_could_not_flush_is_no_done_file() {
+    if !has_strace() {
+        return;
+    }
+    let round = Round::new(Copying::Put);
+    let calls = "fsync,fdatasync,syncfs";
+    let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, calls, "error=EIO") else { return };
+    assert!(is_spoilt && output.status.code() == Some(1), "{output:?}");
+    let mut found = tree(&round.destination());
+    // A link and a folder are flushed after they have their names.
+    found.retain(|_, thing| matches!(thing, Thing::File(_)));
+    let mut old = round.old.clone();
+    old.retain(|_, thing| matches!(thing, Thing::File(_)));
+    assert!(found == old, "{:?} are there although no flush went well", found.keys());
+    round.check(&output, "no flush goes well");
+}
+
+#[test]
+fn a_disk_that_cannot_rename_without_replacing_is_written_to_in_other_ways() {
+    if !has_strace() {
+        return;
+    }
+    for copying in [Copying::Put, Copying::Within(Side::Server)] {
+        let round = Round::new(copying);
+        let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, "renameat2", "error=EINVAL") else {
+            return;
+        };
+        assert!(is_spoilt && output.status.success(), "{copying:?}: {output:?}");
+        round.check(&output, "no renameat2");
     }
 }

@@ -1,15 +1,17 @@
 //! A client or a server that is killed at some moment, without warning.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::towd::Towd;
 use crate::world::{
-    Tree, World, check_between, check_whole, check_words, ended, fraction, parts, rounds, tree, until,
+    Tree, World, check_between, check_whole, check_words, ended, fraction, parts, rounds, swept, tree, until,
 };
 
 const SMALL_FILES: usize = 40;
-const LARGE_BYTES: usize = 9_000_000;
+/// So large that it goes on where it was cut off.
+const LARGE_BYTES: usize = 18_000_000;
 
 /// Which way the tree goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,8 @@ impl Round {
             assert!(output.status.success(), "{what}: the repetition failed: {output:?}");
         }
         check_whole(&self.world.at(self.destination()), &self.new, what);
+        let folder = self.world.at(self.destination());
+        assert_eq!(swept(folder.parent().unwrap()), Vec::<PathBuf>::new(), "{what}: not swept");
         assert!(self.way != Way::Move || !self.world.at(self.source()).exists(), "{what}: the source stays");
     }
 }

@@ -2,7 +2,16 @@
 //! Each time a destination holds the old file, the new one or none; a listing shows no part; the exit code and the words are right; and
 //! the same command again completes the work.
 //!
-//! `TOWPATH_FAULT_ROUNDS=50` is the long form: that many kills of each kind, and every n-th call that may fail, not some.
+//! | fault | shown by | in CI | the long form |
+//! | --- | --- | --- | --- |
+//! | a line cut at a random byte | `lines` | 60 seeds, 1 to 3 cuts each | `TOWPATH_FAULT_SEEDS=1000`; `TOWPATH_FAULT_SEED=N` is one alone |
+//! | client or server killed at a random moment | `kills` | 4 of each, three ways | `TOWPATH_FAULT_ROUNDS=50` |
+//! | the n-th call fails, in client or server | `injected` | n = 1, 2, 3, 6, 12 … until none fails | `TOWPATH_FAULT_ROUNDS`: every n |
+//! | no byte, no inode, no longer file, read-only disk | `disks` | some sizes | `TOWPATH_FAULT_ROUNDS`: every page |
+//! | a source that shrinks, grows, vanishes, is replaced | `sources` | in the middle, and 3 moments | `TOWPATH_FAULT_ROUNDS=50` moments |
+//! | power cut | `../durable.rs` | 5 cuts | `TOWPATH_POWER_CUTS=50` |
+//! | a kill, and how much goes on after it | `../resume.rs`, `../transfer/resuming.rs` | all | |
+//! | memory, whatever the size of the tree | `../planner.rs` | 300,000 files | `TOWPATH_PLANNED_FILES=10000000` |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +30,7 @@ mod injected;
 mod kills;
 mod lines;
 mod sources;
+mod strace;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -111,6 +111,10 @@ impl Towd {
         String::from_utf8(said.stdout).unwrap()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it in order, and waits for that.
     pub fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
