@@ -4,6 +4,7 @@
 //! announced length beyond the limit is refused from the header, before anything is allocated for it. What the numbers in a
 //! message mean together (offsets that follow one another, ranges that do not overflow) is its receiver's matter.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -47,11 +48,16 @@ pub struct Incoming<M> {
     pub message: Result<M, Undecodable>,
 }
 
+/// Full rooms that are kept for the time when nobody holds their data any more.
+const ROOMS_KEPT_MAX: usize = 16;
+
 /// Cuts a stream of bytes into frames.
 #[derive(Debug)]
 pub struct Decoder {
     buffer: BytesMut,
     frame_bytes_max: usize,
+    /// What was read into before: a handle on each, the one that was full first in front.
+    rooms: VecDeque<BytesMut>,
 }
 
 impl Default for Decoder {
@@ -63,7 +69,8 @@ impl Default for Decoder {
 impl Decoder {
     /// With the limit that holds before Hello is answered.
     pub fn new() -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO }
+        let (buffer, rooms) = (BytesMut::new(), VecDeque::new());
+        Self { buffer, frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO, rooms }
     }
 
     /// Sets the limit for the frames to come, those included that are in the buffer already, once Hello is answered. Never
@@ -72,14 +79,39 @@ impl Decoder {
         self.frame_bytes_max = bytes.min(FRAME_BYTES_MAX);
     }
 
-    /// Room for the next bytes from the stream, to be read into directly. The caller bounds what it reads at a time; what is
-    /// held here never exceeds one frame's limit plus one such read.
-    pub const fn space(&mut self) -> &mut BytesMut {
+    /// Room for the next bytes from the stream, to be read into directly: `least` at least, and `room` where it has to be taken
+    /// anew. The caller bounds what it reads at a time; what is held here and was not yet decoded never exceeds one frame's limit plus
+    /// one such read. Decoded data stays where it was read. The room that it took is read into again when nobody holds it any
+    /// more, as long as as much is asked for: to the system, new room for each read costs as much as the reading.
+    pub fn space(&mut self, least: usize, room: usize) -> &mut BytesMut {
+        let least = least.max(self.missing());
+        if self.buffer.capacity() - self.buffer.len() < least && !self.buffer.try_reclaim(least) {
+            let mut next = self.room(room.max(least));
+            next.extend_from_slice(&self.buffer);
+            let mut full = std::mem::replace(&mut self.buffer, next);
+            full.clear();
+            self.rooms.push_back(full);
+        }
         &mut self.buffer
+    }
+
+    /// The room that was full first, if it is free again, else a new one.
+    fn room(&mut self, bytes: usize) -> BytesMut {
+        let wanted = self.buffer.len() + bytes;
+        let free = self.rooms.iter_mut().position(|room| room.try_reclaim(wanted));
+        // What is larger than what is asked for now is from busier times.
+        self.rooms.truncate(ROOMS_KEPT_MAX);
+        free.and_then(|at| self.rooms.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(wanted))
+    }
+
+    /// Gives back the room that is kept for more to come.
+    pub fn rest(&mut self) {
+        self.rooms.clear();
     }
 
     /// Takes in bytes from the stream.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.reserve(self.missing().max(bytes.len()));
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -98,6 +130,14 @@ impl Decoder {
         self.next_frame()?.map(|frame| decode(&frame, answer_body)).transpose()
     }
 
+    /// Bytes that the frame lacks which has begun; none where it is too long.
+    fn missing(&self) -> usize {
+        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return 0 };
+        let announced = u32::from_be_bytes(*header) as usize;
+        let is_allowed = announced <= self.frame_bytes_max;
+        if is_allowed { (HEADER_BYTES + announced).saturating_sub(self.buffer.len()) } else { 0 }
+    }
+
     fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let announced = u32::from_be_bytes(*header) as usize;
@@ -108,7 +148,6 @@ impl Decoder {
             return Err(FrameError::NotAMessage);
         }
         if self.buffer.len() < HEADER_BYTES + announced {
-            self.buffer.reserve(HEADER_BYTES + announced - self.buffer.len());
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);

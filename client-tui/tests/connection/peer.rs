@@ -86,7 +86,7 @@ impl Peer {
             if let Some(incoming) = self.decoder.next_to_server().unwrap() {
                 return Some((incoming.id, incoming.message.unwrap()));
             }
-            if self.stream.read_buf(self.decoder.space()).await.unwrap() == 0 {
+            if self.stream.read_buf(self.decoder.space(4096, 65_536)).await.unwrap() == 0 {
                 assert!(self.decoder.is_empty(), "cut in a frame");
                 return None;
             }

@@ -5,6 +5,7 @@
 
 mod arbitrary;
 mod document;
+mod frames;
 mod golden;
 mod hostile;
 mod properties;

@@ -2,6 +2,7 @@
 
 mod allowance;
 mod beside;
+mod buffers;
 mod copy;
 mod credit;
 mod flushing;
@@ -56,6 +57,7 @@ pub struct Service {
     allowance: Arc<allowance::Allowance>,
     outcomes: Arc<outcomes::Outcomes>,
     hands: hands::Hands,
+    buffers: buffers::Buffers,
     room: room::Room,
     flushing: flushing::Flushing,
 }
@@ -117,6 +119,7 @@ impl Service {
             allowance: Arc::new(allowance::Allowance::new(limits, None)),
             outcomes: Arc::default(),
             hands: hands::Hands::default(),
+            buffers: buffers::Buffers::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
             flushing: flushing::Flushing::default(),
         })

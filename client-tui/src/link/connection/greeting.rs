@@ -161,8 +161,8 @@ async fn read_welcome(
         if let Some(incoming) = decoder.next_answer()? {
             return judge_welcome(incoming);
         }
-        let space = decoder.space();
-        space.reserve(HEADER_BYTES + FRAME_BYTES_MAX_BEFORE_HELLO);
+        let room = HEADER_BYTES + FRAME_BYTES_MAX_BEFORE_HELLO;
+        let space = decoder.space(room, room);
         if reader.read_buf(space).await? == 0 {
             return Err(GreetingFault::Lost(io::ErrorKind::UnexpectedEof.into()));
         }

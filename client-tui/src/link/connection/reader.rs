@@ -52,10 +52,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             {
                 self.take(incoming)?;
             }
-            let room = self.decoder.space();
-            if room.capacity() - room.len() < ROOM_BYTES_MIN {
-                room.reserve(ROOM_BYTES);
-            }
+            let room = self.decoder.space(ROOM_BYTES_MIN, ROOM_BYTES);
             let dead_at = self.heard + SILENCE_MAX;
             tokio::select! {
                 read = self.stream.read_buf(room) => match read.map_err(lost)? {

@@ -60,6 +60,7 @@ impl Service {
             allowance: Arc::new(Allowance::new(self.allowance.limits(), grant.quota_bytes)),
             outcomes: self.outcomes.clone(),
             hands: self.hands.clone(),
+            buffers: self.buffers.clone(),
             room: self.room.clone(),
             flushing: self.flushing.clone(),
         })

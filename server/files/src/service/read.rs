@@ -13,6 +13,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::request::{Read, Wants};
 
 use super::Service;
+use super::buffers::Lender;
 use crate::disk;
 use crate::exchange::Exchange;
 
@@ -58,6 +59,7 @@ struct Source {
     /// What the reader wants, or what was found.
     version: Version,
     grown: bool,
+    buffers: Lender,
 }
 
 impl Source {
@@ -65,7 +67,7 @@ impl Source {
         let file = service.root.open_file(&request.file)?;
         let found = disk::stat_open(&file)?.version();
         let version = request.version.unwrap_or(found);
-        let mut source = Self { file, version, grown: false };
+        let mut source = Self { file, version, grown: false, buffers: service.buffers.lender() };
         source.check(found)?;
         Ok(source)
     }
@@ -116,11 +118,10 @@ impl Source {
     }
 
     fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
-        let mut buffer = Vec::with_capacity(len);
-        if disk::read_at(&self.file, &mut buffer, offset, len)? < len {
-            return Err(FaultCode::Changed.into());
-        }
-        Ok(buffer.into())
+        self.buffers.fill(|buffer| match disk::read_at(&self.file, buffer, offset, len)? {
+            read if read < len => Err(FaultCode::Changed.into()),
+            _ => Ok(()),
+        })
     }
 
     /// A small file in one message. One that says it is empty may not be (`/proc`): it is read to its end.

@@ -97,8 +97,7 @@ async fn read_hello(
                 return Ok(Err((RequestId::NONE, fault)));
             }
         }
-        decoder.space().reserve(READ_BYTES);
-        let mut space = bytes::BufMut::limit(decoder.space(), READ_BYTES);
+        let mut space = bytes::BufMut::limit(decoder.space(READ_BYTES, READ_BYTES), READ_BYTES);
         if reader.read_buf(&mut space).await.map_err(lost)? == 0 {
             return Err(SessionEnd::Lost(None));
         }

@@ -21,6 +21,8 @@ use crate::exchange::{Answers, Exchange};
 const READ_BYTES_MIN: usize = 16 * 1024;
 /// Bytes read at a time from a peer that fills what it is given.
 const READ_BYTES_MAX: usize = 256 * 1024;
+/// With less room than this, new room is taken.
+const ROOM_BYTES_LEAST: usize = 64 * 1024;
 
 /// Requests of one session that are worked on at a time, in each lane; more wait. Most work holds a thread, and one client must
 /// not take them all. Uploads wait for their client, hold no thread, and do not count.
@@ -300,9 +302,13 @@ async fn read_some(
     decoder: &mut Decoder,
     read_bytes: &mut usize,
 ) -> std::io::Result<usize> {
-    decoder.space().reserve(*read_bytes);
-    let read = reader.read_buf(&mut decoder.space().limit(*read_bytes)).await?;
+    let room = if *read_bytes > READ_BYTES_MIN { READ_BYTES_MAX } else { READ_BYTES_MIN };
+    let space = decoder.space((*read_bytes).min(ROOM_BYTES_LEAST), room);
+    let read = reader.read_buf(&mut space.limit(*read_bytes)).await?;
     *read_bytes = if read == *read_bytes { READ_BYTES_MAX } else { READ_BYTES_MIN.max(*read_bytes / 2) };
+    if *read_bytes == READ_BYTES_MIN {
+        decoder.rest();
+    }
     Ok(read)
 }
 
