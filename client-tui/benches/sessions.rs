@@ -3,7 +3,7 @@
 //!
 //!     cargo build --release --workspace && cargo bench -p towpath --bench sessions
 //!
-//! `SESSIONS_IDLE`, `SESSIONS_BUSY` and `SESSIONS_SECONDS` ask for other numbers than 2000, 50 and 120; `SESSIONS_TOWD` names
+//! `SESSIONS_IDLE`, `SESSIONS_BUSY` and `SESSIONS_SECONDS` ask for other numbers than 2000, 50 and 120; `BENCH_TOWD` names
 //! another server program than `target/release/towd`.
 #![allow(
     clippy::expect_used,
@@ -12,26 +12,26 @@
     reason = "a benchmark prints, builds a fixture, and ends where it cannot go on"
 )]
 
+#[path = "support/towd.rs"]
+mod towd;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
-use towpath::config::GivenCode;
 use towpath::link::Link;
 use towpath::link::dial::dial;
 use towpath::link::keyring::Keyring;
-use towpath::model::target::Server;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Direction, Follow, Hidden, Read, SortKey, Wants};
-use zeroize::Zeroizing;
+
+use towd::Towd;
 
 /// Entries of the folder that the busy ones list.
 const ENTRIES: usize = 1000;
@@ -42,52 +42,6 @@ const BEGINNING: usize = 4;
 
 fn asked(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-/// A server, ended with this.
-struct Towd {
-    child: Child,
-    server: Server,
-    code: String,
-}
-
-impl Towd {
-    fn start(folder: &Path, sessions: usize) -> Self {
-        let program = std::env::var("SESSIONS_TOWD")
-            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/towd").to_owned());
-        let limit = |name| format!("{name}={sessions}");
-        let mut child = Command::new(program)
-            .args(["--json", "--listen", "127.0.0.1:0", "--root"])
-            .arg(folder.join("root"))
-            .args(["--limit", &limit("sessions"), "--limit", &limit("sessions_per_client")])
-            .env("TOW_STATE_DIR", folder.join("server"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("towd; is it built?");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its line");
-        let said: serde_json::Value = serde_json::from_str(&line).expect("its line is JSON");
-        let text = |key: &str| said[key].as_str().expect(key).to_owned();
-        let port =
-            text("address").rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("its port");
-        let server = Server::Tow { host: "127.0.0.1".to_owned(), port };
-        Self { child, server, code: text("pair") }
-    }
-
-    /// Of a line of the system's own account, in KiB.
-    fn kib(&self, line: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its account");
-        let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("the line");
-        found.trim_matches(|sign: char| !sign.is_ascii_digit()).parse().expect("a number")
-    }
-}
-
-impl Drop for Towd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// What all the busy ones have done.
@@ -148,9 +102,10 @@ async fn begin(towd: &Towd, keyring: &Arc<Keyring>, count: usize) -> Vec<Link> {
 async fn measure(folder: &Path) {
     let (idle, working) = (asked("SESSIONS_IDLE", 2000), asked("SESSIONS_BUSY", 50));
     let seconds = asked("SESSIONS_SECONDS", 120);
-    let towd = Towd::start(folder, 2 * (idle + working));
-    let given = GivenCode::Text(Zeroizing::new(towd.code.clone()));
-    let keyring = Arc::new(Keyring::new(Some(folder.join("client")), "bench".to_owned(), Some(given)));
+    let limit = |name| format!("{name}={}", 2 * (idle + working));
+    let limits = [limit("sessions"), limit("sessions_per_client")];
+    let towd = Towd::start(folder, &["--limit", &limits[0], "--limit", &limits[1]]);
+    let keyring = towd.keyring(folder);
     let first = begin(&towd, &keyring, 1).await;
     let before = towd.kib("VmRSS:");
     let began = Instant::now();
