@@ -84,6 +84,8 @@ pub struct App {
     /// Those that are over and not yet cleared, the newest first.
     pub over: Vec<Over>,
     pub jobs_at_once: u8,
+    /// A job that took so long rings a bell when it is over; none where no job does.
+    pub rings_after_ms: Option<u64>,
     /// Whether there is a journal, from which the next start can go on.
     pub keeps_jobs: bool,
     /// Bytes a second of all jobs together.
@@ -129,6 +131,7 @@ impl App {
             jobs: Vec::new(),
             over: Vec::new(),
             jobs_at_once: 2,
+            rings_after_ms: Some(10_000),
             keeps_jobs: true,
             limit: None,
             servers: Vec::new(),

@@ -15,7 +15,7 @@ use towpath_protocol::request::Durability;
 use zeroize::Zeroizing;
 
 use crate::model::bookmarks::Bookmarks;
-use file::{ConfigFile, JOBS_AT_ONCE, PARTS_KEPT_DAYS, days};
+use file::{BELL_SECONDS, ConfigFile, JOBS_AT_ONCE, PARTS_KEPT_DAYS, days};
 
 /// What the program goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Settings {
     pub durability: Durability,
     /// For how long this machine keeps what came of files that were cut off, and the journal jobs that were.
     pub parts_kept: Duration,
+    /// A job of the panes that took so many seconds rings the bell at its end; zero: none does.
+    pub bell_seconds: u32,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
     /// `user@host`: what servers are told who this client is.
@@ -97,6 +99,7 @@ impl Settings {
             jobs_at_once: JOBS_AT_ONCE,
             durability: Durability::Synced,
             parts_kept: days(PARTS_KEPT_DAYS),
+            bell_seconds: BELL_SECONDS,
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
             client_name: client_name(variable),
         }
@@ -107,12 +110,13 @@ impl Settings {
     /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
     pub fn configured(self) -> anyhow::Result<Self> {
         let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let ConfigFile { background, jobs_at_once, durability, parts_kept, bookmarks } = file;
+        let ConfigFile { background, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks } = file;
         Ok(Self {
             background: background.unwrap_or(self.background),
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
             durability: durability.unwrap_or(self.durability),
             parts_kept: parts_kept.unwrap_or(self.parts_kept),
+            bell_seconds: bell_seconds.unwrap_or(self.bell_seconds),
             bookmarks,
             ..self
         })

@@ -12,15 +12,13 @@ use super::{App, Tone, queue};
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
-const RATES_KEPT_MAX: usize = 16;
+const RATES_KEPT_MAX: usize = 60;
 const RATE_EVERY_MS: u64 = 500;
 /// How often a folder is read again while a job fills it; a large one less often.
 const READ_EVERY_MS: u64 = 1_000;
 const ENTRIES_A_MS: u64 = 50;
 /// How much there is to do is noted of a job that lasts.
 const NOTED_MS: u64 = 1_000;
-/// A job that took longer rings a bell when it is over.
-const LONG_MS: u64 = 10_000;
 
 /// A job that runs.
 #[derive(Debug)]
@@ -39,8 +37,9 @@ pub struct Job {
     pub hold: Option<Hold>,
     /// Bytes a second at most.
     pub limit: Option<u64>,
-    /// What was said of it that is not good.
+    /// How much was said of it that is not good, and the newest of that.
     pub failures: u64,
+    pub failure: Option<String>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
     /// What it works on.
@@ -125,6 +124,7 @@ impl Job {
             hold: None,
             limit: None,
             failures: 0,
+            failure: None,
             moved_ms: 0,
             source: LinkId::LOCAL,
             sources: Vec::new(),
@@ -295,12 +295,14 @@ pub(super) fn progress(app: &mut App, id: JobId, now: JobProgress) -> Vec<Effect
 /// Something about a path of a job: whose path it is, is told.
 pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<WirePath>, String)) {
     let tone = if good { Tone::Good } else { Tone::Bad };
-    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id) {
-        job.failures += u64::from(!good);
-    }
     let job = app.jobs.iter().find(|job| job.id == id);
     let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
-    app.say(tone, whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}")));
+    let words = whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}"));
+    if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id && !good) {
+        job.failures += 1;
+        job.failure = Some(words.clone());
+    }
+    app.say(tone, words);
 }
 
 /// A question waits beneath whatever a person is busy with, behind older questions.
@@ -344,7 +346,7 @@ pub(super) fn ended(
     if job.is_left {
         effects.extend(app.leave_job(job.id));
     }
-    if job.now.elapsed_ms >= LONG_MS && !goes_on {
+    if app.rings_after_ms.is_some_and(|ms| job.now.elapsed_ms >= ms) && !goes_on {
         effects.push(Effect::Ring(text.clone()));
     }
     if job.is_cut && good {

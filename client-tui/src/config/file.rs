@@ -23,6 +23,9 @@ pub const JOBS_AT_ONCE_MAX: u8 = 8;
 pub const PARTS_KEPT_DAYS: u16 = 7;
 const PARTS_KEPT_DAYS_MAX: u16 = 365;
 
+/// A job of so many seconds rings the bell at its end where nobody says otherwise.
+pub const BELL_SECONDS: u32 = 10;
+
 /// Where the bookmarks stand.
 const SECTION: &str = "[bookmarks]";
 
@@ -33,6 +36,8 @@ pub struct ConfigFile {
     pub jobs_at_once: Option<u8>,
     pub durability: Option<Durability>,
     pub parts_kept: Option<Duration>,
+    /// None where it says nothing of it; zero for no bell.
+    pub bell_seconds: Option<u32>,
     pub bookmarks: Bookmarks,
 }
 
@@ -48,6 +53,7 @@ struct Raw {
     jobs: Option<u8>,
     sync: Option<bool>,
     parts_kept_days: Option<u16>,
+    bell_seconds: Option<u32>,
     #[serde(default)]
     bookmarks: BTreeMap<String, String>,
 }
@@ -98,7 +104,8 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let durability = raw.sync.map(|sync| if sync { Durability::Synced } else { Durability::Relaxed });
     let bookmarks = Bookmarks::new(raw.bookmarks);
     let parts_kept = raw.parts_kept_days.map(days);
-    Ok(ConfigFile { background, jobs_at_once: raw.jobs, durability, parts_kept, bookmarks })
+    let (jobs_at_once, bell_seconds) = (raw.jobs, raw.bell_seconds);
+    Ok(ConfigFile { background, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks })
 }
 
 /// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
@@ -179,11 +186,11 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\n[bookmarks]\nbox = \"tow://box/srv\"\n";
+        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\nbell_seconds = 0\n[bookmarks]\nbox = \"tow://box/srv\"\n";
         let file = parse(text).unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
         assert_eq!(file.durability, Some(Durability::Relaxed));
-        assert_eq!(file.parts_kept, Some(Duration::from_hours(48)));
+        assert_eq!((file.parts_kept, file.bell_seconds), (Some(Duration::from_hours(48)), Some(0)));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));
         assert_eq!(parse("").unwrap(), ConfigFile::default());
         for (text, part) in [

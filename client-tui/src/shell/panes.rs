@@ -72,6 +72,7 @@ pub async fn run(
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     app.bookmarks.clone_from(&settings.bookmarks);
     app.jobs_at_once = settings.jobs_at_once;
+    app.rings_after_ms = (settings.bell_seconds > 0).then(|| u64::from(settings.bell_seconds) * 1_000);
     app.keeps_jobs = settings.state_dir.is_some();
     let mut first = Vec::new();
     for (side, opens) in [(Side::Left, left), (Side::Right, right)] {

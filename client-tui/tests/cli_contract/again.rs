@@ -2,6 +2,7 @@
 //! folder of that name has come into being, and what was received goes on by bytes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -82,6 +83,27 @@ fn a_command_that_was_cut_off_goes_on_at_the_destination_that_it_began() {
             assert_eq!(third.status.code(), Some(0), "{name}\n{}", told(&third));
             assert!(dest.join("photos/small").exists(), "{name}\n{}", told(&third));
         }
+    }
+}
+
+#[test]
+fn what_nobody_comes_back_for_is_never_listed_and_swept_after_as_long_as_is_configured() {
+    let stage = Stage::new();
+    let scene = stage.scene("swept");
+    let part = scene.at("L/.towpath-part-0123456789ab");
+    let home = scene.at("home");
+    fs::create_dir_all(home.join(".config/towpath")).unwrap();
+    for (kept, stays) in [("", true), ("parts_kept_days = 1\n", true), ("parts_kept_days = 0\n", false)] {
+        fs::write(home.join(".config/towpath/config.toml"), kept).unwrap();
+        fs::write(&part, "half").unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        for all in [&["ls", "{L}"][..], &["ls", "--all", "--json", "{L}"]] {
+            let listed = scene.tow(all).env("HOME", &home).output().unwrap();
+            assert_eq!(listed.status.code(), Some(0), "{}", told(&listed));
+            let said = told(&listed);
+            assert!(said.contains("new.txt") && !said.contains("towpath-part"), "{said}");
+        }
+        assert_eq!(part.exists(), stays, "{kept}");
     }
 }
 

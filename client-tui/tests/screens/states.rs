@@ -313,6 +313,43 @@ fn jobs() {
 }
 
 #[test]
+fn jobs_that_do_not_get_on() {
+    let mut world = copying();
+    world.press("Down F5 Enter");
+    for tenth in 1..=3 {
+        progress(&mut world, JobId(1), tenth, ("raw-0001.dng", tenth * 4_000_000, 24_610_000));
+    }
+    for (name, why) in [("raw-0002.dng", "permission denied"), ("raw-0003.dng", "no space left on the disk")]
+    {
+        let path = Some(path(&format!("/home/ann/photos/{name}")));
+        world.send(Event::JobSaid { id: JobId(1), good: false, path, text: why.to_owned() });
+    }
+    // The other one was cut off.
+    world.send(Event::JobEnded {
+        id: JobId(2),
+        good: false,
+        stopped: Some(FaultCode::Disconnected.into()),
+        text: "copied and verified: 0 files".to_owned(),
+        done: Vec::new(),
+    });
+    let link = LinkId(1);
+    world.send(Event::Disconnected {
+        link,
+        why: "nothing was heard for 45 seconds".to_owned(),
+        at_ns: NOW_NS,
+    });
+    let now = JobProgress { elapsed_ms: 42_000, bytes_per_second: 0, left_seconds: None, ..still(&world) };
+    world.send(Event::JobProgress { id: JobId(1), now });
+    world.press("w");
+    assert_looks(&mut world, "jobs-held-up");
+}
+
+/// How far the first job was.
+fn still(world: &World) -> JobProgress {
+    world.app.jobs.iter().find(|job| job.id == JobId(1)).unwrap().now.clone()
+}
+
+#[test]
 fn jobs_that_were_left() {
     let mut world = World::connected();
     let items = |names: &[&str]| {

@@ -178,6 +178,40 @@ fn the_end_of_a_long_job_rings_and_that_of_a_short_one_does_not() {
 }
 
 #[test]
+fn how_long_a_job_takes_before_its_end_rings_is_up_to_the_configuration() {
+    for (after_ms, rings) in [(None, false), (Some(500), true), (Some(501), false)] {
+        let mut play = three();
+        play.app.rings_after_ms = after_ms;
+        let now = JobProgress { elapsed_ms: 500, ..JobProgress::default() };
+        let play = play.event(Event::JobProgress { id: JobId(1), now }).job_ends(JobId(1), true, &[]);
+        assert_eq!(play.effects.contains(&Effect::Ring("over".into())), rings, "{after_ms:?}");
+    }
+}
+
+#[test]
+fn a_job_knows_when_its_newest_byte_came_and_what_went_wrong_last() {
+    let progress = |bytes, elapsed_ms| Event::JobProgress {
+        id: JobId(1),
+        now: JobProgress { bytes, elapsed_ms, ..JobProgress::default() },
+    };
+    let play = three().event(progress(5, 1_000)).event(progress(5, 9_000));
+    assert_eq!(play.app.jobs[0].idle_ms(), 8_000);
+    let play = play.event(progress(6, 9_500));
+    assert_eq!(play.app.jobs[0].idle_ms(), 0);
+    let said = |at: &str, good, text: &str| Event::JobSaid {
+        id: JobId(1),
+        good,
+        path: Some(path(at)),
+        text: text.to_owned(),
+    };
+    let play =
+        play.event(said("left/a/x", false, "permission denied")).event(said("left/a/y", false, "no room"));
+    let play = play.event(said("left/a/z", true, "grew meanwhile"));
+    assert_eq!(play.app.jobs[0].failures, 2);
+    assert_eq!(play.app.jobs[0].failure.as_deref(), Some("/left/a/y: no room"));
+}
+
+#[test]
 fn an_answer_to_a_paused_jobs_question_still_counts() {
     let (source, there) = (
         super::play::attributes(towpath_protocol::entry::Kind::File, 5, 20),

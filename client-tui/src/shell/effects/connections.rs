@@ -232,6 +232,7 @@ mod tests {
     use towpath_files::root::RootSpec;
     use towpath_files::service::{Service, ServiceConfig};
     use towpath_files::session::{SessionOptions, serve};
+    use towpath_protocol::fault::FaultCode;
     use towpath_protocol::hello::Access;
     use towpath_protocol::pairing::KeyHash;
     use towpath_protocol::request::Durability;
@@ -239,7 +240,7 @@ mod tests {
     use super::super::Kept;
     use super::*;
     use crate::app::effect::Effect;
-    use crate::model::Place;
+    use crate::model::{Carry, JobId, Place};
 
     #[test]
     fn a_changed_key_or_a_missing_code_is_no_reason_to_try_again_and_silence_is() {
@@ -302,6 +303,8 @@ mod tests {
     struct Line {
         inner: ReadHalf<DuplexStream>,
         is_held: Arc<AtomicBool>,
+        /// Bytes until it is held by itself.
+        passes: u64,
         is_cut: CancellationToken,
         cut: Pin<Box<WaitForCancellationFutureOwned>>,
     }
@@ -326,17 +329,100 @@ mod tests {
                 buffer.set_filled(filled);
                 return Poll::Pending;
             }
+            self.passes = self.passes.saturating_sub((buffer.filled().len() - filled) as u64);
+            if self.passes == 0 {
+                is_held.store(true, Ordering::Release);
+            }
             read
         }
     }
 
     async fn session(service: &Arc<Service>, is_held: Arc<AtomicBool>, is_cut: CancellationToken) -> Link {
+        session_of(service, is_held, is_cut, u64::MAX).await
+    }
+
+    async fn session_of(
+        service: &Arc<Service>,
+        is_held: Arc<AtomicBool>,
+        is_cut: CancellationToken,
+        passes: u64,
+    ) -> Link {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (reader, writer) = tokio::io::split(theirs);
         tokio::spawn(serve(reader, writer, service.clone(), SessionOptions::default()));
         let (inner, writer) = tokio::io::split(ours);
         let cut = Box::pin(is_cut.clone().cancelled_owned());
-        Link::over(Line { inner, is_held, is_cut, cut }, writer).await.unwrap()
+        Link::over(Line { inner, is_held, passes, is_cut, cut }, writer).await.unwrap()
+    }
+
+    /// The newest of what comes until the job ends.
+    async fn until_ended(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Event {
+        loop {
+            let event = events.recv().await.unwrap();
+            if matches!(event, Event::JobEnded { .. }) {
+                return event;
+            }
+        }
+    }
+
+    fn read_write(root: RootSpec) -> Arc<Service> {
+        let config = ServiceConfig { root, access: Access::ReadWrite, home: WirePath::root() };
+        Arc::new(Service::new(config).unwrap())
+    }
+
+    /// As where a laptop slept, or the line is dead and nobody says so.
+    #[tokio::test]
+    async fn a_copy_over_a_line_that_falls_silent_ends_in_time_and_goes_on_by_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let [here, there] = ["here", "there"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&there).unwrap();
+        let mut content = vec![0; 32 << 20];
+        for (index, page) in content.chunks_mut(4096).enumerate() {
+            page[..8].copy_from_slice(&index.to_le_bytes());
+        }
+        std::fs::write(there.join("file"), &content).unwrap();
+        let server = read_write(RootSpec::Jailed(there));
+        let this_machine = Link::in_process(read_write(RootSpec::Whole));
+        let keyring = Arc::new(Keyring::new(None, String::new(), None));
+        let ready = super::super::Ready::new();
+        let (mut effects, mut events) =
+            Effects::new(this_machine, keyring, ready, Kept::default(), Durability::Synced);
+        let id = LinkId(1);
+        let to = towpath_files::root::local_path(&here).unwrap();
+        let carry = |job| Effect::Carry {
+            job: JobId(job),
+            carry: Carry::Copy,
+            source: id,
+            items: vec![(WirePath::parse(b"file").unwrap(), to.clone())],
+            destination: LinkId::LOCAL,
+            existing: None,
+        };
+        let (is_held, is_cut) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
+        let silent = session_of(&server, is_held.clone(), is_cut, 20 << 20).await;
+        effects.links.lock().unwrap().insert(id, silent.clone());
+        effects.perform(carry(1));
+        while !is_held.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Nobody waits for all that silence.
+        tokio::time::pause();
+        let began = Instant::now();
+        while !silent.is_lost() {
+            assert!(began.elapsed() < Duration::from_mins(2), "it waits for ever");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        tokio::time::resume();
+        let Event::JobEnded { stopped: Some(fault), .. } = until_ended(&mut events).await else {
+            panic!("it does not know that it was cut off")
+        };
+        assert_eq!(fault.code, FaultCode::Disconnected, "{fault}");
+        assert!(!here.exists());
+        let again = session(&server, Arc::default(), CancellationToken::new()).await;
+        effects.links.lock().unwrap().insert(id, again);
+        effects.perform(carry(2));
+        let Event::JobEnded { good, text, .. } = until_ended(&mut events).await else { unreachable!() };
+        assert!(good && text.contains("MB of it there from before"), "{text}");
+        assert!(std::fs::read(here).unwrap() == content);
     }
 
     #[tokio::test]

@@ -65,7 +65,7 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
 
 fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
     let theme = scene.theme;
-    let title = text::fitted(&format!("{} {}", job.arrow(), job.title), width);
+    let first = title(scene, job, width);
     let now = &job.now;
     let all = |total: u64| if now.growing { "…".to_owned() } else { thousands(total) };
     let megabytes = if now.growing { "…".to_owned() } else { text::megabytes(now.bytes_total) };
@@ -95,14 +95,28 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
     let room = width.saturating_sub(text::columns(&figures) + 2);
     let mut second = Line::styled(figures, theme.dim);
     second.push_span(Span::styled(format!("  {}", sparkline(&job.rates, room)), theme.bar));
-    vec![Line::styled(title, theme.strong), second]
+    vec![first, second]
+}
+
+/// What goes where; and what went wrong last, in the rest of the row.
+fn title(scene: &Scene<'_>, job: &Job, width: usize) -> Line<'static> {
+    let theme = scene.theme;
+    let room = if job.failure.is_some() { width * 2 / 5 } else { width };
+    let title = text::fitted(&format!("{} {}", job.arrow(), job.title), room);
+    let rest = width.saturating_sub(text::columns(&title) + 4);
+    let mut line = Line::styled(title, theme.strong);
+    if let Some(failure) = &job.failure {
+        line.push_span(Span::styled(format!("  ✗ {}", text::fitted_path(failure, rest)), theme.bad));
+    }
+    line
 }
 
 /// A job that is over: how it ended.
 fn over_lines(scene: &Scene<'_>, over: &Over, width: usize) -> Vec<Line<'static>> {
     let theme = scene.theme;
     let (sign, style) = if over.good { ('✓', theme.good) } else { ('✗', theme.bad) };
-    let title = text::fitted(&format!("{} {}", over.job.arrow(), over.job.title), width.saturating_sub(2));
-    let first = Line::from(vec![Span::styled(format!("{sign} "), style), Span::styled(title, theme.dim)]);
+    let mut first = title(scene, &over.job, width.saturating_sub(2));
+    first.spans.iter_mut().take(1).for_each(|title| title.style = theme.dim);
+    first.spans.insert(0, Span::styled(format!("{sign} "), style));
     vec![first, Line::styled(text::fitted(&format!("  {}", over.text), width), theme.dim)]
 }
