@@ -138,6 +138,8 @@ pub enum Event {
     },
     /// Jobs that an earlier `tow` did not bring to their end, the oldest first.
     JobsLeft(Vec<LeftJob>),
+    /// There can be no journal, and why.
+    NoJournal(String),
     /// An answer in words, and the like.
     Said {
         good: bool,

@@ -11,6 +11,12 @@ use crate::model::LinkId;
 use crate::model::kept::{KeptId, LeftJob};
 use crate::model::number::counted;
 
+/// What is unfinished when `tow` ends is lost.
+pub(super) fn not_kept(app: &mut App, why: &str) {
+    app.keeps_jobs = false;
+    app.say(Tone::Bad, format!("jobs cannot be kept for next time: {why}"));
+}
+
 /// They come beneath whatever a person is busy with.
 pub(super) fn come(app: &mut App, jobs: Vec<LeftJob>) {
     if jobs.is_empty() {

@@ -73,6 +73,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
             return jobs::ended(app, id, (good, stopped, text), &done);
         }
         Event::JobSaid { id, good, path, text } => jobs::said(app, id, good, (path, text)),
+        Event::NoJournal(why) => left::not_kept(app, &why),
         Event::JobsLeft(jobs) => left::come(app, jobs),
         Event::Said { good, text } => app.say(if good { Tone::Good } else { Tone::Bad }, text),
         Event::Failed { link, fault } => app.say(Tone::Bad, app.fault_text(link, &fault)),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use crate::pty::Pty;
-use crate::stage::{DOWN, F5, Folders, close, part_bytes, parts, quit, wait_for_disk};
+use crate::stage::{DOWN, F5, F6, Folders, close, part_bytes, parts, quit, wait_for_disk};
 use crate::towd::Towd;
 
 const BYTES: usize = 64 << 20;
@@ -35,20 +35,28 @@ fn connect(folders: &Folders, server: &Towd) -> Pty {
     pty
 }
 
+/// So many MB a second: without a limit it is all there before anybody has looked.
+fn limit(pty: &mut Pty, megabytes: u32) {
+    pty.press("wL");
+    pty.wait_for("MB a second for all jobs together");
+    pty.press(&format!("{megabytes}\r"));
+    pty.wait_for(&format!("all jobs: at most {megabytes}"));
+    close(pty);
+}
+
 /// The large file is on its way to the server, and a good part of it is there.
 fn under_way(folders: &Folders, server: &Towd) -> Pty {
     let mut pty = connect(folders, server);
-    // Without a limit it is there before anybody has looked.
-    pty.press("wL");
-    pty.wait_for("MB a second for all jobs together");
-    pty.press("20\r");
-    pty.wait_for("all jobs: at most 20");
-    close(&mut pty);
+    send(folders, &mut pty);
+    pty
+}
+
+fn send(folders: &Folders, pty: &mut Pty) {
+    limit(pty, 20);
     pty.press(&format!("{DOWN}{F5}"));
     pty.wait_for("Copy large to");
     pty.press("\r");
-    wait_for_disk(&pty, "the first of it", || part_bytes(&folders.right("")) > CUT_AFTER_BYTES);
-    pty
+    wait_for_disk(pty, "the first of it", || part_bytes(&folders.right("")) > CUT_AFTER_BYTES);
 }
 
 /// Jobs that the journal holds.
@@ -138,22 +146,89 @@ fn a_job_that_is_forgotten_is_asked_about_no_more() {
 }
 
 #[test]
-fn an_upload_goes_on_by_bytes_by_itself_when_a_killed_server_is_back() {
+fn a_download_that_a_kill_cut_off_goes_on_by_bytes_too() {
     let folders = Folders::new();
-    let (content, server) = (large(&folders), serve(&folders));
-    let mut pty = under_way(&folders, &server);
-    server.kill();
+    let content = large(&folders);
+    fs::rename(folders.left("large"), folders.right("large")).unwrap();
+    let server = serve(&folders);
+    let mut pty = connect(&folders, &server);
+    limit(&mut pty, 20);
+    pty.press(&format!("\t{DOWN}{F6}"));
+    pty.wait_for("Move large to");
+    pty.press("\r");
+    wait_for_disk(&pty, "the first of it", || part_bytes(&folders.left("")) > CUT_AFTER_BYTES);
+    pty.signal(Signal::KILL);
+    pty.wait_for_end();
+    // Never in a list.
+    let mut pty = connect(&folders, &server);
+    pty.wait_for("▸ Leave for later");
+    pty.wait_for("↓ large → /");
+    assert!(!pty.contents().contains("towpath-part"), "{}", pty.contents());
+    pty.press("y");
+    pty.wait_for("moved and verified: 1 file");
+    assert!(pty.contents().contains("MB of it there from before"), "{}", pty.contents());
+    assert!(fs::read(folders.left("large")).unwrap() == content);
+    assert!(!folders.right("large").exists());
+    assert_eq!(parts(&folders.left("")), []);
+    quit(pty);
+}
+
+#[test]
+fn the_end_of_a_long_job_rings() {
+    let folders = Folders::new();
+    fs::create_dir_all(folders.state().join(".config/towpath")).unwrap();
+    fs::write(folders.state().join(".config/towpath/config.toml"), "bell_seconds = 1\n").unwrap();
+    fs::write(folders.left("two"), vec![7; 4_000_000]).unwrap();
+    let server = serve(&folders);
+    let mut pty = connect(&folders, &server);
+    limit(&mut pty, 2);
+    pty.press(&format!("{DOWN}{F5}"));
+    pty.wait_for("Copy two to");
+    pty.press("\r");
+    pty.wait_for_bytes("\x1b]9;tow: copied and verified: 1 file");
+    pty.wait_for_bytes("\x07\x07");
+    quit(pty);
+}
+
+/// The server comes back, and all the rest happens by itself.
+fn comes_back(folders: &Folders, mut pty: Pty, content: &[u8], restart: impl FnOnce() -> Towd) {
     pty.wait_for("lost today");
     pty.wait_for("waits");
-    let _server = serve(&folders);
+    let server = restart();
     pty.wait_for("connected again");
     pty.wait_for("copied and verified: 1 file");
     assert!(pty.contents().contains("MB of it there from before"), "{}", pty.contents());
     assert!(fs::read(folders.right("large")).unwrap() == content);
     assert_eq!(parts(&folders.right("")), []);
-    wait_for_disk(&pty, "an empty journal", || kept(&folders).is_empty());
+    wait_for_disk(&pty, "an empty journal", || kept(folders).is_empty());
     pty.press("w");
     pty.wait_for("✓ ↑ large");
     close(&mut pty);
     quit(pty);
+    drop(server);
+}
+
+#[test]
+fn an_upload_goes_on_by_bytes_by_itself_when_a_killed_server_is_back() {
+    let folders = Folders::new();
+    let (content, server) = (large(&folders), serve(&folders));
+    let pty = under_way(&folders, &server);
+    server.kill();
+    comes_back(&folders, pty, &content, || serve(&folders));
+}
+
+#[test]
+fn over_tls_too_with_nobody_asked_for_a_code_again() {
+    let folders = Folders::new();
+    let content = large(&folders);
+    let (root, state) = (folders.right(""), folders.state().join("towd"));
+    let server = Towd::start_tls(&root, &state, &[]);
+    let (address, code) = (server.address().to_owned(), server.first_code().unwrap().to_owned());
+    let mut tow = folders.tow(&["--connect", &server.target("")]);
+    tow.env("TOW_PAIR", code);
+    let mut pty = Pty::start(tow, 120, 40);
+    pty.wait_for("connected to");
+    send(&folders, &mut pty);
+    server.kill();
+    comes_back(&folders, pty, &content, || Towd::start_tls_again(&address, &root, &state, &[]));
 }

@@ -55,6 +55,11 @@ impl Towd {
         Self::listening_on(&["--listen", "127.0.0.1:0"], root, state, arguments)
     }
 
+    /// As one that was killed, for the same clients at the same address.
+    pub fn start_tls_again(address: &str, root: &Path, state: &Path, arguments: &[&str]) -> Self {
+        Self::listening_on(&["--listen", address], root, state, arguments)
+    }
+
     fn listening_on(door: &[&str], root: &Path, state: &Path, arguments: &[&str]) -> Self {
         std::fs::create_dir_all(state).unwrap();
         let mut child = Command::new(program())

@@ -119,6 +119,13 @@ fn a_connection_that_is_closed_can_leave_its_jobs_for_next_time() {
     assert_eq!(play.notes, [Effect::Leave(JOB)]);
 }
 
+#[test]
+fn where_there_can_be_no_journal_nothing_is_offered_to_be_kept() {
+    let play = app().with(["a"]).press("j F5 Enter").event(Event::NoJournal("no space".into()));
+    assert_eq!(play.said(), "jobs cannot be kept for next time: no space");
+    assert!(matches!(play.press("q").app.dialogs.last(), Some(Dialog::Stop(stop)) if !stop.can_keep));
+}
+
 fn left(ticket: u64, destination: &str) -> LeftJob {
     LeftJob { ticket, begun_ns: 1, job: kept(destination) }
 }

@@ -72,7 +72,7 @@ impl Notes {
 #[derive(Debug)]
 enum Opened {
     NotYet,
-    /// There is no place for it, or it was told why it cannot be.
+    /// It was told why it cannot be.
     Never,
     Now(Journal),
 }
@@ -92,17 +92,22 @@ impl Keeper {
         match self.work(note) {
             Ok(events) => events,
             Err(fault) => {
-                let text = format!("what is unfinished may be lost when tow ends: the journal: {fault}");
+                let text = format!("a job is not kept for next time: {fault}");
                 vec![Event::Said { good: false, text }]
             }
         }
     }
 
     fn work(&mut self, note: Note) -> Result<Vec<Event>, JournalFault> {
-        if matches!(self.journal, Opened::NotYet) {
-            self.journal = Opened::Never;
-            if let Some(folder) = &self.kept.state_dir {
-                self.journal = Opened::Now(Journal::open(folder, self.kept.age_max)?);
+        if let (Opened::NotYet, Some(folder)) = (&self.journal, &self.kept.state_dir) {
+            match Journal::open(folder, self.kept.age_max) {
+                Ok(journal) => self.journal = Opened::Now(journal),
+                // Told once there is something to be kept.
+                Err(fault) if matches!(note, Note::FindLeft) => tracing::warn!(%fault, "journal"),
+                Err(fault) => {
+                    self.journal = Opened::Never;
+                    return Ok(vec![Event::NoJournal(fault.to_string())]);
+                }
             }
         }
         let Opened::Now(journal) = &self.journal else { return Ok(Vec::new()) };
