@@ -1,17 +1,21 @@
 //! The n-th call of a kind fails, for n until nothing fails any more: every place where a disk may report an error, to the program that
 //! a person runs and to the server. A call is counted in each thread by itself, so several may fail in one go.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::strace::{Tracer, has_strace};
 use crate::towd::Towd;
 use crate::world::{
-    Thing, Tree, World, check_between, check_whole, check_words, ended, is_long, parts, swept, tree,
+    PART, Thing, Tree, World, check_between, check_whole, check_words, ended, is_long, parts, swept, tree,
 };
 
 const SMALL_FILES: usize = 9;
 const LARGE_BYTES: usize = 300_000;
+/// Of a file that goes on where it was cut off.
+const RESUMED_BYTES: usize = (16 << 20) + 4321;
 /// More than there are calls of a kind.
 const CALLS_MAX: usize = 400;
 
@@ -71,10 +75,14 @@ struct Round {
 
 impl Round {
     fn new(copying: Copying) -> Self {
-        let world = World::new(SMALL_FILES, LARGE_BYTES);
+        Self::with(copying, SMALL_FILES, LARGE_BYTES)
+    }
+
+    fn with(copying: Copying, small_files: usize, large_bytes: usize) -> Self {
+        let world = World::new(small_files, large_bytes);
         let new = tree(&world.at("local/tree"));
         if copying.from() == Side::Server {
-            std::fs::rename(world.at("local/tree"), world.at("served/tree")).unwrap();
+            fs::rename(world.at("local/tree"), world.at("served/tree")).unwrap();
         }
         let towd = (copying != Copying::Within(Side::Client)).then(|| world.serve());
         let mut round = Self { world, copying, towd, old: Tree::new(), new };
@@ -104,12 +112,29 @@ impl Round {
         ended(self.world.tow_under(under, &words.each_ref().map(String::as_str)).spawn().unwrap())
     }
 
-    /// Copies while the `how` of `calls` is spoilt on one side: what came of it, and whether anything was spoilt. None where a running
-    /// program cannot be traced here.
-    fn copy_spoilt(&self, spoilt: Side, calls: &str, how: &str) -> Option<(Output, bool)> {
+    /// What is received of the large file: it is found again by its name, so that the name can be told.
+    fn part(&self) -> PathBuf {
+        let side = if self.copying.from() == Side::Server { "served/tree/large" } else { "local/tree/large" };
+        let source = fs::metadata(self.world.at(side)).unwrap();
+        let modified_ns = source.mtime() * 1_000_000_000 + source.mtime_nsec();
+        let of = [&b"large/"[..], &source.len().to_be_bytes(), &modified_ns.to_be_bytes()].concat();
+        let hash = blake3::hash(&of).to_hex();
+        self.destination().join(format!("{PART}{}", &hash[..12]))
+    }
+
+    /// Copies while the `how` of `calls` is spoilt on one side, of calls on `path` alone where there is one: what came of it, and whether
+    /// anything was spoilt. None where a running program cannot be traced here.
+    fn copy_spoilt(
+        &self,
+        spoilt: Side,
+        calls: &str,
+        how: &str,
+        path: Option<&Path>,
+    ) -> Option<(Output, bool)> {
         let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{how}"));
         let log = self.world.at("strace.log");
-        let options = ["-f", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
+        let mut options = vec!["-f", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
+        options.extend(path.into_iter().flat_map(|path| ["-P", path.to_str().unwrap()]));
         let output = match (spoilt, &self.towd) {
             (Side::Server, Some(towd)) => {
                 let tracer = Tracer::attach(towd, &options)?;
@@ -119,7 +144,7 @@ impl Round {
             }
             _ => self.tow(&[&["strace", "-qq"][..], &options].concat()),
         };
-        let is_spoilt = std::fs::read_to_string(log).unwrap().contains("(INJECTED)");
+        let is_spoilt = fs::read_to_string(log).unwrap().contains("(INJECTED)");
         Some((output, is_spoilt))
     }
 
@@ -151,12 +176,27 @@ impl Round {
 
 /// Copies with the n-th of `calls` failing on one side, for n until none is left to fail, with a world of its own each time.
 fn fail_each(copying: Copying, spoilt: Side, calls: &str, error: &str) {
+    fail_each_in(|| (Round::new(copying), None), spoilt, calls, error);
+}
+
+/// As [`fail_each`], of the calls on the part of a file that goes on where it was cut off.
+fn fail_each_on_the_part(copying: Copying, calls: &str, error: &str) {
+    let round = || {
+        let round = Round::with(copying, SMALL_FILES, RESUMED_BYTES);
+        let part = round.part();
+        (round, Some(part))
+    };
+    fail_each_in(round, copying.to(), calls, error);
+}
+
+fn fail_each_in(round: impl Fn() -> (Round, Option<PathBuf>), spoilt: Side, calls: &str, error: &str) {
     let mut number = 1;
     loop {
-        let what = format!("{copying:?}, {spoilt:?}: {calls} number {number} fails with {error}");
-        let round = Round::new(copying);
+        let (round, path) = round();
+        let what = format!("{:?}, {spoilt:?}: {calls} number {number} fails with {error}", round.copying);
         let how = format!("error={error}:when={number}");
-        let Some((output, is_spoilt)) = round.copy_spoilt(spoilt, calls, &how) else { return };
+        let spoiling = round.copy_spoilt(spoilt, calls, &how, path.as_deref());
+        let Some((output, is_spoilt)) = spoiling else { return };
         round.check(&output, &what);
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -177,7 +217,7 @@ fn fail_each(copying: Copying, spoilt: Side, calls: &str, error: &str) {
 
 fn words_for(error: &str) -> &'static str {
     match error {
-        "ENOSPC" => "no space",
+        "ENOSPC" | "EDQUOT" => "no space",
         "EACCES" => "permission denied",
         _ => "the disk reported an error",
     }
@@ -216,7 +256,7 @@ fn whichever_change_to_the_servers_disk_fails_an_upload_leaves_old_or_whole_file
     for calls in ["symlinkat", "fchmod", "utimensat", "fsync,syncfs"] {
         fail_each(Copying::Put, Side::Server, calls, "EIO");
     }
-    fail_each(Copying::Put, Side::Server, "mkdirat", "ENOSPC");
+    fail_each(Copying::Put, Side::Server, "mkdirat", "EDQUOT");
     fail_each(Copying::Put, Side::Server, "renameat,renameat2", "ENOSPC");
     fail_each(Copying::Put, Side::Server, "openat,openat2", "EACCES");
     fail_each(Copying::Put, Side::Server, "newfstatat", "EIO");
@@ -229,6 +269,23 @@ fn whichever_look_at_the_servers_disk_fails_a_download_leaves_old_or_whole_files
     }
     for calls in ["openat,openat2", "newfstatat", "getdents64", "pread64", "readlinkat"] {
         fail_each(Copying::Get, Side::Server, calls, "EIO");
+    }
+}
+
+#[test]
+fn whichever_write_of_a_large_file_fails_it_is_old_or_whole() {
+    if !has_strace() {
+        return;
+    }
+    for copying in [Copying::Put, Copying::Get] {
+        for (calls, error) in [
+            ("write,pwrite64", "EIO"),
+            ("write,pwrite64", "ENOSPC"),
+            ("fsync,fdatasync,syncfs", "EIO"),
+            ("fchmod", "EIO"),
+        ] {
+            fail_each_on_the_part(copying, calls, error);
+        }
     }
 }
 
@@ -247,7 +304,7 @@ fn f52_what_a_server_could_not_flush_is_no_done_file() {
     }
     let round = Round::new(Copying::Put);
     let calls = "fsync,fdatasync,syncfs";
-    let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, calls, "error=EIO") else { return };
+    let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, calls, "error=EIO", None) else { return };
     assert!(is_spoilt && output.status.code() == Some(1), "{output:?}");
     let mut found = tree(&round.destination());
     // A link and a folder are flushed after they have their names.
@@ -265,7 +322,8 @@ fn a_disk_that_cannot_rename_without_replacing_is_written_to_in_other_ways() {
     }
     for copying in [Copying::Put, Copying::Within(Side::Server)] {
         let round = Round::new(copying);
-        let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, "renameat2", "error=EINVAL") else {
+        let Some((output, is_spoilt)) = round.copy_spoilt(Side::Server, "renameat2", "error=EINVAL", None)
+        else {
             return;
         };
         assert!(is_spoilt && output.status.success(), "{copying:?}: {output:?}");

@@ -21,7 +21,7 @@ use crate::towd::Towd;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PART: &str = ".towpath-part-";
+pub(crate) const PART: &str = ".towpath-part-";
 
 /// What there is below a folder: files by their content, links by their target.
 pub(crate) type Tree = BTreeMap<PathBuf, Thing>;
