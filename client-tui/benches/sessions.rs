@@ -64,6 +64,7 @@ async fn round(link: &Link) -> Result<(), Fault> {
         offset: 0,
         len: FILE_BYTES as u64,
         wants: Wants::Data,
+        holes: false,
     };
     let mut reading = link.open(read);
     while !matches!(reading.next().await?, Answer::ReadDone(_)) {}

@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::entry::{Attributes, Entry};
 use crate::fault::{Fault, FaultCode};
 use crate::hash::Hash;
-use crate::limits::{FAULTS_MAX, PAGE_ENTRIES_MAX, PATHS_MAX, SMALL_FILE_BYTES_MAX};
+use crate::limits::{BLOCKS_MAX, FAULTS_MAX, PAGE_ENTRIES_MAX, PATHS_MAX, SMALL_FILE_BYTES_MAX};
 use crate::request::{UploadToken, bytes_up_to};
-use crate::wire::bounded;
+use crate::wire::{bounded, is_default};
 
 /// Ends an exchange that has nothing more to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,48 @@ impl std::fmt::Debug for Data {
     }
 }
 
+/// A part of a file that stores nothing and reads as zeros; stands in for as many bytes of data. It comes only where a Read asked for
+/// holes, and is at least [`HOLE_BYTES_LEAST`](crate::limits::HOLE_BYTES_LEAST) long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hole {
+    pub offset: u64,
+    pub len: u64,
+    /// Where it reaches the end of the range: how many bytes behind that, up to the end of the file, are a hole as well.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beyond: u64,
+}
+
+/// Hashes of a file's blocks; final.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockHashes {
+    /// The chaining value of each block as a subtree of the file's BLAKE3, in order; at most 1,024. Fewer blocks than asked for, and a
+    /// last one that is shorter, only at the end of the file. On the wire one byte string.
+    #[serde(serialize_with = "joined", deserialize_with = "apart")]
+    pub hashes: Vec<Hash>,
+    /// Whether the file had grown since the version named in the request; the blocks end at the old size.
+    pub grown: bool,
+}
+
+impl std::fmt::Debug for BlockHashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockHashes").field("blocks", &self.hashes.len()).field("grown", &self.grown).finish()
+    }
+}
+
+fn joined<S: Serializer>(hashes: &[Hash], serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
+    serializer.serialize_bytes(&bytes)
+}
+
+fn apart<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hash>, D::Error> {
+    let bytes = <&serde_bytes::Bytes>::deserialize(deserializer)?;
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() || hashes.len() > BLOCKS_MAX {
+        return Err(serde::de::Error::invalid_length(bytes.len(), &"up to 1,024 hashes of 32 bytes"));
+    }
+    Ok(hashes.iter().copied().map(Hash).collect())
+}
+
 /// Ends a Read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadDone {
@@ -165,6 +207,9 @@ pub struct UploadReady {
     pub kept: Option<Hash>,
     /// How far beyond the acknowledged bytes the client may send.
     pub credit_bytes: u64,
+    /// Whether the file that `basis` of the request named is there, and spans of it may be taken over.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub basis: bool,
 }
 
 /// All bytes up to here were written.

@@ -21,12 +21,13 @@ pub fn fuzz_body(bytes: &[u8]) {
     both_cuts_agree(bytes, Decoder::next_answer, encode_answer);
 }
 
-/// Takes the first byte for a kind of message, and the rest for its body; else as [`fuzz_body`]. So that a fuzzer need not find out
-/// what a frame is before it comes to what is in one.
+/// Takes the first byte for a kind of message, by its number where there is such a kind, and the rest for its body; else as
+/// [`fuzz_body`]. So that a fuzzer need not find out what a frame is before it comes to what is in one.
 pub fn fuzz_one_body(bytes: &[u8]) {
     let Some((choice, body)) = bytes.split_first() else { return };
     let kinds = [Session::KINDS, Request::KINDS, Input::KINDS, Answer::KINDS].concat();
-    let kind = kinds[usize::from(*choice) % kinds.len()].0;
+    let named = kinds.iter().find(|(number, _)| *number == u16::from(*choice));
+    let kind = named.unwrap_or_else(|| &kinds[usize::from(*choice) % kinds.len()]).0;
     let content = [&[0x93, 0xcd][..], &kind.to_be_bytes(), &[7], body].concat();
     if content.len() <= FRAME_BYTES_MAX {
         fuzz_body(&[&(content.len() as u32).to_be_bytes()[..], &content].concat());

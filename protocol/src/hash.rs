@@ -7,7 +7,7 @@
 use blake3::Hasher;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-use crate::limits::RANGE_BYTES;
+use crate::limits::{BLOCK_BYTES_LEAST, RANGE_BYTES};
 use crate::wire::fixed_bytes;
 
 fixed_bytes! {
@@ -20,6 +20,11 @@ impl Hash {
     pub fn of(data: &[u8]) -> Self {
         Self(*blake3::hash(data).as_bytes())
     }
+}
+
+/// Whether a file's hash can be told of each block of so many bytes: a power of two within bounds.
+pub const fn is_block(bytes: u64) -> bool {
+    bytes.is_power_of_two() && bytes >= BLOCK_BYTES_LEAST && bytes <= RANGE_BYTES
 }
 
 /// Whether a range of `len` bytes at `offset` is a subtree of the file's hash, whether the file goes on after it or ends within it,
@@ -48,6 +53,17 @@ impl RangeHasher {
 
     pub fn update(&mut self, data: &[u8]) {
         self.hasher.update(data);
+    }
+
+    /// As [`update`](Self::update) with so many zeros. Where a chunk stands is part of its value, so they cannot be had for less than
+    /// their hashing.
+    pub fn update_zeros(&mut self, mut len: u64) {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        while len > 0 {
+            let bytes = len.min(ZEROS.len() as u64);
+            self.hasher.update(&ZEROS[..bytes as usize]);
+            len -= bytes;
+        }
     }
 
     /// The range was the whole file: its BLAKE3.
@@ -85,6 +101,14 @@ impl RangeMerger {
         }
         self.stack.push(part.0);
         self.count += 1;
+    }
+
+    /// The chaining value of all of them as one range, which is itself a part of a file; none where none came.
+    pub fn finish_part(mut self) -> Option<Hash> {
+        while self.stack.len() > 1 {
+            self.merge_top();
+        }
+        self.stack.pop().map(Hash)
     }
 
     /// How many ranges have come.
@@ -157,6 +181,38 @@ mod tests {
                 let expected = (parts.len() > 1).then_some(whole);
                 assert_eq!(merged(parts), expected, "{len} bytes in ranges of {range_bytes}");
             }
+        }
+    }
+
+    #[test]
+    fn blocks_merge_into_the_value_of_their_range() {
+        let data = content(3 * RANGE_BYTES as usize + 70_000);
+        let range_bytes = RANGE_BYTES as usize;
+        for block_bytes in [BLOCK_BYTES_LEAST as usize, 4 * BLOCK_BYTES_LEAST as usize, range_bytes] {
+            let mut whole = RangeMerger::new();
+            for (range, offset) in data.chunks(range_bytes).zip((0..).step_by(range_bytes)) {
+                let mut merger = RangeMerger::new();
+                for (block, at) in range.chunks(block_bytes).zip((offset..).step_by(block_bytes)) {
+                    let mut hasher = RangeHasher::new(at);
+                    hasher.update(block);
+                    merger.push(hasher.finish_part());
+                }
+                whole.push(merger.finish_part().unwrap());
+            }
+            assert_eq!(whole.finish(), Some(Hash::of(&data)), "blocks of {block_bytes}");
+        }
+        assert_eq!(RangeMerger::new().finish_part(), None);
+    }
+
+    #[test]
+    fn zeros_are_hashed_as_if_they_had_been_read() {
+        for (before, zeros) in [(0, 1), (5, 70_000), (1024, 3 << 20)] {
+            let mut data = content(before);
+            let mut hasher = RangeHasher::new(0);
+            hasher.update(&data);
+            hasher.update_zeros(zeros);
+            data.resize(before + zeros as usize, 0);
+            assert_eq!(hasher.finish_whole(), Hash::of(&data));
         }
     }
 

@@ -33,6 +33,11 @@ impl Capability {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Hashes of blocks are told, and an upload may take over parts of what it replaces.
+    pub const BLOCKS: &str = "blocks";
+    /// Holes are told by a Read and taken by an upload, in place of their zeros.
+    pub const HOLES: &str = "holes";
 }
 
 impl<'de> Deserialize<'de> for Capability {
@@ -164,6 +169,13 @@ pub struct Welcome {
     /// None where the system has no way to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
+}
+
+impl Welcome {
+    /// Whether the server has a capability of this name.
+    pub fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|known| known.as_str() == capability)
+    }
 }
 
 #[cfg(test)]

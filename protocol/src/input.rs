@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hash::Hash;
+use crate::wire::numbered;
 
 /// Grants further pages to a List or Walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,25 @@ impl std::fmt::Debug for UploadData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UploadData").field("offset", &self.offset).field("bytes", &self.data.len()).finish()
     }
+}
+
+numbered! {
+    /// Where an upload's bytes come from that are not sent.
+    pub enum SpanOf: u8 {
+        /// They are all zeros; nothing is stored of them where the file system can leave that out.
+        Zeros = 0,
+        /// They are what the basis of the upload has at the same offset.
+        Basis = 1,
+    }
+}
+
+/// Bytes of an upload that need not be sent, in the place of data: 1 byte to 64 MiB. Each of these costs
+/// [`SPAN_CREDIT_BYTES`](crate::limits::SPAN_CREDIT_BYTES) of the credit. `offset + len` may overflow here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadSpan {
+    pub offset: u64,
+    pub len: u64,
+    pub of: SpanOf,
 }
 
 /// Says that all bytes were sent. The server compares count and hash with what it wrote, then puts the file in place.

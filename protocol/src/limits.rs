@@ -49,11 +49,21 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 128;
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 512;
 /// Most bytes asked for in one `Read`.
 pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The shortest block of which a file's hash is told by itself; the longest is [`RANGE_BYTES`].
+pub const BLOCK_BYTES_LEAST: u64 = 16 * 1024;
+/// Most hashes of blocks in one answer.
+pub const BLOCKS_MAX: usize = (READ_BYTES_MAX / BLOCK_BYTES_LEAST) as usize;
+/// A hole within a range that is shorter than this comes as the zeros that it reads as.
+pub const HOLE_BYTES_LEAST: u64 = DATA_BYTES_MAX as u64;
 /// Unit of hashing and resuming: a `Read` that starts at a multiple of its own length, where that length is a power of
 /// two times this, is answered with the range's BLAKE3 subtree value.
 pub const RANGE_BYTES: u64 = 1024 * 1024;
 /// Most bytes of an upload that may be sent and not yet acknowledged.
 pub const UPLOAD_CREDIT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Most bytes of an upload that one message can say without sending them: so progress is told, and a stop is heard, after each.
+pub const SPAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What such a message costs of the credit, whatever it spans: half of what a full data frame does.
+pub const SPAN_CREDIT_BYTES: u64 = 32 * 1024;
 
 /// Seconds from accept to an answered Hello.
 pub const HELLO_SECONDS_MAX: u64 = 10;
@@ -68,4 +78,5 @@ const _: () = assert!(FAULTS_MAX * (PATH_BYTES_MAX + 2 * TEXT_BYTES_MAX) < FRAME
 const _: () = assert!(PATHS_MAX * 128 < FRAME_BYTES_LEAST);
 const _: () = assert!(DATA_BYTES_MAX + 2 * PATH_BYTES_MAX + 1024 < FRAME_BYTES_LEAST);
 const _: () = assert!(FRAME_BYTES_LEAST <= FRAME_BYTES_MAX && FRAME_BYTES_MAX <= u32::MAX as usize);
+const _: () = assert!(BLOCKS_MAX * 32 + 1024 < FRAME_BYTES_LEAST && BLOCK_BYTES_LEAST.is_power_of_two());
 const _: () = assert!(READ_BYTES_MAX.is_multiple_of(RANGE_BYTES) && UPLOAD_CREDIT_BYTES_MAX >= RANGE_BYTES);

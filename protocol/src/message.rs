@@ -4,15 +4,15 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::answer::{
-    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, Stats, Stored, Totals,
-    UploadAck, UploadReady, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, Stats,
+    Stored, Totals, UploadAck, UploadReady, WalkPage,
 };
 use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
-use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData, UploadSpan};
 use crate::request::{
-    BeginUpload, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename,
-    SetMode, SetTimes, Space, Stat, Walk,
+    BeginUpload, Blocks, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove,
+    Rename, SetMode, SetTimes, Space, Stat, Walk,
 };
 
 /// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
@@ -126,6 +126,7 @@ family! {
         42 Copy(Copy),
         43 Remove(Remove),
         44 Flush(Flush),
+        45 Blocks(Blocks),
     }
 }
 
@@ -137,6 +138,7 @@ family! {
         UPLOAD_DATA_KIND UploadData(UploadData),
         35 CommitUpload(CommitUpload),
         36 AbortUpload(AbortUpload),
+        46 UploadSpan(UploadSpan),
     }
 }
 
@@ -156,6 +158,8 @@ family! {
         DATA_KIND Data(Data),
         150 ReadDone(ReadDone),
         151 SpaceInfo(SpaceInfo),
+        152 BlockHashes(BlockHashes),
+        153 Hole(Hole),
         160 UploadReady(UploadReady),
         161 UploadAck(UploadAck),
         162 Stored(Stored),
@@ -183,7 +187,7 @@ impl Request {
     /// Which queue its answers wait in.
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Read(_) => Lane::Bulk,
+            Self::Read(_) | Self::Blocks(_) => Lane::Bulk,
             _ => Lane::Control,
         }
     }
@@ -202,6 +206,7 @@ impl Request {
             | Self::Walk(_)
             | Self::Stat(_)
             | Self::Read(_)
+            | Self::Blocks(_)
             | Self::Space(_)
             | Self::Measure(_)
             | Self::SetMode(_)
@@ -217,6 +222,7 @@ impl Request {
             | Self::Walk(_)
             | Self::Stat(_)
             | Self::Read(_)
+            | Self::Blocks(_)
             | Self::Space(_)
             | Self::Measure(_) => false,
             Self::Put(_)
@@ -238,9 +244,9 @@ impl ToServer {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Request(Request::Put(_))
-            | Self::Input(Input::UploadData(_) | Input::CommitUpload(_) | Input::AbortUpload(_)) => {
-                Lane::Bulk
-            }
+            | Self::Input(
+                Input::UploadData(_) | Input::UploadSpan(_) | Input::CommitUpload(_) | Input::AbortUpload(_),
+            ) => Lane::Bulk,
             _ => Lane::Control,
         }
     }
@@ -258,6 +264,7 @@ impl Answer {
             | Self::Stats(_)
             | Self::FileWhole(_)
             | Self::ReadDone(_)
+            | Self::BlockHashes(_)
             | Self::SpaceInfo(_)
             | Self::Stored(_)
             | Self::Totals(_) => true,
@@ -265,6 +272,7 @@ impl Answer {
             | Self::WalkPage(_)
             | Self::ReadHead(_)
             | Self::Data(_)
+            | Self::Hole(_)
             | Self::UploadReady(_)
             | Self::UploadAck(_)
             | Self::Progress(_) => false,

@@ -138,6 +138,25 @@ pub struct Read {
     pub len: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub wants: Wants,
+    /// Where the file stores nothing, the length of that may be told in place of zeros, as [`Hole`](crate::answer::Hole). For a server
+    /// with the capability `holes`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub holes: bool,
+}
+
+/// Hashes of a file's blocks, for whoever looks for the blocks that differ. Answer: [`BlockHashes`](crate::answer::BlockHashes).
+/// For a server with the capability `blocks`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocks {
+    pub file: Location,
+    /// What the file must still be, else `Changed`. Of a file that only grew, the old size counts.
+    pub version: Version,
+    /// A multiple of `block_bytes`, as is `len`.
+    pub offset: u64,
+    /// At most 16 MiB. `offset + len` may lie beyond the file's end.
+    pub len: u64,
+    /// A power of two from 16 KiB to 1 MiB.
+    pub block_bytes: u64,
 }
 
 /// Free and total space where `path` is. Answer: [`SpaceInfo`](crate::answer::SpaceInfo).
@@ -204,6 +223,10 @@ pub struct BeginUpload {
     /// modification. It is taken up as far as whole pieces of so many bytes go, a power of two from 1 MiB to 16 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<u64>,
+    /// What the file at that place is, where parts of it are to be taken over ([`UploadSpan`](crate::input::UploadSpan)). For a server
+    /// with the capability `blocks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Version>,
 }
 
 /// Makes a folder (mode 0700 | `mode & 0777 & ~umask`, so that it can be filled; `SetMode` sets the final one).

@@ -84,8 +84,14 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
 async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let version = step.attributes.version();
     let (file, len) = (step.from.clone(), SMALL_FILE_BYTES_MAX as u64);
-    let reading =
-        shared.job.source.call(Read { file, version: Some(version), offset: 0, len, wants: Wants::Data });
+    let reading = shared.job.source.call(Read {
+        file,
+        version: Some(version),
+        offset: 0,
+        len,
+        wants: Wants::Data,
+        holes: false,
+    });
     let answer = shared.unless_stopped(reading).await??;
     let Answer::FileWhole(FileWhole { attributes, hash, grown, data }) = answer else {
         return Err(FaultCode::Malformed.into());

@@ -37,7 +37,8 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let mut ranges = Ranges::new(&shared.job.source, &step.from, version);
     let store = shared.store_as(step, &step.attributes);
     let resume = (size >= RESUMED_BYTES_LEAST).then_some(READ_RANGE_BYTES);
-    let request = BeginUpload { operation: operation_id()?, file: step.to.clone(), store, size, resume };
+    let request =
+        BeginUpload { operation: operation_id()?, file: step.to.clone(), store, size, resume, basis: None };
     let mut upload = Upload::open(&shared.job.destination, request);
     if resume.is_none() {
         // Asked for before the upload is granted: that saves a round trip.
@@ -95,7 +96,14 @@ impl<'a> Ranges<'a> {
             // What does not say how long it is is read in one go.
             let len = if self.version.size == 0 { READ_BYTES_MAX } else { READ_RANGE_BYTES };
             let wants = if self.asked < self.hashed_to { Wants::Hash } else { Wants::Data };
-            self.open.push_back(self.link.open(Read { file, version, offset: self.asked, len, wants }));
+            self.open.push_back(self.link.open(Read {
+                file,
+                version,
+                offset: self.asked,
+                len,
+                wants,
+                holes: false,
+            }));
             self.asked = self.asked.saturating_add(len);
         }
     }

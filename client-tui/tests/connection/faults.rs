@@ -76,7 +76,9 @@ async fn answer(request: Request, mut exchange: ServiceExchange) -> Result<Answe
         }
         Request::BeginUpload(_) => {
             let token = UploadToken([1; 16]);
-            answers.send(UploadReady { token, offset: 0, credit_bytes: CREDIT_BYTES, kept: None }).await?;
+            answers
+                .send(UploadReady { token, offset: 0, credit_bytes: CREDIT_BYTES, kept: None, basis: false })
+                .await?;
             let mut received = 0;
             loop {
                 match exchange.inputs.recv().await {
@@ -141,8 +143,14 @@ async fn upload_all(link: Link) -> Result<(), Fault> {
         durability: Durability::Relaxed,
     };
     let file = Location::through(&WirePath::root());
-    let begin =
-        BeginUpload { operation: OperationId([1; 16]), file, store, size: UPLOAD_BYTES, resume: None };
+    let begin = BeginUpload {
+        operation: OperationId([1; 16]),
+        file,
+        store,
+        size: UPLOAD_BYTES,
+        resume: None,
+        basis: None,
+    };
     let mut exchange = link.open(begin);
     let Answer::UploadReady(ready) = exchange.next().await? else { panic!("not UploadReady") };
     let (mut offset, mut credit_end) = (0, ready.credit_bytes);

@@ -26,10 +26,22 @@ async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
         durability: Durability::Relaxed,
     };
     let file = Location::through(&WirePath::root());
-    let mut exchange =
-        link.open(BeginUpload { operation: OperationId([1; 16]), file, store, size: 0, resume: None });
+    let mut exchange = link.open(BeginUpload {
+        operation: OperationId([1; 16]),
+        file,
+        store,
+        size: 0,
+        resume: None,
+        basis: None,
+    });
     let (id, _) = peer.request().await;
-    let ready = UploadReady { token: UploadToken([1; 16]), offset: 0, credit_bytes: 16 << 20, kept: None };
+    let ready = UploadReady {
+        token: UploadToken([1; 16]),
+        offset: 0,
+        credit_bytes: 16 << 20,
+        kept: None,
+        basis: false,
+    };
     peer.say(id, ready).await;
     exchange.next().await.unwrap();
     (id, exchange)

@@ -128,7 +128,14 @@ pub(crate) fn list(pages: u32) -> List {
 }
 
 pub(crate) fn read(len: u64) -> Read {
-    Read { file: Location::through(&WirePath::root()), version: None, offset: 0, len, wants: Wants::Data }
+    Read {
+        file: Location::through(&WirePath::root()),
+        version: None,
+        offset: 0,
+        len,
+        wants: Wants::Data,
+        holes: false,
+    }
 }
 
 pub(crate) fn data(offset: u64, len: usize) -> Data {

@@ -99,7 +99,8 @@ pub(crate) async fn what_is_not_there_is_told(world: Arc<World>) {
     assert_eq!(fault.path, Some(path("no/such")));
     let mut listing = world.link.list(&path("no"), SortKey::Name, Direction::Ascending, Hidden::Shown);
     assert_eq!(code(listing.next_page().await), FaultCode::NotFound);
-    let read = Read { file: location("no"), version: None, offset: 0, len: 1, wants: Wants::Data };
+    let read =
+        Read { file: location("no"), version: None, offset: 0, len: 1, wants: Wants::Data, holes: false };
     assert_eq!(code(world.link.call(read).await), FaultCode::NotFound);
     assert_eq!(code(world.link.rename(&path("no"), &path("b"), Existing::Keep).await), FaultCode::NotFound);
     assert_eq!(code(world.link.remove(&path("no"), Depth::Tree).await), FaultCode::NotFound);
@@ -110,7 +111,8 @@ pub(crate) async fn what_is_not_a_folder_is_told(world: Arc<World>) {
     fs::create_dir(world.at("folder")).unwrap();
     let mut listing = world.link.list(&path("file"), SortKey::Name, Direction::Ascending, Hidden::Shown);
     assert_eq!(code(listing.next_page().await), FaultCode::NotAFolder);
-    let read = Read { file: location("folder"), version: None, offset: 0, len: 1, wants: Wants::Data };
+    let read =
+        Read { file: location("folder"), version: None, offset: 0, len: 1, wants: Wants::Data, holes: false };
     assert_eq!(code(world.link.call(read).await), FaultCode::IsAFolder);
     let below = world.link.stat(&path("file/below"), Follow::No).await;
     assert_eq!(code(below), FaultCode::NotAFolder);
@@ -123,7 +125,14 @@ pub(crate) async fn a_link_does_not_lead_outside(world: Arc<World>) {
         let through = Location { base: path(link), path: path("secret") };
         let below = Location { base: path(""), path: path(&format!("{link}/secret")) };
         for file in [through, below] {
-            let read = Read { file: file.clone(), version: None, offset: 0, len: 100, wants: Wants::Data };
+            let read = Read {
+                file: file.clone(),
+                version: None,
+                offset: 0,
+                len: 100,
+                wants: Wants::Data,
+                holes: false,
+            };
             assert_eq!(code(world.link.call(read).await), FaultCode::OutsideRoot);
             let (operation, store, hash) = (operation_id().unwrap(), store_as(), Hash::of(b"x"));
             let put = Put { operation, file: file.clone(), store, hash, data: b"x".to_vec() };

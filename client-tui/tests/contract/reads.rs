@@ -12,7 +12,7 @@ use towpath_protocol::request::{Follow, Read, Wants};
 use crate::world::{World, code, location, noise, path, read};
 
 fn read_of(file: &str, offset: u64, len: u64) -> Read {
-    Read { file: location(file), version: None, offset, len, wants: Wants::Data }
+    Read { file: location(file), version: None, offset, len, wants: Wants::Data, holes: false }
 }
 
 pub(crate) async fn files_of_every_size_come_back(world: Arc<World>) {

@@ -124,8 +124,14 @@ impl World {
         let (mut content, mut merger, mut ranges) = (Vec::new(), RangeMerger::new(), 0);
         loop {
             let offset = content.len() as u64;
-            let request =
-                Read { file: location(path), version: None, offset, len: range, wants: Wants::Data };
+            let request = Read {
+                file: location(path),
+                version: None,
+                offset,
+                len: range,
+                wants: Wants::Data,
+                holes: false,
+            };
             let (data, hash) = read(self.link.open(request), offset).await?;
             let len = data.len() as u64;
             content.extend_from_slice(&data);
@@ -182,7 +188,14 @@ impl World {
 
     pub(crate) fn begin_upload(&self, path: &str, size: u64) -> Exchange {
         let operation = operation_id().unwrap();
-        self.link.open(BeginUpload { operation, file: location(path), store: store_as(), size, resume: None })
+        self.link.open(BeginUpload {
+            operation,
+            file: location(path),
+            store: store_as(),
+            size,
+            resume: None,
+            basis: None,
+        })
     }
 
     /// The totals of long work.

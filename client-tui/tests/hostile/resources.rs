@@ -162,7 +162,15 @@ fn about_file(round: usize) -> Vec<Request> {
         let way = way as u8 * 10;
         let taken = at(&format!("taken{way}"));
         requests.extend([
-            ReadFile { file: file.clone(), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into(),
+            ReadFile {
+                file: file.clone(),
+                version: None,
+                offset: 0,
+                len: 65_536,
+                wants: Wants::Data,
+                holes: false,
+            }
+            .into(),
             SetMode { thing: file.clone(), mode: 0o777 }.into(),
             SetTimes { thing: file.clone(), modified_ns: 1 }.into(),
             Rename {

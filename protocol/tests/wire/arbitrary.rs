@@ -6,8 +6,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use towpath_protocol::answer::{
-    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem, Stats, Stored,
-    Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem,
+    Stats, Stored, Totals, UploadAck, UploadReady, WalkItem, WalkPage,
 };
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -15,15 +15,15 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{
     Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
 };
-use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
-    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
-    StoreAs, UploadToken, Walk, Wants,
+    BeginUpload, Blocks, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List,
+    MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space,
+    Stat, StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -176,6 +176,10 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
         ),
         boxed((any::<u64>(), hash()).prop_map(|(len, hash)| Input::CommitUpload(CommitUpload { len, hash }))),
         boxed(any::<bool>().prop_map(|keep| Input::AbortUpload(AbortUpload { keep }))),
+        boxed(
+            (any::<u64>(), any::<u64>(), select(SpanOf::ALL))
+                .prop_map(|(offset, len, of)| Input::UploadSpan(UploadSpan { offset, len, of })),
+        ),
     ];
     all.extend(reading());
     all.extend(storing());
@@ -190,14 +194,22 @@ fn reading() -> Vec<BoxedStrategy<Message>> {
     });
     let stat = (path(), vec(path(), 0..20), select(Follow::ALL))
         .prop_map(|(base, paths, follow)| Request::Stat(Stat { base, paths, follow }));
-    let read = (location(), option::of(version()), any::<u64>(), any::<u64>(), select(Wants::ALL)).prop_map(
-        |(file, version, offset, len, wants)| Request::Read(Read { file, version, offset, len, wants }),
+    let how = (select(Wants::ALL), any::<bool>());
+    let read = (location(), option::of(version()), any::<u64>(), any::<u64>(), how).prop_map(
+        |(file, version, offset, len, (wants, holes))| {
+            Request::Read(Read { file, version, offset, len, wants, holes })
+        },
     );
+    let blocks =
+        (location(), version(), any::<[u64; 3]>()).prop_map(|(file, version, [offset, len, block_bytes])| {
+            Request::Blocks(Blocks { file, version, offset, len, block_bytes })
+        });
     vec![
         boxed(list),
         boxed((location(), any::<u32>()).prop_map(|(start, pages)| Request::Walk(Walk { start, pages }))),
         boxed(stat),
         boxed(read),
+        boxed(blocks),
         boxed(path().prop_map(|path| Request::Space(Space { path }))),
         boxed(vec(location(), 0..20).prop_map(|things| Request::Measure(Measure { things }))),
     ]
@@ -207,9 +219,10 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
     let put = (operation(), location(), store(), hash(), data()).prop_map(
         |(operation, file, store, hash, data)| Request::Put(Put { operation, file, store, hash, data }),
     );
-    let begin = (operation(), location(), store(), any::<u64>(), option::of(any::<u64>())).prop_map(
-        |(operation, file, store, size, resume)| {
-            Request::BeginUpload(BeginUpload { operation, file, store, size, resume })
+    let from = (option::of(any::<u64>()), option::of(version()));
+    let begin = (operation(), location(), store(), any::<u64>(), from).prop_map(
+        |(operation, file, store, size, (resume, basis))| {
+            Request::BeginUpload(BeginUpload { operation, file, store, size, resume, basis })
         },
     );
     let folder = (operation(), location(), any::<u16>(), select(Existing::ALL)).prop_map(
@@ -261,9 +274,10 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
                 .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),
         ),
         boxed(attributes().prop_map(|attributes| Answer::Stored(Stored { attributes }))),
-        boxed((any::<[u8; 16]>(), any::<u64>(), option::of(hash()), any::<u64>()).prop_map(
-            |(token, offset, kept, credit_bytes)| {
-                Answer::UploadReady(UploadReady { token: UploadToken(token), offset, kept, credit_bytes })
+        boxed((any::<[u8; 16]>(), any::<u64>(), option::of(hash()), any::<u64>(), any::<bool>()).prop_map(
+            |(token, offset, kept, credit_bytes, basis)| {
+                let token = UploadToken(token);
+                Answer::UploadReady(UploadReady { token, offset, kept, credit_bytes, basis })
             },
         )),
         boxed(
@@ -350,5 +364,10 @@ fn files() -> Vec<BoxedStrategy<Message>> {
                 .prop_map(|(offset, data)| Answer::Data(Data { offset, data: Bytes::from(data) })),
         ),
         boxed(done),
+        boxed(any::<[u64; 3]>().prop_map(|[offset, len, beyond]| Answer::Hole(Hole { offset, len, beyond }))),
+        boxed(
+            (vec(hash(), 0..=20), any::<bool>())
+                .prop_map(|(hashes, grown)| Answer::BlockHashes(BlockHashes { hashes, grown })),
+        ),
     ]
 }

@@ -86,6 +86,11 @@ fn every_bound_is_told() {
         limits::UPLOAD_CREDIT_BYTES_MAX,
         limits::HELLO_SECONDS_MAX,
         limits::CLIENT_NAME_BYTES_MAX as u64,
+        limits::BLOCK_BYTES_LEAST,
+        limits::BLOCKS_MAX as u64,
+        limits::HOLE_BYTES_LEAST,
+        limits::SPAN_BYTES_MAX,
+        limits::SPAN_CREDIT_BYTES,
     ];
     let chapters = DOCUMENT.split_once("## 2 Opening").unwrap().1;
     let words: Vec<&str> = chapters.split(|c: char| !c.is_ascii_digit() && c != ',').collect();

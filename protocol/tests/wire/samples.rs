@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use towpath_protocol::answer::{
-    Data, Done, FileWhole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem, Stats, Stored,
-    Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem,
+    Stats, Stored, Totals, UploadAck, UploadReady, WalkItem, WalkPage,
 };
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -11,14 +11,14 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{
     Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
 };
-use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, UploadData};
+use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder,
-    MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat,
-    StoreAs, UploadToken, Walk, Wants,
+    BeginUpload, Blocks, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List,
+    MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space,
+    Stat, StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -96,6 +96,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
         within(10, Input::UploadData(UploadData { offset: 0, data: Bytes::from_static(b"hello") })),
         within(10, Input::CommitUpload(CommitUpload { len: 5, hash: Hash::of(b"hello") })),
         within(10, Input::AbortUpload(AbortUpload { keep: false })),
+        within(10, Input::UploadSpan(UploadSpan { offset: 5, len: 16_384, of: SpanOf::Basis })),
     ];
     let requests = reading_requests().into_iter().chain(changing_requests());
     all.extend(requests.map(|(id, request)| (id, ToServer::Request(request))));
@@ -131,6 +132,17 @@ fn reading_requests() -> Vec<(u32, Request)> {
                 offset: 0,
                 len: 65_536,
                 wants: Wants::Data,
+                holes: false,
+            }),
+        ),
+        (
+            19,
+            Request::Blocks(Blocks {
+                file: location("docs", "a.txt"),
+                version: version(),
+                offset: 0,
+                len: 4 << 20,
+                block_bytes: 16 << 10,
             }),
         ),
         (7, Request::Space(Space { path: WirePath::root() })),
@@ -159,6 +171,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 store: StoreAs { durability: Durability::Synced, ..store() },
                 size: 5,
                 resume: Some(4 << 20),
+                basis: None,
             }),
         ),
         (
@@ -219,7 +232,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
 
 /// What a server says.
 fn upload_ready() -> UploadReady {
-    UploadReady { token: UploadToken([0x5a; 16]), offset: 0, kept: None, credit_bytes: 8 << 20 }
+    UploadReady { token: UploadToken([0x5a; 16]), offset: 0, kept: None, credit_bytes: 8 << 20, basis: false }
 }
 
 fn from_a_server() -> Vec<(u32, Answer)> {
@@ -294,6 +307,8 @@ fn from_a_server() -> Vec<(u32, Answer)> {
         (6, ReadHead { attributes: file_attributes(5 << 20) }.into()),
         (6, Data { offset: 4 << 20, data: Bytes::from_static(b"hello") }.into()),
         (6, ReadDone { len: 1 << 20, hash: Some(Hash([0xab; 32])), grown: false }.into()),
+        (6, Hole { offset: (4 << 20) + 5, len: 1 << 16, beyond: 1 << 20 }.into()),
+        (19, BlockHashes { hashes: vec![Hash([0xcd; 32])], grown: false }.into()),
         (7, SpaceInfo { free: 1 << 30, total: 1 << 40 }.into()),
         (10, upload_ready().into()),
         (10, UploadAck { received: 5, credit_bytes: 8 << 20 }.into()),

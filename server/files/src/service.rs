@@ -2,6 +2,7 @@
 
 mod allowance;
 mod beside;
+mod blocks;
 mod buffers;
 mod copy;
 mod credit;
@@ -34,7 +35,7 @@ use std::task::Poll;
 
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
+use towpath_protocol::hello::{Access, Capability, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
 use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
@@ -100,7 +101,7 @@ impl Service {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
-            capabilities: Vec::new(),
+            capabilities: [Capability::BLOCKS, Capability::HOLES].map(Capability::new).to_vec(),
             limits: Limits::OURS,
             root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             root_kind,
@@ -173,6 +174,7 @@ impl Service {
             Request::Walk(request) => walk::walk(self, request, exchange).await,
             Request::Stat(request) => stat::stat(self, request).await,
             Request::Read(request) => read::read(self, request, exchange).await,
+            Request::Blocks(request) => blocks::blocks(self, request, exchange).await,
             Request::Space(request) => measure::space(self, request).await,
             Request::Measure(request) => measure::measure(self, request, exchange).await,
             Request::Put(request) => write::put(self, request).await,

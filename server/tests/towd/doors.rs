@@ -141,8 +141,14 @@ fn standard_input_and_output_are_one_session_on_the_whole_file_system() {
     assert_eq!(welcome.root_kind, RootKind::Whole);
     let home = root.path().to_str().unwrap();
     assert_eq!(welcome.home, WirePath::parse(home.as_bytes()).unwrap());
-    let read =
-        Read { file: at(&format!("{home}/file")), version: None, offset: 0, len: 100, wants: Wants::Data };
+    let read = Read {
+        file: at(&format!("{home}/file")),
+        version: None,
+        offset: 0,
+        len: 100,
+        wants: Wants::Data,
+        holes: false,
+    };
     // A folder of the test's own may lie behind a link; the base is where links resolve.
     let read = Read { file: towpath_protocol::path::Location::of(&read.file.path), ..read };
     match client.call(read).1 {

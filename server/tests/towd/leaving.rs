@@ -25,7 +25,7 @@ fn upload(path: &str, size: u64) -> BeginUpload {
         expected: None,
         durability: Durability::Relaxed,
     };
-    BeginUpload { operation: OperationId([7; 16]), file: at(path), store, size, resume: None }
+    BeginUpload { operation: OperationId([7; 16]), file: at(path), store, size, resume: None, basis: None }
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn space() -> Space {
 fn begin(operation: u8, size: u64) -> BeginUpload {
     let store = put("", b"").store;
     let file = at(&format!("upload-{operation}"));
-    BeginUpload { operation: OperationId([operation; 16]), file, store, size, resume: None }
+    BeginUpload { operation: OperationId([operation; 16]), file, store, size, resume: None, basis: None }
 }
 
 /// That the server closes without another word, and how long that took.
@@ -191,7 +191,14 @@ fn f48_who_takes_nothing_is_left() {
     let (root, towd) = limited(&["stall_seconds=1"]);
     write(&root.path().join("big"), &vec![1; 8 * MIB as usize]);
     let mut client = towd.connect();
-    client.begin(Read { file: at("big"), version: None, offset: 0, len: READ_BYTES_MAX, wants: Wants::Data });
+    client.begin(Read {
+        file: at("big"),
+        version: None,
+        offset: 0,
+        len: READ_BYTES_MAX,
+        wants: Wants::Data,
+        holes: false,
+    });
     towd.log.wait_for("the client takes no data");
 }
 
@@ -246,9 +253,22 @@ fn f48_one_request_too_many_is_refused_and_the_session_lives() {
     }
     let (mut over, mut last) = (0, 0);
     for _ in 0..50 {
-        last = client.begin(Read { file: at("file"), version: None, offset: 0, len: 1, wants: Wants::Data });
-        let second =
-            client.begin(Read { file: at("file"), version: None, offset: 0, len: 1, wants: Wants::Data });
+        last = client.begin(Read {
+            file: at("file"),
+            version: None,
+            offset: 0,
+            len: 1,
+            wants: Wants::Data,
+            holes: false,
+        });
+        let second = client.begin(Read {
+            file: at("file"),
+            version: None,
+            offset: 0,
+            len: 1,
+            wants: Wants::Data,
+            holes: false,
+        });
         for _ in 0..2 {
             if let Some((id, Answer::Fault(fault))) = client.hear_final() {
                 assert_eq!((id, fault.code), (second, FaultCode::LimitExceeded));

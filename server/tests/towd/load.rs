@@ -33,8 +33,14 @@ fn work(session: &mut Session, number: u32, end: Instant) -> (u64, Duration) {
             Answer::Stored(_) => {}
             other => panic!("{other:?}"),
         }
-        let read =
-            Read { file: at("big"), version: None, offset: 0, len: BIG_BYTES as u64, wants: Wants::Data };
+        let read = Read {
+            file: at("big"),
+            version: None,
+            offset: 0,
+            len: BIG_BYTES as u64,
+            wants: Wants::Data,
+            holes: false,
+        };
         match session.call(read) {
             (before, Answer::ReadDone(done)) => {
                 assert_eq!((done.len, before.len() - 1), (BIG_BYTES as u64, BIG_BYTES / (64 * 1024)));

@@ -38,11 +38,25 @@ fn work<R: std::io::Read, W: std::io::Write>(client: &mut Client<R, W>) {
         other => panic!("{other:?}"),
     }
     for offset in (0..BIG_BYTES).step_by(RANGE_BYTES as usize) {
-        let read = Read { file: at("big"), version: None, offset, len: RANGE_BYTES, wants: Wants::Data };
+        let read = Read {
+            file: at("big"),
+            version: None,
+            offset,
+            len: RANGE_BYTES,
+            wants: Wants::Data,
+            holes: false,
+        };
         assert!(matches!(client.call(read).1, Answer::ReadDone(_)));
     }
     assert!(matches!(client.call(remove("big")).1, Answer::Totals(totals) if totals.files == 1));
-    client.refused(Read { file: at("missing"), version: None, offset: 0, len: 1, wants: Wants::Data });
+    client.refused(Read {
+        file: at("missing"),
+        version: None,
+        offset: 0,
+        len: 1,
+        wants: Wants::Data,
+        holes: false,
+    });
     client.say(0, &ToServer::Session(Session::Bye(Bye {})));
     assert_eq!(client.hear(), Some((0, Bye {}.into())));
 }

@@ -165,7 +165,8 @@ fn f61_f67_a_client_cannot_reach_towds_own_files_in_the_folder_that_it_is_served
     for name in ["identity.pem", "clients.json", "pairing.json"] {
         let path = format!("state/server/{name}");
         assert!(root.path().join(&path).exists());
-        let read = Read { file: at(&path), version: None, offset: 0, len: 100, wants: Wants::Data };
+        let read =
+            Read { file: at(&path), version: None, offset: 0, len: 100, wants: Wants::Data, holes: false };
         assert_eq!(session.refused(read), FaultCode::PermissionDenied, "{name}");
     }
     let bob = house.paired("bob@box", &[]);

@@ -21,7 +21,7 @@ pub(super) enum Expected {
     WalkPages(u32),
     /// The head of a read, then at most so many data frames.
     ReadHead(usize),
-    /// At most so many data frames.
+    /// At most so many data frames, holes counted too.
     Data(usize),
     /// The answer that an upload may begin, then acknowledgements.
     UploadReady,
@@ -45,11 +45,14 @@ impl Expected {
             Request::List(request) => Self::ListPages(request.pages.min(PAGES_CREDIT_MAX)),
             Request::Walk(request) => Self::WalkPages(request.pages.min(PAGES_CREDIT_MAX)),
             Request::Read(request) => {
-                Self::ReadHead((request.len.min(READ_BYTES_MAX) as usize).div_ceil(DATA_BYTES_MAX))
+                let full = (request.len.min(READ_BYTES_MAX) as usize).div_ceil(DATA_BYTES_MAX);
+                // Each hole is as long as a full frame, and the data before it may be less than one.
+                Self::ReadHead(if request.holes { 2 * full + 1 } else { full })
             }
             Request::BeginUpload(_) => Self::UploadReady,
             Request::Measure(_) | Request::Copy(_) | Request::Remove(_) => Self::Progress,
             Request::Stat(_)
+            | Request::Blocks(_)
             | Request::Space(_)
             | Request::Put(_)
             | Request::MakeFolder(_)
@@ -80,7 +83,7 @@ impl Expected {
             (Self::ListPages(pages @ 1..), Answer::ListPage(_)) => Self::ListPages(pages - 1),
             (Self::WalkPages(pages @ 1..), Answer::WalkPage(_)) => Self::WalkPages(pages - 1),
             (Self::ReadHead(frames), Answer::ReadHead(_)) => Self::Data(frames),
-            (Self::Data(frames @ 1..), Answer::Data(_)) => Self::Data(frames - 1),
+            (Self::Data(frames @ 1..), Answer::Data(_) | Answer::Hole(_)) => Self::Data(frames - 1),
             (Self::UploadReady, Answer::UploadReady(_)) | (Self::Acks, Answer::UploadAck(_)) => Self::Acks,
             (Self::Progress, Answer::Progress(_)) => return Verdict::Lossy,
             _ => return Verdict::Violation,

@@ -1,11 +1,13 @@
 //! Holes: what a file does not store since it is all zeros. Whole blocks of zeros are not written, and a copy passes over what is not
 //! there. The same rules as `disk`: descriptors only.
 
-use std::os::fd::AsFd;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{SeekFrom, ftruncate, seek};
 use rustix::io::Errno;
 use towpath_protocol::fault::Fault;
+use towpath_protocol::limits::HOLE_BYTES_LEAST;
 
 use super::fault_of;
 use super::writing::write_all;
@@ -69,6 +71,60 @@ pub(crate) fn hole_and_data(file: impl AsFd, at: u64, end: u64) -> Result<(u64, 
     Ok((data - at, hole - data))
 }
 
+/// A part of a file that is a hole, or is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    pub(crate) is_hole: bool,
+}
+
+/// The parts of a range in order: holes that are worth telling apart, and what is to be read in steps of so many bytes at most. Moves
+/// the file's position.
+#[derive(Debug)]
+pub(crate) struct Runs<'a> {
+    file: BorrowedFd<'a>,
+    at: u64,
+    end: u64,
+    step: u64,
+    is_sparse: bool,
+    /// All before is to be read.
+    data_to: u64,
+}
+
+impl<'a> Runs<'a> {
+    /// Of a file of which nobody wants to know holes, or that has none, all is to be read.
+    pub(crate) fn new(file: BorrowedFd<'a>, range: Range<u64>, step: usize, is_sparse: bool) -> Self {
+        let (at, end) = (range.start, range.end);
+        Self { file, at, end, step: step as u64, is_sparse, data_to: if is_sparse { at } else { end } }
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Result<Run, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let offset = self.at;
+        if offset >= self.end {
+            return None;
+        }
+        if self.is_sparse && offset >= self.data_to {
+            let (hole, data) = match hole_and_data(self.file, offset, self.end) {
+                Ok(found) => found,
+                Err(fault) => return Some(Err(fault)),
+            };
+            self.data_to = offset + hole + data;
+            if hole >= HOLE_BYTES_LEAST {
+                self.at += hole;
+                return Some(Ok(Run { offset, len: hole, is_hole: true }));
+            }
+        }
+        let len = self.step.min(self.data_to - offset);
+        self.at += len;
+        Some(Ok(Run { offset, len, is_hole: false }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Seek};
@@ -116,5 +172,15 @@ mod tests {
         assert_eq!(hole_and_data(&file, 1_500_000, end).unwrap(), (0, (2 << 20) - 1_500_000));
         assert_eq!(hole_and_data(&file, 2 << 20, end).unwrap(), (1 << 20, 0));
         assert_eq!(hole_and_data(&file, 0, 1000).unwrap(), (1000, 0));
+        let runs = |range, is_sparse| -> Vec<(u64, u64, bool)> {
+            let runs = Runs::new(file.as_fd(), range, 768 << 10, is_sparse).map(Result::unwrap);
+            runs.map(|run| (run.offset, run.len, run.is_hole)).collect()
+        };
+        let (mib, step) = (1 << 20, 768 << 10);
+        let data = [(mib, step, false), (mib + step, mib - step, false)];
+        assert_eq!(runs(0..end, true), [&[(0, mib, true)], &data[..], &[(2 * mib, mib, true)]].concat());
+        assert_eq!(runs(mib - 1000..2 * mib + 1000, true)[0], (mib - 1000, step, false), "too short a hole");
+        assert_eq!(runs(0..2 * step, false), [(0, step, false), (step, step, false)]);
+        assert_eq!(runs(5..5, true), []);
     }
 }

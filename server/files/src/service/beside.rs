@@ -198,6 +198,11 @@ impl Part {
         holes::append(&self.file, data)
     }
 
+    /// As [`write`](Self::write) of so many zeros.
+    pub(super) fn write_hole(&self, bytes: u64) -> Result<(), Fault> {
+        holes::append_hole(&self.file, bytes)
+    }
+
     pub(super) const fn folder(&self) -> &Arc<OwnedFd> {
         &self.beside.folder
     }

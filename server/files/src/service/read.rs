@@ -1,24 +1,26 @@
-//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile.
+//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile. Hashes of its blocks alone: `blocks`.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use towpath_protocol::answer::{Data, FileWhole, ReadDone, ReadHead};
+use towpath_protocol::answer::{Data, FileWhole, Hole, ReadDone, ReadHead};
 use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeHasher, is_subtree};
 use towpath_protocol::limits::{DATA_BYTES_MAX, READ_BYTES_MAX, SMALL_FILE_BYTES_MAX};
 use towpath_protocol::message::Answer;
+use towpath_protocol::path::Location;
 use towpath_protocol::request::{Read, Wants};
 
 use super::Service;
 use super::buffers::Lender;
 use crate::disk;
+use crate::disk::holes::{self, Run, Runs};
 use crate::exchange::Exchange;
 
 /// Bytes read from the disk at a time; sent on in frames of 64 KiB without another copy.
-const READ_STEP_BYTES: usize = 4 * DATA_BYTES_MAX;
+pub(super) const READ_STEP_BYTES: usize = 4 * DATA_BYTES_MAX;
 
 pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchange) -> Result<Answer, Fault> {
     if request.len > READ_BYTES_MAX {
@@ -28,11 +30,13 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
     let place = request.file.clone();
     if request.len > SMALL_FILE_BYTES_MAX as u64 {
         return service
-            .blocking(&place, move |service| Source::open(service, &request)?.read(&request, &exchange))
+            .blocking(&place, move |service| {
+                Source::open(service, &request.file, request.version)?.read(&request, &exchange)
+            })
             .await;
     }
     let opened = service.clone().brief(&place, move |service| {
-        let source = Source::open(service, &request)?;
+        let source = Source::open(service, &request.file, request.version)?;
         if source.is_small_and_whole(&request) {
             source.read_whole(&request, &exchange).map(Opened::Read)
         } else {
@@ -54,19 +58,19 @@ enum Opened {
     Larger(Source, Read, Exchange),
 }
 
-struct Source {
-    file: OwnedFd,
+pub(super) struct Source {
+    pub(super) file: OwnedFd,
     /// What the reader wants, or what was found.
-    version: Version,
-    grown: bool,
+    pub(super) version: Version,
+    pub(super) grown: bool,
     buffers: Lender,
 }
 
 impl Source {
-    fn open(service: &Service, request: &Read) -> Result<Self, Fault> {
-        let file = service.root.open_file(&request.file)?;
+    pub(super) fn open(service: &Service, place: &Location, version: Option<Version>) -> Result<Self, Fault> {
+        let file = service.root.open_file(place)?;
         let found = disk::stat_open(&file)?.version();
-        let version = request.version.unwrap_or(found);
+        let version = version.unwrap_or(found);
         let mut source = Self { file, version, grown: false, buffers: service.buffers.lender() };
         source.check(found)?;
         Ok(source)
@@ -77,6 +81,11 @@ impl Source {
         let grown = found.identity == self.version.identity && found.size > self.version.size;
         self.grown |= grown;
         if grown || found == self.version { Ok(()) } else { Err(FaultCode::Changed.into()) }
+    }
+
+    /// After reading: whether what was read is of the version that it must be.
+    pub(super) fn check_again(&mut self) -> Result<(), Fault> {
+        self.check(disk::stat_open(&self.file)?.version())
     }
 
     /// Whether the request is answered in one message.
@@ -96,25 +105,40 @@ impl Source {
         let is_hashed = is_whole || is_subtree(request.offset, request.len);
         let mut hasher = is_hashed.then(|| RangeHasher::new(request.offset));
         exchange.answers.send_blocking(ReadHead { attributes: disk::stat_open(&self.file)? })?;
-        let mut offset = request.offset;
-        while offset < end {
+        let is_sparse = (request.holes || request.wants == Wants::Hash) && holes::has_some(&self.file)?;
+        for run in Runs::new(self.file.as_fd(), request.offset..end, READ_STEP_BYTES, is_sparse) {
+            let Run { offset, len, is_hole } = run?;
             if exchange.cancel.is_cancelled() {
                 return Err(FaultCode::Cancelled.into());
             }
-            let len = READ_STEP_BYTES.min((end - offset) as usize);
-            let data = self.read_step(offset, len)?;
+            if is_hole {
+                if let Some(hasher) = &mut hasher {
+                    hasher.update_zeros(len);
+                }
+                if request.wants == Wants::Data {
+                    let beyond = self.hole_from(offset + len, end)?;
+                    exchange.answers.send_blocking(Hole { offset, len, beyond })?;
+                }
+                continue;
+            }
+            let data = self.read_step(offset, len as usize)?;
             if let Some(hasher) = &mut hasher {
                 hasher.update(&data);
             }
             if request.wants == Wants::Data {
                 send(exchange, offset, &data)?;
             }
-            offset += len as u64;
         }
-        self.check(disk::stat_open(&self.file)?.version())?;
+        self.check_again()?;
         let hash = hasher.filter(|_| end > request.offset || is_whole);
         let hash = hash.map(|hasher| if is_whole { hasher.finish_whole() } else { hasher.finish_part() });
         Ok(ReadDone { len: end.saturating_sub(request.offset), hash, grown: self.grown }.into())
+    }
+
+    /// How far the file goes on as a hole after one that ended at `at`, if that was the `end` of what was asked for.
+    fn hole_from(&self, at: u64, end: u64) -> Result<u64, Fault> {
+        let size = self.version.size;
+        if at < end || at >= size { Ok(0) } else { Ok(holes::hole_and_data(&self.file, at, size)?.0) }
     }
 
     fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
@@ -166,7 +190,7 @@ impl Source {
             disk::read_at(&self.file, &mut next, offset, READ_STEP_BYTES)?;
             data = next.into();
         }
-        self.check(disk::stat_open(&self.file)?.version())?;
+        self.check_again()?;
         if self.grown {
             // It has a size by now, and what of this belongs to it nobody knows.
             return Err(FaultCode::Changed.into());

@@ -1,29 +1,33 @@
 //! Uploads: a file of any size, in pieces, within one exchange. What arrives is
 //! written to a part file and hashed by a blocking thread while more arrives; the part becomes the file only when length
 //! and hash agree. It is removed whatever else happens, but where the upload was cut off and another may go on with it.
+//! `arrived` judges what comes, `basis` is the file that parts are taken over from.
 
-use std::collections::VecDeque;
+mod arrived;
+mod basis;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use towpath_protocol::answer::{Done, Stored, UploadAck, UploadReady};
+use towpath_protocol::answer::{Done, Stored, UploadReady};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::RangeHasher;
-use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
-use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
-use towpath_protocol::message::{Answer, Input};
+use towpath_protocol::input::{CommitUpload, SpanOf, UploadSpan};
+use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 
 use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
-use super::room::{SHARE_BYTES_MAX, Share};
+use super::room::SHARE_BYTES_MAX;
 use crate::disk::{self, durable, parts};
 use crate::exchange::Exchange;
+use arrived::{Arrived, Piece, Step};
+use basis::Basis;
 
-/// Bytes written and hashed in one go, between two looks at what else has arrived.
-const WRITE_BYTES_TARGET: usize = 1024 * 1024;
+/// Bytes of what an earlier upload left that are hashed in one go.
+const HASH_STEP_BYTES: usize = 1024 * 1024;
 
 const _: () = assert!(SHARE_BYTES_MAX <= UPLOAD_CREDIT_BYTES_MAX);
 
@@ -33,37 +37,13 @@ struct Upload {
     token: UploadToken,
     to: Held,
     part: Part,
+    basis: Option<Basis>,
     hold: Hold,
     hasher: RangeHasher,
     /// Bytes written and hashed.
     received: u64,
     /// What was received may wait for another upload, if it is at least so much.
     waits_from: Option<u64>,
-}
-
-/// What has arrived and is not yet written.
-#[derive(Debug)]
-struct Arrived {
-    /// How far the client may be ahead of what is written.
-    share: Share,
-    data: VecDeque<Bytes>,
-    /// Where the next data must start.
-    end: u64,
-    /// Bytes that the client knows to be written.
-    acknowledged: u64,
-    /// Nothing has come yet: the client may begin anew, and not go on with what was kept.
-    is_fresh: bool,
-    begins_anew: bool,
-    last: Option<Step>,
-}
-
-/// What to do next with an upload.
-#[derive(Debug)]
-enum Step {
-    Write(Vec<Bytes>),
-    BeginAnew,
-    Commit(CommitUpload),
-    Abort { keep: bool },
 }
 
 /// An upload after a step.
@@ -85,21 +65,23 @@ pub(super) async fn upload(
         .clone()
         .blocking(&request.file, move |service| Upload::begin(service, &begin, &cancel).map(Box::new))
         .await?;
-    let mut arrived = Arrived::after(upload.received, service.room.share());
+    let basis = upload.basis.as_ref().map(Basis::size);
+    let mut arrived = Arrived::after(upload.received, request.size, basis, service.room.share());
     let ready = UploadReady {
         token: upload.token,
         offset: upload.received,
         kept: (upload.received > 0).then(|| upload.hasher.finish_whole()),
-        credit_bytes: arrived.share.bytes(),
+        credit_bytes: arrived.credit_bytes(),
+        basis: basis.is_some(),
     };
     // Whoever does not hear this any more says nothing either, and that ends it in the same way as later on.
     let _ = exchange.answers.send(ready).await;
     loop {
         let step = arrived.next(upload.received, &mut exchange).await;
-        let (ours, lost) = (request.clone(), exchange.lost.clone());
+        let (ours, cancel, lost) = (request.clone(), exchange.cancel.clone(), exchange.lost.clone());
         // A fault is looked at there as well: the part goes with the upload, and to remove a large file takes its time.
         let taken = service.clone().blocking(&request.file, move |_| match step {
-            Ok(step) => upload.take(step, &ours),
+            Ok(step) => upload.take(step, &ours, &cancel),
             Err(fault) => {
                 if lost.is_cancelled() {
                     upload.wait_for_another()?;
@@ -119,6 +101,7 @@ impl Upload {
     fn begin(service: &Service, request: &BeginUpload, cancel: &CancellationToken) -> Result<Self, Fault> {
         let to = Held::find(&service.root, &request.file)?;
         Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
+        let basis = request.basis.and_then(|version| Basis::open(&to, version));
         let mut token = [0; 16];
         getrandom::fill(&mut token)
             .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
@@ -142,7 +125,7 @@ impl Upload {
             }
         };
         let (token, hasher) = (UploadToken(token), RangeHasher::new(0));
-        let mut upload = Self { token, to, part, hold, hasher, received: 0, waits_from };
+        let mut upload = Self { token, to, part, basis, hold, hasher, received: 0, waits_from };
         let kept = waits_from.map_or(0, |piece| there.min(request.size) / piece * piece);
         match upload.learn_kept(kept, cancel) {
             Ok(()) => Ok(upload),
@@ -161,7 +144,7 @@ impl Upload {
                 return Err(FaultCode::Cancelled.into());
             }
             buffer.clear();
-            let len = WRITE_BYTES_TARGET.min((kept - self.received) as usize);
+            let len = HASH_STEP_BYTES.min((kept - self.received) as usize);
             if disk::read_at(self.part.file(), &mut buffer, self.received, len)? < len {
                 return Err(FaultCode::Changed.into());
             }
@@ -181,16 +164,23 @@ impl Upload {
         Ok(())
     }
 
-    fn take(mut self: Box<Self>, step: Step, request: &BeginUpload) -> Result<After, Fault> {
+    fn take(
+        mut self: Box<Self>,
+        step: Step,
+        request: &BeginUpload,
+        cancel: &CancellationToken,
+    ) -> Result<After, Fault> {
         match step {
             Step::Write(batch) => {
-                let more: usize = batch.iter().map(Bytes::len).sum();
+                let more: u64 = batch.iter().map(Piece::len).sum();
                 let before = self.received;
-                self.hold.reach(&*self.to.folder, before + more as u64)?;
-                for data in batch {
-                    self.part.write(&data)?;
-                    self.hasher.update(&data);
-                    self.received += data.len() as u64;
+                self.hold.reach(&*self.to.folder, before + more)?;
+                for piece in batch {
+                    self.write(&piece, cancel)?;
+                    if cancel.is_cancelled() {
+                        // The next look at what has arrived ends it, and what was received may wait.
+                        break;
+                    }
                 }
                 if request.store.durability == Durability::Synced {
                     durable::begin_flush(self.part.file(), before, self.received);
@@ -212,10 +202,34 @@ impl Upload {
         }
     }
 
+    /// What is hashed is what is written, wherever it comes from.
+    fn write(&mut self, piece: &Piece, cancel: &CancellationToken) -> Result<(), Fault> {
+        match piece {
+            Piece::Data(data) => {
+                self.part.write(data)?;
+                self.hasher.update(data);
+                self.received += piece.len();
+            }
+            Piece::Span(UploadSpan { len, of: SpanOf::Zeros, .. }) => {
+                self.part.write_hole(*len)?;
+                self.hasher.update_zeros(*len);
+                self.received += piece.len();
+            }
+            Piece::Span(UploadSpan { offset, len, of: SpanOf::Basis }) => {
+                let Some(basis) = &mut self.basis else { return Err(FaultCode::OutOfOrder.into()) };
+                self.received += basis.copy(*offset..*offset + *len, &self.part, &mut self.hasher, cancel)?;
+            }
+        }
+        Ok(())
+    }
+
     fn commit(self, commit: CommitUpload, request: &BeginUpload) -> Result<Answer, Fault> {
         if commit.len != self.received {
             let detail = format!("{} bytes announced, {} arrived", commit.len, self.received);
             return Err(Fault::new(FaultCode::HashMismatch).because(detail));
+        }
+        if let Some(basis) = &self.basis {
+            basis.check()?;
         }
         if commit.hash != self.hasher.finish_whole() {
             return Err(FaultCode::HashMismatch.into());
@@ -233,92 +247,4 @@ fn piece_bytes(piece: u64) -> Result<u64, Fault> {
         return Ok(piece);
     }
     Err(Fault::new(FaultCode::Malformed).because(format!("pieces of {piece} bytes")))
-}
-
-impl Arrived {
-    const fn after(received: u64, share: Share) -> Self {
-        let data = VecDeque::new();
-        let (end, acknowledged) = (received, received);
-        Self { share, data, end, acknowledged, is_fresh: true, begins_anew: false, last: None }
-    }
-
-    /// Acknowledges what is written, waits until there is something to do, and takes everything in that has arrived.
-    async fn next(&mut self, received: u64, exchange: &mut Exchange) -> Result<Step, Fault> {
-        let cancel = exchange.cancel.clone();
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
-            step = self.next_unless_cancelled(received, exchange) => step,
-        }
-    }
-
-    async fn next_unless_cancelled(&mut self, received: u64, exchange: &mut Exchange) -> Result<Step, Fault> {
-        if received > self.acknowledged {
-            exchange.answers.send(UploadAck { received, credit_bytes: self.share.bytes() }).await?;
-            self.acknowledged = received;
-        }
-        if self.data.is_empty() && self.last.is_none() {
-            // Closed where the connection is lost.
-            let input = exchange.inputs.recv().await.ok_or(FaultCode::Cancelled)?;
-            self.accept(input)?;
-        }
-        while let Ok(input) = exchange.inputs.try_recv() {
-            self.accept(input)?;
-        }
-        Ok(self.step())
-    }
-
-    fn accept(&mut self, input: Input) -> Result<(), Fault> {
-        if self.last.is_some() {
-            return Err(Fault::new(FaultCode::OutOfOrder).because("the upload has ended already"));
-        }
-        match input {
-            Input::UploadData(data) => self.accept_data(data)?,
-            Input::CommitUpload(commit) => self.last = Some(Step::Commit(commit)),
-            Input::AbortUpload(AbortUpload { keep }) => self.last = Some(Step::Abort { keep }),
-            Input::More(_) => return Err(Fault::new(FaultCode::OutOfOrder).because("an upload has no pages")),
-            Input::Cancel(_) => return Err(FaultCode::Cancelled.into()),
-        }
-        Ok(())
-    }
-
-    fn accept_data(&mut self, UploadData { offset, data }: UploadData) -> Result<(), Fault> {
-        if data.is_empty() || data.len() > DATA_BYTES_MAX {
-            return Err(Fault::new(FaultCode::Malformed).because(format!("{} bytes of data", data.len())));
-        }
-        if std::mem::take(&mut self.is_fresh) && offset == 0 && self.end > 0 {
-            (self.end, self.acknowledged, self.begins_anew) = (0, 0, true);
-        }
-        if offset != self.end {
-            let detail = format!("data for offset {offset}, expected {}", self.end);
-            return Err(Fault::new(FaultCode::OutOfOrder).because(detail));
-        }
-        self.end += data.len() as u64;
-        if self.end - self.acknowledged > self.share.bytes() {
-            return Err(Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows"));
-        }
-        self.data.push_back(data);
-        Ok(())
-    }
-
-    /// What comes first of all that has arrived; an empty batch where nothing has.
-    fn step(&mut self) -> Step {
-        if std::mem::take(&mut self.begins_anew) {
-            return Step::BeginAnew;
-        }
-        if self.data.is_empty()
-            && let Some(last) = self.last.take()
-        {
-            return last;
-        }
-        let mut bytes = 0;
-        let mut batch = Vec::new();
-        while bytes < WRITE_BYTES_TARGET
-            && let Some(data) = self.data.pop_front()
-        {
-            bytes += data.len();
-            batch.push(data);
-        }
-        Step::Write(batch)
-    }
 }

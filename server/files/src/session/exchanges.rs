@@ -105,7 +105,7 @@ impl Exchanges {
             Input::UploadData(ref data) => {
                 open.deed.add_bytes(data.data.len());
             }
-            Input::More(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
+            Input::More(_) | Input::UploadSpan(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
         }
         let sent = open.inputs.as_ref().map_or(Ok(()), |inputs| inputs.try_send(input));
         match sent {

@@ -116,6 +116,7 @@ impl Deed {
             Request::List(list) => (Act::Look, list.folder.clone(), None),
             Request::Walk(walk) => (Act::Look, walk.start.clone(), None),
             Request::Stat(stat) => (Act::Look, Location::through(&stat.base), None),
+            Request::Blocks(blocks) => (Act::Look, blocks.file.clone(), None),
             Request::Flush(flush) => (Act::Look, flush.folder.clone(), None),
             Request::Space(space) => (Act::Look, Location::through(&space.path), None),
             Request::Measure(measure) => {

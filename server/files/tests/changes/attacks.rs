@@ -184,7 +184,8 @@ const LOOKS: &[Verb] = &[
         Stat { base: WirePath::root(), paths, follow: Follow::Yes }.into()
     }),
     ("Read", |_, at| {
-        Read { file: at("file"), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into()
+        Read { file: at("file"), version: None, offset: 0, len: 65_536, wants: Wants::Data, holes: false }
+            .into()
     }),
     ("Measure", |_, at| Measure { things: vec![at("file"), at("folder")] }.into()),
     ("Space", |_, at| Space { path: at("file").whole().unwrap() }.into()),

@@ -29,7 +29,10 @@ const TABLE: &[Row] = &[
     ("Space", || Space { path: WirePath::root() }.into(), ""),
     (
         "Read",
-        || Read { file: below("file"), version: None, offset: 0, len: 10, wants: Wants::Data }.into(),
+        || {
+            Read { file: below("file"), version: None, offset: 0, len: 10, wants: Wants::Data, holes: false }
+                .into()
+        },
         "read",
     ),
     ("Put", || put("new", b"new", Existing::Keep).into(), "write"),
@@ -152,7 +155,7 @@ async fn a_clients_folder_is_its_root_and_nothing_leads_out() {
     assert_eq!(welcome.root_name, world.at("folder").to_str().unwrap());
     let read = |name: &str| {
         let file = towpath_protocol::path::Location::through(&below(name).path);
-        Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data })
+        Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data, holes: false })
     };
     for inside in ["file", "inside", "inner/file"] {
         assert!(first(&service, read(inside)).await.is_ok(), "{inside}");
@@ -292,7 +295,9 @@ async fn what_is_kept_from_clients_is_reached_by_no_verb_and_no_name() {
     for service in [service.clone(), for_client(&service, &grant(Permissions::ALL))] {
         world.service = service;
         let through = |path: &str| towpath_protocol::path::Location::through(&below(path).path);
-        let read = |file| Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data });
+        let read = |file| {
+            Request::from(Read { file, version: None, offset: 0, len: 10, wants: Wants::Data, holes: false })
+        };
         let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::Shown);
         let list = |folder| Request::from(List { folder, sort, direction, hidden, pages: 4 });
         let requests = [

@@ -41,7 +41,15 @@ async fn works_in(service: &Arc<Service>, base: &WirePath) {
         MakeFolder { folder: at("folder"), ..make_folder("x", keep) }.into(),
         Copy { from: at("kept"), to: at("folder/copy"), ..copy("x", "x", keep) }.into(),
         Rename { from: at("new"), to: at("folder/moved"), ..rename("x", "x", keep) }.into(),
-        Read { file: at("folder/copy"), version: None, offset: 0, len: 65_536, wants: Wants::Data }.into(),
+        Read {
+            file: at("folder/copy"),
+            version: None,
+            offset: 0,
+            len: 65_536,
+            wants: Wants::Data,
+            holes: false,
+        }
+        .into(),
         List {
             folder: Location::through(base),
             sort: SortKey::Name,

@@ -18,6 +18,7 @@ mod renames;
 mod repeats;
 mod resuming;
 mod shapes;
+mod spans;
 mod uploads;
 mod world;
 mod writes;

@@ -308,6 +308,7 @@ pub(crate) fn begin(path: &str, size: usize, existing: Existing) -> BeginUpload 
         store: store(existing),
         size: size as u64,
         resume: None,
+        basis: None,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::world::{Talk, World, below, make_fifo};
 const MIB: usize = RANGE_BYTES as usize;
 
 fn read(path: &str, offset: u64, len: u64) -> Read {
-    Read { file: below(path), version: None, offset, len, wants: Wants::Data }
+    Read { file: below(path), version: None, offset, len, wants: Wants::Data, holes: false }
 }
 
 fn content(len: usize) -> Vec<u8> {

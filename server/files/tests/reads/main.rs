@@ -7,7 +7,9 @@
     reason = "all of this is tests, helpers too"
 )]
 
+mod blocks;
 mod files;
+mod holes;
 mod listings;
 mod measures;
 mod permissions;

@@ -100,8 +100,14 @@ fn a_folder_that_cannot_be_read_can_be_passed_through() {
             &stats.items[..],
             [StatItem(Ok(_)), StatItem(Ok(_)), StatItem(Err(FaultCode::NotFound))]
         ));
-        let read =
-            |path: &str| Read { file: below(path), version: None, offset: 0, len: 100, wants: Wants::Data };
+        let read = |path: &str| Read {
+            file: below(path),
+            version: None,
+            offset: 0,
+            len: 100,
+            wants: Wants::Data,
+            holes: false,
+        };
         assert!(matches!(world.ask(read("search_only/file")).await, Ok(Answer::FileWhole(_))));
         let start = below("search_only/file");
         assert!(matches!(world.ask(Walk { start, pages: 1 }).await, Ok(Answer::Done(_))));

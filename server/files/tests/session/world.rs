@@ -251,7 +251,7 @@ pub(crate) fn bulk() -> Request {
 }
 
 pub(crate) fn read(path: &str, offset: u64, len: u64) -> Request {
-    Read { file: at(path), version: None, offset, len, wants: Wants::Data }.into()
+    Read { file: at(path), version: None, offset, len, wants: Wants::Data, holes: false }.into()
 }
 
 pub(crate) fn at(path: &str) -> Location {

@@ -1,0 +1,115 @@
+//! Blocks: the hash of each block of a range, so that two sides find out which blocks differ without moving any.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use towpath_protocol::answer::BlockHashes;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::{Hash, RangeHasher, is_block};
+use towpath_protocol::limits::READ_BYTES_MAX;
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::Blocks;
+
+use super::Service;
+use super::read::{READ_STEP_BYTES, Source};
+use crate::disk;
+use crate::disk::holes::{self, Run, Runs};
+use crate::exchange::Exchange;
+
+pub(super) async fn blocks(
+    service: Arc<Service>,
+    request: Blocks,
+    exchange: Exchange,
+) -> Result<Answer, Fault> {
+    check(&request).map_err(super::at(&request.file))?;
+    let place = request.file.clone();
+    service
+        .blocking(&place, move |service| {
+            let mut source = Source::open(service, &request.file, Some(request.version))?;
+            let hashes = hash(&source, &request, &exchange)?;
+            source.check_again()?;
+            Ok(BlockHashes { hashes, grown: source.grown }.into())
+        })
+        .await
+}
+
+fn check(Blocks { offset, len, block_bytes, .. }: &Blocks) -> Result<(), Fault> {
+    if *len > READ_BYTES_MAX {
+        let why = format!("more than {READ_BYTES_MAX} bytes at a time");
+        return Err(Fault::new(FaultCode::LimitExceeded).because(why));
+    }
+    if !is_block(*block_bytes) {
+        return Err(Fault::new(FaultCode::Malformed).because(format!("blocks of {block_bytes} bytes")));
+    }
+    if *len == 0 || !len.is_multiple_of(*block_bytes) || !offset.is_multiple_of(*block_bytes) {
+        let why = format!("{len} bytes at {offset} are no whole blocks of {block_bytes}");
+        return Err(Fault::new(FaultCode::Malformed).because(why));
+    }
+    Ok(())
+}
+
+fn hash(source: &Source, request: &Blocks, exchange: &Exchange) -> Result<Vec<Hash>, Fault> {
+    let end = request.offset.saturating_add(request.len).min(source.version.size);
+    let mut hasher = BlockHasher::new(request.offset, request.block_bytes);
+    let mut buffer = Vec::new();
+    let is_sparse = holes::has_some(&source.file)?;
+    for run in Runs::new(source.file.as_fd(), request.offset..end, READ_STEP_BYTES, is_sparse) {
+        let Run { offset, len, is_hole } = run?;
+        if exchange.cancel.is_cancelled() {
+            return Err(FaultCode::Cancelled.into());
+        }
+        if is_hole {
+            hasher.take(len, |hasher, range| hasher.update_zeros(range.end - range.start));
+            continue;
+        }
+        buffer.clear();
+        if disk::read_at(&source.file, &mut buffer, offset, len as usize)? < len as usize {
+            return Err(FaultCode::Changed.into());
+        }
+        hasher.take(len, |hasher, range| hasher.update(&buffer[range.start as usize..range.end as usize]));
+    }
+    Ok(hasher.finish())
+}
+
+/// Cuts what comes into blocks.
+struct BlockHasher {
+    block_bytes: u64,
+    /// Where the block begins that is being hashed.
+    offset: u64,
+    hasher: RangeHasher,
+    /// Bytes of it so far.
+    filled: u64,
+    hashes: Vec<Hash>,
+}
+
+impl BlockHasher {
+    fn new(offset: u64, block_bytes: u64) -> Self {
+        Self { block_bytes, offset, hasher: RangeHasher::new(offset), filled: 0, hashes: Vec::new() }
+    }
+
+    /// Hashes the next `len` bytes with `update`, which is told which of them are the block's.
+    fn take(&mut self, len: u64, update: impl Fn(&mut RangeHasher, std::ops::Range<u64>)) {
+        let mut at = 0;
+        while at < len {
+            let bytes = (self.block_bytes - self.filled).min(len - at);
+            update(&mut self.hasher, at..at + bytes);
+            (self.filled, at) = (self.filled + bytes, at + bytes);
+            if self.filled == self.block_bytes {
+                self.next();
+            }
+        }
+    }
+
+    fn next(&mut self) {
+        self.hashes.push(self.hasher.finish_part());
+        self.offset += self.block_bytes;
+        (self.hasher, self.filled) = (RangeHasher::new(self.offset), 0);
+    }
+
+    fn finish(mut self) -> Vec<Hash> {
+        if self.filled > 0 {
+            self.next();
+        }
+        self.hashes
+    }
+}
