@@ -25,6 +25,7 @@
 //! | [`path`], [`entry`] | names, paths, locations; attributes and versions |
 //! | [`frame`], [`outgoing`] | messages as bytes, in and out |
 //! | [`hash`] | BLAKE3 of files, computed in ranges |
+//! | [`credit`] | how far an upload may be ahead |
 //! | [`order`] | the orders of a listing, for both sides |
 //! | [`pairing`] | fingerprints, one-time codes and their proofs |
 //! | [`permissions`] | what a client may do, and what each request needs |
@@ -41,6 +42,7 @@
 //! - Bodies are maps that can grow; the few arrays are frozen for version 1. Numbers are never given a second meaning.
 
 pub mod answer;
+pub mod credit;
 pub mod display;
 pub mod entry;
 pub mod fault;

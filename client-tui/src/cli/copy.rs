@@ -202,6 +202,7 @@ fn add(total: &mut Summary, summary: Summary) {
     total.files += summary.files;
     total.bytes += summary.bytes;
     total.resumed += summary.resumed;
+    total.saved += summary.saved;
     total.seconds += summary.seconds;
     total.unchanged += summary.unchanged;
     total.skipped += summary.skipped;
@@ -348,7 +349,7 @@ fn show(now: &Progress, begun: Instant, output: Output) {
     if output.json {
         let object = json!({
             "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
-            "bytes_total": now.bytes_total, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
+            "bytes_total": now.bytes_total, "saved": now.saved, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
         });
         let _ = output.object(&object);
         return;
@@ -417,6 +418,9 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     if summary.resumed > 0 {
         line = format!("{line}, {} of it there from before", size::megabytes(summary.resumed));
     }
+    if summary.saved > 0 {
+        line = format!("{line}, {} of it there already", size::megabytes(summary.saved));
+    }
     for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
         if count > 0 {
             line = format!("{line}, {count} {what}");
@@ -426,6 +430,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
+        "saved": summary.saved,
     }))?;
     Ok(())
 }

@@ -71,6 +71,8 @@ pub struct Progress {
     /// Found so far, those already done included.
     pub files_total: u64,
     pub bytes_total: u64,
+    /// Of the bytes done, those that the destination had in the file that is replaced, and that did not move.
+    pub saved: u64,
     /// Whether the totals still grow.
     pub growing: bool,
     /// Of the large files under way the one that was begun first, else a small one that was done lately: its path at the source,
@@ -136,6 +138,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Of those, bytes that an earlier copy had left when it was cut off.
     pub resumed: u64,
+    /// Of those, bytes that the destination had in the files that were replaced, and that did not move.
+    pub saved: u64,
     /// The same at both ends already.
     pub unchanged: u64,
     pub skipped: u64,

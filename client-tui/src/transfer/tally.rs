@@ -24,6 +24,8 @@ pub(super) struct Tally {
     bytes_total: AtomicU64,
     /// Of what arrived, there already from a copy that was cut off.
     resumed: AtomicU64,
+    /// Of what moved, taken over from what was there already.
+    saved: AtomicU64,
     unchanged: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
@@ -48,6 +50,7 @@ struct Large {
 pub(super) struct UnderWay<'a> {
     tally: &'a Tally,
     moved: Arc<AtomicU64>,
+    saved: AtomicU64,
     has_arrived: bool,
 }
 
@@ -61,6 +64,7 @@ impl Tally {
             files_total: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
+            saved: AtomicU64::new(0),
             unchanged: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -137,7 +141,7 @@ impl Tally {
         let moved = Arc::new(AtomicU64::new(0));
         let path = file.whole().unwrap_or_default();
         lock(&self.large).push(Large { path, moved: moved.clone(), size });
-        UnderWay { tally: self, moved, has_arrived: false }
+        UnderWay { tally: self, moved, saved: AtomicU64::new(0), has_arrived: false }
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -151,6 +155,7 @@ impl Tally {
             files: self.files.load(Relaxed),
             bytes,
             files_total: self.files_total.load(Relaxed),
+            saved: self.saved.load(Relaxed),
             bytes_total,
             growing,
             current: self.current(),
@@ -174,6 +179,7 @@ impl Tally {
             bytes: self.bytes.load(Relaxed),
             seconds: self.begun.elapsed().as_secs_f64(),
             resumed: self.resumed.load(Relaxed),
+            saved: self.saved.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             failed: self.failed.load(Relaxed) + u64::from(stopped.is_some()),
@@ -187,6 +193,12 @@ impl UnderWay<'_> {
     pub(super) fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Relaxed);
         self.tally.moved(bytes);
+    }
+
+    /// Of what moved, so much was taken over from what was there.
+    pub(super) fn saved(&self, bytes: u64) {
+        self.saved.fetch_add(bytes, Relaxed);
+        self.tally.saved.fetch_add(bytes, Relaxed);
     }
 
     /// As [`moved`](Self::moved), where it is known how much has moved by now in all.
@@ -204,6 +216,7 @@ impl Drop for UnderWay<'_> {
         lock(&self.tally.large).retain(|file| !Arc::ptr_eq(&file.moved, &self.moved));
         if !self.has_arrived {
             self.tally.moved.fetch_sub(self.moved.load(Relaxed), Relaxed);
+            self.tally.saved.fetch_sub(self.saved.load(Relaxed), Relaxed);
         }
     }
 }
@@ -240,9 +253,10 @@ mod tests {
         let under_way = tally.begin(&file("a"), 100);
         under_way.moved_up_to(60);
         under_way.moved_up_to(80);
-        assert_eq!(tally.progress().bytes, 80);
+        under_way.saved(20);
+        assert_eq!((tally.progress().bytes, tally.progress().saved), (80, 20));
         drop(under_way);
-        assert_eq!(tally.progress().bytes, 0);
+        assert_eq!((tally.progress().bytes, tally.progress().saved), (0, 0));
         assert_eq!(tally.progress().current, None);
     }
 

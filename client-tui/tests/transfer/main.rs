@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "a test that cannot run here says so")]
 
+mod changes;
 mod conflicts;
 mod copies;
 mod endings;
@@ -17,5 +18,6 @@ mod moves;
 mod order;
 mod resuming;
 mod sources;
+mod sparse;
 mod systems;
 mod world;

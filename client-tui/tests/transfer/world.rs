@@ -263,6 +263,7 @@ pub(crate) struct Running {
     pub(crate) facts: mpsc::Receiver<Fact>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) cancel: CancellationToken,
+    throttle: Arc<Throttle>,
     task: tokio::task::JoinHandle<Summary>,
 }
 
@@ -283,10 +284,15 @@ impl Running {
             facts: facts_sender,
             cancel: cancel.clone(),
             leave: CancellationToken::new(),
-            throttle,
+            throttle: throttle.clone(),
         };
         let task = tokio::spawn(towpath::transfer::run(job, reports));
-        Self { facts, progress, cancel, task }
+        Self { facts, progress, cancel, throttle, task }
+    }
+
+    /// As fast as it goes, from now on.
+    pub(crate) fn cancel_limit(&self) {
+        self.throttle.limit(None);
     }
 
     /// The next question; none where there are no more.

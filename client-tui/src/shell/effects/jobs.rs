@@ -363,6 +363,9 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     if summary.resumed > 0 {
         text = format!("{text}, {} MB of it there from before", megabytes_grouped(summary.resumed));
     }
+    if summary.saved > 0 {
+        text = format!("{text}, {} MB of it there already", megabytes_grouped(summary.saved));
+    }
     for (count, what) in [
         (summary.unchanged, "unchanged"),
         (summary.skipped, "skipped"),

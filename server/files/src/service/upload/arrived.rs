@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use towpath_protocol::answer::UploadAck;
+use towpath_protocol::credit::Charges;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::input::{AbortUpload, CommitUpload, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::limits::{DATA_BYTES_MAX, SPAN_BYTES_MAX, SPAN_CREDIT_BYTES};
@@ -51,9 +52,7 @@ pub(super) struct Arrived {
     end: u64,
     /// Bytes that the client knows to be written.
     acknowledged: u64,
-    /// Where each piece ends that is not acknowledged, and what it takes of the credit.
-    charges: VecDeque<(u64, u64)>,
-    charged: u64,
+    charges: Charges,
     /// Nothing has come yet: the client may begin anew, and not go on with what was kept.
     is_fresh: bool,
     begins_anew: bool,
@@ -72,7 +71,7 @@ pub(super) enum Step {
 impl Arrived {
     /// Of an upload that goes on after `received` bytes, of a file of `size` bytes as far as the client knows; `basis` is how large the
     /// file is that parts may be taken from, if there is one.
-    pub(super) const fn after(received: u64, size: u64, basis: Option<u64>, share: Share) -> Self {
+    pub(super) fn after(received: u64, size: u64, basis: Option<u64>, share: Share) -> Self {
         Self {
             share,
             size,
@@ -80,8 +79,7 @@ impl Arrived {
             pieces: VecDeque::new(),
             end: received,
             acknowledged: received,
-            charges: VecDeque::new(),
-            charged: 0,
+            charges: Charges::default(),
             is_fresh: true,
             begins_anew: false,
             last: None,
@@ -152,16 +150,13 @@ impl Arrived {
             let why = format!("a span beyond the {} bytes that were announced", self.size);
             return Err(Fault::new(FaultCode::LimitExceeded).because(why));
         }
-        match (of, self.basis) {
-            (SpanOf::Zeros, _) => {}
-            (SpanOf::Basis, None) => {
-                return Err(Fault::new(FaultCode::OutOfOrder).because("there is no basis to take it from"));
-            }
-            (SpanOf::Basis, Some(size)) if end > size => {
+        if of == SpanOf::Basis {
+            let none = || Fault::new(FaultCode::OutOfOrder).because("there is no basis to take it from");
+            let size = self.basis.ok_or_else(none)?;
+            if end > size {
                 let why = format!("a span beyond the {size} bytes of the basis");
                 return Err(Fault::new(FaultCode::Malformed).because(why));
             }
-            (SpanOf::Basis, Some(_)) => {}
         }
         self.append(offset, Piece::Span(span))
     }
@@ -175,9 +170,8 @@ impl Arrived {
             return Err(Fault::new(FaultCode::OutOfOrder).because(detail));
         }
         self.end += piece.len();
-        self.charges.push_back((self.end, piece.charge()));
-        self.charged += piece.charge();
-        if self.charged > self.share.bytes() {
+        self.charges.add(self.end, piece.charge());
+        if self.charges.total() > self.share.bytes() {
             return Err(Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows"));
         }
         self.pieces.push_back(piece);
@@ -187,9 +181,7 @@ impl Arrived {
     /// The client knows that so much is written, and may send as much again.
     fn acknowledge(&mut self, received: u64) {
         self.acknowledged = received;
-        while let Some((_, charge)) = self.charges.pop_front_if(|(end, _)| *end <= received) {
-            self.charged -= charge;
-        }
+        self.charges.acknowledge(received);
     }
 
     /// What comes first of all that has arrived; an empty batch where nothing has.

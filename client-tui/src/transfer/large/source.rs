@@ -1,0 +1,329 @@
+//! What comes next of a file of the source, in order, with several requests ahead: data, holes, and what the destination has already.
+
+use std::collections::VecDeque;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+use towpath_protocol::answer::{Data, Hole, ReadDone};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::{Hash, RangeHasher, RangeMerger};
+use towpath_protocol::input::{SpanOf, UploadSpan};
+use towpath_protocol::limits::{READ_BYTES_MAX, SPAN_BYTES_MAX};
+use towpath_protocol::message::Answer;
+use towpath_protocol::request::{Read, Wants};
+
+use super::compare::{Compared, Comparison, Run};
+use super::{READ_RANGE_BYTES, READ_RANGES_AHEAD, Side, WINDOW_BYTES};
+use crate::link::Exchange;
+
+/// Parts of a file that wait to be passed on, of which no more are looked for then.
+const PARTS_AHEAD: usize = 64;
+
+/// A piece of a file, to be passed on.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Data(Data),
+    /// The destination can do without its data.
+    Span(UploadSpan),
+}
+
+impl Piece {
+    pub(super) const fn offset(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.offset,
+            Self::Span(span) => span.offset,
+        }
+    }
+
+    pub(super) const fn len(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.data.len() as u64,
+            Self::Span(span) => span.len,
+        }
+    }
+}
+
+/// A file of the source, read in order.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    side: Side<'a>,
+    holes: bool,
+    /// What was asked for, or need not be.
+    asked: u64,
+    /// Of what is before this only the hash is asked for.
+    hashed_to: u64,
+    /// Nothing from here on is asked for yet.
+    stop_at: u64,
+    /// What is before this and not asked for is a hole.
+    hole_to: u64,
+    parts: VecDeque<Part>,
+    /// Bytes asked for of all parts.
+    ahead_bytes: u64,
+    comparison: Option<Comparison<'a>>,
+    merger: RangeMerger,
+    /// The hash of a file that is one range.
+    whole: Option<Hash>,
+    grown: bool,
+}
+
+/// Something that comes, or is to be told, when all before it has been.
+#[derive(Debug)]
+enum Part {
+    Asked(Asked),
+    Same(Run),
+    Zeros { offset: u64, len: u64, values: JoinHandle<Vec<Hash>> },
+}
+
+/// Bytes that were asked for.
+#[derive(Debug)]
+struct Asked {
+    exchange: Exchange,
+    len: u64,
+    end: u64,
+    /// A range, whose hash merges into the file's. Else the hash of its range is known already.
+    is_range: bool,
+}
+
+/// What has come of the first part, or of a comparison.
+enum Came {
+    Answer(Answer),
+    Ready(Vec<Hash>),
+    Compared(Option<Compared>),
+}
+
+impl Part {
+    /// Waits for what comes next of it; nothing is lost where that is given up.
+    async fn next(&mut self) -> Result<Came, Fault> {
+        match self {
+            Self::Asked(asked) => asked.exchange.next().await.map(Came::Answer),
+            Self::Same(_) => Ok(Came::Ready(Vec::new())),
+            Self::Zeros { values, .. } => {
+                values.await.map(Came::Ready).map_err(|_| FaultCode::Internal.into())
+            }
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(side: Side<'a>) -> Self {
+        Self {
+            side,
+            holes: false,
+            asked: 0,
+            hashed_to: 0,
+            stop_at: u64::MAX,
+            hole_to: 0,
+            parts: VecDeque::new(),
+            ahead_bytes: 0,
+            comparison: None,
+            merger: RangeMerger::new(),
+            whole: None,
+            grown: false,
+        }
+    }
+
+    /// Both sides can say what is a hole.
+    pub(super) const fn leave_holes_out(&mut self) {
+        self.holes = true;
+    }
+
+    /// Nobody wants its data; that of what does not say how long it is has to come nonetheless.
+    pub(super) const fn hash_only(&mut self) {
+        self.hashed_to = if self.side.version.size == 0 { 0 } else { u64::MAX };
+    }
+
+    pub(super) const fn size(&self) -> u64 {
+        self.side.version.size
+    }
+
+    pub(super) const fn has_grown(&self) -> bool {
+        self.grown
+    }
+
+    /// From here on only blocks come that are not the same at the other side.
+    pub(super) fn compare_with(&mut self, basis: Side<'a>) {
+        self.comparison = Some(Comparison::new(self.side, basis, self.asked));
+    }
+
+    /// Whether the first `offset` bytes, whole ranges, have this hash; what follows comes next. Else all of it comes, from the start.
+    pub(super) async fn begin_after(&mut self, offset: u64, hash: Hash) -> Result<bool, Fault> {
+        (self.hashed_to, self.stop_at) = (offset, offset);
+        // Data comes from one that has not learnt yet to leave it out.
+        while self.next().await?.is_some() {}
+        // Of one range the value within a larger file is not the hash of these bytes alone.
+        let is_same = self.merger.clone().finish() == Some(hash);
+        if !is_same {
+            *self = Self { holes: self.holes, ..Self::new(self.side) };
+        }
+        self.stop_at = u64::MAX;
+        Ok(is_same)
+    }
+
+    /// Asks for what comes next, as far as there is room for it.
+    pub(super) fn ask_ahead(&mut self) {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.ask_ahead();
+            if !comparison.has_ended() {
+                return;
+            }
+            self.asked = comparison.asked();
+            self.comparison = None;
+        }
+        let size = self.size();
+        while self.parts.len() < READ_RANGES_AHEAD
+            && self.asked < self.stop_at
+            && (self.asked < size || self.asked == 0)
+        {
+            let zeros = self.zeros_ahead();
+            if zeros > 0 {
+                let offset = self.asked;
+                let values = spawn_blocking(move || values_of_zeros(offset, zeros));
+                self.parts.push_back(Part::Zeros { offset, len: zeros, values });
+                self.asked += zeros;
+                continue;
+            }
+            // What does not say how long it is is read in one go.
+            let len = if size == 0 { READ_BYTES_MAX } else { READ_RANGE_BYTES };
+            self.ask(self.asked, len, true);
+            self.asked = self.asked.saturating_add(len);
+        }
+    }
+
+    /// How many bytes, whole ranges, are known to be zeros without asking.
+    fn zeros_ahead(&self) -> u64 {
+        let zeros = self.hole_to.saturating_sub(self.asked).min(SPAN_BYTES_MAX);
+        if self.asked + zeros == self.size() { zeros } else { zeros - zeros % READ_RANGE_BYTES }
+    }
+
+    fn ask(&mut self, offset: u64, len: u64, is_range: bool) {
+        let Side { link, file, version } = self.side;
+        let wants = if offset < self.hashed_to { Wants::Hash } else { Wants::Data };
+        let request =
+            Read { file: file.clone(), version: Some(version), offset, len, wants, holes: self.holes };
+        let end = if version.size == 0 { len } else { offset.saturating_add(len).min(version.size) };
+        let len = end - offset;
+        self.ahead_bytes += len;
+        self.parts.push_back(Part::Asked(Asked { exchange: link.open(request), len, end, is_range }));
+    }
+
+    /// The next piece in order; none at the end of the file. Nothing is lost where waiting for it is given up.
+    pub(super) async fn next(&mut self) -> Result<Option<Piece>, Fault> {
+        loop {
+            self.ask_ahead();
+            let has_room = self.ahead_bytes < WINDOW_BYTES && self.parts.len() < PARTS_AHEAD;
+            let came = match (self.comparison.as_mut().filter(|_| has_room), self.parts.front_mut()) {
+                (Some(comparison), Some(first)) => tokio::select! {
+                    biased;
+                    compared = comparison.next() => Came::Compared(compared?),
+                    came = first.next() => came?,
+                },
+                (Some(comparison), None) => Came::Compared(comparison.next().await?),
+                (None, Some(first)) => first.next().await?,
+                (None, None) => return Ok(None),
+            };
+            if let Some(piece) = self.take(came)? {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    fn take(&mut self, came: Came) -> Result<Option<Piece>, Fault> {
+        match came {
+            Came::Answer(answer) => self.answered(answer),
+            Came::Ready(values) => Ok(self.is_ready(values)),
+            Came::Compared(compared) => {
+                if let Some(compared) = compared {
+                    self.compared(compared);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<Option<Piece>, Fault> {
+        match answer {
+            Answer::ReadHead(_) => Ok(None),
+            Answer::Data(data) => Ok(Some(Piece::Data(data))),
+            Answer::Hole(hole) if self.holes => self.hole(hole).map(Some),
+            Answer::ReadDone(done) => self.done(done).map(|()| None),
+            Answer::FileWhole(file) => {
+                (self.whole, self.grown) = (Some(file.hash), file.grown);
+                self.parts.clear();
+                self.ahead_bytes = 0;
+                Ok(None)
+            }
+            _ => Err(FaultCode::Malformed.into()),
+        }
+    }
+
+    fn hole(&mut self, Hole { offset, len, beyond }: Hole) -> Result<Piece, Fault> {
+        let Some(Part::Asked(asked)) = self.parts.front() else { return Err(FaultCode::Malformed.into()) };
+        let end = offset.checked_add(len).filter(|end| len > 0 && *end <= asked.end);
+        let end = end.ok_or_else(|| Fault::new(FaultCode::Malformed).because("a hole beyond its range"))?;
+        if end == asked.end && asked.is_range {
+            self.hole_to = end.saturating_add(beyond).min(self.size());
+        }
+        Ok(Piece::Span(UploadSpan { offset, len, of: SpanOf::Zeros }))
+    }
+
+    fn done(&mut self, ReadDone { hash, grown, .. }: ReadDone) -> Result<(), Fault> {
+        self.grown |= grown;
+        let Some(Part::Asked(asked)) = self.parts.pop_front() else {
+            return Err(FaultCode::Malformed.into());
+        };
+        self.ahead_bytes -= asked.len;
+        if !asked.is_range {
+            return Ok(());
+        }
+        let hash =
+            hash.ok_or_else(|| Fault::new(FaultCode::Malformed).because("a range came without its hash"))?;
+        if self.size() <= READ_RANGE_BYTES {
+            self.whole = Some(hash);
+        } else {
+            self.merger.push(hash);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&mut self, values: Vec<Hash>) -> Option<Piece> {
+        let (offset, len, of) = match self.parts.pop_front()? {
+            Part::Same(Run { offset, len, .. }) => (offset, len, SpanOf::Basis),
+            Part::Zeros { offset, len, .. } => (offset, len, SpanOf::Zeros),
+            Part::Asked(_) => return None,
+        };
+        for value in values {
+            self.merger.push(value);
+        }
+        Some(Piece::Span(UploadSpan { offset, len, of }))
+    }
+
+    fn compared(&mut self, Compared { value, grown, runs }: Compared) {
+        self.grown |= grown;
+        self.merger.push(value);
+        for run in runs {
+            if run.is_same {
+                self.parts.push_back(Part::Same(run));
+            } else {
+                self.ask(run.offset, run.len, false);
+            }
+        }
+    }
+
+    /// The file's hash, once all of it has come.
+    pub(super) fn hash(&mut self) -> Result<Hash, Fault> {
+        let merger = std::mem::take(&mut self.merger);
+        self.whole.or_else(|| merger.finish()).ok_or_else(|| FaultCode::Malformed.into())
+    }
+}
+
+/// The values of a file's ranges from `offset` on that are zeros.
+fn values_of_zeros(offset: u64, len: u64) -> Vec<Hash> {
+    let end = offset + len;
+    let ranges = (offset..end).step_by(READ_RANGE_BYTES as usize);
+    ranges
+        .map(|at| {
+            let mut hasher = RangeHasher::new(at);
+            hasher.update_zeros(READ_RANGE_BYTES.min(end - at));
+            hasher.finish_part()
+        })
+        .collect()
+}
