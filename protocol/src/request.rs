@@ -150,7 +150,8 @@ pub struct Read {
 pub struct Blocks {
     pub file: Location,
     /// What the file must still be, else `Changed`. Of a file that only grew, the old size counts.
-    pub version: Version,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// A multiple of `block_bytes`, as is `len`.
     pub offset: u64,
     /// At most 16 MiB. `offset + len` may lie beyond the file's end.

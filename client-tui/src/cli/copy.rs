@@ -416,10 +416,10 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
         size::rate(bytes, seconds),
     );
     if summary.resumed > 0 {
-        line = format!("{line}, {} of it there from before", size::megabytes(summary.resumed));
+        line = format!("{line}, {} MB of it there from before", size::megabytes(summary.resumed));
     }
     if summary.saved > 0 {
-        line = format!("{line}, {} of it there already", size::megabytes(summary.saved));
+        line = format!("{line}, {} MB of it there already", size::megabytes(summary.saved));
     }
     for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
         if count > 0 {

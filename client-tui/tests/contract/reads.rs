@@ -1,13 +1,15 @@
 //! Reads: whole files, parts, many at once, and reads that nobody wants to the end.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
+use towpath_protocol::answer::Hole;
 use towpath_protocol::fault::FaultCode;
-use towpath_protocol::hash::Hash;
-use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX};
+use towpath_protocol::hash::{Hash, RangeHasher};
+use towpath_protocol::limits::{BLOCK_BYTES_LEAST, DATA_BYTES_MAX, RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::{Follow, Read, Wants};
+use towpath_protocol::request::{Blocks, Follow, Read, Wants};
 
 use crate::world::{World, code, location, noise, path, read};
 
@@ -100,4 +102,46 @@ pub(crate) async fn a_file_that_changed_is_not_read(world: Arc<World>) {
     world.write("file", "after!");
     let request = Read { version: Some(version), ..read_of("file", 0, 6) };
     assert_eq!(code(world.link.call(request).await), FaultCode::Changed);
+}
+
+pub(crate) async fn blocks_tell_where_two_files_differ(world: Arc<World>) {
+    let mut content = noise(5 << 20);
+    world.write("one", &content);
+    content[3 << 20] ^= 1;
+    world.write("other", &content);
+    let mut found = Vec::new();
+    for file in ["one", "other"] {
+        let version = world.link.stat(&path(file), Follow::No).await.unwrap().version();
+        let (file, version, len) = (location(file), Some(version), READ_BYTES_MAX);
+        let request = Blocks { file, version, offset: 0, len, block_bytes: BLOCK_BYTES_LEAST };
+        let Answer::BlockHashes(blocks) = world.link.call(request).await.unwrap() else {
+            panic!("no blocks")
+        };
+        found.push(blocks.hashes);
+    }
+    let differ: Vec<u64> = (0..)
+        .zip(found[0].iter().zip(&found[1]))
+        .filter(|(_, (one, other))| one != other)
+        .map(|(index, _)| index)
+        .collect();
+    assert_eq!(
+        (found[0].len() as u64, differ),
+        ((5 << 20) / BLOCK_BYTES_LEAST, vec![(3 << 20) / BLOCK_BYTES_LEAST])
+    );
+}
+
+pub(crate) async fn holes_come_as_what_they_are(world: Arc<World>) {
+    fs::File::create(world.at("file")).unwrap().set_len(8 << 20).unwrap();
+    if fs::metadata(world.at("file")).unwrap().blocks() > 0 {
+        eprintln!("skipped: this file system has no holes");
+        return;
+    }
+    let mut exchange = world.link.open(Read { holes: true, ..read_of("file", 0, 4 << 20) });
+    assert!(matches!(exchange.next().await.unwrap(), Answer::ReadHead(_)));
+    let hole = exchange.next().await.unwrap();
+    assert_eq!(hole, Hole { offset: 0, len: 4 << 20, beyond: 4 << 20 }.into());
+    let Answer::ReadDone(done) = exchange.next().await.unwrap() else { panic!("more of it") };
+    let mut zeros = RangeHasher::new(0);
+    zeros.update_zeros(4 << 20);
+    assert_eq!((done.len, done.hash), (4 << 20, Some(zeros.finish_part())));
 }

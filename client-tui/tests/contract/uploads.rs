@@ -5,13 +5,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use towpath::link::Exchange;
 use towpath::link::calls::operation_id;
 use towpath_protocol::fault::FaultCode;
-use towpath_protocol::hash::Hash;
-use towpath_protocol::input::{AbortUpload, UploadData};
+use towpath_protocol::hash::{Hash, RangeHasher};
+use towpath_protocol::input::{AbortUpload, CommitUpload, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES};
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::{Follow, Put};
+use towpath_protocol::request::{BeginUpload, Existing, Follow, Put, StoreAs};
 
 use crate::world::{SOME_TIME_NS, World, code, location, noise, path, store_as, stored};
 
@@ -106,4 +107,56 @@ pub(crate) async fn many_small_files_are_stored_at_once(world: Arc<World>) {
         assert_eq!(fs::read(world.at(index.to_string())).unwrap(), *content);
     }
     world.link.stat(&path("699"), Follow::No).await.unwrap();
+}
+
+/// An upload that replaces a file and takes parts of it over.
+async fn begin_over(world: &World, file: &str, size: u64) -> Exchange {
+    let basis = Some(world.link.stat(&path(file), Follow::No).await.unwrap().version());
+    let store = StoreAs { existing: Existing::Replace, ..store_as() };
+    let operation = operation_id().unwrap();
+    world.link.open(BeginUpload { operation, file: location(file), store, size, resume: None, basis })
+}
+
+pub(crate) async fn what_is_there_is_taken_over_and_zeros_are_said(world: Arc<World>) {
+    const HOLE: u64 = 40 << 20;
+
+    let mut content = noise(3 << 20);
+    world.write("file", &content);
+    content[..5].copy_from_slice(b"other");
+    let size = content.len() as u64;
+    let mut exchange = begin_over(&world, "file", size + HOLE).await;
+    let Answer::UploadReady(ready) = exchange.next().await.unwrap() else { panic!("not UploadReady") };
+    assert!(ready.basis);
+    exchange.send(UploadData { offset: 0, data: Bytes::from_static(b"other") }).await.unwrap();
+    exchange.send(UploadSpan { offset: 5, len: size - 5, of: SpanOf::Basis }).await.unwrap();
+    exchange.send(UploadSpan { offset: size, len: HOLE, of: SpanOf::Zeros }).await.unwrap();
+    let mut hasher = RangeHasher::new(0);
+    hasher.update(&content);
+    hasher.update_zeros(HOLE);
+    exchange.send(CommitUpload { len: size + HOLE, hash: hasher.finish_whole() }).await.unwrap();
+    while !exchange.next().await.unwrap().is_final() {}
+    content.resize((size + HOLE) as usize, 0);
+    assert!(fs::read(world.at("file")).unwrap() == content);
+}
+
+pub(crate) async fn a_span_that_breaks_a_rule_ends_its_upload_alone(world: Arc<World>) {
+    world.write("file", noise(100_000));
+    for (offset, len, expected) in [
+        (0, 0, FaultCode::Malformed),
+        (0, u64::MAX, FaultCode::Malformed),
+        (0, 100_001, FaultCode::Malformed),
+        (u64::MAX, 1, FaultCode::LimitExceeded),
+        (1, 10, FaultCode::OutOfOrder),
+    ] {
+        let mut exchange = begin_over(&world, "file", 200_000).await;
+        exchange.send(UploadSpan { offset, len, of: SpanOf::Basis }).await.unwrap();
+        let end = loop {
+            match exchange.next().await {
+                Ok(Answer::UploadReady(_)) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(code(end), expected, "{len} at {offset}");
+    }
+    assert!(fs::read(world.at("file")).unwrap() == noise(100_000));
 }

@@ -200,10 +200,11 @@ fn reading() -> Vec<BoxedStrategy<Message>> {
             Request::Read(Read { file, version, offset, len, wants, holes })
         },
     );
-    let blocks =
-        (location(), version(), any::<[u64; 3]>()).prop_map(|(file, version, [offset, len, block_bytes])| {
+    let blocks = (location(), option::of(version()), any::<[u64; 3]>()).prop_map(
+        |(file, version, [offset, len, block_bytes])| {
             Request::Blocks(Blocks { file, version, offset, len, block_bytes })
-        });
+        },
+    );
     vec![
         boxed(list),
         boxed((location(), any::<u32>()).prop_map(|(start, pages)| Request::Walk(Walk { start, pages }))),

@@ -139,7 +139,7 @@ fn reading_requests() -> Vec<(u32, Request)> {
             19,
             Request::Blocks(Blocks {
                 file: location("docs", "a.txt"),
-                version: version(),
+                version: Some(version()),
                 offset: 0,
                 len: 4 << 20,
                 block_bytes: 16 << 10,

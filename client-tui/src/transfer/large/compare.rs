@@ -74,7 +74,7 @@ impl<'a> Comparison<'a> {
             let offset = self.asked;
             let ask = |Side { link, file, version }: Side<'_>| {
                 let (file, len, block_bytes) = (file.clone(), READ_RANGE_BYTES, BLOCK_BYTES);
-                link.open(Blocks { file, version, offset, len, block_bytes })
+                link.open(Blocks { file, version: Some(version), offset, len, block_bytes })
             };
             let (source, basis) = (ask(self.source), ask(self.basis));
             self.open.push_back(Range { offset, source, basis, found: None });

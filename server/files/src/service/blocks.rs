@@ -25,7 +25,7 @@ pub(super) async fn blocks(
     let place = request.file.clone();
     service
         .blocking(&place, move |service| {
-            let mut source = Source::open(service, &request.file, Some(request.version))?;
+            let mut source = Source::open(service, &request.file, request.version)?;
             let hashes = hash(&source, &request, &exchange)?;
             source.check_again()?;
             Ok(BlockHashes { hashes, grown: source.grown }.into())

@@ -14,8 +14,8 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
-    BeginUpload, Copy, Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, MakeLink, Measure, Put,
-    Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
+    BeginUpload, Blocks, Copy, Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
+    Measure, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
 
 use super::world::{World, begin, below, commit, copy, make_folder, make_link, put, remove, rename};
@@ -187,6 +187,9 @@ const LOOKS: &[Verb] = &[
         Read { file: at("file"), version: None, offset: 0, len: 65_536, wants: Wants::Data, holes: false }
             .into()
     }),
+    ("Blocks", |_, at| {
+        Blocks { file: at("file"), version: None, offset: 0, len: 16_384, block_bytes: 16_384 }.into()
+    }),
     ("Measure", |_, at| Measure { things: vec![at("file"), at("folder")] }.into()),
     ("Space", |_, at| Space { path: at("file").whole().unwrap() }.into()),
 ];
@@ -217,7 +220,7 @@ fn tells(answer: &Answer) -> bool {
         Answer::ListPage(page) => page.entries.iter().any(|entry| is_outside(entry.name.as_bytes())),
         Answer::WalkPage(page) => page.items.iter().any(|item| is_outside(item.entry.name.as_bytes())),
         Answer::Stats(stats) => stats.items.iter().any(|item| item.0.is_ok()),
-        Answer::FileWhole(_) | Answer::ReadHead(_) | Answer::SpaceInfo(_) => true,
+        Answer::FileWhole(_) | Answer::ReadHead(_) | Answer::BlockHashes(_) | Answer::SpaceInfo(_) => true,
         Answer::Totals(totals) => totals.files + totals.folders + totals.bytes > 0,
         _ => false,
     }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use towpath_files::root::RootSpec;
 use towpath_files::service::{ClientId, Grant, Service, ServiceConfig, StoreLimits};
+use towpath_protocol::entry::Version;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::{Access, RootKind};
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read, SetMode, SetTimes, SortKey,
-    Space, Stat, Walk, Wants,
+    BeginUpload, Blocks, Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read, SetMode,
+    SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
@@ -35,11 +36,13 @@ const TABLE: &[Row] = &[
         },
         "read",
     ),
+    ("Blocks", blocks, "read"),
     ("Put", || put("new", b"new", Existing::Keep).into(), "write"),
     ("Put over", || put("file", b"new", Existing::Replace).into(), "write,delete"),
     ("Put over an older one", || put("file", b"new", Existing::ReplaceOlder).into(), "write,delete"),
     ("BeginUpload", || begin("new", 3, Existing::Keep).into(), "write"),
     ("BeginUpload over", || begin("file", 3, Existing::Replace).into(), "write,delete"),
+    ("BeginUpload over, with a basis", with_basis, "read,write,delete"),
     ("MakeFolder", || make_folder("new", Existing::Keep).into(), "write"),
     ("MakeFolder that is there", || make_folder("folder", Existing::Replace).into(), "write"),
     ("MakeLink", || make_link("new", b"file", Existing::Keep).into(), "write"),
@@ -58,6 +61,15 @@ const TABLE: &[Row] = &[
 fn list() -> Request {
     let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::Shown);
     List { folder: below("folder"), sort, direction, hidden, pages: 4 }.into()
+}
+
+fn blocks() -> Request {
+    Blocks { file: below("file"), version: None, offset: 0, len: 16_384, block_bytes: 16_384 }.into()
+}
+
+fn with_basis() -> Request {
+    let basis = Some(Version { identity: 1, size: 2, modified_ns: 3, changed_ns: 4 });
+    BeginUpload { basis, ..begin("file", 3, Existing::Replace) }.into()
 }
 
 fn stat() -> Request {
@@ -119,7 +131,7 @@ async fn every_verb_needs_its_permissions_and_no_others() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 24 * 16);
+    assert_eq!(cells, TABLE.len() * 16);
 }
 
 #[tokio::test]
