@@ -12,7 +12,6 @@ use towpath_protocol::request::Blocks;
 
 use super::Service;
 use super::read::{READ_STEP_BYTES, Source};
-use crate::disk;
 use crate::disk::holes::{self, Run, Runs};
 use crate::exchange::Exchange;
 
@@ -51,7 +50,6 @@ fn check(Blocks { offset, len, block_bytes, .. }: &Blocks) -> Result<(), Fault> 
 fn hash(source: &Source, request: &Blocks, exchange: &Exchange) -> Result<Vec<Hash>, Fault> {
     let end = request.offset.saturating_add(request.len).min(source.version.size);
     let mut hasher = BlockHasher::new(request.offset, request.block_bytes);
-    let mut buffer = Vec::new();
     let is_sparse = holes::has_some(&source.file)?;
     for run in Runs::new(source.file.as_fd(), request.offset..end, READ_STEP_BYTES, is_sparse) {
         let Run { offset, len, is_hole } = run?;
@@ -62,11 +60,8 @@ fn hash(source: &Source, request: &Blocks, exchange: &Exchange) -> Result<Vec<Ha
             hasher.take(len, |hasher, range| hasher.update_zeros(range.end - range.start));
             continue;
         }
-        buffer.clear();
-        if disk::read_at(&source.file, &mut buffer, offset, len as usize)? < len as usize {
-            return Err(FaultCode::Changed.into());
-        }
-        hasher.take(len, |hasher, range| hasher.update(&buffer[range.start as usize..range.end as usize]));
+        let data = source.read_step(offset, len as usize)?;
+        hasher.take(len, |hasher, range| hasher.update(&data[range.start as usize..range.end as usize]));
     }
     Ok(hasher.finish())
 }

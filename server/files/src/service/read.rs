@@ -141,7 +141,7 @@ impl Source {
         if at < end || at >= size { Ok(0) } else { Ok(holes::hole_and_data(&self.file, at, size)?.0) }
     }
 
-    fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
+    pub(super) fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
         self.buffers.fill(|buffer| match disk::read_at(&self.file, buffer, offset, len)? {
             read if read < len => Err(FaultCode::Changed.into()),
             _ => Ok(()),
