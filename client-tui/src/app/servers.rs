@@ -334,6 +334,11 @@ pub(super) fn not_connected(
         app.say(Tone::Bad, text.clone());
     }
     if goes_on {
+        if lost_at_ns.is_none() {
+            for pane in app.panes.iter_mut().filter(|pane| pane.place.link == link) {
+                pane.wait_for_connection(format!("{text} — it is tried again; Esc stops that."));
+            }
+        }
         return vec![Effect::Wait { timer: Timer::Reconnect(link), ms: pause_ms(tries) }];
     }
     let is_new = is_new && !is_wanted;

@@ -96,16 +96,19 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
         State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
         State::Connecting { .. } => (format!(" {} connecting ", turn(scene.app)), scene.theme.mark),
         State::Lost(_) if narrow => (" ○ lost ".to_owned(), scene.theme.bad),
-        State::Lost(Loss { at_ns: Some(at_ns), retry, .. }) => {
+        State::Lost(Loss { at_ns, retry, .. }) => {
             let is_short = width < 60;
-            let since = if is_short { String::new() } else { format!(" {}", scene.dates.long(*at_ns)) };
+            let what = match at_ns {
+                None => "not connected".to_owned(),
+                Some(_) if is_short => "lost".to_owned(),
+                Some(at_ns) => format!("lost {}", scene.dates.long(*at_ns)),
+            };
             let again = retry.map_or_else(String::new, |retry| {
                 let words = if is_short { "" } else { "again in " };
                 format!(" · {words}{} s", scene.dates.seconds_until(retry.again_at_ns))
             });
-            (format!(" ○ lost{since}{again} "), scene.theme.bad)
+            (format!(" ○ {what}{again} "), scene.theme.bad)
         }
-        State::Lost(_) => (" ○ not connected ".to_owned(), scene.theme.bad),
         State::Live { round_trip_ms: Some(ms) } if !narrow => (format!(" ● {ms} ms "), scene.theme.good),
         State::Live { .. } => (" ● ".to_owned(), scene.theme.good),
     };

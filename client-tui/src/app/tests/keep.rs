@@ -204,6 +204,32 @@ fn a_server_that_is_not_there_yet_is_tried_again_for_the_jobs_that_wait_for_it()
 }
 
 #[test]
+fn a_pane_whose_server_jobs_wait_for_says_that_it_is_tried_again_and_shows_it_once_it_is_there() {
+    let play = app().line("connme tow://box/srv");
+    let link = play.app.servers[0].link;
+    let play = play.event(Event::JobsLeft(vec![left(7, "tow://box")])).waits([Timer::Hands]).press("y");
+    assert_eq!(play.effects, [], "it is being connected to");
+    let play = play.event(Event::NotConnected {
+        link,
+        why: "nothing listens there".into(),
+        outlook: Outlook::MayPass,
+        at_ns: 1,
+    });
+    let side = Side::Right;
+    assert_eq!(play.link(side), link, "the pane stays");
+    assert!(play.app.pane(side).fault.as_ref().is_some_and(|text| text.contains("tried again")));
+    let name = "tow://box".to_owned();
+    let play = play.waits([Timer::Reconnect(link)]).event(Event::Connected {
+        link,
+        name,
+        path: path("srv"),
+        round_trip_ms: None,
+    });
+    assert_eq!(play.app.pane(side).place.path, path("srv"));
+    assert!(play.effects.iter().any(|effect| matches!(effect, Effect::Carry { .. })), "{:?}", play.effects);
+}
+
+#[test]
 fn what_was_said_for_all_is_not_asked_again() {
     let mut job = left(7, "");
     (job.job.existing, job.job.limit) = (Some(Choice::Skip), Some(5_000));

@@ -97,23 +97,22 @@ pub(super) fn written(Entry { begun_ns, job }: &Entry) -> Vec<u8> {
 }
 
 fn grouped(items: &[(WirePath, WirePath)]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (from, to) in items {
-        let ((from, from_name), (to, to_name)) = (parted(from), parted(to));
-        let is_it = |group: &&mut Group| group.from == from && group.to == to;
-        match groups.last_mut().filter(is_it) {
-            Some(group) => group.names.extend([from_name, to_name]),
-            None => groups.push(Group { from, to, names: vec![from_name, to_name] }),
-        }
-    }
-    groups
+    let above = |path: &WirePath| STANDARD.encode(path.parent().unwrap_or_default().to_bytes());
+    let name = |path: &WirePath| STANDARD.encode(path.name().map(Name::as_bytes).unwrap_or_default());
+    let is_beside = |(from, to): &(WirePath, WirePath), (other_from, other_to): &(WirePath, WirePath)| {
+        folder(from) == folder(other_from) && folder(to) == folder(other_to)
+    };
+    let group = |items: &[(WirePath, WirePath)]| Group {
+        from: items.first().map(|(from, _)| above(from)).unwrap_or_default(),
+        to: items.first().map(|(_, to)| above(to)).unwrap_or_default(),
+        names: items.iter().flat_map(|(from, to)| [name(from), name(to)]).collect(),
+    };
+    items.chunk_by(is_beside).map(group).collect()
 }
 
-/// The folder and the name, each in base64.
-fn parted(path: &WirePath) -> (String, String) {
-    let folder = path.parent().unwrap_or_default();
-    let name = path.name().map(Name::as_bytes).unwrap_or_default();
-    (STANDARD.encode(folder.to_bytes()), STANDARD.encode(name))
+/// The names of the folder that it is in; none of a root.
+fn folder(path: &WirePath) -> Option<&[Name]> {
+    path.names().split_last().map(|(_, above)| above)
 }
 
 pub(super) fn read(content: &[u8]) -> Result<Entry, Unread> {

@@ -74,6 +74,30 @@ fn what_a_tow_left_is_claimed_once_and_forgotten_when_it_is_over() {
 }
 
 #[test]
+fn however_many_start_at_once_each_job_is_claimed_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    for begun_ns in 0..20 {
+        first.note(&first.new_name().unwrap(), &entry(begun_ns)).unwrap();
+    }
+    killed(first);
+    let claimed = std::thread::scope(|scope| {
+        let start = || {
+            let journal = open(dir.path());
+            let left = journal.take_left().unwrap();
+            (journal, left.jobs.into_iter().map(|(_, entry)| entry.begun_ns).collect::<Vec<_>>())
+        };
+        let running: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
+        // Each lives until all have looked.
+        let ended: Vec<_> = running.into_iter().map(|thread| thread.join().unwrap()).collect();
+        ended.into_iter().flat_map(|(_, claimed)| claimed).collect::<Vec<_>>()
+    });
+    let mut claimed = claimed;
+    claimed.sort_unstable();
+    assert_eq!(claimed, (0..20).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_commands_word_is_found_by_its_key_and_by_no_panes() {
     let dir = tempfile::tempdir().unwrap();
     let (first, key_of) = (open(dir.path()), key(b"get tow://box/a here"));
@@ -145,7 +169,8 @@ fn there_is_an_end_to_what_is_kept() {
     let journal = open(dir.path());
     let name = journal.new_name().unwrap();
     let mut large = entry(1);
-    large.job.items = vec![large.job.items[0].clone(); 400_000];
+    let long = WirePath::parse("x".repeat(200).as_bytes()).unwrap();
+    large.job.items = vec![(long.clone(), long); 10_000];
     assert!(matches!(journal.note(&name, &large), Err(JournalFault::TooLarge)));
     // A hundred thousand names of one folder are little enough.
     let folder = WirePath::parse(b"home/ann/photographs of the year").unwrap();
