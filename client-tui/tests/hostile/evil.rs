@@ -25,6 +25,8 @@ pub(crate) const READ_HEAD: u16 = 148;
 pub(crate) const DATA: u16 = 149;
 pub(crate) const READ_DONE: u16 = 150;
 pub(crate) const SPACE_INFO: u16 = 151;
+pub(crate) const BLOCK_HASHES: u16 = 152;
+pub(crate) const HOLE: u16 = 153;
 pub(crate) const UPLOAD_READY: u16 = 160;
 pub(crate) const UPLOAD_ACK: u16 = 161;
 pub(crate) const STORED: u16 = 162;
@@ -178,6 +180,11 @@ pub(crate) fn read_head(id: u32) -> Vec<u8> {
 
 pub(crate) fn data(id: u32, offset: u64, content: &[u8]) -> Vec<u8> {
     frame(DATA, id, &List(vec![Number(offset), bytes(content)]))
+}
+
+pub(crate) fn hole(id: u32, offset: u64, len: u64, beyond: u64) -> Vec<u8> {
+    let fields = vec![("offset", Number(offset)), ("len", Number(len)), ("beyond", Number(beyond))];
+    frame(HOLE, id, &Map(fields))
 }
 
 pub(crate) fn read_done(id: u32, len: u64, hash: Option<&[u8]>) -> Vec<u8> {

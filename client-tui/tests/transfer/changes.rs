@@ -72,10 +72,10 @@ async fn what_was_appended_moves_alone_and_what_was_cut_off_moves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_file_moves_as_a_whole_and_is_not_compared_to_its_end() {
-    let after = noise(100 * MIB, 2);
+    let after = noise(144 * MIB, 2);
     // The same only where nobody looks any more.
-    let mut before = noise(100 * MIB, 1);
-    before[99 * MIB..].copy_from_slice(&after[99 * MIB..]);
+    let mut before = noise(144 * MIB, 1);
+    before[143 * MIB..].copy_from_slice(&after[143 * MIB..]);
     for way in [Way::Up, Way::Down] {
         assert_eq!(replace(way, &before, &after).await.saved, 0, "{way:?}");
     }

@@ -14,8 +14,8 @@ use crate::link::Exchange;
 
 /// What is compared at a time. An edit in place costs one of these; larger ones would cost fewer hashes, 32 bytes each.
 const BLOCK_BYTES: u64 = BLOCK_BYTES_LEAST;
-/// Ranges compared ahead. At 40 ms of delay, this many let 800 MB/s through.
-const COMPARED_AHEAD: usize = 8;
+/// Ranges compared ahead. At 40 ms of delay, this many let 1.6 GB/s through; a server works on twice as many at a time.
+const COMPARED_AHEAD: usize = 16;
 /// After so much of which hardly anything was the same, the rest is taken for another file's.
 const GIVEN_UP_BYTES: u64 = 64 << 20;
 /// What is hardly anything.

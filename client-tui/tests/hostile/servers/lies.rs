@@ -3,13 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
-use towpath_protocol::hash::Hash;
+use towpath_protocol::hash::{Hash, RangeHasher};
 
 use super::super::evil::{
-    FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, SMALL, STATS, UPLOAD_ACK, UPLOAD_READY, WELCOME,
-    attributes, data, done, entry, fault, item, list_page, read_done, read_head, walk_page, welcome, whole,
+    BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, SMALL, STATS, UPLOAD_ACK, UPLOAD_READY,
+    WELCOME, attributes, data, done, entry, fault, hole, item, list_page, read_done, read_head, walk_page,
+    welcome, whole,
 };
-use super::super::pack::{List, Map, Negative, Nil, Number, Raw, bytes, frame, framed, text};
+use super::super::pack::{List, Map, Negative, Nil, No, Number, Raw, bytes, frame, framed, text};
 use super::*;
 
 /// Names that are none: what leads elsewhere, what is more than one component, what is too long.
@@ -149,6 +150,7 @@ const FALSE_READS: &[Lie] = &[
         content[100_000] = 8;
         read_of(id, &all_of(id, &content))
     }),
+    ("a hole that nobody asked for", |id| read_of(id, &hole(id, 0, LARGE_BYTES as u64, 0))),
     ("no hash", |id| {
         let data = all_of(id, &[8; LARGE_BYTES]);
         [read_head(id), data, read_done(id, LARGE_BYTES as u64, None)].concat()
@@ -171,6 +173,84 @@ fn f29_f38_bytes_that_are_not_those_of_the_file_never_get_its_name() {
     let ended = told(&home, "a small file with another's hash", GET, script);
     assert_ne!(ended.status.code(), Some(0), "{}", ended.said());
     assert!(!home.path("here/copy/small").exists());
+}
+
+/// An honest Welcome of a server that knows more than the first ones did.
+fn welcome_with(id: u32, capabilities: &[&str]) -> Vec<u8> {
+    let mut fields = welcome();
+    fields.retain(|(name, _)| *name != "capabilities");
+    fields.push(("capabilities", List(capabilities.iter().map(|name| text(name)).collect())));
+    frame(WELCOME, id, &Map(fields))
+}
+
+#[test]
+fn f32_holes_that_are_none_never_become_a_file_and_take_no_memory() {
+    let lies = [
+        ("longer than all files", 0, u64::MAX, 0),
+        ("at the end of all numbers", u64::MAX, 1, 0),
+        ("of nothing", 0, 0, 0),
+        ("somewhere else", 65_536, 65_536, 0),
+        ("where there are bytes, and far beyond", 0, LARGE_BYTES as u64, u64::MAX),
+    ];
+    for (what, offset, len, beyond) in lies {
+        let home = Home::new();
+        let script: Script = Arc::new(move |id, message| match message {
+            message if is_hello(message) => Some(welcome_with(id, &["holes"])),
+            message if is_read_of_large(message) => Some(read_of(id, &hole(id, offset, len, beyond))),
+            _ => None,
+        });
+        let ended = told(&home, what, GET, script);
+        assert_ne!(ended.status.code(), Some(0), "{what}: {}", ended.said());
+        assert!(!home.path("here/copy/large").exists(), "{what}: it was put in place");
+    }
+}
+
+/// Of a file that is compared with what is there.
+const HUGE_BYTES: u64 = 64 << 20;
+
+#[test]
+fn f38_blocks_that_are_not_those_of_the_file_replace_nothing() {
+    let zeros_at = |offset: u64| {
+        let mut hasher = RangeHasher::new(offset);
+        hasher.update_zeros(16_384);
+        hasher.finish_part().0
+    };
+    // Every block is what is there already, says the server, or there are other numbers of them.
+    let range: Vec<u8> = (0..256).flat_map(|block| zeros_at(block * 16_384)).collect();
+    let lies: [(&str, Vec<u8>); 5] = [
+        ("the same hashes for every range", range.clone()),
+        ("no hashes", Vec::new()),
+        ("one hash too few", range[32..].to_vec()),
+        ("half a hash more", [&range[..], &[1; 16]].concat()),
+        ("far too many", range.repeat(5)),
+    ];
+    for (what, hashes) in lies {
+        let home = Home::new();
+        fs::create_dir_all(home.path("here/copy/docs")).unwrap();
+        let there = fs::File::create(home.path("here/copy/docs/large")).unwrap();
+        there.set_len(HUGE_BYTES).unwrap();
+        let script: Script = Arc::new(move |id, message| match message {
+            message if is_hello(message) => Some(welcome_with(id, &["blocks"])),
+            message if is_walk(message) => {
+                let large = item(1, b"large", attributes(FILE, HUGE_BYTES as usize, None));
+                let items = vec![item(0, b"docs", attributes(FOLDER, 0, None)), large];
+                Some([walk_page(id, items), done(id)].concat())
+            }
+            ToServer::Request(Request::Blocks(_)) => {
+                Some(frame(BLOCK_HASHES, id, &Map(vec![("hashes", bytes(&hashes)), ("grown", No)])))
+            }
+            _ => None,
+        });
+        let words = [GET, &["--overwrite", "always"]].concat();
+        let ended = told(&home, what, &words, script);
+        assert_ne!(ended.status.code(), Some(0), "{what}: {}", ended.said());
+        let kept = fs::File::open(home.path("here/copy/docs/large")).unwrap().metadata().unwrap();
+        assert_eq!(
+            kept.modified().unwrap(),
+            there.metadata().unwrap().modified().unwrap(),
+            "{what}: replaced"
+        );
+    }
 }
 
 #[test]
