@@ -15,6 +15,7 @@ use towpath_protocol::request::Durability;
 use zeroize::Zeroizing;
 
 use crate::model::bookmarks::Bookmarks;
+use crate::model::wire::Wire;
 use file::{BELL_SECONDS, ConfigFile, JOBS_AT_ONCE, PARTS_KEPT_DAYS, days};
 
 /// What the program goes by.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub home: Option<PathBuf>,
     pub colors: Colors,
     pub background: Background,
+    /// How connections are used.
+    pub wire: Wire,
     pub bookmarks: Bookmarks,
     /// Jobs that run at once; the others wait.
     pub jobs_at_once: u8,
@@ -95,6 +98,7 @@ impl Settings {
             home: absolute("HOME"),
             colors: colors(variable),
             background: background(variable),
+            wire: Wire::default(),
             bookmarks: Bookmarks::default(),
             jobs_at_once: JOBS_AT_ONCE,
             durability: Durability::Synced,
@@ -110,9 +114,11 @@ impl Settings {
     /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
     pub fn configured(self) -> anyhow::Result<Self> {
         let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let ConfigFile { background, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks } = file;
+        let ConfigFile { background, wire, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks } =
+            file;
         Ok(Self {
             background: background.unwrap_or(self.background),
+            wire,
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
             durability: durability.unwrap_or(self.durability),
             parts_kept: parts_kept.unwrap_or(self.parts_kept),

@@ -19,10 +19,9 @@ use towpath_protocol::hello::Welcome;
 use towpath_protocol::input::Cancel;
 use towpath_protocol::limits::HELLO_SECONDS_MAX;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
-use towpath_protocol::pairing::Pairing;
 
 pub use connection::GreetingFault;
-use connection::{Connection, LastWords};
+use connection::{Asks, Connection, Further, LastWords};
 use in_process::InProcess;
 
 /// How long a session may take to begin.
@@ -64,22 +63,23 @@ impl Link {
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        Self::begin(reader, writer, deadline, last_words, None).await
+        Self::begin(reader, writer, deadline, last_words, Asks::default(), None).await
     }
 
-    /// With `pairing` the server is asked to let this client in from now on.
+    /// With a way to open further streams, where it may have them.
     async fn begin<R, W>(
         reader: R,
         writer: W,
         deadline: Instant,
         last_words: LastWords,
-        pairing: Option<Pairing>,
+        asks: Asks,
+        further: Option<Further>,
     ) -> Result<Self, GreetingFault>
     where
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = Connection::open(reader, writer, deadline, last_words, pairing).await?;
+        let connection = Connection::open(reader, writer, deadline, last_words, asks, further).await?;
         Ok(Self(Arc::new(Inner::Connection(Arc::new(connection)))))
     }
 

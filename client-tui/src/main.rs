@@ -62,7 +62,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let given = given_code(args.pair_file, |name| std::env::var_os(name));
     let name = settings.client_name.clone();
-    let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given));
+    let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given).with_wire(settings.wire));
     let consent = if args.install { Consent::Given } else { Consent::Asked };
     let opens_connect = matches!(args.command, Some(Command::Connect));
     if let Some(command) = args.command.filter(|_| !opens_connect) {

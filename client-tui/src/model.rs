@@ -5,6 +5,7 @@ pub mod kept;
 pub mod number;
 pub mod size;
 pub mod target;
+pub mod wire;
 pub mod words;
 
 use std::fmt;

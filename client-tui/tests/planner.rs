@@ -99,6 +99,7 @@ impl MadeUp {
             name_case: NameCase::Sensitive,
             home: WirePath::root(),
             machine: None,
+            ticket: None,
         };
         Arc::new(Self { welcome, holds, files, stored: AtomicU64::new(0) })
     }

@@ -15,7 +15,8 @@ use crate::answer::Data;
 use crate::input::UploadData;
 use crate::limits::{DATA_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
 use crate::message::{
-    Answer, DATA_KIND, Family, Input, Request, RequestId, Session, ToServer, UPLOAD_DATA_KIND,
+    Answer, DATA_KIND, Family, Input, NUMBERED_BY_CLIENT, NUMBERED_BY_SERVER, Numbered, Request, RequestId,
+    Session, ToServer, UPLOAD_DATA_KIND,
 };
 
 /// Bytes of the length prefix.
@@ -30,6 +31,8 @@ pub enum FrameError {
     NotAMessage,
     #[error("bytes are left over after a message")]
     LeftOver,
+    #[error("frames of a session with several streams do not have numbers that follow one another")]
+    OutOfSequence,
 }
 
 /// A frame whose envelope is sound but whose body is not: the request is refused, the session goes on.
@@ -50,6 +53,54 @@ pub struct Incoming<M> {
 
 /// Full rooms that are kept for the time when nobody holds their data any more.
 const ROOMS_KEPT_MAX: usize = 16;
+/// A whole frame without its length: a MessagePack value that nobody has looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    #[allow(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As what a client says.
+    pub fn to_server(&self) -> Result<Incoming<ToServer>, FrameError> {
+        decode(&self.0, to_server_body)
+    }
+
+    /// As what a server says.
+    pub fn answer(&self) -> Result<Incoming<Answer>, FrameError> {
+        decode(&self.0, answer_body)
+    }
+
+    /// The number that it gives to the frame that follows it on its stream; none for any other frame.
+    pub(crate) fn number(&self) -> Result<Option<u64>, FrameError> {
+        let incoming = decode(&self.0, |kind, body| match kind {
+            NUMBERED_BY_CLIENT => {
+                Ok(decode_family::<Session>(kind, body)?.map_or(Ok(None), |message| match message {
+                    Ok(Session::Numbered(Numbered { number })) => Ok(Some(number)),
+                    _ => Err(Undecodable::BadBody(kind)),
+                }))
+            }
+            NUMBERED_BY_SERVER => {
+                Ok(decode_family::<Answer>(kind, body)?.map_or(Ok(None), |message| match message {
+                    Ok(Answer::Numbered(Numbered { number })) => Ok(Some(number)),
+                    _ => Err(Undecodable::BadBody(kind)),
+                }))
+            }
+            _ => Ok(Ok(None)),
+        })?;
+        incoming.message.map_err(|_undecodable| FrameError::OutOfSequence)
+    }
+
+    /// The same in memory of its own, where it would keep much more than itself from being freed.
+    pub(crate) fn detached(self) -> Self {
+        if self.0.len() < DETACHED_BYTES_MAX { Self(Bytes::copy_from_slice(&self.0)) } else { self }
+    }
+}
+
+/// Longer frames stay in the memory that they were read into.
+const DETACHED_BYTES_MAX: usize = 32 * 1024;
 
 /// Cuts a stream of bytes into frames.
 #[derive(Debug)]
@@ -122,12 +173,12 @@ impl Decoder {
 
     /// The next message from a client; none while its bytes are incomplete.
     pub fn next_to_server(&mut self) -> Result<Option<Incoming<ToServer>>, FrameError> {
-        self.next_frame()?.map(|frame| decode(&frame, to_server_body)).transpose()
+        self.next_frame()?.map(|frame| frame.to_server()).transpose()
     }
 
     /// The next message from a server; none while its bytes are incomplete.
     pub fn next_answer(&mut self) -> Result<Option<Incoming<Answer>>, FrameError> {
-        self.next_frame()?.map(|frame| decode(&frame, answer_body)).transpose()
+        self.next_frame()?.map(|frame| frame.answer()).transpose()
     }
 
     /// Bytes that the frame lacks which has begun; none where it is too long.
@@ -138,7 +189,8 @@ impl Decoder {
         if is_allowed { (HEADER_BYTES + announced).saturating_sub(self.buffer.len()) } else { 0 }
     }
 
-    fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+    /// The next frame, whatever it says; none while its bytes are incomplete.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let announced = u32::from_be_bytes(*header) as usize;
         if announced > self.frame_bytes_max {
@@ -151,12 +203,12 @@ impl Decoder {
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
-        Ok(Some(self.buffer.split_to(announced).freeze()))
+        Ok(Some(Frame(self.buffer.split_to(announced).freeze())))
     }
 }
 
 /// A message as bytes, header included: what comes before its bulk data, and the data itself, which is not copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoded {
     pub head: Vec<u8>,
     /// Follows `head` on the wire; empty for all but `Data` and `UploadData`.
@@ -170,6 +222,18 @@ impl Encoded {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The same with its number before it, as a client or a server says that: both are one piece, and nothing comes between them.
+    #[must_use]
+    pub fn numbered(self, kind: u16, number: u64) -> Self {
+        let mut head = vec![0; HEADER_BYTES];
+        let announced = (kind, RequestId::NONE, Numbered { number });
+        // Writing numbers and a name to a Vec cannot fail.
+        let _ = announced.serialize(&mut rmp_serde::Serializer::new(&mut head).with_struct_map());
+        set_length(&mut head, 0);
+        head.extend_from_slice(&self.head);
+        Self { head, data: self.data }
     }
 }
 

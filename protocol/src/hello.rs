@@ -25,6 +25,8 @@ pub const PROTOCOL_VERSION: u16 = 1;
 pub struct Capability(String);
 
 impl Capability {
+    /// A session may have several streams. Said by both sides.
+    pub const STREAMS: &str = "streams";
     /// `name` cut to 64 bytes.
     pub fn new(name: &str) -> Self {
         Self(name[..name.floor_char_boundary(CAPABILITY_BYTES_MAX)].to_owned())
@@ -102,6 +104,16 @@ pub struct Hello {
     /// From a client that the server does not know yet; looked at in encrypted sessions only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairing: Option<Pairing>,
+    /// Of the session that this stream is to be a further one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Ticket>,
+}
+
+impl Hello {
+    /// Whether the client has a capability of this name.
+    pub fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|known| known.as_str() == capability)
+    }
 }
 
 numbered! {
@@ -133,6 +145,11 @@ numbered! {
 fixed_bytes! {
     /// The same for all services of one running system, and for no other. Says nothing about the system beyond that.
     pub struct MachineId([u8; 16]);
+}
+
+fixed_bytes! {
+    /// Lets a further stream join the session that it was given for. Chosen by the server at random, and a secret between both sides.
+    pub struct Ticket([u8; 16]);
 }
 
 /// Which system a service runs on, and where its root is there. Two services of one machine give a thing that both can see the same
@@ -169,6 +186,9 @@ pub struct Welcome {
     /// None where the system has no way to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
+    /// For further streams of this session; none where it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
 }
 
 impl Welcome {

@@ -24,6 +24,7 @@
 //! | [`answer`], [`fault`] | what a server answers, and what went wrong |
 //! | [`path`], [`entry`] | names, paths, locations; attributes and versions |
 //! | [`frame`], [`outgoing`] | messages as bytes, in and out |
+//! | [`sequence`] | the frames of several streams, in the order in which they were said |
 //! | [`hash`] | BLAKE3 of files, computed in ranges |
 //! | [`credit`] | how far an upload may be ahead |
 //! | [`order`] | the orders of a listing, for both sides |
@@ -59,4 +60,5 @@ pub mod pairing;
 pub mod path;
 pub mod permissions;
 pub mod request;
+pub mod sequence;
 mod wire;

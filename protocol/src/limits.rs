@@ -65,6 +65,11 @@ pub const SPAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What such a message costs of the credit, whatever it spans: half of what a full data frame does.
 pub const SPAN_CREDIT_BYTES: u64 = 32 * 1024;
 
+/// Streams of one session that a server lets there be, where its owner says nothing else.
+pub const STREAMS_DEFAULT: usize = 4;
+/// Most bytes of numbered frames that wait for one with a lower number; whoever brings more has to wait.
+pub const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Seconds from accept to an answered Hello.
 pub const HELLO_SECONDS_MAX: u64 = 10;
 
@@ -79,4 +84,5 @@ const _: () = assert!(PATHS_MAX * 128 < FRAME_BYTES_LEAST);
 const _: () = assert!(DATA_BYTES_MAX + 2 * PATH_BYTES_MAX + 1024 < FRAME_BYTES_LEAST);
 const _: () = assert!(FRAME_BYTES_LEAST <= FRAME_BYTES_MAX && FRAME_BYTES_MAX <= u32::MAX as usize);
 const _: () = assert!(BLOCKS_MAX * 32 + 1024 < FRAME_BYTES_LEAST && BLOCK_BYTES_LEAST.is_power_of_two());
+const _: () = assert!(HELD_BYTES_MAX >= FRAME_BYTES_MAX);
 const _: () = assert!(READ_BYTES_MAX.is_multiple_of(RANGE_BYTES) && UPLOAD_CREDIT_BYTES_MAX >= RANGE_BYTES);

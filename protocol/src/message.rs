@@ -33,6 +33,13 @@ pub struct Ping {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pong {}
 
+/// Gives the frame that follows it on the same stream its place among all numbered frames of its direction, from 0 on. Said in
+/// sessions with several streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    pub number: u64,
+}
+
 /// The orderly end, from either side, under id 0. A stream that stops without one was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bye {}
@@ -51,6 +58,10 @@ pub(crate) trait Family: Sized {
 /// The kinds that carry a file's bytes; `frame` encodes and decodes their bodies without copying them.
 pub(crate) const UPLOAD_DATA_KIND: u16 = 34;
 pub(crate) const DATA_KIND: u16 = 149;
+
+/// The kinds of [`Numbered`], as each side says it.
+pub const NUMBERED_BY_CLIENT: u16 = 6;
+pub const NUMBERED_BY_SERVER: u16 = 133;
 
 /// Defines a family of messages: an enum with one variant a kind, its number, and its name.
 macro_rules! family {
@@ -104,6 +115,7 @@ family! {
         1 Hello(Hello),
         2 Bye(Bye),
         3 Ping(Ping),
+        NUMBERED_BY_CLIENT Numbered(Numbered),
     }
 }
 
@@ -150,6 +162,7 @@ family! {
         130 Welcome(Welcome),
         131 Pong(Pong),
         132 Bye(Bye),
+        NUMBERED_BY_SERVER Numbered(Numbered),
         144 ListPage(ListPage),
         145 WalkPage(WalkPage),
         146 Stats(Stats),
@@ -275,7 +288,8 @@ impl Answer {
             | Self::Hole(_)
             | Self::UploadReady(_)
             | Self::UploadAck(_)
-            | Self::Progress(_) => false,
+            | Self::Progress(_)
+            | Self::Numbered(_) => false,
         }
     }
 }

@@ -201,6 +201,11 @@ impl Visitor {
         Clients::load(&self.gate.folder).ok()?.of_key(&self.key).map(Client::name)
     }
 
+    /// The key that was proven.
+    pub(crate) const fn key(&self) -> &KeyHash {
+        &self.key
+    }
+
     /// The client, once it is let in.
     pub(crate) fn client(&self) -> Option<&Client> {
         self.client.get()

@@ -9,7 +9,7 @@ use towpath_files::service::StoreLimits;
 use towpath_protocol::hello;
 use towpath_protocol::limits::{
     FRAME_BYTES_LEAST, FRAME_BYTES_MAX, HELLO_SECONDS_MAX, RANGE_BYTES, REQUESTS_IN_FLIGHT_MAX,
-    UPLOAD_CREDIT_BYTES_MAX,
+    STREAMS_DEFAULT, UPLOAD_CREDIT_BYTES_MAX,
 };
 
 const KIB: u64 = 1024;
@@ -26,6 +26,7 @@ pub(crate) enum Limit {
     GreetingSeconds,
     Sessions,
     SessionsPerClient,
+    Streams,
     IdleSeconds,
     StallSeconds,
     FrameBytes,
@@ -72,6 +73,13 @@ const TABLE: &[Row] = &[
     ),
     row(Limit::Sessions, "sessions", 1024, (1, 65_536), "sessions open"),
     row(Limit::SessionsPerClient, "sessions_per_client", 64, (1, 65_536), "of them, one client's"),
+    row(
+        Limit::Streams,
+        "streams",
+        STREAMS_DEFAULT as u64,
+        (1, 16),
+        "connections of one session; each counts in `sessions`",
+    ),
     row(
         Limit::IdleSeconds,
         "idle_seconds",

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use towpath_files::service::Service;
-use towpath_files::session::{self, Door, SessionEnd, SessionOptions};
+use towpath_files::session::{self, Door, Joining, SessionEnd, SessionOptions, Tickets};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_secure::SecureFault;
@@ -35,6 +35,9 @@ use unix::UnixDoor;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Owner of the sessions on a unix socket, which this server's own user alone can reach. Shorter than any key.
+const OF_THIS_USER: &[u8] = b"unix";
+
 /// What every session of this server shares.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -42,7 +45,9 @@ pub(crate) struct Host {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     lobby: Arc<Lobby>,
+    /// Streams: sessions, and what joined them.
     open: Arc<Semaphore>,
+    tickets: Arc<Tickets>,
     /// Set when the server is about to leave.
     pub(crate) leaving: CancellationToken,
     pub(crate) sessions: TaskTracker,
@@ -55,6 +60,7 @@ impl Host {
             log,
             lobby: Arc::new(Lobby::new(limits.count(Limit::Greeting))),
             open: Arc::new(Semaphore::new(limits.count(Limit::Sessions))),
+            tickets: Arc::new(Tickets::new(limits.count(Limit::Streams))),
             leaving: CancellationToken::new(),
             sessions: TaskTracker::new(),
             limits,
@@ -70,6 +76,11 @@ impl Host {
         visitor: Option<Arc<Visitor>>,
     ) -> SessionEnd {
         let Arrival { peer, seat, deadline } = arrival;
+        // Standard input and output are one stream; to doors another can come.
+        let joining = seat.is_some().then(|| Joining {
+            tickets: self.tickets.clone(),
+            owner: visitor.as_ref().map_or_else(|| OF_THIS_USER.to_vec(), |visitor| visitor.key().0.to_vec()),
+        });
         // It keeps the visitor for as long as the session lasts: so long the gate knows of it.
         let log = Arc::new(PeerLog::new(self.log.clone(), peer, visitor.clone(), seat));
         let place = self.open.clone().try_acquire_owned();
@@ -90,6 +101,7 @@ impl Host {
             idle: Some(self.limits.seconds(Limit::IdleSeconds)),
             drain: self.leaving.clone(),
             log,
+            joining,
             ..SessionOptions::default()
         };
         session::serve(reader, writer, door, options).await

@@ -13,6 +13,7 @@ use towpath_protocol::request::Durability;
 
 use super::Background;
 use crate::model::bookmarks::{Bookmarks, is_name};
+use crate::model::wire::{STREAMS_DEFAULT, STREAMS_MAX, Wire};
 
 /// Jobs that run at once where nobody says otherwise, and at most.
 pub const JOBS_AT_ONCE: u8 = 2;
@@ -33,6 +34,7 @@ const SECTION: &str = "[bookmarks]";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigFile {
     pub background: Option<Background>,
+    pub wire: Wire,
     pub jobs_at_once: Option<u8>,
     pub durability: Option<Durability>,
     pub parts_kept: Option<Duration>,
@@ -50,6 +52,7 @@ pub const fn days(days: u16) -> Duration {
 #[serde(deny_unknown_fields)]
 struct Raw {
     theme: Option<ThemeName>,
+    streams: Option<u8>,
     jobs: Option<u8>,
     sync: Option<bool>,
     parts_kept_days: Option<u16>,
@@ -93,6 +96,9 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     if let Some(days) = raw.parts_kept_days.filter(|days| *days > PARTS_KEPT_DAYS_MAX) {
         anyhow::bail!("parts_kept_days = {days}: {PARTS_KEPT_DAYS_MAX} at most");
     }
+    if let Some(streams) = raw.streams.filter(|streams| !(1..=STREAMS_MAX).contains(streams)) {
+        anyhow::bail!("streams = {streams}: between 1 and {STREAMS_MAX} connections make one session");
+    }
     if let Some(name) = raw.bookmarks.keys().find(|name| !is_name(name)) {
         anyhow::bail!("bookmarks: {name:?} is no name; letters, digits, - and _ make one");
     }
@@ -104,8 +110,9 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let durability = raw.sync.map(|sync| if sync { Durability::Synced } else { Durability::Relaxed });
     let bookmarks = Bookmarks::new(raw.bookmarks);
     let parts_kept = raw.parts_kept_days.map(days);
+    let wire = Wire { streams: raw.streams.unwrap_or(STREAMS_DEFAULT) };
     let (jobs_at_once, bell_seconds) = (raw.jobs, raw.bell_seconds);
-    Ok(ConfigFile { background, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks })
+    Ok(ConfigFile { background, wire, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks })
 }
 
 /// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
@@ -186,10 +193,11 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\nbell_seconds = 0\n[bookmarks]\nbox = \"tow://box/srv\"\n";
+        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\nbell_seconds = 0\nstreams = 1\n[bookmarks]\nbox = \"tow://box/srv\"\n";
         let file = parse(text).unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
         assert_eq!(file.durability, Some(Durability::Relaxed));
+        assert_eq!(file.wire.streams, 1);
         assert_eq!((file.parts_kept, file.bell_seconds), (Some(Duration::from_hours(48)), Some(0)));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));
         assert_eq!(parse("").unwrap(), ConfigFile::default());
@@ -198,6 +206,8 @@ mod tests {
             ("jobs = 9", "between 1 and 8"),
             ("jobs = 0", "between 1 and 8"),
             ("parts_kept_days = 366", "365 at most"),
+            ("streams = 0", "between 1 and 16"),
+            ("streams = 17", "between 1 and 16"),
             ("theme = \"pink\"", "line 1: unknown variant"),
             ("[bookmarks]\n\"a b\" = \"x\"", "no name"),
             ("[bookmarks]\ntow = \"x\"", "no name"),

@@ -4,12 +4,19 @@
 //! Two tasks serve it and wait for nobody but the stream: the `reader` passes answers on, the `writer` sends what is ready.
 //! `exchanges` is what both know; `expected` says what a request may be answered with; `greeting` begins the session. When the
 //! connection goes, everybody who waits is told why.
+//!
+//! A session may have further streams: `joining` opens them when `growth` says so, `streams` serves them, `bulk` is the queue that all of
+//! them write from.
 
+mod bulk;
 mod exchanges;
 mod expected;
 mod greeting;
+mod growth;
+mod joining;
 mod last_words;
 mod reader;
+mod streams;
 mod writer;
 
 use std::io;
@@ -22,13 +29,16 @@ use tokio::time::{Instant, sleep};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Welcome;
 use towpath_protocol::message::{Input, Lane, Request, RequestId, ToServer};
-use towpath_protocol::pairing::Pairing;
 
 use super::{Exchange, Inputs as ExchangeInputs};
+use bulk::Bulk;
 use exchanges::Exchanges;
+pub(super) use greeting::Asks;
 pub use greeting::GreetingFault;
+pub(super) use joining::Further;
 pub(super) use last_words::LastWords;
 use reader::Reader;
+use streams::Streams;
 use writer::Writer;
 
 /// Inputs of each lane that wait for the writer; of bulk at 64 KiB each, 2 MiB. Whoever sends more waits.
@@ -60,22 +70,28 @@ impl Connection {
         mut writer: W,
         deadline: Instant,
         last_words: LastWords,
-        pairing: Option<Pairing>,
+        asks: Asks,
+        further: Option<Further>,
     ) -> Result<Self, GreetingFault>
     where
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let greeted = greeting::greet(&mut reader, &mut writer, deadline, pairing).await?;
+        let greeted = greeting::greet(&mut reader, &mut writer, deadline, asks).await?;
         let limits = greeted.welcome.limits;
         let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, greeted.round_trip));
         let (control, control_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
         let (bulk, bulk_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
         let frame_bytes_max = limits.frame_bytes as usize;
-        let writer = Writer::new(writer, exchanges.clone(), control_queue, bulk_queue, frame_bytes_max);
-        let reader = Reader::new(reader, greeted.decoder, exchanges.clone());
+        let bulk_lane = Bulk::new(bulk_queue, exchanges.clone(), frame_bytes_max);
+        let streams = Arc::new(Streams::new(exchanges.clone(), bulk_lane));
+        let writer = Writer::new(writer, streams.clone(), control_queue, frame_bytes_max);
+        let reader = Reader::new(reader, greeted.decoder, streams.clone());
         tokio::spawn(read(reader, exchanges.clone(), last_words));
         tokio::spawn(write(writer, exchanges.clone()));
+        if let (Some(ticket), Some(further)) = (greeted.welcome.ticket, further) {
+            tokio::spawn(joining::grow(streams, ticket, further));
+        }
         Ok(Self { welcome: greeted.welcome, noise: greeted.noise, exchanges, control, bulk })
     }
 

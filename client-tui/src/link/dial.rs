@@ -96,6 +96,8 @@ pub async fn dial(
     match server {
         Server::Tow { host, port } => tls::dial(host, *port, keyring, code).await,
         Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody).await,
-        Server::Unix { socket } => unix::dial(Path::new(OsStr::from_bytes(socket)), deadline).await,
+        Server::Unix { socket } => {
+            unix::dial(Path::new(OsStr::from_bytes(socket)), deadline, keyring.wire()).await
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What this client has to get in somewhere: its own key, the keys of the servers that it has met (`known_servers`, a line each, as ssh
-//! keeps its hosts), and a pairing code where one was given. All in a private folder; read when a connection needs it, never before.
+//! keeps its hosts), and a pairing code where one was given. All in a private folder; read when a connection needs it, never before. And
+//! how it is to use its connections.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use towpath_secure::Identity;
 use towpath_secure::identity::IdentityFault;
 
 use crate::config::GivenCode;
+use crate::model::wire::Wire;
 
 /// The client's own files, below the state folder; the server's lie beside it.
 const FOLDER: &str = "client";
@@ -21,6 +23,7 @@ pub struct Keyring {
     /// What servers are told who this is: `user@host`.
     name: String,
     given: Option<GivenCode>,
+    wire: Wire,
 }
 
 /// Why the keyring is of no use.
@@ -46,8 +49,19 @@ pub(super) struct Acquaintance {
 }
 
 impl Keyring {
-    pub const fn new(state_dir: Option<PathBuf>, name: String, given: Option<GivenCode>) -> Self {
-        Self { state_dir, name, given }
+    pub fn new(state_dir: Option<PathBuf>, name: String, given: Option<GivenCode>) -> Self {
+        Self { state_dir, name, given, wire: Wire::default() }
+    }
+
+    /// The same, for connections that are used like this.
+    #[must_use]
+    pub const fn with_wire(mut self, wire: Wire) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    pub(super) const fn wire(&self) -> Wire {
+        self.wire
     }
 
     pub(super) fn name(&self) -> &str {

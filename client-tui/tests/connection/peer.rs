@@ -55,6 +55,7 @@ pub(crate) fn welcome(in_flight: u32) -> Welcome {
         name_case: NameCase::Sensitive,
         home: WirePath::root(),
         machine: None,
+        ticket: None,
     }
 }
 

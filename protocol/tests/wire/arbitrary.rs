@@ -13,10 +13,10 @@ use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{
-    Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
+    Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Ticket, Welcome,
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
-use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::Permissions;
@@ -159,15 +159,17 @@ impl IntoMessage for Answer {
 pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
     let pairing = option::of(("[a-zé@]{0,40}", any::<[u8; 32]>()))
         .prop_map(|pairing| pairing.map(|(name, proof)| Pairing { name, proof: Proof(proof) }));
-    let hello = (any::<u16>(), text(), capabilities(), limits(), pairing).prop_map(
-        |(protocol, agent, capabilities, limits, pairing)| {
-            Session::Hello(Hello { protocol, agent, capabilities, limits, pairing })
+    let join = option::of(any::<[u8; 16]>().prop_map(Ticket));
+    let hello = (any::<u16>(), text(), capabilities(), limits(), pairing, join).prop_map(
+        |(protocol, agent, capabilities, limits, pairing, join)| {
+            Session::Hello(Hello { protocol, agent, capabilities, limits, pairing, join })
         },
     );
     let mut all = vec![
         boxed(hello),
         boxed(Just(Session::Bye(Bye {}))),
         boxed(Just(Session::Ping(Ping {}))),
+        boxed(any::<u64>().prop_map(|number| Session::Numbered(Numbered { number }))),
         boxed(Just(Input::Cancel(Cancel {}))),
         boxed(any::<u32>().prop_map(|pages| Input::More(More { pages }))),
         boxed(
@@ -270,6 +272,7 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
         boxed(fault().prop_map(Answer::Fault)),
         boxed(Just(Answer::Pong(Pong {}))),
         boxed(Just(Answer::Bye(Bye {}))),
+        boxed(any::<u64>().prop_map(|number| Answer::Numbered(Numbered { number }))),
         boxed(
             (any::<u64>(), any::<u64>())
                 .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),
@@ -310,14 +313,15 @@ fn welcome() -> impl Strategy<Value = Answer> {
     );
     let machine = (any::<[u8; 16]>(), vec(any::<u64>(), 0..=128))
         .prop_map(|(id, above)| Machine { id: MachineId(id), above });
-    (any::<u16>(), text(), capabilities(), limits(), root, option::of(machine)).prop_map(
+    let known = (option::of(machine), option::of(any::<[u8; 16]>().prop_map(Ticket)));
+    (any::<u16>(), text(), capabilities(), limits(), root, known).prop_map(
         |(
             protocol,
             agent,
             capabilities,
             limits,
             (root_name, root_kind, (access, may), name_case, home),
-            machine,
+            (machine, ticket),
         )| {
             let welcome = Welcome {
                 protocol,
@@ -331,6 +335,7 @@ fn welcome() -> impl Strategy<Value = Answer> {
                 name_case,
                 home,
                 machine,
+                ticket,
             };
             welcome.into()
         },

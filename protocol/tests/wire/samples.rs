@@ -12,7 +12,7 @@ use towpath_protocol::hello::{
     Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
-use towpath_protocol::message::{Answer, Bye, Input, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
@@ -88,11 +88,13 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
             capabilities: vec![Capability::new("example")],
             limits: Limits::OURS,
             pairing: None,
+            join: None,
         })),
         (0, ToServer::Session(Session::Bye(Bye {}))),
         (9, ToServer::Session(Session::Ping(Ping {}))),
         within(2, Input::Cancel(Cancel {})),
         within(2, Input::More(More { pages: 4 })),
+        (0, ToServer::Session(Session::Numbered(Numbered { number: 7 }))),
         within(10, Input::UploadData(UploadData { offset: 0, data: Bytes::from_static(b"hello") })),
         within(10, Input::CommitUpload(CommitUpload { len: 5, hash: Hash::of(b"hello") })),
         within(10, Input::AbortUpload(AbortUpload { keep: false })),
@@ -235,11 +237,15 @@ fn upload_ready() -> UploadReady {
     UploadReady { token: UploadToken([0x5a; 16]), offset: 0, kept: None, credit_bytes: 8 << 20, basis: false }
 }
 
-fn from_a_server() -> Vec<(u32, Answer)> {
-    let missing = Fault::new(FaultCode::NotFound).at(path("docs/old/missing"));
+fn missing() -> Fault {
+    Fault::new(FaultCode::NotFound).at(path("docs/old/missing"))
+}
+
+/// What the session itself says.
+fn from_a_session() -> Vec<(u32, Answer)> {
     vec![
         (2, Done {}.into()),
-        (15, missing.clone().because("it was removed a moment ago").into()),
+        (15, missing().because("it was removed a moment ago").into()),
         (
             1,
             Welcome {
@@ -254,11 +260,19 @@ fn from_a_server() -> Vec<(u32, Answer)> {
                 name_case: NameCase::Sensitive,
                 home: WirePath::root(),
                 machine: Some(Machine { id: MachineId([9; 16]), above: vec![0x0123_4567_89ab_cdef, 2] }),
+                ticket: None,
             }
             .into(),
         ),
         (9, Pong {}.into()),
         (0, Bye {}.into()),
+        (0, Answer::Numbered(Numbered { number: 7 })),
+    ]
+}
+
+fn from_a_server() -> Vec<(u32, Answer)> {
+    let mut all = from_a_session();
+    all.extend([
         (
             2,
             ListPage {
@@ -314,8 +328,9 @@ fn from_a_server() -> Vec<(u32, Answer)> {
         (10, UploadAck { received: 5, credit_bytes: 8 << 20 }.into()),
         (10, Stored { attributes: file_attributes(5) }.into()),
         (16, Progress { files: 12, folders: 3, bytes: 456_789, failed: 1 }.into()),
-        (17, Totals { files: 40, folders: 9, bytes: 1_234_567, failed: 1, faults: vec![missing] }.into()),
-    ]
+        (17, Totals { files: 40, folders: 9, bytes: 1_234_567, failed: 1, faults: vec![missing()] }.into()),
+    ]);
+    all
 }
 
 /// All samples in the order of the kinds' numbers, each with its id.

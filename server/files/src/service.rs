@@ -110,6 +110,7 @@ impl Service {
             name_case: if cfg!(target_os = "macos") { NameCase::Insensitive } else { NameCase::Sensitive },
             home: config.home,
             machine: machine::of_root(root.folder()),
+            ticket: None,
         };
         // Found out now: later a wall may stand between us and what tells it.
         crate::disk::writing::learn_umask();

@@ -1,11 +1,13 @@
-//! One connection: frames on one side, requests of the file service on the other, over any pair of byte streams.
+//! One session: frames on one side, requests of the file service on the other, over any pair of byte streams, or several of them.
 //!
 //! It knows order, credit, deadlines and the end of a connection. It may not know what carries the bytes (a socket, a
 //! pipe, TLS), and it touches no disk.
 //!
-//! `door` says who gets one, `hello` opens it, `router` reads and never waits for anybody's work, `outbox` is the only writer, `exchanges`
-//! is what both know of the open requests, `record` tells a log what was done.
+//! `door` says who gets one, `hello` opens it, `router` reads and never waits for anybody's work, `outbox` writes, `exchanges` is what both
+//! know of the open requests, `record` tells a log what was done. `tickets` lets further streams join, which `streams` serves; `bulk` is the
+//! queue that all of them write from.
 
+mod bulk;
 mod door;
 mod end;
 mod exchanges;
@@ -13,6 +15,8 @@ mod hello;
 mod outbox;
 mod record;
 mod router;
+mod streams;
+mod tickets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +34,14 @@ use towpath_protocol::message::{Answer, Bye, Request, RequestId};
 pub use door::{Admission, Door, Doorkeeper, Revocation};
 pub use end::SessionEnd;
 pub use record::{Act, Outcome, SessionEvent, SessionLog, Unlogged, Work};
+pub use tickets::{Joining, Tickets};
 
 use crate::exchange::Exchange;
 use crate::service::Service;
-use exchanges::Exchanges;
+use hello::{Begun, Opened};
 use outbox::Outbox;
 use router::{Lanes, Router};
+use streams::Streams;
 
 /// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
 const REPLIES_QUEUED_MAX: usize = 1024;
@@ -86,6 +92,8 @@ pub struct SessionOptions {
     /// Set when the server is about to leave: no new requests, running ones finish, then Bye.
     pub drain: CancellationToken,
     pub log: Arc<dyn SessionLog>,
+    /// Where further streams may join the session, or this stream another one; none where no session has more than one.
+    pub joining: Option<Joining>,
 }
 
 impl Default for SessionOptions {
@@ -100,6 +108,7 @@ impl Default for SessionOptions {
             drain_time: Duration::from_secs(8),
             drain: CancellationToken::new(),
             log: Arc::new(Unlogged),
+            joining: None,
         }
     }
 }
@@ -127,16 +136,26 @@ where
     let began = Instant::now();
     let mut decoder = Decoder::new();
     let opened = hello::open(&mut reader, &mut writer, &mut decoder, door.into(), &options).await;
+    let mut streams = None;
     let end = match opened {
-        Ok(opened) => {
-            log.record(SessionEvent::Connected { agent: opened.agent });
-            run(&mut reader, &mut writer, decoder, opened.service, opened.limits, options).await
+        Ok(Opened::Session(begun)) => {
+            log.record(SessionEvent::Connected { agent: begun.agent.clone() });
+            // Also where this future is dropped in the middle.
+            streams = Some(CloseOnDrop(begun.streams.clone()));
+            run(&mut reader, &mut writer, decoder, begun, options).await
+        }
+        Ok(Opened::Stream(streams)) => {
+            log.record(SessionEvent::Joined);
+            streams.carry(&mut reader, &mut writer, decoder).await;
+            return SessionEnd::Joined;
         }
         Err(end) => end,
     };
     if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
         linger(&mut reader, &mut writer).await;
     }
+    // Not before the last words had time to be heard: a client that misses a stream looks no further.
+    drop(streams);
     log.record(SessionEvent::Left { end: &end, seconds: began.elapsed().as_secs_f64() });
     end
 }
@@ -146,8 +165,7 @@ async fn run<S, R, W>(
     reader: &mut R,
     writer: &mut W,
     decoder: Decoder,
-    service: Arc<S>,
-    limits: Limits,
+    begun: Begun<S>,
     options: SessionOptions,
 ) -> SessionEnd
 where
@@ -157,28 +175,41 @@ where
 {
     let (replies_sender, replies) = mpsc::channel(REPLIES_QUEUED_MAX);
     let (control_sender, control) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
-    let (bulk_sender, bulk) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
-    let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, options.log.clone()));
+    let Begun { service, streams, bulk, offer: _offer, .. } = begun;
+    let exchanges = &streams.exchanges;
     // Also where this future is dropped in the middle.
     let _cancel_all = exchanges.cancel_all_on_drop();
-    let mut outbox = Outbox::new(replies, control, bulk, exchanges.clone(), options.stall);
-    let lanes = Lanes { replies: replies_sender, control: control_sender, bulk: bulk_sender };
+    let mut outbox = Outbox::new(replies, control, streams.clone(), options.stall);
+    let lanes = Lanes { replies: replies_sender, control: control_sender, bulk };
     let revocation = options.revocation.clone();
-    let router = Router::new(service, exchanges.clone(), lanes, options);
+    let router = Router::new(service, streams.clone(), lanes, options);
 
     let end = tokio::select! {
         end = router.route(reader, decoder) => end,
         end = outbox.write_to(writer) => end,
         why = revocation.revoked() => SessionEnd::Revoked(why),
+        end = streams.lost() => end,
     };
+    streams.end(exchanges.is_empty());
     if let Some(last) = last_words(&end) {
-        let saying = outbox.say_last(writer, RequestId::NONE, &last);
+        let saying = async {
+            let _ = outbox.say_last(writer, RequestId::NONE, &last).await;
+            streams.written().await;
+        };
         let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), saying).await;
     }
     exchanges.stop();
     let _ = timeout(Duration::from_secs(STOP_SECONDS_MAX), outbox.run_out()).await;
     exchanges.lost();
     end
+}
+
+struct CloseOnDrop(Arc<Streams>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What the peer is told at the end, if it can still be told anything.
@@ -191,6 +222,7 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
         | SessionEnd::Stalled
         | SessionEnd::NotTowpath { .. }
         | SessionEnd::HelloLate
+        | SessionEnd::Joined
         | SessionEnd::Refused(_) => None,
     }
 }

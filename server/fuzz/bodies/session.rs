@@ -126,6 +126,7 @@ fn hello() -> Vec<u8> {
         capabilities: Vec::new(),
         limits: Limits::OURS,
         pairing: None,
+        join: None,
     };
     let frame = encode_to_server(RequestId(1), &ToServer::Session(Session::Hello(hello))).unwrap();
     [&PREAMBLE[..], &frame.head].concat()

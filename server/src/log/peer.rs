@@ -41,9 +41,13 @@ impl PeerLog {
         self.visitor.as_ref()?.client()
     }
 
-    fn connected(&self, agent: &str) {
+    fn let_in(&self) {
         self.connected.store(true, Ordering::Relaxed);
         drop(self.seat.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn connected(&self, agent: &str) {
+        self.let_in();
         let agent = DisplayName::new(agent.as_bytes()).to_string();
         let fields = json!({ "event": "connected", "peer": self.peer, "agent": agent });
         let rights = self.client().map(|client| &client.rights);
@@ -113,6 +117,8 @@ impl SessionLog for PeerLog {
     fn record(&self, event: SessionEvent<'_>) {
         match event {
             SessionEvent::Connected { agent } => self.connected(&agent),
+            // The session has its lines already.
+            SessionEvent::Joined => self.let_in(),
             SessionEvent::Done(work) => self.done(work),
             SessionEvent::Left { end, seconds } => self.left(end, seconds),
         }

@@ -234,7 +234,14 @@ impl<R: Read, W: Write> Client<R, W> {
         decoder.allow_frames_up_to(Limits::OURS.frame_bytes as usize);
         let mut client = Self { reader, writer, decoder, welcome: None, next_id: 1 };
         let agent = "test\x1b/1".to_owned();
-        let hello = Hello { protocol: PROTOCOL_VERSION, agent, capabilities: Vec::new(), limits, pairing };
+        let hello = Hello {
+            protocol: PROTOCOL_VERSION,
+            agent,
+            capabilities: Vec::new(),
+            limits,
+            pairing,
+            join: None,
+        };
         client.say(0, &ToServer::Session(Session::Hello(hello)));
         match client.hear() {
             Some((0, Answer::Welcome(welcome))) => client.welcome = Some(welcome),

@@ -25,8 +25,12 @@ pub(super) type AnswerReceiver = mpsc::Receiver<(RequestId, Answer)>;
 #[derive(Debug)]
 pub(super) struct Exchanges {
     table: Mutex<Table>,
-    /// There is something for the writer.
+    /// There is something for the primary stream's writer.
     work: Notify,
+    /// There is something for whichever stream takes the bulk.
+    bulk_work: Notify,
+    /// A request was opened that moves a file's bytes.
+    moving: Notify,
     /// A request was sent, or never will be.
     advanced: Notify,
     gone: CancellationToken,
@@ -37,8 +41,10 @@ struct Table {
     open: HashMap<RequestId, Open>,
     control: Waiting,
     bulk: Waiting,
-    /// Exchanges of which the server has yet to be told that nobody wants them.
+    /// Exchanges of which the server has yet to be told that nobody wants them: in the lanes of their requests, which that must not
+    /// overtake.
     cancels: VecDeque<RequestId>,
+    bulk_cancels: VecDeque<RequestId>,
     /// Requests sent and not finally answered.
     in_flight: usize,
     in_flight_max: usize,
@@ -46,6 +52,9 @@ struct Table {
     last_turn: u64,
     ping: Option<PingOut>,
     round_trip: Option<Duration>,
+    round_trip_min: Duration,
+    /// Reads sent and not finally answered.
+    reads: usize,
     /// Set by the orderly end: nothing more is opened.
     is_ending: bool,
     lost: Option<Fault>,
@@ -60,6 +69,7 @@ struct Open {
     answers: Option<AnswerSender>,
     expected: Expected,
     lane: Lane,
+    is_read: bool,
     progress: Stage,
 }
 
@@ -85,18 +95,23 @@ impl Exchanges {
             control: Waiting::new(),
             bulk: Waiting::new(),
             cancels: VecDeque::new(),
+            bulk_cancels: VecDeque::new(),
             in_flight: 0,
             in_flight_max,
             last_id: 0,
             last_turn: 0,
             ping: None,
             round_trip: Some(round_trip),
+            round_trip_min: round_trip,
+            reads: 0,
             is_ending: false,
             lost: None,
         };
         Self {
             table: Mutex::new(table),
             work: Notify::new(),
+            bulk_work: Notify::new(),
+            moving: Notify::new(),
             advanced: Notify::new(),
             gone: CancellationToken::new(),
         }
@@ -110,6 +125,7 @@ impl Exchanges {
     pub(super) fn open(&self, request: Request) -> (RequestId, AnswerReceiver) {
         let expected = Expected::after(&request);
         let (sender, receiver) = mpsc::channel(expected.queue_len());
+        let moves = matches!(request, Request::Read(_) | Request::Put(_) | Request::BeginUpload(_));
         let mut table = self.table();
         let Some(id) = table.enter(request, expected, sender.clone()) else {
             let fault = table.lost.clone().unwrap_or_else(|| table.refusal());
@@ -118,8 +134,16 @@ impl Exchanges {
             return (RequestId::NONE, receiver);
         };
         drop(table);
-        self.work.notify_one();
+        self.wake();
+        if moves {
+            self.moving.notify_one();
+        }
         (id, receiver)
+    }
+
+    fn wake(&self) {
+        self.work.notify_one();
+        self.bulk_work.notify_one();
     }
 
     /// An exchange that the server need not be asked for.
@@ -132,7 +156,7 @@ impl Exchanges {
     /// Nobody wants the rest. What was not sent yet never will be; else the server is told, and the final answer still comes.
     pub(super) fn cancel(&self, id: RequestId) {
         if self.table().cancel(id) {
-            self.work.notify_one();
+            self.wake();
         }
         self.advanced.notify_waiters();
     }
@@ -163,10 +187,13 @@ impl Exchanges {
         matches!(self.table().open.get(&id), Some(Open { progress: Stage::Sent, .. }))
     }
 
-    /// The next thing to be sent; a request of the bulk lane only if `bulk_has_room`.
-    pub(super) fn next_message(&self, bulk_has_room: bool) -> Option<(Lane, RequestId, ToServer)> {
-        let message = self.table().next_message(bulk_has_room);
-        if matches!(message, Some((_, _, ToServer::Request(_)))) {
+    /// The next thing to be sent in this lane.
+    pub(super) fn next_message(&self, lane: Lane) -> Option<(RequestId, ToServer)> {
+        let message = match lane {
+            Lane::Control => self.table().next_control(),
+            Lane::Bulk => self.table().next_bulk(),
+        };
+        if matches!(message, Some((_, ToServer::Request(_)))) {
             self.advanced.notify_waiters();
         }
         message
@@ -177,10 +204,26 @@ impl Exchanges {
         self.work.notified().await;
     }
 
+    /// The same, of the bulk lane.
+    pub(super) async fn bulk_work(&self) {
+        self.bulk_work.notified().await;
+    }
+
+    /// Returns at once where a request that moves a file's bytes was opened since the last call.
+    pub(super) async fn moving(&self) {
+        self.moving.notified().await;
+    }
+
+    /// Whether file data is on its way here, or waits to be sent.
+    pub(super) fn has_bulk(&self) -> bool {
+        let table = self.table();
+        table.reads > 0 || !table.bulk.is_empty()
+    }
+
     /// A request that cannot be sent after all ends with `fault`.
     pub(super) fn refuse(&self, id: RequestId, fault: Fault) {
         self.table().finish(id, fault.into());
-        self.work.notify_one();
+        self.wake();
     }
 
     /// Passes an answer on. Err where the server breaks the protocol. One for an exchange that is not open is ignored: a newer
@@ -191,7 +234,7 @@ impl Exchanges {
             if !table.pong(id, &answer) {
                 table.finish(id, answer);
                 drop(table);
-                self.work.notify_one();
+                self.wake();
             }
             return Ok(());
         }
@@ -228,7 +271,7 @@ impl Exchanges {
         }
         table.cancel(id);
         drop(table);
-        self.work.notify_one();
+        self.wake();
     }
 
     /// Asks the server whether it is there, if it is not being asked already.
@@ -244,6 +287,11 @@ impl Exchanges {
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.table().round_trip
+    }
+
+    /// The shortest one so far.
+    pub(super) fn round_trip_min(&self) -> Duration {
+        self.table().round_trip_min
     }
 
     /// Begins the orderly end.
@@ -266,6 +314,7 @@ impl Exchanges {
         table.control.clear();
         table.bulk.clear();
         table.cancels.clear();
+        table.bulk_cancels.clear();
         drop(table);
         drop(open);
         self.gone.cancel();
@@ -305,11 +354,12 @@ impl Table {
         let id = self.fresh_id();
         self.last_turn += 1;
         let turn = self.last_turn;
+        let is_read = matches!(request, Request::Read(_));
         let message = Box::new(ToServer::Request(request));
         let lane = message.lane();
         self.waiting(lane).insert(turn, id);
         let progress = Stage::Waiting(turn, message);
-        self.open.insert(id, Open { answers: Some(answers), expected, lane, progress });
+        self.open.insert(id, Open { answers: Some(answers), expected, lane, is_read, progress });
         Some(id)
     }
 
@@ -343,7 +393,10 @@ impl Table {
             }
             Stage::Sent => {
                 open.progress = Stage::Cancelled;
-                self.cancels.push_back(id);
+                match open.lane {
+                    Lane::Control => self.cancels.push_back(id),
+                    Lane::Bulk => self.bulk_cancels.push_back(id),
+                }
                 true
             }
             Stage::Cancelled => false,
@@ -360,48 +413,54 @@ impl Table {
         }
     }
 
-    fn next_message(&mut self, bulk_has_room: bool) -> Option<(Lane, RequestId, ToServer)> {
+    fn next_control(&mut self) -> Option<(RequestId, ToServer)> {
         while let Some(id) = self.cancels.pop_front() {
-            // In the lane of its request, which it must not overtake. Answered meanwhile, it needs none.
-            if let Some(open) = self.open.get(&id) {
-                return Some((open.lane, id, ToServer::Input(Cancel {}.into())));
+            // Answered meanwhile, it needs none.
+            if self.open.contains_key(&id) {
+                return Some((id, ToServer::Input(Cancel {}.into())));
             }
         }
         if let Some(ping) = self.ping.as_mut().filter(|ping| ping.sent.is_none()) {
             ping.sent = Some(Instant::now());
-            return Some((Lane::Control, ping.id, ToServer::Session(Session::Ping(Ping {}))));
+            return Some((ping.id, ToServer::Session(Session::Ping(Ping {}))));
         }
-        if self.is_ending {
+        if self.is_ending || self.in_flight >= self.in_flight_max {
             return None;
         }
-        if self.in_flight < self.in_flight_max
-            && let Some((_, id)) = self.control.pop_first()
-        {
-            return self.send(id);
-        }
-        // Small files in flight leave room for a person's listing.
-        if bulk_has_room
-            && self.in_flight + self.in_flight_max.div_ceil(16) < self.in_flight_max
-            && let Some((_, id)) = self.bulk.pop_first()
-        {
-            return self.send(id);
-        }
-        None
+        let (_, id) = self.control.pop_first()?;
+        self.send(id)
     }
 
-    fn send(&mut self, id: RequestId) -> Option<(Lane, RequestId, ToServer)> {
+    fn next_bulk(&mut self) -> Option<(RequestId, ToServer)> {
+        while let Some(id) = self.bulk_cancels.pop_front() {
+            if self.open.contains_key(&id) {
+                return Some((id, ToServer::Input(Cancel {}.into())));
+            }
+        }
+        // Small files in flight leave room for a person's listing.
+        if self.is_ending || self.in_flight + self.in_flight_max.div_ceil(16) >= self.in_flight_max {
+            return None;
+        }
+        let (_, id) = self.bulk.pop_first()?;
+        self.send(id)
+    }
+
+    fn send(&mut self, id: RequestId) -> Option<(RequestId, ToServer)> {
         let open = self.open.get_mut(&id)?;
         let stage = std::mem::replace(&mut open.progress, Stage::Sent);
         let Stage::Waiting(_, message) = stage else { return None };
         self.in_flight += 1;
-        Some((open.lane, id, *message))
+        self.reads += usize::from(open.is_read);
+        Some((id, *message))
     }
 
     /// True where the answer was for our ping.
     fn pong(&mut self, id: RequestId, answer: &Answer) -> bool {
         let Some(ping) = self.ping.take_if(|ping| ping.id == id) else { return false };
         if let (Answer::Pong(_), Some(sent)) = (answer, ping.sent) {
-            self.round_trip = Some(sent.elapsed());
+            let round_trip = sent.elapsed();
+            self.round_trip = Some(round_trip);
+            self.round_trip_min = self.round_trip_min.min(round_trip);
         }
         true
     }
@@ -409,11 +468,10 @@ impl Table {
     /// Ends an exchange that was sent: its id and its slot are free again.
     fn finish(&mut self, id: RequestId, answer: Answer) {
         let is_sent = self.open.get(&id).is_some_and(|open| !matches!(open.progress, Stage::Waiting(..)));
-        if !is_sent {
-            return;
-        }
+        let Some(open) = is_sent.then(|| self.open.remove(&id)).flatten() else { return };
         self.in_flight -= 1;
-        if let Some(answers) = self.open.remove(&id).and_then(|open| open.answers) {
+        self.reads -= usize::from(open.is_read);
+        if let Some(answers) = open.answers {
             // There is room: the last place is kept for it.
             let _ = answers.try_send((id, answer));
         }

@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout_at};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, FrameError, HEADER_BYTES, Incoming, encode_to_server};
-use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PREAMBLE_NOISE_BYTES_MAX, PROTOCOL_VERSION, Welcome};
+use towpath_protocol::hello::{
+    Capability, Hello, Limits, PREAMBLE, PREAMBLE_NOISE_BYTES_MAX, PROTOCOL_VERSION, Ticket, Welcome,
+};
 use towpath_protocol::limits::FRAME_BYTES_MAX_BEFORE_HELLO;
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
 use towpath_protocol::pairing::Pairing;
@@ -59,6 +61,15 @@ impl From<FrameError> for GreetingFault {
     }
 }
 
+/// What a client asks for besides a session.
+#[derive(Debug, Default)]
+pub(in crate::link) struct Asks {
+    /// To be let in from now on.
+    pub(in crate::link) pairing: Option<Pairing>,
+    /// Not a session of its own, but a further stream of this one.
+    pub(in crate::link) join: Option<Ticket>,
+}
+
 /// A session that has begun.
 #[derive(Debug)]
 pub(super) struct Greeted {
@@ -76,7 +87,7 @@ pub(super) async fn greet<R, W>(
     reader: &mut R,
     writer: &mut W,
     deadline: Instant,
-    pairing: Option<Pairing>,
+    asks: Asks,
 ) -> Result<Greeted, GreetingFault>
 where
     R: AsyncRead + Unpin,
@@ -86,7 +97,7 @@ where
     let mut said = Vec::new();
     let greeting = async {
         // A peer that is no towd may close before it has read all; what it said is worth more than that.
-        let sent = say_hello(writer, pairing).await;
+        let sent = say_hello(writer, asks).await;
         let rest = match read_preamble(reader, &mut said).await {
             Err(GreetingFault::Lost(_) | GreetingFault::ClosedAtOnce) if sent.is_err() => {
                 return Err(GreetingFault::ClosedAtOnce);
@@ -109,13 +120,14 @@ where
 }
 
 /// Preamble and Hello in one: nothing in them is a secret, and it saves a round trip.
-async fn say_hello(writer: &mut (impl AsyncWrite + Unpin), pairing: Option<Pairing>) -> io::Result<()> {
+async fn say_hello(writer: &mut (impl AsyncWrite + Unpin), Asks { pairing, join }: Asks) -> io::Result<()> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         agent: concat!("tow/", env!("CARGO_PKG_VERSION")).to_owned(),
-        capabilities: Vec::new(),
+        capabilities: vec![Capability::new(Capability::STREAMS)],
         limits: Limits::OURS,
         pairing,
+        join,
     };
     let hello =
         encode_to_server(HELLO, &ToServer::Session(Session::Hello(hello))).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! The connection's only reader: takes answers in and passes them on. It never waits for whoever they are for. It also keeps the
+//! The reader of the session's primary stream: takes answers in and passes them on. It never waits for whoever they are for. It also keeps the
 //! connection's pulse: asks a silent server whether it is there, and gives up on one that stays silent.
 
 use std::sync::Arc;
@@ -7,16 +7,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep_until};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::frame::{Decoder, Incoming, Undecodable};
+use towpath_protocol::frame::{Decoder, Frame, FrameError, Undecodable};
 use towpath_protocol::message::{Answer, RequestId};
+use towpath_protocol::sequence::{Piece, Pieces};
 
 use super::exchanges::Exchanges;
 use super::lost;
+use super::streams::Streams;
 
 /// Bytes of room taken for reading at a time; data frames stay where they were read, so it is not filled twice.
-const ROOM_BYTES: usize = 512 * 1024;
+pub(super) const ROOM_BYTES: usize = 512 * 1024;
 /// With less room than this, new room is taken.
-const ROOM_BYTES_MIN: usize = 64 * 1024;
+pub(super) const ROOM_BYTES_MIN: usize = 64 * 1024;
 /// How often the server is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How long it may say nothing at all although it was asked.
@@ -25,16 +27,16 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 #[derive(Debug)]
 pub(super) struct Reader<R> {
     stream: R,
-    decoder: Decoder,
-    exchanges: Arc<Exchanges>,
+    pieces: Pieces,
+    streams: Arc<Streams>,
     heard: Instant,
     ping_at: Instant,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
-    pub(super) fn new(stream: R, decoder: Decoder, exchanges: Arc<Exchanges>) -> Self {
+    pub(super) fn new(stream: R, decoder: Decoder, streams: Arc<Streams>) -> Self {
         let now = Instant::now();
-        Self { stream, decoder, exchanges, heard: now, ping_at: now + PING_EVERY }
+        Self { stream, pieces: Pieces::new(decoder), streams, heard: now, ping_at: now + PING_EVERY }
     }
 
     /// Reads until the connection ends. Returns why it did.
@@ -47,17 +49,24 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     async fn read_all(&mut self) -> Result<std::convert::Infallible, Fault> {
         loop {
-            while let Some(incoming) =
-                self.decoder.next_answer().map_err(|error| broken(error.to_string()))?
-            {
-                self.take(incoming)?;
+            while let Some(piece) = self.pieces.next_piece().map_err(broken)? {
+                match piece {
+                    Piece::Plain(frame) => take(&self.streams.exchanges, &frame)?,
+                    Piece::Numbered(number, frame) => {
+                        self.streams.pass(number, frame).await?;
+                        self.heard = Instant::now();
+                    }
+                }
             }
-            let room = self.decoder.space(ROOM_BYTES_MIN, ROOM_BYTES);
+            let room = self.pieces.decoder().space(ROOM_BYTES_MIN, ROOM_BYTES);
             let dead_at = self.heard + SILENCE_MAX;
             tokio::select! {
                 read = self.stream.read_buf(room) => match read.map_err(lost)? {
-                    0 => return Err(self.ended()),
-                    _ => self.heard = Instant::now(),
+                    0 => return Err(ended(&self.streams.exchanges, self.pieces.is_empty())),
+                    read => {
+                        self.streams.note_moved(read);
+                        self.heard = Instant::now();
+                    }
                 },
                 () = sleep_until(self.ping_at.min(dead_at)) => self.pulse(dead_at)?,
             }
@@ -71,45 +80,50 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             let detail = format!("nothing was heard for {} seconds", SILENCE_MAX.as_secs());
             return Err(Fault::new(FaultCode::Disconnected).because(detail));
         }
-        self.exchanges.ping();
+        self.streams.exchanges.ping();
         self.ping_at = now + PING_EVERY;
         Ok(())
     }
+}
 
-    fn take(&self, Incoming { id, message }: Incoming<Answer>) -> Result<(), Fault> {
-        match message {
-            Ok(Answer::Bye(_)) => Err(self.ended()),
-            Ok(Answer::Fault(fault)) if id == RequestId::NONE => {
-                let why = if fault.detail.is_empty() { fault.code.text() } else { &fault.detail };
-                Err(Fault::new(FaultCode::Disconnected).because(format!("the server ended it: {why}")))
-            }
-            Ok(answer) => self.exchanges.answer(id, answer).map_err(|fault| broken(fault.detail)),
-            Err(undecodable) => {
-                let fault = match undecodable {
-                    Undecodable::UnknownKind(kind) => {
-                        Fault::new(FaultCode::Unsupported).because(format!("an answer of kind {kind}"))
-                    }
-                    Undecodable::BadBody(kind) => {
-                        Fault::new(FaultCode::Malformed).because(format!("in an answer of kind {kind}"))
-                    }
-                };
-                self.exchanges.undecodable(id, fault);
-                Ok(())
-            }
+/// Takes what the server says.
+pub(super) fn take(exchanges: &Exchanges, frame: &Frame) -> Result<(), Fault> {
+    let incoming = frame.answer().map_err(broken)?;
+    let id = incoming.id;
+    match incoming.message {
+        Ok(Answer::Bye(_)) => Err(ended(exchanges, true)),
+        Ok(Answer::Fault(fault)) if id == RequestId::NONE => {
+            let why = if fault.detail.is_empty() { fault.code.text() } else { &fault.detail };
+            Err(Fault::new(FaultCode::Disconnected).because(format!("the server ended it: {why}")))
         }
-    }
-
-    fn ended(&self) -> Fault {
-        let why = match (self.exchanges.is_ending(), self.decoder.is_empty()) {
-            (true, _) => "the session was ended",
-            (false, true) => "the other side ended it",
-            (false, false) => "it was cut in the middle of a message",
-        };
-        Fault::new(FaultCode::Disconnected).because(why)
+        // Numbers were taken off the frames before they came here.
+        Ok(Answer::Numbered(_)) => Err(broken(FrameError::OutOfSequence)),
+        Ok(answer) => exchanges.answer(id, answer).map_err(|fault| broken(fault.detail)),
+        Err(undecodable) => {
+            let fault = match undecodable {
+                Undecodable::UnknownKind(kind) => {
+                    Fault::new(FaultCode::Unsupported).because(format!("an answer of kind {kind}"))
+                }
+                Undecodable::BadBody(kind) => {
+                    Fault::new(FaultCode::Malformed).because(format!("in an answer of kind {kind}"))
+                }
+            };
+            exchanges.undecodable(id, fault);
+            Ok(())
+        }
     }
 }
 
+fn ended(exchanges: &Exchanges, is_whole: bool) -> Fault {
+    let why = match (exchanges.is_ending(), is_whole) {
+        (true, _) => "the session was ended",
+        (false, true) => "the other side ended it",
+        (false, false) => "it was cut in the middle of a message",
+    };
+    Fault::new(FaultCode::Disconnected).because(why)
+}
+
 /// The server speaks, but not the protocol.
-fn broken(why: impl std::fmt::Display) -> Fault {
+pub(super) fn broken(why: impl std::fmt::Display) -> Fault {
     Fault::new(FaultCode::Disconnected).because(format!("the server broke the protocol: {why}"))
 }

@@ -1,4 +1,4 @@
-//! The connection's only writer. It takes what the exchanges have for it, control before bulk at each frame's end, and writes what is
+//! The writer of the session's primary stream. It takes what the exchanges have for it, control before bulk at each frame's end, and writes what is
 //! ready with one vectored write, without copying data. While the stream takes nothing, a Cancel that comes in still goes before
 //! the bulk that waits.
 
@@ -10,15 +10,17 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::frame::{HEADER_BYTES, encode_to_server};
+use towpath_protocol::frame::encode_to_server;
 use towpath_protocol::message::{Bye, Input, Lane, RequestId, Session, ToServer};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 
+use super::bulk::encode;
 use super::exchanges::Exchanges;
 use super::lost;
+use super::streams::Streams;
 
 /// How long the server may take no byte while there are bytes for it.
-const STALL: Duration = Duration::from_mins(2);
+pub(super) const STALL: Duration = Duration::from_mins(2);
 /// How long the orderly end may take.
 const BYE_TIME: Duration = Duration::from_secs(2);
 
@@ -28,8 +30,8 @@ pub(super) type Inputs = mpsc::Receiver<(RequestId, Input)>;
 pub(super) struct Writer<W> {
     stream: W,
     exchanges: Arc<Exchanges>,
+    streams: Arc<Streams>,
     control: Inputs,
-    bulk: Inputs,
     outgoing: Outgoing,
     frame_bytes_max: usize,
     /// When the stream last took bytes, or last had nothing to take.
@@ -37,15 +39,17 @@ pub(super) struct Writer<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
-    pub(super) fn new(
-        stream: W,
-        exchanges: Arc<Exchanges>,
-        control: Inputs,
-        bulk: Inputs,
-        frame_bytes_max: usize,
-    ) -> Self {
+    pub(super) fn new(stream: W, streams: Arc<Streams>, control: Inputs, frame_bytes_max: usize) -> Self {
         let (outgoing, progress) = (Outgoing::default(), Instant::now());
-        Self { stream, exchanges, control, bulk, outgoing, frame_bytes_max, progress }
+        Self {
+            stream,
+            exchanges: streams.exchanges.clone(),
+            streams,
+            control,
+            outgoing,
+            frame_bytes_max,
+            progress,
+        }
     }
 
     /// Writes until the stream fails, or the orderly end is said. Returns why the connection cannot go on.
@@ -71,15 +75,20 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         }
     }
 
-    /// The last word: what was taken goes out, then our direction closes. The server's own Bye ends the connection before the time is up.
+    /// The last word: what was taken goes out, then our direction closes, but where Bye may wait for what other streams carry. The
+    /// server's own Bye ends the connection before the time is up.
     async fn say_bye(&mut self) -> Result<(), Fault> {
-        self.push(Lane::Bulk, RequestId::NONE, &ToServer::Session(Session::Bye(Bye {})));
+        let bye = encode_to_server(RequestId::NONE, &ToServer::Session(Session::Bye(Bye {})));
+        let bye = bye.map_err(|error| Fault::new(FaultCode::Internal).because(error.to_string()))?;
         let saying = async {
+            self.outgoing.push(Lane::Bulk, self.streams.bulk.behind(bye));
             while !self.outgoing.is_empty() {
                 self.write().await?;
             }
             self.stream.flush().await.map_err(lost)?;
-            self.stream.shutdown().await.map_err(lost)?;
+            if !self.streams.bulk.has_joined() {
+                self.stream.shutdown().await.map_err(lost)?;
+            }
             std::future::pending().await
         };
         timeout(BYE_TIME, saying).await.unwrap_or(Ok(()))
@@ -91,8 +100,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         tokio::select! {
             biased;
             () = self.exchanges.work() => {}
-            Some((id, input)) = self.control.recv() => self.push_input(Lane::Control, id, input),
-            Some((id, input)) = self.bulk.recv() => self.push_input(Lane::Bulk, id, input),
+            Some((id, input)) = self.control.recv() => self.push_input(id, input),
+            frame = self.streams.bulk.next() => self.outgoing.push(Lane::Bulk, frame),
         }
         self.progress = Instant::now();
         Ok(())
@@ -112,58 +121,49 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                     return Err(lost(io::ErrorKind::WriteZero.into()));
                 }
                 self.outgoing.advance(written);
+                self.streams.note_moved(written);
                 self.progress = Instant::now();
                 return Ok(());
             }
             () = self.exchanges.work(), if room => return Ok(()),
             Some((id, input)) = self.control.recv(), if room => (id, input),
         };
-        self.push_input(Lane::Control, id, input);
+        self.push_input(id, input);
         Ok(())
     }
 
     /// Fills one write, without waiting, control before bulk.
     fn take_what_is_ready(&mut self) {
         while self.outgoing.has_room(Lane::Control) {
-            let bulk_has_room = self.outgoing.has_room(Lane::Bulk);
-            let Some((lane, id, message)) = self.exchanges.next_message(bulk_has_room) else { break };
-            self.push(lane, id, &message);
+            let Some((id, message)) = self.exchanges.next_message(Lane::Control) else { break };
+            self.push(id, &message);
         }
         while self.outgoing.has_room(Lane::Control) {
             let Ok((id, input)) = self.control.try_recv() else { break };
-            self.push_input(Lane::Control, id, input);
+            self.push_input(id, input);
         }
         while self.outgoing.has_room(Lane::Bulk) {
-            let Ok((id, input)) = self.bulk.try_recv() else { return };
-            self.push_input(Lane::Bulk, id, input);
+            let Some(frame) = self.streams.bulk.try_next() else { return };
+            self.outgoing.push(Lane::Bulk, frame);
         }
     }
 
     /// What is said in an exchange that has ended meanwhile is said to nobody.
-    fn push_input(&mut self, lane: Lane, id: RequestId, input: Input) {
+    fn push_input(&mut self, id: RequestId, input: Input) {
         if self.exchanges.is_wanted(id) {
-            self.push(lane, id, &ToServer::Input(input));
+            self.push(id, &ToServer::Input(input));
         }
     }
 
-    fn push(&mut self, lane: Lane, id: RequestId, message: &ToServer) {
-        match encode_to_server(id, message) {
-            Ok(frame) if frame.len() - HEADER_BYTES <= self.frame_bytes_max => {
-                self.outgoing.push(lane, frame);
-            }
-            Ok(frame) => {
-                let detail = format!("{} bytes are too long for one message", frame.len());
-                self.exchanges.refuse(id, Fault::new(FaultCode::LimitExceeded).because(detail));
-            }
-            Err(error) => {
-                tracing::error!(%error, "a message cannot be encoded");
-                self.exchanges.refuse(id, FaultCode::Internal.into());
-            }
+    /// Into the control lane.
+    fn push(&mut self, id: RequestId, message: &ToServer) {
+        if let Some(frame) = encode(&self.exchanges, self.frame_bytes_max, id, message) {
+            self.outgoing.push(Lane::Control, frame);
         }
     }
 }
 
-fn stalled() -> Fault {
+pub(super) fn stalled() -> Fault {
     let detail = format!("it took nothing for {} seconds", STALL.as_secs());
     Fault::new(FaultCode::Disconnected).because(detail)
 }

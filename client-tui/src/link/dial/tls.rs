@@ -3,22 +3,26 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
 use towpath_secure::{Identity, SecureFault, connect};
 
 use super::DialFault;
-use crate::link::connection::{GreetingFault, LastWords};
+use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
 use crate::link::keyring::{Keyring, KeyringFault};
 use crate::link::{BEGIN_TIME, Link};
 
 /// Bytes that may wait in the system for the line. Few, so that a listing does not wait behind a long queue of file data.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// After so much silence the system asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// One server as it was typed.
 struct Dialled<'a> {
@@ -113,10 +117,30 @@ impl Dialled<'_> {
         let bound = ProofBinding { channel: &secure.channel, client: &identity.hash(), server: &key, name };
         let pairing = code.map(|code| Pairing { name: name.to_owned(), proof: code.secret.proof(&bound) });
         let (reader, writer) = tokio::io::split(secure.stream);
-        let begun = Link::begin(reader, writer, deadline, LastWords::none(), pairing).await;
+        let asks = Asks { pairing, join: None };
+        let further = self.further(identity, key);
+        let begun = Link::begin(reader, writer, deadline, LastWords::none(), asks, Some(further)).await;
         begun.map(|link| (link, key)).map_err(|fault| match fault {
             GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => DialFault::WrongCode,
             fault => fault.into(),
+        })
+    }
+
+    /// Further connections to the server that has this key.
+    fn further(&self, identity: &Identity, key: KeyHash) -> Further {
+        let (host, port, identity) = (self.host.to_owned(), self.port, identity.clone());
+        Further::of(self.keyring.wire(), move || {
+            let (host, identity) = (host.clone(), identity.clone());
+            async move {
+                let reaching = async {
+                    let stream = reach(&host, port).await?;
+                    tune(&stream);
+                    connect(stream, &identity, Pin::Known(key)).await.map_err(DialFault::NoHandshake)
+                };
+                let secure =
+                    timeout(BEGIN_TIME, reaching).await.map_err(|_elapsed| DialFault::TimedOut)??;
+                Ok(tokio::io::split(secure.stream))
+            }
         })
     }
 
@@ -151,6 +175,11 @@ async fn reach(host: &str, port: u16) -> Result<TcpStream, DialFault> {
 fn tune(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
+    }
+    // A session's further streams say nothing while nothing is to be moved: the system keeps the way open, and notices its end.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%error, "SO_KEEPALIVE");
     }
     #[cfg(target_os = "linux")]
     if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {

@@ -9,10 +9,21 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::DialFault;
-use crate::link::Link;
-use crate::link::connection::LastWords;
+use crate::link::connection::{Asks, Further, LastWords};
+use crate::link::{BEGIN_TIME, Link};
+use crate::model::wire::Wire;
 
-pub(super) async fn dial(socket: &Path, deadline: Instant) -> Result<Link, DialFault> {
+pub(super) async fn dial(socket: &Path, deadline: Instant, wire: Wire) -> Result<Link, DialFault> {
+    let (reader, writer) = reach(socket, deadline).await?.into_split();
+    let socket = socket.to_owned();
+    let further = Further::of(wire, move || {
+        let socket = socket.clone();
+        async move { reach(&socket, Instant::now() + BEGIN_TIME).await.map(UnixStream::into_split) }
+    });
+    Ok(Link::begin(reader, writer, deadline, LastWords::none(), Asks::default(), Some(further)).await?)
+}
+
+async fn reach(socket: &Path, deadline: Instant) -> Result<UnixStream, DialFault> {
     let connected = timeout_at(deadline, UnixStream::connect(socket)).await;
     let stream = connected.map_err(|_elapsed| DialFault::TimedOut)?.map_err(|error| match error.kind() {
         ErrorKind::NotFound => DialFault::NoSocket,
@@ -24,6 +35,5 @@ pub(super) async fn dial(socket: &Path, deadline: Instant) -> Result<Link, DialF
     if uid != geteuid().as_raw() {
         return Err(DialFault::AnotherUsers { uid });
     }
-    let (reader, writer) = stream.into_split();
-    Ok(Link::over_until(reader, writer, deadline, LastWords::none()).await?)
+    Ok(stream)
 }

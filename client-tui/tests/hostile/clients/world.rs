@@ -125,6 +125,7 @@ impl Client {
             capabilities: Vec::new(),
             limits: Limits::OURS,
             pairing: None,
+            join: None,
         };
         match client.ask(&ToServer::Session(Session::Hello(hello))) {
             Some(Answer::Welcome(_)) => client,

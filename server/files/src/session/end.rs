@@ -24,6 +24,8 @@ pub enum SessionEnd {
     NotTowpath { said: Vec<u8> },
     /// Hello did not come in time.
     HelloLate,
+    /// The stream was a further one of a session, and has ended with it.
+    Joined,
     /// The first message was answered with this fault.
     Refused(Fault),
     /// The bytes are not frames.
@@ -50,6 +52,7 @@ impl fmt::Display for SessionEnd {
             Self::NotTowpath { said } => {
                 write!(f, "not a Towpath client: it began with '{}'", DisplayName::new(said))
             }
+            Self::Joined => f.write_str("its session has ended"),
             Self::HelloLate => f.write_str("no greeting in time"),
             Self::Refused(fault) | Self::Violation(fault) | Self::Revoked(fault) => write!(f, "{fault}"),
             Self::Broken(error) => write!(f, "not valid frames: {error}"),

@@ -8,19 +8,30 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Incoming, Undecodable, encode_answer};
-use towpath_protocol::hello::{Hello, Limits, PREAMBLE, PROTOCOL_VERSION, Welcome};
+use towpath_protocol::hello::{Capability, Hello, PREAMBLE, PROTOCOL_VERSION, Ticket, Welcome};
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
 
+use super::streams::{BulkSender, Streams};
+use super::tickets::Offer;
 use super::{Door, Serve, SessionEnd, SessionOptions};
 
 /// Bytes read at a time before Hello is answered.
 const READ_BYTES: usize = 4 * 1024;
 
 /// What was agreed.
-pub(super) struct Opened<S> {
+pub(super) enum Opened<S> {
+    Session(Begun<S>),
+    /// A further stream of a session that is open.
+    Stream(Arc<Streams>),
+}
+
+pub(super) struct Begun<S> {
     pub(super) service: Arc<S>,
     pub(super) agent: String,
-    pub(super) limits: Limits,
+    pub(super) streams: Arc<Streams>,
+    pub(super) bulk: BulkSender,
+    /// Where further streams may join, for as long as this lives.
+    pub(super) offer: Option<Offer>,
 }
 
 /// Greets and is greeted. Afterwards `decoder` holds what came behind the Hello, and allows frames as agreed.
@@ -44,15 +55,17 @@ where
             Ok(hello) => hello,
             Err((id, fault)) => return refuse(writer, id, fault).await,
         };
-        let (agent, limits) = (hello.agent.clone(), options.limits.lowered_by(hello.limits));
-        let service = match door.admit(hello).await {
-            Ok(service) => service,
+        let opened = match hello.join {
+            Some(ticket) => join(&ticket, &door, options),
+            None => begin(hello, door, options).await,
+        };
+        let (opened, welcome) = match opened {
+            Ok(opened) => opened,
             Err(fault) => return refuse(writer, id, fault).await,
         };
-        let welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..service.welcome().clone() };
+        decoder.allow_frames_up_to(welcome.limits.frame_bytes as usize);
         say(writer, id, &welcome.into()).await.map_err(lost)?;
-        decoder.allow_frames_up_to(limits.frame_bytes as usize);
-        Ok(Opened { service, agent, limits })
+        Ok(opened)
     };
     let drained = async {
         options.drain.cancelled().await;
@@ -64,6 +77,43 @@ where
         }
         end = drained => Err(end),
     }
+}
+
+/// A session for whoever the door lets in.
+async fn begin<S: Serve>(
+    hello: Hello,
+    door: Door<S>,
+    options: &SessionOptions,
+) -> Result<(Opened<S>, Welcome), Fault> {
+    let (agent, limits) = (hello.agent.clone(), options.limits.lowered_by(hello.limits));
+    let has_streams = hello.has(Capability::STREAMS);
+    let service = door.admit(hello).await?;
+    let mut welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..service.welcome().clone() };
+    let (streams, bulk) = Streams::new(welcome.clone(), options);
+    let joining = options.joining.as_ref().filter(|_| has_streams);
+    let offer = joining.and_then(|joining| joining.offer(streams.clone()));
+    if let Some(offer) = &offer {
+        welcome.capabilities.push(Capability::new(Capability::STREAMS));
+        welcome.ticket = Some(offer.ticket);
+    }
+    Ok((Opened::Session(Begun { service, agent, streams, bulk, offer }), welcome))
+}
+
+/// A stream more for the session of this ticket. Its client was let in when that began; nothing is asked again.
+fn join<S: Serve>(
+    ticket: &Ticket,
+    door: &Door<S>,
+    options: &SessionOptions,
+) -> Result<(Opened<S>, Welcome), Fault> {
+    if let Door::Shut(fault) = door {
+        return Err(fault.clone());
+    }
+    let Some(joining) = &options.joining else {
+        return Err(Fault::new(FaultCode::Unsupported).because("no session here takes further streams"));
+    };
+    let streams = joining.join(ticket)?;
+    let welcome = streams.welcome.clone();
+    Ok((Opened::Stream(streams), welcome))
 }
 
 /// Judges each byte as it comes, so that a browser or a shell is told at its first line.

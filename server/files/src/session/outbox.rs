@@ -1,5 +1,5 @@
-//! The session's only writer. It takes answers from three queues (the session's own replies, the control lane, the bulk lane),
-//! and writes what is ready with one vectored write, without copying data. While the stream takes nothing, a control answer
+//! The writer of the session's primary stream. It takes answers from three queues (the session's own replies, the control lane, the bulk
+//! lane, which it may share with other streams), and writes what is ready with one vectored write, without copying data. While the stream takes nothing, a control answer
 //! that comes in still goes before the bulk that waits.
 
 use std::io::{self, IoSlice};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use towpath_protocol::frame::encode_answer;
 use towpath_protocol::message::{Answer, Lane, RequestId};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 
 use super::SessionEnd;
-use super::exchanges::Exchanges;
+use super::streams::{Streams, flush};
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
 
@@ -23,9 +23,8 @@ type Queue = mpsc::Receiver<(RequestId, Answer)>;
 pub(super) struct Outbox {
     replies: Queue,
     control: Queue,
-    bulk: Queue,
+    streams: Arc<Streams>,
     outgoing: Outgoing,
-    exchanges: Arc<Exchanges>,
     stall: Duration,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -35,26 +34,12 @@ pub(super) struct Outbox {
 #[derive(Clone, Copy)]
 enum Origin {
     Session,
-    Exchange(Lane),
+    Exchange,
 }
 
 impl Outbox {
-    pub(super) fn new(
-        replies: Queue,
-        control: Queue,
-        bulk: Queue,
-        exchanges: Arc<Exchanges>,
-        stall: Duration,
-    ) -> Self {
-        Self {
-            replies,
-            control,
-            bulk,
-            outgoing: Outgoing::default(),
-            exchanges,
-            stall,
-            progress: Instant::now(),
-        }
+    pub(super) fn new(replies: Queue, control: Queue, streams: Arc<Streams>, stall: Duration) -> Self {
+        Self { replies, control, streams, outgoing: Outgoing::default(), stall, progress: Instant::now() }
     }
 
     /// Writes until the stream fails or takes nothing for too long.
@@ -77,12 +62,15 @@ impl Outbox {
         id: RequestId,
         last: &Answer,
     ) -> io::Result<()> {
-        if self.exchanges.is_empty() {
+        let mut frame = encode_answer(id, last).map_err(io::Error::other)?;
+        if self.streams.exchanges.is_empty() {
             self.take_what_is_ready();
+            if matches!(last, Answer::Bye(_)) {
+                frame = self.streams.bulk.behind(frame);
+            }
         } else {
             self.outgoing.drop_waiting();
         }
-        let frame = encode_answer(id, last).map_err(io::Error::other)?;
         self.outgoing.push(Lane::Bulk, frame);
         while !self.outgoing.is_empty() {
             self.write_some(writer).await?;
@@ -95,8 +83,8 @@ impl Outbox {
     pub(super) async fn run_out(&mut self) {
         loop {
             tokio::select! {
-                Some((id, answer)) = self.control.recv() => drop(self.exchanges.answered(id, answer)),
-                Some((id, answer)) = self.bulk.recv() => drop(self.exchanges.answered(id, answer)),
+                Some((id, answer)) = self.control.recv() => drop(self.streams.exchanges.answered(id, answer)),
+                true = self.streams.bulk.drop_next() => {}
                 else => return,
             }
         }
@@ -104,16 +92,12 @@ impl Outbox {
 
     /// Nothing to write: flushes what the stream holds, then waits for an answer.
     async fn rest(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SessionEnd> {
-        match timeout(self.stall, writer.flush()).await {
-            Err(_elapsed) => return Err(SessionEnd::Stalled),
-            Ok(Err(error)) => return Err(SessionEnd::Lost(Some(error))),
-            Ok(Ok(())) => {}
-        }
+        flush(writer, self.stall).await?;
         tokio::select! {
             biased;
             Some((id, answer)) = self.replies.recv() => self.encode(Origin::Session, id, answer),
-            Some((id, answer)) = self.control.recv() => self.encode(Origin::Exchange(Lane::Control), id, answer),
-            Some((id, answer)) = self.bulk.recv() => self.encode(Origin::Exchange(Lane::Bulk), id, answer),
+            Some((id, answer)) = self.control.recv() => self.encode(Origin::Exchange, id, answer),
+            Some(frame) = self.streams.bulk.next() => self.outgoing.push(Lane::Bulk, frame),
             // All senders are gone: the router has ended, and with it this future.
             else => std::future::pending().await,
         }
@@ -141,7 +125,7 @@ impl Outbox {
                 return Ok(());
             }
             Some((id, answer)) = self.replies.recv(), if room => (Origin::Session, id, answer),
-            Some((id, answer)) = self.control.recv(), if room => (Origin::Exchange(Lane::Control), id, answer),
+            Some((id, answer)) = self.control.recv(), if room => (Origin::Exchange, id, answer),
         };
         self.encode(origin, id, answer);
         Ok(())
@@ -165,24 +149,25 @@ impl Outbox {
             if let Ok((id, answer)) = self.replies.try_recv() {
                 self.encode(Origin::Session, id, answer);
             } else if let Ok((id, answer)) = self.control.try_recv() {
-                self.encode(Origin::Exchange(Lane::Control), id, answer);
+                self.encode(Origin::Exchange, id, answer);
             } else {
                 break;
             }
         }
         while self.outgoing.has_room(Lane::Bulk) {
-            let Ok((id, answer)) = self.bulk.try_recv() else { return };
-            self.encode(Origin::Exchange(Lane::Bulk), id, answer);
+            let Some(frame) = self.streams.bulk.try_next() else { return };
+            self.outgoing.push(Lane::Bulk, frame);
         }
     }
 
+    /// Of the control lane.
     fn encode(&mut self, origin: Origin, id: RequestId, answer: Answer) {
-        let (lane, answer) = match origin {
-            Origin::Session => (Lane::Control, answer),
-            Origin::Exchange(lane) => (lane, self.exchanges.answered(id, answer)),
+        let answer = match origin {
+            Origin::Session => answer,
+            Origin::Exchange => self.streams.exchanges.answered(id, answer),
         };
         match encode_answer(id, &answer) {
-            Ok(frame) => self.outgoing.push(lane, frame),
+            Ok(frame) => self.outgoing.push(Lane::Control, frame),
             Err(error) => tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded"),
         }
     }

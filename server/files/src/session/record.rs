@@ -33,6 +33,8 @@ pub enum SessionEvent<'a> {
     Connected {
         agent: String,
     },
+    /// Instead of `Connected`, and the last event: this stream is a further one of a session that has said so already.
+    Joined,
     Done(&'a Work),
     /// The last event of every session, also of one that never was connected.
     Left {

@@ -10,15 +10,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::frame::{Decoder, Incoming, Undecodable};
+use towpath_protocol::frame::{Decoder, Frame, FrameError, Incoming, Undecodable};
 use towpath_protocol::message::{Answer, Input, Lane, Pong, Request, RequestId, Session, ToServer};
+use towpath_protocol::sequence::{Piece, Pieces};
 
 use super::exchanges::{Exchanges, InboxFull, NotOpened};
+use super::streams::Streams;
 use super::{Serve, SessionEnd, SessionOptions};
 use crate::exchange::{Answers, Exchange};
 
 /// Bytes read at a time from a peer that says little.
-const READ_BYTES_MIN: usize = 16 * 1024;
+pub(super) const READ_BYTES_MIN: usize = 16 * 1024;
 /// Bytes read at a time from a peer that fills what it is given.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// With less room than this, new room is taken.
@@ -63,6 +65,8 @@ enum Leaver {
 enum Waited {
     Bytes(usize),
     Failed(std::io::Error),
+    /// Frames of other streams.
+    Frames,
     Emptied,
     Leave,
     Overdue,
@@ -72,6 +76,9 @@ enum Waited {
 pub(super) struct Router<S> {
     service: Arc<S>,
     exchanges: Arc<Exchanges>,
+    streams: Arc<Streams>,
+    /// A frame of the primary stream that has no room yet: before it nothing more is read there.
+    parked: Option<(u64, Frame)>,
     lanes: Lanes,
     control_places: Arc<Semaphore>,
     bulk_places: Arc<Semaphore>,
@@ -84,15 +91,12 @@ pub(super) struct Router<S> {
 }
 
 impl<S: Serve> Router<S> {
-    pub(super) fn new(
-        service: Arc<S>,
-        exchanges: Arc<Exchanges>,
-        lanes: Lanes,
-        options: SessionOptions,
-    ) -> Self {
+    pub(super) fn new(service: Arc<S>, streams: Arc<Streams>, lanes: Lanes, options: SessionOptions) -> Self {
         Self {
             service,
-            exchanges,
+            exchanges: streams.exchanges.clone(),
+            streams,
+            parked: None,
             lanes,
             control_places: Arc::new(Semaphore::new(CONTROL_SERVED_MAX)),
             bulk_places: Arc::new(Semaphore::new(BULK_SERVED_MAX)),
@@ -107,9 +111,9 @@ impl<S: Serve> Router<S> {
     pub(super) async fn route(
         mut self,
         reader: &mut (impl AsyncRead + Unpin),
-        mut decoder: Decoder,
+        decoder: Decoder,
     ) -> SessionEnd {
-        match self.run(reader, &mut decoder).await {
+        match self.run(reader, Pieces::new(decoder)).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
@@ -118,22 +122,46 @@ impl<S: Serve> Router<S> {
     async fn run(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
-        decoder: &mut Decoder,
+        mut pieces: Pieces,
     ) -> Result<std::convert::Infallible, SessionEnd> {
         loop {
-            while let Some(incoming) = decoder.next_to_server().map_err(SessionEnd::Broken)? {
-                self.take(incoming)?;
-            }
+            self.take_all(&mut pieces)?;
             self.check_drained()?;
-            match self.wait(reader, decoder).await {
+            match self.wait(reader, pieces.decoder()).await {
                 Waited::Bytes(0) => self.input_ends()?,
-                Waited::Bytes(_) | Waited::Emptied => {}
+                Waited::Bytes(_) | Waited::Frames | Waited::Emptied => {}
                 Waited::Failed(error) => return Err(SessionEnd::Lost(Some(error))),
                 Waited::Leave => self.drain(Leaver::Server),
                 Waited::Overdue => self.overdue()?,
                 Waited::Idle => return Err(SessionEnd::Idle),
             }
         }
+    }
+
+    /// Takes what is there, of the primary stream and of those whose turn it is.
+    fn take_all(&mut self, pieces: &mut Pieces) -> Result<(), SessionEnd> {
+        loop {
+            while let Some(frame) = self.streams.take() {
+                self.take_frame(&frame)?;
+            }
+            if let Some((number, frame)) = self.parked.take() {
+                let back = self.streams.put(number, frame).map_err(SessionEnd::Broken)?;
+                self.parked = back.map(|frame| (number, frame));
+                if self.parked.is_some() {
+                    return Ok(());
+                }
+                continue;
+            }
+            match pieces.next_piece().map_err(SessionEnd::Broken)? {
+                Some(Piece::Plain(frame)) => self.take_frame(&frame)?,
+                Some(Piece::Numbered(number, frame)) => self.parked = Some((number, frame)),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn take_frame(&mut self, frame: &Frame) -> Result<(), SessionEnd> {
+        self.take(frame.to_server().map_err(SessionEnd::Broken)?)
     }
 
     async fn wait(&mut self, reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Waited {
@@ -148,7 +176,8 @@ impl<S: Serve> Router<S> {
             () = self.options.drain.cancelled(), if !draining => Waited::Leave,
             () = sleep_until(until), if draining => Waited::Overdue,
             () = self.exchanges.emptied(), if draining || self.options.idle.is_some() => Waited::Emptied,
-            read = read_some(reader, decoder, &mut self.read_bytes), if !self.input_ended => match read {
+            () = self.streams.ready() => Waited::Frames,
+            read = read_some(reader, decoder, &mut self.read_bytes), if !self.input_ended && self.parked.is_none() => match read {
                 Ok(read) => Waited::Bytes(read),
                 Err(error) => Waited::Failed(error),
             },
@@ -208,6 +237,8 @@ impl<S: Serve> Router<S> {
                 self.drain(Leaver::Client);
                 Ok(())
             }
+            // Numbers were taken off the frames before they came here.
+            Ok(ToServer::Session(Session::Numbered(_))) => Err(SessionEnd::Broken(FrameError::OutOfSequence)),
             Ok(ToServer::Session(Session::Hello(_))) => {
                 let fault = Fault::new(FaultCode::OutOfOrder).because("the session is open already");
                 Err(SessionEnd::Violation(fault))
@@ -297,7 +328,7 @@ fn out_of_order(detail: &str) -> Fault {
 }
 
 /// Reads once; a peer that fills the space is given more the next time.
-async fn read_some(
+pub(super) async fn read_some(
     reader: &mut (impl AsyncRead + Unpin),
     decoder: &mut Decoder,
     read_bytes: &mut usize,

@@ -7,4 +7,5 @@ mod greeting;
 mod lanes;
 mod records;
 mod requests;
+mod streams;
 mod world;

@@ -15,7 +15,7 @@ use towpath_protocol::frame::{Decoder, encode_to_server};
 use towpath_protocol::hello::{
     Access, Hello, Limits, NameCase, PREAMBLE, PROTOCOL_VERSION, RootKind, Welcome,
 };
-use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToServer};
+use towpath_protocol::message::{Answer, Input, NUMBERED_BY_CLIENT, Request, RequestId, Session, ToServer};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Read, Space, Wants};
@@ -56,6 +56,7 @@ impl SessionLog for Recorder {
     fn record(&self, event: SessionEvent<'_>) {
         let line = match event {
             SessionEvent::Connected { agent } => format!("connected {agent}"),
+            SessionEvent::Joined => "joined".to_owned(),
             SessionEvent::Done(work) => {
                 let outcome = format!("{:?}", work.outcome);
                 let outcome = outcome.split([' ', '{']).next().unwrap_or_default();
@@ -111,6 +112,7 @@ impl World {
             name_case: NameCase::Sensitive,
             home: WirePath::root(),
             machine: None,
+            ticket: None,
         };
         let may_end = Arc::new(Semaphore::new(1));
         let service = Arc::new(Scripted { welcome, requests: sender, may_end: may_end.clone() });
@@ -155,13 +157,29 @@ pub(crate) struct Client {
 impl Client {
     /// Preambles, Hello, Welcome.
     pub(crate) async fn greet(&mut self, limits: Limits) -> Welcome {
+        match self.try_greet(hello(PROTOCOL_VERSION, limits)).await {
+            Ok(welcome) => welcome,
+            Err(fault) => panic!("{fault:?}"),
+        }
+    }
+
+    /// The same, with the fault where there is no Welcome.
+    pub(crate) async fn try_greet(&mut self, hello: Session) -> Result<Welcome, Fault> {
         self.hear_preamble().await;
         self.bytes(PREAMBLE).await;
-        self.say(0, hello(PROTOCOL_VERSION, limits)).await;
+        self.say(0, hello).await;
         match self.hear().await {
-            (0, Answer::Welcome(welcome)) => welcome,
+            (0, Answer::Welcome(welcome)) => Ok(welcome),
+            (0, Answer::Fault(fault)) => Err(fault),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Says something with a number before it.
+    pub(crate) async fn say_numbered(&mut self, number: u64, id: u32, message: impl Into<ToServerMessage>) {
+        let encoded = encode_to_server(RequestId(id), &message.into().0).unwrap();
+        let encoded = encoded.numbered(NUMBERED_BY_CLIENT, number);
+        self.bytes(&[&encoded.head[..], &encoded.data[..]].concat()).await;
     }
 
     pub(crate) async fn hear_preamble(&mut self) {
@@ -237,7 +255,15 @@ impl From<Input> for ToServerMessage {
 }
 
 pub(crate) fn hello(protocol: u16, limits: Limits) -> Session {
-    Hello { protocol, agent: "test/1".to_owned(), capabilities: Vec::new(), limits, pairing: None }.into()
+    Hello {
+        protocol,
+        agent: "test/1".to_owned(),
+        capabilities: Vec::new(),
+        limits,
+        pairing: None,
+        join: None,
+    }
+    .into()
 }
 
 /// A request whose answers go in the control lane.

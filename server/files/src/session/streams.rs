@@ -1,0 +1,268 @@
+//! What all streams of one session share, and the streams that joined it: they carry numbered frames of the bulk lane in both directions
+//! and nothing else. Where one of them is lost the session is: what it carried may be.
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use towpath_protocol::frame::{Decoder, Frame, FrameError};
+use towpath_protocol::hello::Welcome;
+use towpath_protocol::message::{Answer, Lane, RequestId};
+use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+use towpath_protocol::sequence::{Piece, Pieces, Sequence};
+
+use super::bulk::Bulk;
+use super::exchanges::Exchanges;
+use super::router::{READ_BYTES_MIN, read_some};
+use super::{LANE_ANSWERS_QUEUED_MAX, LAST_WORDS_SECONDS_MAX, SessionEnd, SessionOptions};
+
+/// One for each session, whether any stream joins it or not.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub(super) exchanges: Arc<Exchanges>,
+    pub(super) bulk: Bulk,
+    /// What every stream's Hello is answered with.
+    pub(super) welcome: Welcome,
+    stall: Duration,
+    sequence: Mutex<Sequence>,
+    /// A frame's turn has come.
+    ready: Notify,
+    /// Turns have been taken: there may be room again.
+    advanced: Notify,
+    /// Set when the session ends: nothing more is taken in.
+    ending: CancellationToken,
+    /// Whether what streams have taken already is still wanted then.
+    ends_in_order: AtomicBool,
+    /// Set when the other side has had time to hear the last words.
+    closed: CancellationToken,
+    /// Streams that still have something to write.
+    writing: TaskTracker,
+    lost: Mutex<Option<SessionEnd>>,
+    is_lost: CancellationToken,
+}
+
+/// The way of the bulk lane into the session.
+pub(super) type BulkSender = mpsc::Sender<(RequestId, Answer)>;
+
+impl Streams {
+    pub(super) fn new(welcome: Welcome, options: &SessionOptions) -> (Arc<Self>, BulkSender) {
+        let (sender, queue) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
+        let open_max = welcome.limits.requests_in_flight as usize;
+        let exchanges = Arc::new(Exchanges::new(open_max, options.log.clone()));
+        let streams = Self {
+            bulk: Bulk::new(queue, exchanges.clone()),
+            exchanges,
+            welcome,
+            stall: options.stall,
+            sequence: Mutex::default(),
+            ready: Notify::new(),
+            advanced: Notify::new(),
+            ending: CancellationToken::new(),
+            ends_in_order: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+            writing: TaskTracker::new(),
+            lost: Mutex::default(),
+            is_lost: CancellationToken::new(),
+        };
+        (Arc::new(streams), sender)
+    }
+
+    fn sequence(&self) -> MutexGuard<'_, Sequence> {
+        self.sequence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a numbered frame in, or gives it back where it has to wait for [`advanced`](Self::advanced).
+    pub(super) fn put(&self, number: u64, frame: Frame) -> Result<Option<Frame>, FrameError> {
+        let rest = self.sequence().put(number, frame)?;
+        self.ready.notify_one();
+        Ok(rest)
+    }
+
+    /// The frame whose turn it is.
+    pub(super) fn take(&self) -> Option<Frame> {
+        let frame = self.sequence().take();
+        if frame.is_some() {
+            self.advanced.notify_waiters();
+        }
+        frame
+    }
+
+    /// Returns at once where a frame was put in since the last call.
+    pub(super) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// How a stream that joined was lost; and with it the session.
+    pub(super) async fn lost(&self) -> SessionEnd {
+        self.is_lost.cancelled().await;
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.take().unwrap_or(SessionEnd::Lost(None))
+    }
+
+    fn lose(&self, end: SessionEnd) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+        self.is_lost.cancel();
+    }
+
+    /// The session ends: streams take nothing more, and stay open. What they have taken is still written where it ends in order; else
+    /// only the frame that they are at.
+    pub(super) fn end(&self, in_order: bool) {
+        self.ends_in_order.store(in_order, Ordering::Release);
+        self.ending.cancel();
+        self.writing.close();
+    }
+
+    /// Waits until that is so.
+    pub(super) async fn written(&self) {
+        self.writing.wait().await;
+    }
+
+    /// Closes the streams.
+    pub(super) fn close(&self) {
+        self.ending.cancel();
+        self.writing.close();
+        self.closed.cancel();
+    }
+
+    /// Carries frames over a stream that has just joined, until the session ends.
+    pub(super) async fn carry(
+        &self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        decoder: Decoder,
+    ) {
+        let writing = self.writing.token();
+        self.bulk.join();
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => {}
+            end = self.read(reader, decoder) => self.lose(end),
+            end = self.write(writer, writing) => self.lose(end),
+        }
+        let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), writer.shutdown()).await;
+    }
+
+    async fn read(&self, reader: &mut (impl AsyncRead + Unpin), decoder: Decoder) -> SessionEnd {
+        let mut pieces = Pieces::new(decoder);
+        let mut read_bytes = READ_BYTES_MIN;
+        loop {
+            loop {
+                match pieces.next_piece() {
+                    Ok(Some(Piece::Numbered(number, frame))) => {
+                        if let Err(error) = self.put_in_time(number, frame).await {
+                            return SessionEnd::Broken(error);
+                        }
+                    }
+                    Ok(Some(Piece::Plain(_))) => return SessionEnd::Broken(FrameError::OutOfSequence),
+                    Ok(None) => break,
+                    Err(error) => return SessionEnd::Broken(error),
+                }
+            }
+            match read_some(reader, pieces.decoder(), &mut read_bytes).await {
+                Ok(0) => return SessionEnd::Lost(None),
+                Ok(_) => {}
+                Err(error) => return SessionEnd::Lost(Some(error)),
+            }
+        }
+    }
+
+    /// Waits until there is room: the stream that has the frame that all wait for does not come to this.
+    async fn put_in_time(&self, number: u64, mut frame: Frame) -> Result<(), FrameError> {
+        loop {
+            let mut advanced = std::pin::pin!(self.advanced.notified());
+            advanced.as_mut().enable();
+            match self.put(number, frame)? {
+                None => return Ok(()),
+                Some(back) => frame = back,
+            }
+            advanced.await;
+        }
+    }
+
+    /// Until the stream fails. At the session's end what was taken is written, and `writing` dropped.
+    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), writing: TaskTrackerToken) -> SessionEnd {
+        let mut outgoing = Outgoing::default();
+        match self.write_all(writer, &mut outgoing).await {
+            Ok(()) => {
+                drop(writing);
+                std::future::pending().await
+            }
+            Err(end) => end,
+        }
+    }
+
+    async fn write_all(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        outgoing: &mut Outgoing,
+    ) -> Result<(), SessionEnd> {
+        let is_ending = tokio::select! {
+            () = self.bulk.numbered() => false,
+            () = self.ending.cancelled() => true,
+        };
+        let mut is_ending = is_ending;
+        let mut progress = Instant::now();
+        loop {
+            is_ending |= self.ending.is_cancelled();
+            if is_ending && !self.ends_in_order.load(Ordering::Acquire) {
+                outgoing.drop_waiting();
+            }
+            while !is_ending && outgoing.has_room(Lane::Bulk) {
+                let Some(frame) = self.bulk.try_next() else { break };
+                outgoing.push(Lane::Bulk, frame);
+            }
+            if !outgoing.is_empty() {
+                write_some(writer, outgoing, progress + self.stall).await?;
+                progress = Instant::now();
+                continue;
+            }
+            flush(writer, self.stall).await?;
+            if is_ending {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.ending.cancelled() => {}
+                frame = self.bulk.next() => match frame {
+                    Some(frame) => outgoing.push(Lane::Bulk, frame),
+                    None => return Ok(()),
+                },
+            }
+            progress = Instant::now();
+        }
+    }
+}
+
+/// One write, before the deadline.
+pub(super) async fn write_some(
+    writer: &mut (impl AsyncWrite + Unpin),
+    outgoing: &mut Outgoing,
+    deadline: Instant,
+) -> Result<(), SessionEnd> {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let count = outgoing.slices(&mut slices);
+    match timeout_at(deadline, writer.write_vectored(&slices[..count])).await {
+        Err(_elapsed) => Err(SessionEnd::Stalled),
+        Ok(Err(error)) => Err(SessionEnd::Lost(Some(error))),
+        Ok(Ok(0)) => Err(SessionEnd::Lost(Some(io::ErrorKind::WriteZero.into()))),
+        Ok(Ok(written)) => {
+            outgoing.advance(written);
+            Ok(())
+        }
+    }
+}
+
+/// What the stream holds goes out, within the time.
+pub(super) async fn flush(writer: &mut (impl AsyncWrite + Unpin), stall: Duration) -> Result<(), SessionEnd> {
+    match timeout(stall, writer.flush()).await {
+        Err(_elapsed) => Err(SessionEnd::Stalled),
+        Ok(Err(error)) => Err(SessionEnd::Lost(Some(error))),
+        Ok(Ok(())) => Ok(()),
+    }
+}
