@@ -1,9 +1,10 @@
 //! Moves files between links: uploads, downloads, copies here and copies there are one code, a reader on one link and a
 //! writer on another. It knows no screen and no command line.
 //!
-//! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it with the destination in
-//! batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one file, `large` the
-//! pump for those that do not fit in one message, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast.
+//! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it
+//! with the destination in batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one
+//! file, `large` those that do not fit in one message, of which only what differs from what is there need move, `alone` what a
+//! service can do by itself; `tally` counts, `rate` tells how fast.
 //! `journal` keeps what survives the end of the program.
 
 mod alone;

@@ -209,8 +209,8 @@ impl std::fmt::Debug for Put {
     }
 }
 
-/// Begins an upload. The exchange stays open: [`UploadReady`](crate::answer::UploadReady), then the client's `UploadData` under the
-/// same id, each acknowledged (cumulatively) by [`UploadAck`](crate::answer::UploadAck), until `CommitUpload` is answered by
+/// Begins an upload. The exchange stays open: [`UploadReady`](crate::answer::UploadReady), then the client's `UploadData` and
+/// `UploadSpan` under the same id, each acknowledged (cumulatively) by [`UploadAck`](crate::answer::UploadAck), until `CommitUpload` is answered by
 /// [`Stored`](crate::answer::Stored), or `AbortUpload` by Done. `Cancel`, a fault or a lost connection ends it.
 /// What was received is removed, but where the connection was lost and `resume` says that another upload may go on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

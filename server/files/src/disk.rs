@@ -20,7 +20,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
 pub(crate) use parts::is_part;
-pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, space};
+pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, read_into, space};
 
 /// The one table from the system's errors to fault codes. Where an error means something else in one call, that call says
 /// so itself (`XDEV` and `LOOP` while a path is resolved).

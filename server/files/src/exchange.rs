@@ -43,8 +43,8 @@ impl Answers {
 #[derive(Debug)]
 pub struct Exchange {
     pub answers: Answers,
-    /// `More`, `UploadData`, `CommitUpload`, `AbortUpload` for this request; `Cancel` comes as `cancel`. Closed when the
-    /// connection is gone.
+    /// `More`, `UploadData`, `UploadSpan`, `CommitUpload`, `AbortUpload` for this request; `Cancel` comes as `cancel`. Closed when
+    /// the connection is gone.
     pub inputs: mpsc::Receiver<Input>,
     /// Set by the client's `Cancel`, by the loss of the connection, and at the end of a drain. Work looks at it between steps and ends
     /// with `Cancelled`.

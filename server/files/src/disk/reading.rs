@@ -153,6 +153,20 @@ pub(crate) fn read_at(
     Ok(buffer.len() - before)
 }
 
+/// Reads a file from `offset` on into all of `buffer`, and says how many bytes; fewer only at the end of the file.
+pub(crate) fn read_into(file: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize, Fault> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match rustix::io::pread(&file, &mut buffer[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(fault_of(errno)),
+        }
+    }
+    Ok(read)
+}
+
 /// Free and total bytes of the file system that something open is on.
 pub(crate) fn space(thing: impl AsFd) -> Result<SpaceInfo, Fault> {
     let stat = rustix::fs::fstatvfs(thing).map_err(fault_of)?;

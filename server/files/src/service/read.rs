@@ -142,6 +142,12 @@ impl Source {
     }
 
     pub(super) fn read_step(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
+        if len < READ_STEP_BYTES / 2 {
+            // A block that changed: a buffer that was used before would be filled to its end for it.
+            let mut buffer = vec![0; len];
+            let read = disk::read_into(&self.file, &mut buffer, offset)?;
+            return if read < len { Err(FaultCode::Changed.into()) } else { Ok(buffer.into()) };
+        }
         self.buffers.fill(|buffer| match disk::read_at(&self.file, buffer, offset, len)? {
             read if read < len => Err(FaultCode::Changed.into()),
             _ => Ok(()),

@@ -57,12 +57,13 @@ impl Basis {
                 hasher.update_zeros(len);
                 continue;
             }
-            self.buffer.clear();
-            if disk::read_at(&self.file, &mut self.buffer, offset, len as usize)? < len as usize {
+            self.buffer.resize(READ_STEP_BYTES, 0);
+            let data = &mut self.buffer[..len as usize];
+            if disk::read_into(&self.file, data, offset)? < data.len() {
                 return Err(FaultCode::Changed.into());
             }
-            part.write(&self.buffer)?;
-            hasher.update(&self.buffer);
+            part.write(data)?;
+            hasher.update(data);
         }
         Ok(copied)
     }
