@@ -15,6 +15,8 @@ const BLOCK: usize = 16 << 10;
 const SIZE: usize = 24 * MIB + 4321;
 /// So much that not all that differs is asked for at once.
 const LARGE: usize = 64 * MIB + 4321;
+/// So slow that there is time for something to happen meanwhile.
+const BYTES_PER_SECOND: u64 = 2 * MIB as u64;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Replaces `right/file` by `left/file`, both as given, and looks at what is there then.
@@ -132,13 +134,13 @@ async fn only_different_content_is_replaced_and_moves_by_its_blocks() {
 }
 
 /// Begins to replace `right/file` by `left/file`, and waits until something moves.
-async fn begin(world: &World, bytes_per_second: u64) -> Running {
+async fn begin(world: &World) -> Running {
     let job = Job {
         existing: ExistingPolicy::Replace,
         is_resumed: true,
         ..world.job(Verb::Copy, &[("left/file", "right/file")])
     };
-    let mut running = Running::start_at(job, Some(bytes_per_second));
+    let mut running = Running::start_at(job, Some(BYTES_PER_SECOND));
     let moved = running.progress.wait_for(|told| told.bytes > 9 * MIB as u64);
     let _ = tokio::time::timeout(PATIENCE, moved).await.expect("nothing moves");
     running
@@ -155,20 +157,20 @@ fn half_changed(content: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_changes_meanwhile_is_not_replaced() {
-    let after = noise(SIZE, 1);
+    let after = noise(LARGE, 1);
     for way in Way::BETWEEN {
         let world = World::new(way).await;
         world.write("left/file", &after);
         world.write("right/file", half_changed(&after));
         world.modified("right/file", 1_400_000_000);
-        let running = begin(&world, 4 * MIB as u64).await;
+        let running = begin(&world).await;
         let there = fs::File::options().write(true).open(world.at("right/file")).unwrap();
-        there.write_all_at(b"somebody else's", SIZE as u64 - 1000).unwrap();
+        there.write_all_at(b"somebody else's", LARGE as u64 - 1000).unwrap();
         running.cancel_limit();
         let told = running.end(Told::default()).await;
         assert_eq!(told.codes(), [FaultCode::Changed], "{way:?}");
         let kept = fs::read(world.at("right/file")).unwrap();
-        assert_eq!(&kept[SIZE - 1000..SIZE - 985], b"somebody else's", "{way:?}");
+        assert_eq!(&kept[LARGE - 1000..LARGE - 985], b"somebody else's", "{way:?}");
         world.check_no_parts();
     }
 }
@@ -181,7 +183,7 @@ async fn a_source_that_changes_meanwhile_arrives_as_it_is_then() {
         world.write("left/file", &after);
         world.write("right/file", half_changed(&after));
         world.modified("right/file", 1_400_000_000);
-        let running = begin(&world, 4 * MIB as u64).await;
+        let running = begin(&world).await;
         let source = fs::File::options().write(true).open(world.at("left/file")).unwrap();
         source.write_all_at(b"a new beginning", 0).unwrap();
         after[..15].copy_from_slice(b"a new beginning");
@@ -202,7 +204,7 @@ async fn what_was_cut_off_goes_on_and_compares_the_rest() {
         world.modified("left/file", 1_500_000_000);
         world.write("right/file", half_changed(&after));
         world.modified("right/file", 1_400_000_000);
-        let running = begin(&world, 4 * MIB as u64).await;
+        let running = begin(&world).await;
         world.cut.cancel();
         running.end(Told::default()).await;
         assert!(fs::read(world.at("right/file")).unwrap() == half_changed(&after), "the old one is there");
