@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::towd::Towd;
 use crate::world::{
-    Tree, World, check_between, check_whole, check_words, ended, fraction, parts, rounds, swept, tree, until,
+    Tree, World, check_between, check_whole, check_words, ended, fraction, older, parts, rounds, swept, tree,
+    until,
 };
 
 const SMALL_FILES: usize = 40;
@@ -29,12 +30,20 @@ struct Round {
 }
 
 impl Round {
-    fn new(way: Way) -> Self {
+    /// In every second round what is there has much of the new large file, so that not all of it moves.
+    fn new(way: Way, number: usize) -> Self {
         let world = World::new(SMALL_FILES, LARGE_BYTES);
         let new = tree(&world.at("local/tree"));
+        if !number.is_multiple_of(2) {
+            let older = older(&world.at("local/tree/large"));
+            for side in ["served/in/tree", "local/in/tree"] {
+                fs::write(world.at(side).join("large"), &older).unwrap();
+            }
+        }
         if way == Way::Get {
             fs::rename(world.at("local/tree"), world.at("served/tree")).unwrap();
         }
+        // The same on both sides.
         let old = tree(&world.at("local/in/tree"));
         Self { world, way, old, new }
     }
@@ -88,7 +97,7 @@ impl Round {
 
 /// How long it takes when nobody is killed.
 fn undisturbed(way: Way) -> Duration {
-    let round = Round::new(way);
+    let round = Round::new(way, 0);
     let towd = round.world.serve();
     let began = Instant::now();
     let words = round.words(&towd);
@@ -107,7 +116,7 @@ fn kill_clients(way: Way) {
     let took = undisturbed(way);
     for number in 0..rounds(4) {
         let what = format!("{way:?}, client killed, round {number}");
-        let round = Round::new(way);
+        let round = Round::new(way, number);
         let towd = round.world.serve();
         let words = round.words(&towd);
         let mut tow = round.world.tow(&words.each_ref().map(String::as_str)).spawn().unwrap();
@@ -127,7 +136,7 @@ fn kill_servers(way: Way) {
     let took = undisturbed(way);
     for number in 0..rounds(4) {
         let what = format!("{way:?}, server killed, round {number}");
-        let round = Round::new(way);
+        let round = Round::new(way, number);
         let towd = round.world.serve();
         let words = round.words(&towd);
         let tow = round.world.tow(&words.each_ref().map(String::as_str)).spawn().unwrap();

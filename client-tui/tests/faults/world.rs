@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -123,8 +124,24 @@ pub(crate) fn fill(folder: &Path, small_files: usize, large_bytes: usize) {
         fs::write(folder.join(number.to_string()), noise(number * 301, number as u64)).unwrap();
     }
     fs::write(tree.join("large"), noise(large_bytes, 1000)).unwrap();
+    // A hole between two pieces of data.
+    let mut sparse = fs::File::create(tree.join("sparse")).unwrap();
+    sparse.write_all(&noise(5000, 1001)).unwrap();
+    sparse.seek(SeekFrom::Start(large_bytes as u64 / 4)).unwrap();
+    sparse.write_all(&noise(5000, 1002)).unwrap();
     fs::create_dir_all(tree.join("nothing in it")).unwrap();
     let _ = symlink("large", tree.join("link"));
+}
+
+/// An older one of a large file: every second MiB of it is another.
+pub(crate) fn older(file: &Path) -> Vec<u8> {
+    let mut content = fs::read(file).unwrap();
+    for piece in content.chunks_mut(1 << 20).step_by(2) {
+        for byte in piece {
+            *byte = !*byte;
+        }
+    }
+    content
 }
 
 /// A service of a folder, in this process.
