@@ -371,7 +371,7 @@ fn too_long(error: towpath_protocol::path::PathError) -> Fault {
 }
 
 /// Same kind, and the same in all that tells contents apart without reading them.
-fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
+pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
     let target = |attributes: &Attributes| attributes.link.as_ref().map(|link| link.bytes.clone());
     source.kind == there.kind
         && match source.kind {

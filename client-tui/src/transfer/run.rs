@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::path::Location;
@@ -17,7 +18,7 @@ use super::carry::{self, remove_source};
 use super::conflicts;
 use super::job::{Fact, Job, Reports, Summary, Verb};
 use super::large::WINDOW_BYTES;
-use super::plan::{Plan, Queues};
+use super::plan::{Plan, Queues, is_unchanged, look_at};
 use super::shared::{STOP_TIME, Shared};
 use super::start::{self, Begun};
 use super::work::{Carried, Filled, Step, Work};
@@ -187,11 +188,23 @@ impl Shared {
                 }
                 continue;
             }
+            if fault.code == FaultCode::Changed
+                && let Some(there) = self.came_meanwhile(&step).await
+            {
+                return self.twin(&Step { there: Some(there), ..step }).await;
+            }
             self.tally.not_carried(step.attributes.size);
             let fault =
                 if fault.path.is_some() { fault } else { super::plan::fault_at(fault.code, &step.from) };
             return self.failed(fault).await;
         }
+    }
+
+    /// What is at the destination, where that is the source as it is now: a copy that was cut off at its very end had all that the
+    /// destination needed to complete it.
+    async fn came_meanwhile(&self, step: &Step) -> Option<Attributes> {
+        let there = look_at(&self.job.destination, &step.to).await.ok()?;
+        is_unchanged(&step.attributes, &there).then_some(there)
     }
 
     async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source }: Carried) {

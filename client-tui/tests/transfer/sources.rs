@@ -84,3 +84,26 @@ async fn a_source_that_grew_is_copied_and_not_removed() {
         assert_eq!(world.read("right/file"), "before");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_copy_of_it_brought_meanwhile_is_there_and_no_failure() {
+    for way in Way::ALL {
+        for (size, verb) in SIZES.into_iter().flat_map(|size| [(size, Verb::Copy), (size, Verb::Move)]) {
+            let world = World::new(way).await;
+            let content = noise(size, 1);
+            world.write("left/file", &content);
+            world.modified("left/file", 1_500_000_000);
+            let told = copy_while(&world, verb, || {
+                world.write("right/file", &content);
+                world.modified("right/file", 1_500_000_000);
+            })
+            .await;
+            let what = format!("{way:?} {size} {verb:?}: {told:?}");
+            assert!(told.codes().is_empty(), "{what}");
+            assert_eq!((told.summary.unchanged, told.summary.files), (1, 0), "{what}");
+            assert!(std::fs::read(world.at("right/file")).unwrap() == content, "{what}");
+            assert_eq!(world.exists("left/file"), verb == Verb::Copy, "{what}");
+            world.check_no_parts();
+        }
+    }
+}
