@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::link::dial::dial;
+use towpath::model::Choice;
 use towpath::model::target::Server;
 use towpath::transfer;
 use towpath::transfer::job::{ExistingPolicy, FACTS_QUEUED_MAX, Item, Job, Progress, Reports, Summary, Verb};
@@ -106,16 +107,18 @@ async fn copy(source: Link, destination: Link, name: &str, cancel: CancellationT
         cancel,
         leave: CancellationToken::new(),
         throttle: Arc::default(),
+        undecided: Arc::default(),
     };
     let job = Job {
         verb: Verb::Copy,
         source,
         destination,
         items: vec![Item { from: path("big"), to: path(name) }],
-        existing: ExistingPolicy::Replace,
+        existing: ExistingPolicy::Always(Choice::Overwrite),
         excludes: GlobSet::empty(),
         durability: Durability::Relaxed,
         is_resumed: false,
+        is_dry: false,
     };
     let (summary, ()) =
         tokio::join!(transfer::run(job, reports), async { while taken.recv().await.is_some() {} });

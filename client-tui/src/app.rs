@@ -5,6 +5,7 @@ mod answer;
 pub mod carry;
 pub mod command;
 pub mod complete;
+pub mod conflicts;
 pub mod connect;
 mod delete;
 pub mod dialog;
@@ -246,6 +247,7 @@ impl App {
             self.pane_mut(side).rows.settle(height);
         }
         questions::settle(self);
+        conflicts::settle(self);
     }
 
     /// What must always hold; tests call it after every event.
@@ -269,11 +271,20 @@ impl App {
         );
         for (at, dialog) in self.dialogs.iter().enumerate() {
             match dialog {
-                Dialog::Conflict(conflict) => {
-                    let is_same = |other: &Dialog| matches!(other, Dialog::Conflict(other) if other.job == conflict.job);
-                    assert!(!self.dialogs[at + 1..].iter().any(is_same), "two questions of one job");
+                Dialog::Conflicts(shown) => {
+                    let is_same =
+                        |other: &Dialog| matches!(other, Dialog::Conflicts(other) if other.job == shown.job);
                     assert!(
-                        self.jobs.iter().any(|job| job.id == conflict.job),
+                        !self.dialogs[at + 1..].iter().any(is_same),
+                        "two dialogs of one job's conflicts"
+                    );
+                    let job = self.jobs.iter().find(|job| job.id == shown.job);
+                    let open = job.and_then(|job| job.conflicts.get(shown.cursor));
+                    assert!(open.is_some(), "a question about nothing");
+                }
+                Dialog::Short(short) => {
+                    assert!(
+                        self.jobs.iter().any(|job| job.id == short.job),
                         "a question of a job that is over"
                     );
                 }

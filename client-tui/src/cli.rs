@@ -4,6 +4,7 @@
 //! people's scripts.
 
 pub mod args;
+mod asking;
 pub mod askpass;
 mod code;
 mod copy;
@@ -14,8 +15,10 @@ mod mkdir;
 pub mod output;
 mod pinned;
 mod place;
+mod planned;
 mod progress;
 mod rm;
+mod running;
 mod shell;
 mod size_command;
 pub mod ssh;

@@ -1,6 +1,7 @@
 //! Plain data that both wings share: where something is, and what is shown of a job. It knows nothing else of the program.
 
 pub mod bookmarks;
+pub mod conflict;
 pub mod kept;
 pub mod number;
 pub mod size;
@@ -10,6 +11,7 @@ pub mod words;
 
 use std::fmt;
 
+pub use conflict::{Choice, Conflict, ConflictKind, Scope};
 use towpath_protocol::path::WirePath;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -49,15 +51,6 @@ pub struct JobProgress {
     pub bytes_per_second: u64,
     /// None while the total grows or nothing moves.
     pub left_seconds: Option<u64>,
-}
-
-/// What to do about a file that is in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    Overwrite,
-    Skip,
-    KeepBoth,
-    NewerOnly,
 }
 
 /// Whether the sources stay.

@@ -2,24 +2,31 @@
 //! writer on another. It knows no screen and no command line.
 //!
 //! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it
-//! with the destination in batches and sends `work`; `conflicts` settles what is in the way while the rest runs; `carry` does one
-//! file, `large` those that do not fit in one message, of which only what differs from what is there need move, `alone` what a
-//! service can do by itself; `tally` counts, `rate` tells how fast.
+//! with the destination in batches and sends `work`; `conflicts` settles what is in the way while the rest runs, as `undecided`
+//! hears from outside; `carry` does one file, `large` those that do not fit in one message, of which only what differs from what
+//! is there need move, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast. `dry` tells what would be
+//! done instead of doing it.
 //! `journal` keeps what survives the end of the program.
 
 mod alone;
 mod carry;
 mod conflicts;
+mod dry;
+mod fold;
 pub mod job;
 pub mod journal;
 mod large;
 mod plan;
+mod prefix;
 mod rate;
 mod run;
 mod shared;
+mod space;
 mod start;
 mod tally;
 pub mod throttle;
+pub mod undecided;
 mod work;
 
+pub use carry::is_same_content;
 pub use run::run;

@@ -19,6 +19,7 @@ use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
+use towpath::model::Choice;
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
@@ -202,10 +203,11 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         source: link_to(source).await,
         destination: link_to(destination.clone()).await,
         items: vec![Item { from: tree.clone(), to: tree }],
-        existing: ExistingPolicy::Skip,
+        existing: ExistingPolicy::Always(Choice::Skip),
         excludes: GlobSet::empty(),
         durability: Durability::Synced,
         is_resumed: false,
+        is_dry: false,
     };
     let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress, _shown) = watch::channel(Progress::default());
@@ -215,6 +217,7 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         cancel: CancellationToken::new(),
         leave: CancellationToken::new(),
         throttle: Arc::default(),
+        undecided: Arc::default(),
     };
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

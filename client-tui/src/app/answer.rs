@@ -5,13 +5,13 @@ use globset::Glob;
 
 use super::carry;
 use super::delete;
-use super::dialog::{Answer, Ask, CHOICES, Dialog, Purpose, Questioned, Stop, Then};
+use super::dialog::{Answer, Ask, Dialog, Purpose, Questioned, Stop, Then};
 use super::effect::Effect;
 use super::typed::{is_remote, place_of};
-use super::{App, connect, left, prompt, questions, queue, servers};
+use super::{App, conflicts, connect, left, prompt, questions, queue, servers};
 use crate::model::kept::KeptId;
 use crate::model::words::unescaped;
-use crate::model::{Choice, Place, QuestionKind};
+use crate::model::{Place, QuestionKind};
 
 /// Rows that a page key moves in a text.
 const PAGE_ROWS: usize = 10;
@@ -27,6 +27,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Some(Dialog::Jobs { .. }) => queue::pressed(app, key),
         Some(Dialog::Connect(_)) => connect::pressed(app, key),
         Some(Dialog::Question(_)) => questions::pressed(app, key),
+        Some(Dialog::Conflicts(_)) => conflicts::pressed(app, key),
         Some(_) => buttons_pressed(app, key),
         None => Vec::new(),
     }
@@ -79,7 +80,6 @@ pub(super) fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     }
     let Some(dialog) = app.dialogs.last_mut() else { return Vec::new() };
     let buttons = dialog.buttons();
-    let is_conflict = matches!(dialog, Dialog::Conflict(_));
     match key.code {
         KeyCode::Left | KeyCode::BackTab | KeyCode::Up => move_focus(dialog, buttons.len(), false),
         KeyCode::Right | KeyCode::Tab | KeyCode::Down => move_focus(dialog, buttons.len(), true),
@@ -87,14 +87,8 @@ pub(super) fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             let focused = buttons.iter().find(|button| button.is_focused).map(|button| button.answer);
             return focused.map_or_else(Vec::new, |focused| answer(app, focused));
         }
-        KeyCode::Esc => {
-            return answer(app, if is_conflict { Answer::Choose(Choice::Skip) } else { Answer::No });
-        }
-        KeyCode::Char('y' | 'Y') if is_conflict => return answer(app, Answer::Choose(Choice::Overwrite)),
-        KeyCode::Char('n' | 'N') if is_conflict => return answer(app, Answer::Choose(Choice::Skip)),
-        KeyCode::Char(' ') if is_conflict => return answer(app, Answer::ForAll),
         KeyCode::Char('y' | 'Y') => return answer(app, Answer::Yes),
-        KeyCode::Char('n' | 'N') => return answer(app, Answer::No),
+        KeyCode::Esc | KeyCode::Char('n' | 'N') => return answer(app, Answer::No),
         KeyCode::Char(c) => {
             let meant = buttons.iter().find(|button| button.key == Some(c)).map(|button| button.answer);
             return meant.map_or_else(Vec::new, |meant| answer(app, meant));
@@ -108,7 +102,8 @@ fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
     let step = |focus: usize| (focus + if is_forward { 1 } else { buttons - 1 }) % buttons.max(1);
     match dialog {
         Dialog::Delete(delete) => delete.focus = step(delete.focus),
-        Dialog::Conflict(conflict) => conflict.focus = step(conflict.focus),
+        Dialog::Conflicts(conflicts) => conflicts.focus = step(conflicts.focus),
+        Dialog::Short(short) => short.focus = step(short.focus),
         Dialog::Stop(stop) => stop.focus = step(stop.focus),
         Dialog::Left(left) => left.focus = step(left.focus),
         Dialog::Install(install) => install.focus = step(install.focus),
@@ -128,11 +123,15 @@ fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
 /// A button of the topmost layer was taken.
 pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
     match (app.dialogs.last_mut(), answer) {
-        (Some(Dialog::Conflict(conflict)), Answer::ForAll) => {
-            conflict.for_all = !conflict.for_all;
-            Vec::new()
+        (Some(Dialog::Conflicts(_)), Answer::Choose(choice)) => conflicts::chosen(app, choice),
+        (Some(Dialog::Conflicts(_)), Answer::Reach(reach)) => conflicts::reached(app, reach),
+        (Some(Dialog::Conflicts(_)), Answer::Compare) => conflicts::compare(app),
+        (Some(Dialog::Conflicts(_)), _) => Vec::new(),
+        (Some(Dialog::Short(short)), Answer::Yes) => {
+            let id = short.job;
+            app.dialogs.pop();
+            queue::cancel(app, id)
         }
-        (Some(Dialog::Conflict(_)), Answer::Choose(choice)) => choose(app, choice),
         (Some(Dialog::Ask(Ask { purpose: Purpose::Carry(_), .. })), Answer::Yes) => carry::confirmed(app),
         (Some(Dialog::Ask(_)), Answer::Yes) => entered(app),
         (Some(Dialog::Delete(_)), Answer::Yes) => match app.dialogs.pop() {
@@ -183,20 +182,6 @@ fn quit(app: &mut App, keeps: bool) -> Vec<Effect> {
     }
     effects.push(Effect::Quit);
     effects
-}
-
-fn choose(app: &mut App, choice: Choice) -> Vec<Effect> {
-    let Some(Dialog::Conflict(conflict)) = app.dialogs.pop() else { return Vec::new() };
-    let name = conflict.to.name().map(|name| name.display().to_string()).unwrap_or_default();
-    let (label, ..) = CHOICES.iter().find(|(.., known)| *known == choice).copied().unwrap_or(CHOICES[1]);
-    let all = if conflict.for_all { ", and all that follow" } else { "" };
-    app.hint(format!("{name}: {}{all}", label.to_lowercase()));
-    if conflict.for_all
-        && let Some(job) = app.jobs.iter_mut().find(|job| job.id == conflict.job)
-    {
-        (job.existing, job.is_noted) = (Some(choice), false);
-    }
-    vec![Effect::Answer { job: conflict.job, choice, for_all: conflict.for_all }]
 }
 
 /// A typed line is to be taken. Where it makes no sense the window stays.

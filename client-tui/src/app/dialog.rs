@@ -1,10 +1,10 @@
 //! What lies over the panes. The topmost takes the keys; Esc takes it away. Each kind says which buttons it has.
 
 use towpath_protocol::answer::Totals;
-use towpath_protocol::entry::Attributes;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::complete::Completion;
+use super::conflicts::CHOICES;
 use super::connect::Connect;
 pub use super::line::Line;
 use crate::model::kept::LeftJob;
@@ -16,7 +16,9 @@ pub enum Dialog {
     Prompt(Prompt),
     Ask(Ask),
     Delete(Delete),
-    Conflict(Conflict),
+    Conflicts(Conflicts),
+    /// What a job has found finds no room.
+    Short(Short),
     Connect(Connect),
     /// ssh asks something on the way to a server.
     Question(Questioned),
@@ -120,15 +122,37 @@ pub struct Delete {
     pub focus: usize,
 }
 
-/// A question about a file that is in the way.
+/// What is in the way of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
+pub struct Conflicts {
     pub job: JobId,
-    pub to: WirePath,
-    pub source: Attributes,
-    pub there: Attributes,
+    /// The name of the one that a decision is about.
+    pub cursor: u64,
     pub focus: usize,
-    pub for_all: bool,
+    pub reach: Reach,
+    /// What can be done about it.
+    pub offers: Vec<Choice>,
+    /// Whether its two sides can be compared.
+    pub can_compare: bool,
+}
+
+/// Which conflicts a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The one under the cursor.
+    This,
+    /// All of its kind, also those that are still to be found.
+    Kind,
+    All,
+}
+
+/// A question whether a job goes on that needs more room than there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Short {
+    pub job: JobId,
+    pub needed: u64,
+    pub free: u64,
+    pub focus: usize,
 }
 
 /// What ssh asks, and what is typed as its answer.
@@ -181,12 +205,14 @@ pub enum Answer {
     Yes,
     No,
     Choose(Choice),
-    /// Turns "for all" round.
-    ForAll,
     /// It is to wait for the next start.
     Keep,
     /// Nobody is to ask about it again.
     Forget,
+    /// Turns round how far a choice reaches.
+    Reach(Reach),
+    /// Whether both sides of a conflict hold the same.
+    Compare,
 }
 
 /// A button of a dialog.
@@ -198,14 +224,6 @@ pub struct Button {
     pub answer: Answer,
     pub is_focused: bool,
 }
-
-/// The answers to a conflict, in their order.
-pub const CHOICES: [(&str, char, Choice); 4] = [
-    ("Overwrite", 'o', Choice::Overwrite),
-    ("Skip", 's', Choice::Skip),
-    ("Keep both", 'b', Choice::KeepBoth),
-    ("Newer only", 'w', Choice::NewerOnly),
-];
 
 impl Dialog {
     /// In their order; none for what is only looked at.
@@ -262,19 +280,28 @@ impl Dialog {
                     ("Forget", Some('f'), Answer::Forget),
                 ],
             ),
-            Self::Conflict(conflict) => {
-                let mut labels: Vec<_> = CHOICES
-                    .iter()
-                    .map(|(label, key, choice)| (*label, Some(*key), Answer::Choose(*choice)))
-                    .collect();
-                labels.push((
-                    if conflict.for_all { "[x] For all" } else { "[ ] For all" },
-                    Some('a'),
-                    Answer::ForAll,
-                ));
-                row(Some(conflict.focus), &labels)
-            }
+            Self::Conflicts(conflicts) => row(Some(conflicts.focus), &conflicts.labels()),
+            Self::Short(short) => row(
+                Some(short.focus),
+                &[("Go on", Some('n'), Answer::No), ("Stop the job", Some('y'), Answer::Yes)],
+            ),
         }
+    }
+}
+
+impl Conflicts {
+    fn labels(&self) -> Vec<(&'static str, Option<char>, Answer)> {
+        let offered = CHOICES.iter().filter(|(choice, ..)| self.offers.contains(choice));
+        let mut labels: Vec<_> =
+            offered.map(|(choice, key, label)| (*label, Some(*key), Answer::Choose(*choice))).collect();
+        if self.can_compare {
+            labels.push(("Compare", Some('='), Answer::Compare));
+        }
+        let kind = if self.reach == Reach::Kind { "[x] For this kind" } else { "[ ] For this kind" };
+        let all = if self.reach == Reach::All { "[x] For all" } else { "[ ] For all" };
+        labels.push((kind, Some('t'), Answer::Reach(Reach::Kind)));
+        labels.push((all, Some('a'), Answer::Reach(Reach::All)));
+        labels
     }
 }
 

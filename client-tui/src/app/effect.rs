@@ -4,7 +4,7 @@ use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use crate::model::kept::{KeptId, KeptJob};
-use crate::model::{Asking, Carry, Choice, JobId, LinkId, Place, Secret};
+use crate::model::{Asking, Carry, Choice, Conflict, JobId, LinkId, Place, Scope, Secret};
 
 /// What is waited for. A new wait takes the place of an older one of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +69,18 @@ pub enum Effect {
         /// What was said about everything that is in the way; none where that is asked.
         existing: Option<Choice>,
     },
-    Answer {
+    /// About what is in the way of a job.
+    Decide {
         job: JobId,
+        scope: Scope,
         choice: Choice,
-        for_all: bool,
+    },
+    /// Whether both sides of a conflict hold the same.
+    Compare {
+        job: JobId,
+        conflict: Box<Conflict>,
+        source: LinkId,
+        destination: LinkId,
     },
     CancelJob(JobId),
     /// As `CancelJob`, but what came of it waits until it goes on.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use towpath_protocol::answer::Totals;
-use towpath_protocol::entry::{Attributes, Entry};
+use towpath_protocol::entry::Entry;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::permissions::Permissions;
@@ -10,7 +10,7 @@ use towpath_protocol::permissions::Permissions;
 use super::effect::Timer;
 use super::hits::Spot;
 use crate::model::kept::LeftJob;
-use crate::model::{JobId, JobProgress, LinkId, Outlook, Question};
+use crate::model::{Conflict, JobId, JobProgress, LinkId, Outlook, Question};
 
 /// Something happened. A listing's answers carry its generation, other answers the ticket they were asked with; what nobody waits for
 /// any more is ignored.
@@ -113,11 +113,27 @@ pub enum Event {
         id: JobId,
         now: JobProgress,
     },
+    /// Something is in the way.
     JobConflict {
         id: JobId,
-        to: WirePath,
-        source: Attributes,
-        there: Attributes,
+        conflict: Conflict,
+    },
+    /// That conflict does not wait any more.
+    JobSettled {
+        id: JobId,
+        conflict: u64,
+    },
+    /// Whether both sides of a conflict hold the same.
+    JobCompared {
+        id: JobId,
+        conflict: u64,
+        outcome: Result<bool, Fault>,
+    },
+    /// What was found so far needs more bytes than are free at the destination.
+    JobShort {
+        id: JobId,
+        needed: u64,
+        free: u64,
     },
     JobEnded {
         id: JobId,

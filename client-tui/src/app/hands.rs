@@ -1,10 +1,8 @@
 //! Dialogs that come by themselves come under typing fingers: for a moment they take no keys and no clicks, so that nobody answers a
 //! question that nobody has read.
 
-use towpath_protocol::path::WirePath;
-
 use super::App;
-use super::dialog::{Conflict, Dialog};
+use super::dialog::Dialog;
 use super::effect::{Effect, Timer};
 use crate::model::{JobId, LinkId};
 
@@ -14,8 +12,10 @@ const DEAF_MS: u64 = 500;
 /// A question that came by itself. `Left`: what an earlier `tow` left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Guest {
-    /// Of a job, about a file.
-    Conflict(JobId, WirePath),
+    /// Of a job, about what is in its way.
+    Conflicts(JobId),
+    /// Of a job, about room.
+    Short(JobId),
     /// Of ssh.
     Question(u64),
     Install(LinkId),
@@ -31,7 +31,8 @@ impl App {
     /// What lies on top, where it came by itself.
     pub(super) fn guest(&self) -> Option<Guest> {
         match self.dialogs.last()? {
-            Dialog::Conflict(Conflict { job, to, .. }) => Some(Guest::Conflict(*job, to.clone())),
+            Dialog::Conflicts(conflicts) => Some(Guest::Conflicts(conflicts.job)),
+            Dialog::Short(short) => Some(Guest::Short(short.job)),
             Dialog::Question(asked) => Some(Guest::Question(asked.question.ticket)),
             Dialog::Left(_) => Some(Guest::Left),
             Dialog::Install(install) => Some(Guest::Install(install.link)),

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Name, WirePath};
 
-use super::dialog::{Conflict, Dialog};
+use super::conflicts::Waiting;
 use super::effect::Effect;
 use super::pane::Pane;
 use super::{App, Tone, queue};
@@ -40,6 +40,8 @@ pub struct Job {
     /// How much was said of it that is not good, and the newest of that.
     pub failures: u64,
     pub failure: Option<String>,
+    /// What is in its way and waits for a decision.
+    pub conflicts: Waiting,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
     /// What it works on.
@@ -125,6 +127,7 @@ impl Job {
             limit: None,
             failures: 0,
             failure: None,
+            conflicts: Waiting::default(),
             moved_ms: 0,
             source: LinkId::LOCAL,
             sources: Vec::new(),
@@ -305,16 +308,6 @@ pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<W
     app.say(tone, words);
 }
 
-/// A question waits beneath whatever a person is busy with, behind older questions.
-pub(super) fn conflict(app: &mut App, conflict: Conflict) {
-    let id = conflict.job;
-    if !app.jobs.iter().any(|job| job.id == id) {
-        return;
-    }
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(other) if other.job == id));
-    app.dialogs.insert(0, Dialog::Conflict(conflict));
-}
-
 pub(super) fn ended(
     app: &mut App,
     id: JobId,
@@ -323,7 +316,6 @@ pub(super) fn ended(
 ) -> Vec<Effect> {
     let Some(at) = app.jobs.iter().position(|job| job.id == id) else { return Vec::new() };
     let job = app.jobs.remove(at);
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
     let is_cut_off = stopped
         .as_ref()
         .is_some_and(|fault| matches!(fault.code, FaultCode::Disconnected | FaultCode::ShuttingDown));

@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::hits::Spot;
 use super::layout::Layout;
 use super::obey::obey;
-use super::{App, answer, connect};
+use super::{App, answer, conflicts, connect};
 use crate::model::Side;
 
 /// The longest time between the two clicks of a double click.
@@ -103,6 +103,7 @@ fn on_layer(app: &mut App, spot: Option<Spot>) -> Vec<Effect> {
         (_, Some(Spot::Button(meant))) => return answer::answer(app, meant),
         (Some(Dialog::Ask(ask)), Some(Spot::Line)) => ask.focus = None,
         (Some(Dialog::Question(asked)), Some(Spot::Line)) => asked.focus = None,
+        (Some(Dialog::Conflicts(_)), Some(Spot::Row(row))) => conflicts::go_to_row(app, row),
         (Some(Dialog::Connect(_)), Some(Spot::Row(row))) => return connect::clicked(app, row),
         (Some(Dialog::Jobs { cursor }), Some(Spot::Row(row))) => {
             *cursor = row.min(last_job);
@@ -124,6 +125,7 @@ fn wheel(app: &mut App, (x, y): (u16, u16), rows: isize) -> Vec<Effect> {
             *scroll = scroll.saturating_add_signed(rows);
             answer::limit_scroll(app);
         }
+        Some(Dialog::Conflicts(_)) => conflicts::scrolled(app, rows),
         Some(_) => {}
         None => {
             let Some(layout) = Layout::of(app, app.screen) else { return Vec::new() };

@@ -7,7 +7,7 @@ use towpath_protocol::path::WirePath;
 use super::dialog::{Ask, Dialog, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::{Hold, Job, Over, Stage, Work};
-use super::{App, Tone, servers};
+use super::{App, Tone, conflicts, servers};
 use crate::model::JobId;
 use crate::model::size::human;
 
@@ -112,7 +112,7 @@ pub(super) fn cancel(app: &mut App, id: JobId) -> Vec<Effect> {
     job.stage = Stage::Stopping;
     let was_paused = job.hold.take().is_some();
     // Its question has no point any more.
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflict(conflict) if conflict.job == id));
+    conflicts::forget(app, id);
     let resumed = was_paused.then_some(Effect::ResumeJob(id));
     [Effect::CancelJob(id)].into_iter().chain(resumed).collect()
 }
@@ -151,6 +151,11 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             return app.jobs.get(row).map(|job| job.id).map_or_else(Vec::new, |id| cancel(app, id));
         }
         KeyCode::Char('p') => return pause(app, row),
+        KeyCode::Char('o') => {
+            if let Some(id) = app.jobs.get(row).map(|job| job.id) {
+                conflicts::show(app, id);
+            }
+        }
         KeyCode::Char('R') => retry(app, row),
         KeyCode::Char('J') => reorder(app, row, row + 1),
         KeyCode::Char('K') => reorder(app, row, row.wrapping_sub(1)),

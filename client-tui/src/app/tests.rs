@@ -3,6 +3,7 @@
 
 mod allowed;
 mod carrying;
+mod conflicts;
 mod connect;
 mod costs;
 mod jobs;

@@ -5,12 +5,12 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 use zeroize::Zeroizing;
 
-use super::dialog::Conflict;
 use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::pane::After;
 use super::{
-    App, Tone, answer, carry, complete, connect, delete, jobs, keys, left, mouse, questions, servers,
+    App, Tone, answer, carry, complete, conflicts, connect, delete, jobs, keys, left, mouse, questions,
+    servers,
 };
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;
@@ -66,9 +66,10 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Disconnected { link, why, at_ns } => return servers::lost(app, link, why, at_ns),
         Event::JobProgress { id, now } => return jobs::progress(app, id, now),
-        Event::JobConflict { id, to, source, there } => {
-            jobs::conflict(app, Conflict { job: id, to, source, there, focus: 1, for_all: false });
-        }
+        Event::JobConflict { id, conflict } => conflicts::found(app, id, conflict),
+        Event::JobSettled { id, conflict } => conflicts::settled(app, id, conflict),
+        Event::JobCompared { id, conflict, outcome } => conflicts::compared(app, id, conflict, outcome),
+        Event::JobShort { id, needed, free } => conflicts::short(app, id, needed, free),
         Event::JobEnded { id, good, stopped, text, done } => {
             return jobs::ended(app, id, (good, stopped, text), &done);
         }

@@ -149,6 +149,7 @@ pub struct SizeArgs {
     pub output: OutputArgs,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, ClapArgs)]
 pub struct TransferArgs {
     /// One SOURCE or more, then DEST: a DEST that is an existing folder or ends in / receives each SOURCE under its own name;
@@ -167,6 +168,10 @@ pub struct TransferArgs {
     /// Does not wait until what was copied is on the disk: done then means verified, and a power cut may undo it
     #[arg(long)]
     pub no_sync: bool,
+    /// Prints what would be done, and what it comes to, and changes nothing on either side; exit 1 where something would fail, be
+    /// skipped or be asked about
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
     /// Folders are always copied whole; accepted for the sake of habit
     #[arg(short = 'r', short_alias = 'a', long, hide = true)]
     pub recursive: bool,
@@ -184,7 +189,7 @@ pub struct ConflictArgs {
 /// What happens to a file that exists at the destination and differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Overwrite {
-    /// Ask for each
+    /// Ask: one question for each kind of conflict
     Ask,
     /// Keep it and name it on standard error
     Never,
@@ -194,6 +199,10 @@ pub enum Overwrite {
     Newer,
     /// Replace it where the content differs
     Different,
+    /// Complete it where it is the beginning of the source, as its hash proves, else keep it
+    Resume,
+    /// Keep it, and call the new one `name (2).ext`
+    KeepBoth,
 }
 
 #[derive(Debug, ClapArgs)]

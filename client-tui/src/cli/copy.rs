@@ -1,13 +1,9 @@
 //! `tow get`, `put`, `cp`, `mv`: operands to a job, its facts to standard error, its summary to standard output.
 
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
-use std::time::Instant;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -19,13 +15,12 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::pinned::{Pin, Pins};
 use super::place::{Place, Places};
-use super::progress;
+use super::planned::Forecast;
+use super::running;
+use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
-use crate::transfer;
-use crate::transfer::job::{
-    Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
-};
+use crate::transfer::job::{ExistingPolicy, Item, Job, Summary, Verb};
 
 /// What a transfer is told besides its places.
 #[derive(Debug, Clone)]
@@ -40,6 +35,8 @@ pub(super) struct Options {
     pub(super) is_resumed: bool,
     /// Where it is written down what the destination means.
     pub(super) pins: Pins,
+    /// Nothing is changed: what would be done is printed.
+    pub(super) is_dry: bool,
 }
 
 impl Default for Options {
@@ -53,6 +50,7 @@ impl Default for Options {
             durability: Durability::Synced,
             is_resumed: false,
             pins: Pins::default(),
+            is_dry: false,
         }
     }
 }
@@ -72,7 +70,9 @@ pub(super) async fn run(
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
         is_resumed: true,
-        pins: pins.clone(),
+        // Nothing is begun that could be gone on with.
+        pins: if args.dry_run { Pins::default() } else { pins.clone() },
+        is_dry: args.dry_run,
     };
     let (destination, sources) = match args.operands.split_last() {
         Some((destination, sources)) if !sources.is_empty() => (destination, sources),
@@ -84,7 +84,9 @@ pub(super) async fn run(
         resolved.push(places.resolve(source).await?);
     }
     let ended = copy(resolved, destination, options, output).await?;
-    report(&ended.summary, output)?;
+    if !args.dry_run {
+        report(&ended.summary, output)?;
+    }
     Ok(ended.exit)
 }
 
@@ -140,6 +142,7 @@ pub(super) async fn copy(
         _ => None,
     };
     let mut failed = None;
+    let mut forecast = if options.is_dry { Forecast::told() } else { Forecast::default() };
     for (source, items) in items {
         let job = Job {
             verb: options.verb,
@@ -150,10 +153,14 @@ pub(super) async fn copy(
             excludes: options.excludes.clone(),
             durability: options.durability,
             is_resumed: options.is_resumed,
+            is_dry: options.is_dry,
         };
         let sides = Sides { source: &source, destination: &destination };
         let summary;
-        (summary, failed) = run_job(job, &sides, output).await;
+        (summary, failed) = running::run(job, &sides, output, &mut forecast).await;
+        if let Some(error) = forecast.broken.take() {
+            return Err(error.into());
+        }
         if let Some(fault) = &summary.stopped {
             if whole_failure && summary.files == 0 && summary.failed <= 1 {
                 return Err(Failure { exit: Exit::of(fault), message: sides.words(fault) });
@@ -167,7 +174,13 @@ pub(super) async fn copy(
     }
     let is_whole = total.files + total.unchanged + total.skipped == 0 && total.failed == 1;
     let failed = failed.filter(|fault| is_whole && only_item.is_some_and(|item| concerns(fault, &item)));
-    let exit = exit_of(&total, failed.as_ref());
+    let mut exit = exit_of(&total, failed.as_ref());
+    if options.is_dry
+        && matches!(exit, Exit::Done | Exit::Partly)
+        && !forecast.end(&destination, output).await?
+    {
+        exit = Exit::Partly;
+    }
     if let Some(pin) = pin.filter(|_| exit == Exit::Done) {
         pin.forget().await;
     }
@@ -175,13 +188,18 @@ pub(super) async fn copy(
 }
 
 /// Where a job's paths are: each is named with its side, as it can be typed.
-struct Sides<'a> {
-    source: &'a Place,
-    destination: &'a Place,
+pub(super) struct Sides<'a> {
+    pub(super) source: &'a Place,
+    pub(super) destination: &'a Place,
 }
 
 impl Sides<'_> {
-    fn name(&self, path: &WirePath) -> String {
+    pub(super) fn name(&self, path: &WirePath) -> String {
+        self.of(path).name_of(path)
+    }
+
+    /// Which of them a path belongs to.
+    pub(super) fn of(&self, path: &WirePath) -> &Place {
         let shared = |place: &Place| path.starts_with(&place.path).then(|| place.path.names().len());
         // The nearer one; what is above both is only ever made, or missing, at the destination.
         let is_source = match (shared(self.source), shared(self.destination)) {
@@ -189,10 +207,10 @@ impl Sides<'_> {
             (Some(_), None) => true,
             (None, None) => !self.destination.path.starts_with(path),
         };
-        if is_source { self.source.name_of(path) } else { self.destination.name_of(path) }
+        if is_source { self.source } else { self.destination }
     }
 
-    fn words(&self, fault: &Fault) -> String {
+    pub(super) fn words(&self, fault: &Fault) -> String {
         let why = Fault { path: None, ..fault.clone() };
         fault.path.as_ref().map_or_else(|| why.to_string(), |path| format!("{}: {why}", self.name(path)))
     }
@@ -277,133 +295,15 @@ async fn items_of(
 }
 
 fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
-    match overwrite {
-        None | Some(Overwrite::Ask) if output::is_interactive() => ExistingPolicy::Ask,
-        None | Some(Overwrite::Ask | Overwrite::Never) => ExistingPolicy::Skip,
-        Some(Overwrite::Always) => ExistingPolicy::Replace,
-        Some(Overwrite::Newer) => ExistingPolicy::Newer,
-        Some(Overwrite::Different) => ExistingPolicy::Different,
-    }
-}
-
-/// Runs a job with its facts on standard error and its progress as asked for. An interrupt cancels it in order. Gives what failed first
-/// as well.
-async fn run_job(job: Job, sides: &Sides<'_>, output: Output) -> (Summary, Option<Fault>) {
-    let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
-    let (progress_sender, mut progress) = watch::channel(Progress::default());
-    let cancel = CancellationToken::new();
-    let reports = Reports {
-        progress: Arc::new(progress_sender),
-        facts: fact_sender,
-        cancel: cancel.clone(),
-        leave: CancellationToken::new(),
-        throttle: Arc::default(),
-    };
-    let begun = Instant::now();
-    // In a task of its own: it goes on while a question is open.
-    let mut running = tokio::spawn(transfer::run(job, reports));
-    let interrupted = super::interrupted();
-    tokio::pin!(interrupted);
-    let mut failed = None;
-    let mut note_failure = |fact: &Fact| {
-        if let Fact::Failed(fault) = fact {
-            failed.get_or_insert_with(|| fault.clone());
-        }
-    };
-    let summary = loop {
-        tokio::select! {
-            biased;
-            () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
-            Some(fact) = facts.recv() => {
-                note_failure(&fact);
-                clear(output);
-                tokio::select! {
-                    () = tell(fact, sides) => {}
-                    () = &mut interrupted, if !cancel.is_cancelled() => cancel.cancel(),
-                }
-            }
-            summary = &mut running => break summary.unwrap_or_else(|_| broken()),
-            Ok(()) = progress.changed(), if output.progress => show(&progress.borrow_and_update(), begun, output),
-        }
-    };
-    clear(output);
-    while let Ok(fact) = facts.try_recv() {
-        note_failure(&fact);
-        tell(fact, sides).await;
-    }
-    (summary, failed)
-}
-
-/// Of a job that ended by a fault of the program.
-fn broken() -> Summary {
-    Summary { failed: 1, stopped: Some(FaultCode::Internal.into()), ..Summary::default() }
-}
-
-fn clear(output: Output) {
-    if output.progress && !output.json {
-        output::progress_line("");
-    }
-}
-
-fn show(now: &Progress, begun: Instant, output: Output) {
-    if output.json {
-        let object = json!({
-            "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
-            "bytes_total": now.bytes_total, "saved": now.saved, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
-        });
-        let _ = output.object(&object);
-        return;
-    }
-    let name = now.current.as_ref().and_then(|(path, ..)| path.name()).map(|name| name.display().to_string());
-    let shown = progress::Shown {
-        name: name.unwrap_or_else(|| format!("{} {}", now.files, noun(now.files, "file", "files"))),
-        bytes: now.bytes,
-        bytes_total: now.bytes_total,
-        growing: now.growing,
-    };
-    output::progress_line(&progress::line(&shown, begun, Instant::now()));
-}
-
-async fn tell(fact: Fact, sides: &Sides<'_>) {
-    match fact {
-        Fact::Failed(fault) => output::error(&sides.words(&fault)),
-        Fact::Unnamed(path, count) => output::error(&format!("{}: {count} more failed", sides.name(&path))),
-        Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", sides.name(&path))),
-        Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", sides.name(&path))),
-        Fact::Conflict(conflict) => ask(conflict, sides).await,
-    }
-}
-
-/// One conflict, one question; an answer in capitals is for all that follow.
-async fn ask(conflict: Conflict, sides: &Sides<'_>) {
-    let side = |attributes: &Attributes| {
-        format!(
-            "{}, {}",
-            size::megabytes_and_bytes(attributes.size),
-            super::ls::local_time(attributes.modified_ns)
-        )
-    };
-    let newer = if conflict.source.modified_ns > conflict.there.modified_ns {
-        "the new one is newer"
-    } else {
-        "the one there is newer or as old"
-    };
-    let question = format!(
-        "{} exists: {}; to be replaced by {} ({newer}).\n\
-         [o]verwrite, [s]kip, keep [b]oth, overwrite if [n]ewer; in capitals for all:",
-        sides.destination.name_of(&conflict.to),
-        side(&conflict.there),
-        side(&conflict.source),
-    );
-    let answer = output::ask(&question).await.ok().flatten().unwrap_or_default();
-    let policy = match answer.to_ascii_lowercase().as_str() {
-        "o" | "y" => ExistingPolicy::Replace,
-        "b" => ExistingPolicy::KeepBoth,
-        "n" => ExistingPolicy::Newer,
-        _ => ExistingPolicy::Skip,
-    };
-    let for_all = answer.chars().next().is_some_and(char::is_uppercase);
-    let _ = conflict.answer.send(Decision { policy, for_all });
+    ExistingPolicy::Always(match overwrite {
+        None | Some(Overwrite::Ask) if output::is_interactive() => return ExistingPolicy::Ask,
+        None | Some(Overwrite::Ask | Overwrite::Never) => Choice::Skip,
+        Some(Overwrite::Always) => Choice::Overwrite,
+        Some(Overwrite::Newer) => Choice::NewerOnly,
+        Some(Overwrite::Different) => Choice::Different,
+        Some(Overwrite::Resume) => Choice::Resume,
+        Some(Overwrite::KeepBoth) => Choice::KeepBoth,
+    })
 }
 
 fn report(summary: &Summary, output: Output) -> Result<(), Failure> {

@@ -137,7 +137,7 @@ const fn letter(kind: Kind) -> char {
 }
 
 /// A kind's word in machine output.
-const fn kind_word(kind: Kind) -> &'static str {
+pub(super) const fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Folder => "folder",

@@ -148,6 +148,17 @@ impl Place {
         }
     }
 
+    /// The same, byte for byte.
+    pub(super) fn bytes_of(&self, path: &WirePath) -> Vec<u8> {
+        match &self.server {
+            None => [b"/", &path.to_bytes()[..]].concat(),
+            Some(server) => {
+                let target = Target::Remote { server: server.clone(), path: path.to_bytes() };
+                target.to_os_string().into_encoded_bytes()
+            }
+        }
+    }
+
     /// Its own name, under which it arrives in a folder; none for a root.
     pub(super) fn name(&self) -> Option<&Name> {
         self.path.name()

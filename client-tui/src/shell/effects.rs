@@ -9,7 +9,7 @@ mod targets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -30,8 +30,8 @@ use crate::link::Link;
 use crate::link::calls::operation_id;
 use crate::link::keyring::Keyring;
 use crate::model::{Asking, JobId, LinkId, Place};
-use crate::transfer::job::Decision;
 use crate::transfer::throttle::Throttle;
+use crate::transfer::undecided::Undecided;
 
 use connections::Attempt;
 use jobs::{Carriage, Parts, Stopping};
@@ -43,7 +43,6 @@ pub(super) use targets::Kept;
 /// Names that a completion looks at.
 const NAMES_MAX: usize = 10_000;
 
-type Answers = Arc<Mutex<HashMap<JobId, oneshot::Sender<Decision>>>>;
 type Links = Arc<Mutex<HashMap<LinkId, Link>>>;
 
 /// The doing wing's hands.
@@ -63,7 +62,8 @@ pub(super) struct Effects {
     throttles: HashMap<JobId, Arc<Throttle>>,
     /// Of all jobs together.
     throttle: Arc<Throttle>,
-    answers: Answers,
+    /// What waits for decisions, of each job.
+    undecided: HashMap<JobId, Arc<Undecided>>,
     /// Wakes whoever waits for a connection to be back.
     returned: Arc<Notify>,
     kept: Kept,
@@ -96,7 +96,7 @@ impl Effects {
             cancels: HashMap::new(),
             throttles: HashMap::new(),
             throttle: Arc::default(),
-            answers: Arc::default(),
+            undecided: HashMap::new(),
             returned: Arc::default(),
             kept,
             durability,
@@ -128,7 +128,14 @@ impl Effects {
             Effect::Carry { job, carry, source, items, destination, existing } => {
                 self.carry(job, Carriage { carry, between: (source, destination), items, existing });
             }
-            Effect::Answer { job, choice, for_all } => self.answer(job, choice, for_all),
+            Effect::Decide { job, scope, choice } => {
+                if let Some(undecided) = self.undecided.get(&job) {
+                    undecided.decide(scope, choice);
+                }
+            }
+            Effect::Compare { job, conflict, source, destination } => {
+                self.compare(job, *conflict, (source, destination));
+            }
             Effect::CancelJob(job) => self.cancel(job, Parts::Go),
             Effect::LeaveJob(job) => self.cancel(job, Parts::Wait),
             Effect::Keep { job, kept } => self.notes.take(Note::Keep(job, kept)),

@@ -61,7 +61,8 @@ async fn tell_faults(shared: &Shared, totals: Totals, item: &Item) {
     for fault in totals.faults {
         match fault {
             Fault { code: FaultCode::SpecialFile, path: Some(path), .. } => {
-                shared.skipped(&Location::of(&path), FaultCode::SpecialFile.text()).await;
+                shared.tally.skipped();
+                shared.tell(Fact::Skipped(path, FaultCode::SpecialFile.text())).await;
             }
             fault => shared.failed(fault).await,
         }

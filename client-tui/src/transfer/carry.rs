@@ -2,7 +2,7 @@
 //! once more where it changed or arrived damaged. The writer compares with the hash that the reader's side computed.
 
 use towpath_protocol::answer::FileWhole;
-use towpath_protocol::entry::{Kind, Version};
+use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
@@ -14,7 +14,9 @@ use super::large::{self, hash_of};
 use super::plan::look_at;
 use super::shared::Shared;
 use super::work::{Carried, Step};
+use crate::link::Link;
 use crate::link::calls::operation_id;
+use crate::model::Conflict;
 
 /// Copies one file or link; within one root a move takes its source with it. A file that changed or arrived damaged is tried once
 /// more, as it is then.
@@ -112,21 +114,35 @@ pub(super) async fn remove_source(shared: &Shared, from: &Location, copied: Vers
     shared.job.source.call(request).await.map(drop).map_err(stays)
 }
 
-/// Whether both sides hold the same bytes (or, of links, the same target), as their hashes say.
-pub(super) async fn is_same_content(shared: &Shared, step: &Step) -> Result<bool, Fault> {
+/// Whether both sides of a conflict hold the same bytes (or, of links, the same target), as their hashes say.
+pub async fn is_same_content(source: &Link, destination: &Link, conflict: &Conflict) -> Result<bool, Fault> {
+    let Conflict { from, to, source: here, there: Some(there), .. } = conflict else { return Ok(false) };
+    is_same(source, destination, (from, here), (to, there)).await
+}
+
+/// The same for what a step is about.
+pub(super) async fn holds_same(shared: &Shared, step: &Step) -> Result<bool, Fault> {
     let Step { from, to, attributes: here, there: Some(there), .. } = step else { return Ok(false) };
+    let job = &shared.job;
+    shared.unless_stopped(is_same(&job.source, &job.destination, (from, here), (to, there))).await?
+}
+
+async fn is_same(
+    source: &Link,
+    destination: &Link,
+    (from, here): (&Location, &Attributes),
+    (to, there): (&Location, &Attributes),
+) -> Result<bool, Fault> {
     if here.kind != there.kind || here.size != there.size {
         return Ok(false);
     }
     if let (Some(here), Some(there)) = (&here.link, &there.link) {
         return Ok(here.bytes == there.bytes);
     }
-    let hashing = async {
-        tokio::try_join!(
-            hash_of(&shared.job.source, from, here.version()),
-            hash_of(&shared.job.destination, to, there.version()),
-        )
-    };
-    let (here, there) = shared.unless_stopped(hashing).await??;
+    if here.kind != Kind::File {
+        return Ok(false);
+    }
+    let (here, there) =
+        tokio::try_join!(hash_of(source, from, here.version()), hash_of(destination, to, there.version()))?;
     Ok(here == there)
 }

@@ -1,34 +1,100 @@
-//! Decides about files that are in the way, one question at a time, while everything else runs.
+//! Decides about what is in the way, while everything else runs: as was said for all, or as it is told meanwhile.
 
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::Existing;
 
 use super::carry;
-use super::job::{Conflict, Decision, ExistingPolicy, Fact};
-use super::plan::{fault_at, look, look_at};
+use super::job::{Action, ExistingPolicy, Fact};
+use super::plan::{Plan, Queues, fault_at, look, look_at};
+use super::prefix;
 use super::shared::Shared;
-use super::work::{Step, Work};
+use super::undecided::{Asked, UNDECIDED_MAX};
+use super::work::{Folder, Step, Work};
+use crate::model::conflict::{Choice, Conflict, ConflictKind};
 
 /// The highest number of a copy that is kept beside others.
 const COPIES_MAX: u32 = 10_000;
+/// Conflicts settled at a time where nobody is asked.
+const SETTLED_AT_ONCE: usize = 16;
 /// Names looked at in one request.
 const NAMES_AT_ONCE: u32 = 16;
+/// Why something stays.
+const EXISTS: &str = "exists";
 
-/// Takes conflicts until there are no more, and sends on what is to be done.
-pub(super) async fn settle_all(
-    shared: &Shared,
-    mut conflicts: mpsc::Receiver<Step>,
-    work: mpsc::Sender<Work>,
-) {
-    while let Some(step) = conflicts.recv().await {
-        if let Some(step) = settle(shared, step).await
-            && work.send(Work::Carry(step)).await.is_err()
-        {
-            return;
+/// A folder that cannot take its place at the destination.
+#[derive(Debug)]
+pub(super) struct FolderClash {
+    pub(super) kind: ConflictKind,
+    pub(super) from: Location,
+    pub(super) to: Location,
+    /// Its path below the item.
+    pub(super) below: WirePath,
+    pub(super) attributes: Attributes,
+    pub(super) there: Option<Attributes>,
+    /// What it is in, at the destination.
+    pub(super) parent: Option<Arc<Folder>>,
+    pub(super) own: (Option<u64>, Option<u64>),
+}
+
+/// What is in the way of what.
+struct Sides<'a> {
+    places: (&'a Location, &'a Location),
+    source: &'a Attributes,
+    there: Option<&'a Attributes>,
+}
+
+/// Takes conflicts until there are no more, and sends on what is to be done. As many wait for a decision as
+/// [`UNDECIDED_MAX`], then whoever sends them waits.
+pub(super) async fn settle_all(shared: &Shared, conflicts: mpsc::Receiver<Step>, work: mpsc::Sender<Work>) {
+    let work = &work;
+    each(shared, conflicts, |step| async move {
+        if let Some(step) = settle(shared, step).await {
+            // Nobody wants it where the job has stopped.
+            let _ = work.send(Work::Carry(step)).await;
         }
+    })
+    .await;
+}
+
+/// The same for folders: one that is kept beside what is there is walked for itself.
+pub(super) async fn settle_folders(shared: &Shared, clashes: mpsc::Receiver<FolderClash>, queues: Queues) {
+    let queues = &queues;
+    each(shared, clashes, |clash| async move {
+        let settled = settle_folder(shared, clash, queues.clone()).await;
+        if let Err(fault) = settled {
+            shared.failed(fault).await;
+        }
+    })
+    .await;
+}
+
+async fn each<T, F: Future<Output = ()>>(shared: &Shared, queue: mpsc::Receiver<T>, settle: impl Fn(T) -> F) {
+    let is_asked = shared.job.existing == ExistingPolicy::Ask;
+    let at_once = if is_asked { UNDECIDED_MAX } else { SETTLED_AT_ONCE };
+    let all = stream::unfold(queue, async |mut queue| queue.recv().await.map(|next| (next, queue)));
+    all.for_each_concurrent(at_once, settle).await;
+}
+
+async fn settle_folder(shared: &Shared, clash: FolderClash, queues: Queues) -> Result<(), Fault> {
+    let FolderClash { kind, from, to, attributes, there, .. } = &clash;
+    let sides = Sides { places: (from, to), source: attributes, there: there.as_ref() };
+    match choose(shared, *kind, &sides).await? {
+        Some(Choice::KeepBoth) => {
+            let to = free_name(shared, to).await?;
+            let plan = Plan::beside(shared, clash, to, queues);
+            shared.unless_stopped(Box::pin(plan.run())).await?
+        }
+        Some(_) => {
+            shared.left((from, to), attributes, why_left(*kind)).await;
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -40,7 +106,11 @@ pub(super) async fn settle(shared: &Shared, step: Step) -> Option<Step> {
         shared.tally.not_carried(size);
     }
     match settled {
-        Ok(step) => step,
+        Ok(Some(step)) => {
+            Box::pin(shared.mind_room(&step)).await;
+            Some(step)
+        }
+        Ok(None) => None,
         Err(fault) => {
             shared.failed(fault).await;
             None
@@ -61,74 +131,126 @@ pub(super) async fn settle_late(shared: &Shared, step: Step) -> Option<Step> {
 }
 
 async fn decide(shared: &Shared, step: Step) -> Result<Option<Step>, Fault> {
-    let Some(there) = step.there.clone() else { return Ok(Some(step)) };
-    if there.kind == Kind::Folder {
-        let fault = fault_at(FaultCode::IsAFolder, &step.to);
-        return Err(fault.because("a file cannot take the place of a folder"));
+    let kind = match &step.there {
+        _ if step.clashes => ConflictKind::Case,
+        None => return Ok(Some(step)),
+        Some(there) => ConflictKind::of(&step.attributes, there),
+    };
+    let Step { from, to, attributes, there, .. } = &step;
+    let sides = Sides { places: (from, to), source: attributes, there: there.as_ref() };
+    let Some(choice) = choose(shared, kind, &sides).await? else { return Ok(None) };
+    match choice {
+        Choice::KeepBoth => {
+            let to = Box::pin(free_name(shared, to)).await?;
+            return Ok(Some(Step { to, there: None, existing: Existing::Keep, clashes: false, ..step }));
+        }
+        Choice::Different if is_same(shared, &step).await? => shared.unchanged((from, to), attributes).await,
+        _ => match why_not(shared, &step, choice, kind).await? {
+            None => return Ok(Some(Step { existing: Existing::Replace, ..step })),
+            Some(why) => shared.left((from, to), attributes, why).await,
+        },
     }
-    match ask(shared, &step, &there).await? {
-        ExistingPolicy::Newer if step.attributes.modified_ns <= there.modified_ns => {
-            shared.skipped(&step.to, "exists and is not older").await;
-            Ok(None)
+    Ok(None)
+}
+
+/// Why a step is not done after all, where it is not.
+async fn why_not(
+    shared: &Shared,
+    step: &Step,
+    choice: Choice,
+    kind: ConflictKind,
+) -> Result<Option<&'static str>, Fault> {
+    let is_newer = kind == ConflictKind::Newer
+        || step.there.as_ref().is_some_and(|there| step.attributes.modified_ns > there.modified_ns);
+    Ok(match choice {
+        Choice::Skip => Some(why_left(kind)),
+        _ if !kind.offers(choice) && kind != ConflictKind::LinkOrFile => Some(why_left(kind)),
+        Choice::NewerOnly if !is_newer => Some("exists and is not older"),
+        Choice::Resume if !is_beginning(shared, step).await? => {
+            Some("exists and is not the beginning of the source")
         }
-        ExistingPolicy::Different if carry::is_same_content(shared, &step).await? => {
-            shared.tally.unchanged();
-            Ok(None)
-        }
-        ExistingPolicy::Replace | ExistingPolicy::Newer | ExistingPolicy::Different => {
-            Ok(Some(Step { existing: Existing::Replace, ..step }))
-        }
-        ExistingPolicy::KeepBoth => beside(shared, step).await.map(Some),
-        ExistingPolicy::Ask | ExistingPolicy::Skip => {
-            shared.skipped(&step.to, "exists").await;
-            Ok(None)
-        }
+        _ => None,
+    })
+}
+
+const fn why_left(kind: ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::Folder => "exists, one of them being a folder and the other not",
+        ConflictKind::Case => "the destination takes its name and another one of the source for the same",
+        _ => EXISTS,
     }
 }
 
-/// What to do about a conflict: as was said for all, or what a person says now. One question is open at a time.
-async fn ask(shared: &Shared, step: &Step, there: &Attributes) -> Result<ExistingPolicy, Fault> {
-    let mut for_all = shared.existing.lock().await;
-    if *for_all != ExistingPolicy::Ask {
-        return Ok(*for_all);
+async fn is_same(shared: &Shared, step: &Step) -> Result<bool, Fault> {
+    let _permit = shared.checks.acquire().await;
+    // Boxed: many wait for a decision, and few are compared.
+    Box::pin(carry::holds_same(shared, step)).await
+}
+
+async fn is_beginning(shared: &Shared, step: &Step) -> Result<bool, Fault> {
+    let _permit = shared.checks.acquire().await;
+    Box::pin(prefix::is_beginning(shared, step)).await
+}
+
+/// What to do about a conflict: as was said for all, or as somebody says now. None where this is only told, since nothing is done.
+async fn choose(shared: &Shared, kind: ConflictKind, sides: &Sides<'_>) -> Result<Option<Choice>, Fault> {
+    let (from, to) = sides.places;
+    match shared.job.existing {
+        ExistingPolicy::Always(Choice::KeepBoth) => return Ok(Some(Choice::KeepBoth)),
+        // Nothing that was said for all makes one of these out of the other.
+        ExistingPolicy::Always(_) if kind == ConflictKind::Folder => return Err(no_place(sides)),
+        ExistingPolicy::Always(choice) => return Ok(Some(choice)),
+        ExistingPolicy::Ask if shared.job.is_dry => {
+            shared.tally.skipped();
+            shared.planned(Action::Ask(kind), (from, to), sides.source, None).await;
+            return Ok(None);
+        }
+        ExistingPolicy::Ask => {}
     }
-    let (answer, decision) = oneshot::channel();
-    let conflict = Conflict {
-        from: step.from.whole().unwrap_or_default(),
-        to: step.to.whole().unwrap_or_default(),
-        source: step.attributes.clone(),
-        there: there.clone(),
-        answer,
+    let (id, decided) = match shared.reports.undecided.ask(kind) {
+        Asked::Decided(choice) => return Ok(Some(choice)),
+        Asked::Open(id, decided) => (id, decided),
     };
+    let (from, to) = (from.clone(), to.clone());
+    let conflict = Conflict { id, kind, from, to, source: sides.source.clone(), there: sides.there.cloned() };
     let asking = async {
-        // Where nobody listens, or answers, what is there stays.
-        let _ = shared.reports.facts.send(Fact::Conflict(conflict)).await;
-        decision.await.unwrap_or(Decision { policy: ExistingPolicy::Skip, for_all: false })
+        // Where nobody listens, what is there stays.
+        match shared.reports.facts.send(Fact::Conflict(conflict)).await {
+            Ok(()) => decided.await.unwrap_or(Choice::Skip),
+            Err(_) => Choice::Skip,
+        }
     };
-    let decision = shared.unless_stopped(asking).await?;
-    if decision.for_all {
-        *for_all = decision.policy;
-    }
-    Ok(decision.policy)
+    let choice = shared.unless_stopped(asking).await;
+    shared.reports.undecided.withdraw(id);
+    shared.tell(Fact::Settled(id)).await;
+    choice.map(Some)
 }
 
-/// The step under the first free name of the kind `name (2).ext`.
-async fn beside(shared: &Shared, step: Step) -> Result<Step, Fault> {
-    let (Some(name), Some(folder)) = (step.to.path.name(), step.to.path.parent()) else {
+fn no_place(Sides { places: (_, to), source, .. }: &Sides<'_>) -> Fault {
+    if source.kind == Kind::Folder {
+        fault_at(FaultCode::NotAFolder, to).because("a folder cannot take the place of a file")
+    } else {
+        fault_at(FaultCode::IsAFolder, to).because("a file cannot take the place of a folder")
+    }
+}
+
+/// The first free name of the kind `name (2).ext`.
+async fn free_name(shared: &Shared, place: &Location) -> Result<Location, Fault> {
+    let (Some(name), Some(folder)) = (place.path.name(), place.path.parent()) else {
         return Err(FaultCode::Internal.into());
     };
     for first in (2..COPIES_MAX).step_by(NAMES_AT_ONCE as usize) {
         let paths: Vec<WirePath> = (first..first + NAMES_AT_ONCE)
             .map(|number| folder.join(&numbered(name, number)?).map_err(|_| FaultCode::NameTooLong))
-            .collect::<Result<_, _>>()?;
-        let looked = look(&shared.job.destination, step.to.base.clone(), paths.clone()).await?;
+            .collect::<Result<_, _>>()
+            .map_err(|code| fault_at(code, place).because("and there is no room for a number in it"))?;
+        let looked = look(&shared.job.destination, place.base.clone(), paths.clone()).await?;
         let free = looked.iter().zip(paths).find(|(there, _)| matches!(there, Err(FaultCode::NotFound)));
         if let Some((_, path)) = free {
-            let to = Location { base: step.to.base.clone(), path };
-            return Ok(Step { to, there: None, existing: Existing::Keep, ..step });
+            return Ok(Location { base: place.base.clone(), path });
         }
     }
-    Err(fault_at(FaultCode::AlreadyExists, &step.to).because("and so do all names like it"))
+    Err(fault_at(FaultCode::AlreadyExists, place).because("and so do all names like it"))
 }
 
 /// `name (2).ext`; the number goes before the last dot that is not the name's first byte.

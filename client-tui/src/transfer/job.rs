@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use globset::GlobSet;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use towpath_protocol::entry::Attributes;
+use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Durability;
 
 use super::throttle::Throttle;
+use super::undecided::Undecided;
 use crate::link::Link;
+use crate::model::conflict::{Choice, Conflict, ConflictKind};
 
 /// Facts that may wait for whoever shows them.
 pub const FACTS_QUEUED_MAX: usize = 256;
@@ -27,16 +29,10 @@ pub enum Verb {
 /// What happens to a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingPolicy {
-    /// Ask about each, or about all at once.
+    /// Each is told as [`Fact::Conflict`] and waits for a decision, while everything else goes on.
     Ask,
-    Skip,
-    Replace,
-    /// Replace where the source was modified later, else skip.
-    Newer,
-    /// Replace where the content differs; where it is the same, leave it.
-    Different,
-    /// Keep both, the new one as `name (2).ext`.
-    KeepBoth,
+    /// The same for all.
+    Always(Choice),
 }
 
 /// One thing to copy or move, with all below it, and the path that it is to have.
@@ -61,6 +57,8 @@ pub struct Job {
     /// Whether what came of a large file waits for the same copy to be made again where this one is cancelled, as it does where
     /// a connection is lost.
     pub is_resumed: bool,
+    /// Nothing is changed on either side: what would be done is told as [`Fact::Planned`].
+    pub is_dry: bool,
 }
 
 /// How far a job is. The newest is all that matters.
@@ -95,26 +93,41 @@ pub enum Fact {
     Unnamed(WirePath, u64),
     /// Copied, but this is worth knowing.
     Noticed(WirePath, &'static str),
+    /// Something is in the way and waits to be decided by [`Undecided::decide`]; to nobody who listens it means skip.
     Conflict(Conflict),
+    /// That conflict does not wait any more.
+    Settled(u64),
+    /// So many bytes are needed at the destination by what was found so far, and so few were free. Told once; the job goes on.
+    Short {
+        needed: u64,
+        free: u64,
+    },
+    /// What a job that changes nothing would do.
+    Planned(Planned),
 }
 
-/// A question about a file that is in the way.
-#[derive(Debug)]
-pub struct Conflict {
+/// What would be done with one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub action: Action,
     pub from: WirePath,
     pub to: WirePath,
-    pub source: Attributes,
-    pub there: Attributes,
-    /// Dropped without an answer, it means skip.
-    pub answer: oneshot::Sender<Decision>,
+    /// What would come; not how it is done where both are one machine.
+    pub kind: Kind,
+    pub size: u64,
+    /// Why it is not simply copied, where it is not.
+    pub reason: Option<&'static str>,
 }
 
-/// What to do about a conflict.
+/// What a job would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// Anything but `Ask`.
-    pub policy: ExistingPolicy,
-    pub for_all: bool,
+pub enum Action {
+    /// Nothing is there.
+    Copy,
+    Replace,
+    Unchanged,
+    Skip,
+    Ask(ConflictKind),
 }
 
 /// The ways from a job to whoever started it.
@@ -127,6 +140,8 @@ pub struct Reports {
     pub leave: CancellationToken,
     /// Holds the job's bytes back.
     pub throttle: Arc<Throttle>,
+    /// Takes decisions about what is in the way.
+    pub undecided: Arc<Undecided>,
 }
 
 /// How a job ended.

@@ -1,6 +1,8 @@
 //! Walks a source as a stream, page by page, and compares each page with the destination: folders are made level by level,
 //! what may exist is looked at in batches. Holds one page and the folders above it, whatever the size of the tree.
 
+mod misfits;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,11 +20,14 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Existing, Follow, MakeFolder, Stat, Walk};
 
-use super::job::{Item, Verb};
+use super::conflicts::FolderClash;
+use super::fold::Names;
+use super::job::{Action, Item, Verb};
 use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
 use crate::link::calls::operation_id;
+use crate::model::ConflictKind;
 
 /// Pages that a walk may be ahead of the plan.
 pub(super) const PAGES_AHEAD: u32 = 4;
@@ -38,6 +43,8 @@ struct Found {
     attributes: Attributes,
     /// Why a folder's content does not follow.
     fault: Option<FaultCode>,
+    /// Another name in its folder is the same but for case, and the destination does not tell them apart.
+    clashes: bool,
 }
 
 /// The folder that something is in.
@@ -55,6 +62,8 @@ enum Parent {
 pub(super) struct Queues {
     pub(super) work: mpsc::Sender<Work>,
     pub(super) conflicts: mpsc::Sender<Step>,
+    /// None where no folder may be put aside.
+    pub(super) folders: Option<mpsc::Sender<FolderClash>>,
 }
 
 /// The plan of one item.
@@ -73,6 +82,11 @@ pub(super) struct Plan<'a> {
     /// The folder at the destination that the item goes into, and the one that it becomes: where they turn up in the source, by a
     /// mount, they stay out.
     own: (Option<u64>, OnceLock<u64>),
+    /// The folder of the job that the item is in, where it is one that was put aside, and its path below the item that it was found in.
+    above: (Option<Arc<Folder>>, WirePath),
+    names: Names,
+    /// Names that differ only in case, found so far.
+    cases: usize,
 }
 
 impl<'a> Plan<'a> {
@@ -85,8 +99,28 @@ impl<'a> Plan<'a> {
         queues: Queues,
     ) -> Self {
         let (from, to) = (Location::of(&item.from), Location::of(&item.to));
-        let (folders, way, own) = (HashMap::new(), Vec::new(), (into, OnceLock::new()));
-        Self { shared, from, to, is_there, queues, folders, way, own }
+        let (own, above) = ((into, OnceLock::new()), (None, WirePath::root()));
+        Self {
+            shared,
+            from,
+            to,
+            is_there,
+            queues,
+            folders: HashMap::new(),
+            way: Vec::new(),
+            own,
+            above,
+            names: Names::default(),
+            cases: 0,
+        }
+    }
+
+    /// Of a folder that is called `to` since something else has its name.
+    pub(super) fn beside(shared: &'a Shared, clash: FolderClash, to: Location, queues: Queues) -> Self {
+        let FolderClash { from, below, parent, own: (into, first), .. } = clash;
+        let item = Item { from: WirePath::root(), to: WirePath::root() };
+        let own = (into, first.map_or_else(OnceLock::new, OnceLock::from));
+        Self { from, to, own, above: (parent, below), ..Self::new(shared, &item, false, into, queues) }
     }
 
     /// Walks the item to its end. Err where nothing of it can be read, or nobody wants the rest.
@@ -107,6 +141,7 @@ impl<'a> Plan<'a> {
 
     async fn page(&mut self, items: Vec<WalkItem>) -> Result<(), Fault> {
         let found = self.found(items).await?;
+        let found = self.nameable(found).await?;
         let (folders, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.attributes.kind == Kind::Folder);
         self.folders(folders).await?;
@@ -129,23 +164,30 @@ impl<'a> Plan<'a> {
                 return Err(Fault::new(FaultCode::Malformed).because("a walk skipped a level"));
             }
             self.way.truncate(above);
+            let clashes = depth > 0 && self.names.clashes(above, entry.name.as_bytes());
             // The item's own name at the destination is another matter.
             self.way.extend((depth > 0).then_some(entry.name));
             let below = WirePath::new(self.way.clone()).map_err(too_long)?;
             let attributes = entry.attributes;
-            if self.is_left_out(&below) || is_excluded(&self.shared.job.excludes, &below) {
+            if self.is_left_out(&below) || self.is_excluded(&below)? {
                 if attributes.kind == Kind::Folder {
                     self.folders.insert(below, None);
                 }
             } else if attributes.kind.is_special() {
-                self.shared
-                    .skipped(&join(&self.from, &below)?, "not a regular file (fifo, socket or device)")
-                    .await;
+                let places = (&join(&self.from, &below)?, &join(&self.to, &below)?);
+                let why = "not a regular file (fifo, socket or device)";
+                self.shared.left(places, &attributes, why).await;
             } else {
-                found.push(Found { below, attributes, fault });
+                let clashes = clashes && self.is_one_name(&below).await?;
+                found.push(Found { below, attributes, fault, clashes });
             }
         }
         Ok(found)
+    }
+
+    fn is_excluded(&self, below: &WirePath) -> Result<bool, Fault> {
+        let excludes = &self.shared.job.excludes;
+        Ok(!excludes.is_empty() && is_excluded(excludes, &self.above.1.join_path(below).map_err(too_long)?))
     }
 
     /// Makes folders, level by level, those of one level at once.
@@ -196,30 +238,38 @@ impl<'a> Plan<'a> {
     ) -> Result<Option<Folder>, Fault> {
         let parent = match parent {
             Parent::LeftOut => return Ok(None),
-            Parent::Above => None,
+            Parent::Above => self.above.0.clone(),
             Parent::Folder(parent) => Some(parent),
         };
         let to = join(&self.to, &found.below)?;
         if self.shared.is_one_machine() && self.is_own(found.attributes.identity) {
             return Err(fault_at(FaultCode::IntoItself, &join(&self.from, &found.below)?));
         }
+        let is_dry = self.shared.job.is_dry;
         let identity = match there {
-            Some(there) if there.kind == Kind::Folder => there.identity,
-            Some(_) => {
-                let fault = fault_at(FaultCode::NotAFolder, &to);
-                return Err(fault.because("a folder cannot take the place of a file"));
+            _ if found.clashes => {
+                return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
+            }
+            Some(there) if there.kind == Kind::Folder => Some(there.identity),
+            Some(_) => return self.put_aside(ConflictKind::Folder, found, to, (parent, there)).await,
+            None if is_dry => {
+                let from = join(&self.from, &found.below)?;
+                self.shared.planned(Action::Copy, (&from, &to), &found.attributes, None).await;
+                None
             }
             None => {
                 // Joins one that was made this very moment, and never replaces anything else.
                 let (operation, mode) = (operation_id()?, found.attributes.mode);
                 let request = MakeFolder { operation, folder: to.clone(), mode, existing: Existing::Replace };
                 match self.shared.job.destination.call(request).await? {
-                    Answer::Stored(stored) => stored.attributes.identity,
+                    Answer::Stored(stored) => Some(stored.attributes.identity),
                     _ => return Err(FaultCode::Malformed.into()),
                 }
             }
         };
-        self.own.1.get_or_init(|| identity);
+        if let Some(identity) = identity {
+            self.own.1.get_or_init(|| identity);
+        }
         let places = (join(&self.from, &found.below)?, to);
         let folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
         if self.shared.job.verb == Verb::Move {
@@ -237,7 +287,7 @@ impl<'a> Plan<'a> {
         for (found, parent, there) in self.with_there(others).await? {
             let folder = match parent {
                 Parent::LeftOut => continue,
-                Parent::Above => None,
+                Parent::Above => self.above.0.clone(),
                 Parent::Folder(folder) => Some(folder),
             };
             self.step(found, folder, there).await?;
@@ -247,15 +297,16 @@ impl<'a> Plan<'a> {
 
     async fn step(
         &self,
-        Found { below, attributes, .. }: Found,
+        Found { below, attributes, clashes, .. }: Found,
         folder: Option<Arc<Folder>>,
         there: Option<Attributes>,
     ) -> Result<(), Fault> {
         let tally = &self.shared.tally;
-        let is_twin = there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
+        let is_twin = !clashes && there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
         let is_copy = self.shared.job.verb == Verb::Copy;
         if is_twin && is_copy && !there.as_ref().is_some_and(|there| has_other_mode(&attributes, there)) {
-            tally.unchanged();
+            let places = (&join(&self.from, &below)?, &join(&self.to, &below)?);
+            self.shared.unchanged(places, &attributes).await;
             return Ok(());
         }
         if let Some(folder) = folder.as_ref().filter(|_| !(is_twin && is_copy)) {
@@ -268,11 +319,13 @@ impl<'a> Plan<'a> {
         }
         tally.found(1, attributes.size);
         let (from, to) = (join(&self.from, &below)?, join(&self.to, &below)?);
-        let is_in_the_way = there.is_some() && !is_twin;
-        let step = Step { from, to, attributes, there, existing: Existing::Keep, is_twin, _folder: folder };
+        let is_in_the_way = clashes || (there.is_some() && !is_twin);
+        let existing = Existing::Keep;
+        let step = Step { from, to, attributes, there, existing, is_twin, clashes, _folder: folder };
         if is_in_the_way {
             return self.queues.conflicts.send(step).await.map_err(|_| FaultCode::Cancelled.into());
         }
+        self.shared.mind_room(&step).await;
         self.send(Work::Carry(step)).await
     }
 

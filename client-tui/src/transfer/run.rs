@@ -16,6 +16,7 @@ use towpath_protocol::request::{Depth, Durability, Flush, Remove, SetMode, SetTi
 
 use super::carry::{self, remove_source};
 use super::conflicts;
+use super::dry;
 use super::job::{Fact, Job, Reports, Summary, Verb};
 use super::large::WINDOW_BYTES;
 use super::plan::{Plan, Queues, is_unchanged, look_at};
@@ -26,6 +27,8 @@ use crate::link::calls::operation_id;
 
 /// Work that the plan may be ahead.
 const WORK_QUEUED_MAX: usize = 1024;
+/// Conflicts that the plan may be ahead of those that wait for a decision.
+const CONFLICTS_QUEUED_MAX: usize = 16;
 /// Files and folders under way at a time; small files' bytes are bounded by it too.
 const AT_ONCE_MAX: usize = 128;
 /// Bytes asked for and not yet passed on, of all large files together.
@@ -50,15 +53,31 @@ pub async fn run(job: Job, reports: Reports) -> Summary {
 impl Shared {
     async fn work(&self) {
         let (work_in, work) = mpsc::channel(WORK_QUEUED_MAX);
-        let (conflicts_in, conflicts) = mpsc::channel(WORK_QUEUED_MAX);
-        let queues = Queues { work: work_in.clone(), conflicts: conflicts_in };
+        let (conflicts_in, conflicts) = mpsc::channel(CONFLICTS_QUEUED_MAX);
+        let (folders_in, folders) = mpsc::channel(CONFLICTS_QUEUED_MAX);
+        let queues =
+            Queues { work: work_in.clone(), conflicts: conflicts_in.clone(), folders: Some(folders_in) };
+        // Nothing is in the way of what is kept beside it.
+        let beside = Queues { work: work_in.clone(), conflicts: conflicts_in, folders: None };
         let planning = async {
             if let Err(fault) = self.plan(queues).await {
                 self.failed(fault).await;
             }
             self.tally.all_found();
         };
-        tokio::join!(planning, conflicts::settle_all(self, conflicts, work_in), self.perform(work));
+        let performing = async {
+            if self.job.is_dry {
+                dry::tell_all(self, work).await;
+            } else {
+                self.perform(work).await;
+            }
+        };
+        tokio::join!(
+            planning,
+            conflicts::settle_folders(self, folders, beside),
+            conflicts::settle_all(self, conflicts, work_in),
+            performing,
+        );
         if self.durability() == Durability::Synced && self.is_touched() {
             self.flush().await;
         }
@@ -243,11 +262,11 @@ impl Shared {
 
     /// Removes the source, if the destination really holds the same.
     async fn remove_twin(&self, step: &Step) {
-        let removed = match carry::is_same_content(self, step).await {
+        let removed = match carry::holds_same(self, step).await {
             Ok(true) => remove_source(self, &step.from, step.attributes.version()).await,
             Ok(false) => {
                 let why = "exists with the same size and time, but another content";
-                return self.skipped(&step.to, why).await;
+                return self.left((&step.from, &step.to), &step.attributes, why).await;
             }
             Err(fault) => Err(fault),
         };

@@ -6,18 +6,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::Location;
 use towpath_protocol::request::{Durability, StoreAs};
 
-use super::job::{ExistingPolicy, Fact, Job, Reports, Summary, Verb};
+use super::job::{Fact, Job, Reports, Summary, Verb};
+use super::space::Room;
 use super::tally::Tally;
 use super::work::{HandOver, Step};
 
 /// How long a stopped job waits until nothing is left of what was under way.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
+/// Files whose contents are compared at a time.
+const CHECKS_AT_ONCE: usize = 4;
 
 /// What all parts of a running job know.
 #[derive(Debug)]
@@ -26,8 +29,9 @@ pub(super) struct Shared {
     pub(super) reports: Reports,
     pub(super) tally: Tally,
     pub(super) hand_over: Arc<HandOver>,
-    /// What was said for all; locked while a question is open.
-    pub(super) existing: tokio::sync::Mutex<ExistingPolicy>,
+    pub(super) room: Room,
+    /// Each allows the contents of one file to be compared on both sides.
+    pub(super) checks: Semaphore,
     /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
     pub(super) stop: CancellationToken,
     /// Something has changed at the destination that no file brings to the disk with itself: a link, a folder, a mode, a new name.
@@ -39,11 +43,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(job: Job, reports: Reports) -> Self {
         Self {
-            existing: tokio::sync::Mutex::new(job.existing),
             stop: reports.cancel.child_token(),
             job,
             reports,
             tally: Tally::new(),
+            room: Room::default(),
+            checks: Semaphore::new(CHECKS_AT_ONCE),
             hand_over: Arc::default(),
             touched: AtomicBool::new(false),
             stopped: Mutex::default(),
@@ -82,11 +87,6 @@ impl Shared {
     pub(super) fn stop_for(&self, fault: Fault) {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
         self.stop.cancel();
-    }
-
-    pub(super) async fn skipped(&self, place: &Location, why: &'static str) {
-        self.tally.skipped();
-        self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
     }
 
     /// Where nobody listens any more, the summary has to do.

@@ -121,39 +121,41 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
     let looking = async {
         // A missing source is told, and no folder is made for it.
         let source = look_at(&job.source, &from).await?;
-        prepare(&job.destination, &item.to).await.map(|prepared| (source, prepared))
+        prepare(job, &item.to).await.map(|prepared| (source, prepared))
     };
     let (source, (is_there, into)) = shared.unless_stopped(looking).await??;
-    if !is_there && into.is_none() {
+    if !is_there && into.is_none() && !job.is_dry {
         // Folders were made above it.
         shared.touch();
     }
     let is_alone =
         shared.is_one_root() && !is_there && source.kind == Kind::Folder && job.excludes.is_empty();
-    if is_alone && alone::tree(shared, item).await? {
+    if is_alone && !job.is_dry && alone::tree(shared, item).await? {
         return Ok(Begun::Done);
     }
     Ok(Begun::Walk { is_there, into })
 }
 
-/// Makes the folders that are missing above a place. Whether something is at the place itself, and which folder holds it.
-async fn prepare(link: &Link, place: &WirePath) -> Result<(bool, Option<u64>), Fault> {
+/// Makes the folders that are missing above a place, or only sees whether they can be. Whether something is at the place itself, and
+/// which folder holds it.
+async fn prepare(job: &Job, place: &WirePath) -> Result<(bool, Option<u64>), Fault> {
     let (Some(folder), Some(name)) = (place.parent(), place.name()) else { return Ok((true, None)) };
     let name = WirePath::new(vec![name.clone()]).map_err(|_| FaultCode::NameTooLong)?;
-    let looked = look(link, folder.clone(), vec![WirePath::root(), name]).await?;
+    let looked = look(&job.destination, folder.clone(), vec![WirePath::root(), name]).await?;
     match looked.as_slice() {
         [Ok(parent), there] if parent.kind == Kind::Folder => {
             // What cannot be looked at may well be there.
             Ok((!matches!(there, Err(FaultCode::NotFound)), Some(parent.identity)))
         }
-        [Err(FaultCode::NotFound), _] => make_folders(link, folder).await.map(|()| (false, None)),
+        [Err(FaultCode::NotFound), _] => make_folders(job, folder).await.map(|()| (false, None)),
         [Err(code), _] => Err(Fault::new(*code).at(folder)),
         _ => Err(Fault::new(FaultCode::NotAFolder).at(folder)),
     }
 }
 
 /// Makes a folder and all that are missing above it.
-async fn make_folders(link: &Link, folder: WirePath) -> Result<(), Fault> {
+async fn make_folders(job: &Job, folder: WirePath) -> Result<(), Fault> {
+    let link = &job.destination;
     let mut missing = vec![folder];
     while let Some(parent) = missing.last().and_then(WirePath::parent) {
         match link.stat(&parent, Follow::Yes).await {
@@ -163,7 +165,7 @@ async fn make_folders(link: &Link, folder: WirePath) -> Result<(), Fault> {
             Err(fault) => return Err(fault),
         }
     }
-    for folder in missing.iter().rev() {
+    for folder in missing.iter().rev().filter(|_| !job.is_dry) {
         link.make_folder(folder, Existing::Replace).await?;
     }
     Ok(())

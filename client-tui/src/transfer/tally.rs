@@ -144,6 +144,11 @@ impl Tally {
         UnderWay { tally: self, moved, saved: AtomicU64::new(0), has_arrived: false }
     }
 
+    /// Bytes that have moved so far.
+    pub(super) fn progress_bytes(&self) -> u64 {
+        self.moved.load(Relaxed)
+    }
+
     pub(super) fn progress(&self) -> Progress {
         let (bytes, bytes_total) = (self.moved.load(Relaxed), self.bytes_total.load(Relaxed));
         let elapsed = self.begun.elapsed();

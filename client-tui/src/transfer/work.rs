@@ -28,6 +28,8 @@ pub(super) struct Step {
     /// The same size and time on both sides. In a copy only the mode is set; in a move, where the content is the same as well, only
     /// the source is removed.
     pub(super) is_twin: bool,
+    /// The destination takes another name of the source for the same.
+    pub(super) clashes: bool,
     /// Held until the step has ended: a folder gets its mode and time when nobody holds it any more.
     pub(super) _folder: Option<Arc<Folder>>,
 }

@@ -1,5 +1,6 @@
 //! The layers over the panes: what each kind of layer is drawn with, and the window that questions have in common.
 
+mod conflicts;
 mod connect;
 mod input;
 mod jobs;
@@ -32,7 +33,8 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
         Dialog::Stop(stop) => question::stop(scene, stop, buttons, frame),
         Dialog::Left(left) => left::left(scene, left, buttons, frame),
-        Dialog::Conflict(conflict) => question::conflict(scene, conflict, buttons, frame),
+        Dialog::Conflicts(shown) => conflicts::list(scene, shown, frame),
+        Dialog::Short(short) => question::short(scene, short, buttons, frame),
         Dialog::Question(asked) => questioned::question(scene, asked, buttons, frame),
         Dialog::Install(install) => questioned::install(scene, install, buttons, frame),
         Dialog::Connect(screen) => connect::screen(scene, screen, frame),
@@ -59,7 +61,7 @@ struct ButtonRow {
 fn buttons(scene: &Scene<'_>, dialog: &Dialog, width: usize) -> Vec<ButtonRow> {
     let theme = scene.theme;
     let is_deaf = scene.app.is_deaf() && scene.app.dialogs.last() == Some(dialog);
-    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop(_));
+    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop(_) | Dialog::Short(_));
     let mut rows: Vec<ButtonRow> = Vec::new();
     for button in dialog.buttons() {
         let style = match button.answer {

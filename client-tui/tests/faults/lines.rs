@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
+use towpath::model::Choice;
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
@@ -150,10 +151,11 @@ impl Story {
             source,
             destination,
             items: vec![Item { from: tree.clone(), to: tree }],
-            existing: ExistingPolicy::Replace,
+            existing: ExistingPolicy::Always(Choice::Overwrite),
             excludes: GlobSet::empty(),
             durability: self.durability,
             is_resumed: false,
+            is_dry: false,
         }
     }
 
@@ -250,6 +252,7 @@ async fn run(job: Job) -> (Summary, Vec<Fault>) {
         cancel: CancellationToken::new(),
         leave: CancellationToken::new(),
         throttle: Arc::default(),
+        undecided: Arc::default(),
     };
     let running = tokio::spawn(towpath::transfer::run(job, reports));
     let mut failed = Vec::new();

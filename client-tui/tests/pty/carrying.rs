@@ -152,15 +152,26 @@ fn what_is_in_the_way_is_asked_about_and_what_fails_is_named() {
     pty.press(CTRL_A);
     pty.press(F5);
     agree(&mut pty, "Copy");
-    pty.wait_for("╭ Already there ─");
+    pty.wait_for("╭ Already there · ");
     // Keys are taken from the moment on at which one of the answers has the focus.
     pty.wait_for("▸ Skip");
-    pty.press("\x1b[C\r");
     wait_for_disk(&pty, "the rest", || holds(folders.right("free"), "free"));
-    pty.wait_for("failed (E shows them)");
+    pty.wait_for("1 newer here · 1 folder and file");
+    // The folder comes first or last, as it happens.
+    pty.press("\x1b[H");
+    for _ in 0..2 {
+        pty.wait_for("▸ Skip");
+        let is_file = pty.contents().contains("Overwrite o");
+        // Keep the file beside, leave the folder.
+        pty.press(if is_file { "b" } else { "s" });
+        pty.wait_until("the next one", |screen| screen.contents().contains("Overwrite o") != is_file);
+    }
+    wait_for_disk(&pty, "both", || holds(folders.right("same-name (2)"), "new"));
+    pty.wait_for("1 skipped");
     assert!(holds(folders.right("folder-and-file"), "a file"));
+    assert!(holds(folders.right("same-name"), "old and longer"));
     pty.press("E");
-    pty.wait_for("folder-and-file: ");
+    pty.wait_for("folder-and-file: skipped");
     pty.press("\r");
     quit(pty);
 }

@@ -8,10 +8,11 @@ use towpath::app::effect::Timer;
 use towpath::app::event::Event;
 use towpath::app::hits::Hits;
 use towpath::config::Colors;
-use towpath::model::{JobId, JobProgress, LinkId, Question, QuestionKind};
+use towpath::model::{Conflict, ConflictKind, JobId, JobProgress, LinkId, Question, QuestionKind};
 use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
+use towpath_protocol::path::Location;
 use unicode_width::UnicodeWidthStr;
 
 use crate::names::nasty_names;
@@ -73,9 +74,14 @@ fn other(number: u16) -> Event {
         },
         6 => Event::JobConflict {
             id,
-            to: path("/home/ann/photos/\u{202e}a name/that is in the way/and rather long"),
-            source: attributes(Kind::File, u64::MAX, 1),
-            there: attributes(Kind::File, 0, 1_000_000),
+            conflict: Conflict {
+                id: u64::from(number),
+                kind: ConflictKind::ALL[number as usize % ConflictKind::ALL.len()],
+                from: Location::of(&path("/home/ann/photos/\u{202e}a name")),
+                to: Location::of(&path("/home/ann/photos/\u{202e}a name/that is in the way/and rather long")),
+                source: attributes(Kind::File, u64::MAX, 1),
+                there: (!number.is_multiple_of(3)).then(|| attributes(Kind::File, 0, 1_000_000)),
+            },
         },
         7 => Event::JobEnded {
             id,

@@ -4,9 +4,12 @@ use towpath::app::effect::{Effect, Timer};
 use towpath::app::event::Event;
 use towpath::config::{Background, Colors};
 use towpath::model::kept::{KeptJob, LeftJob};
-use towpath::model::{Carry, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind, Side};
+use towpath::model::{
+    Carry, Conflict, ConflictKind, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind, Side,
+};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::FaultCode;
+use towpath_protocol::path::Location;
 
 use crate::names::nasty_names;
 use crate::picture::{NOW_NS, picture};
@@ -227,23 +230,54 @@ fn questions() {
 }
 
 #[test]
-fn a_conflict() {
+fn conflicts() {
     let mut world = copying();
-    world.send(conflict());
-    assert_looks_in(&mut world, "conflict-just-come", Colors::True, (80, 24), "");
+    let kinds = [
+        (ConflictKind::Newer, Kind::File, 24_123_456, 15_500_000, "raw-0001.dng"),
+        (ConflictKind::Older, Kind::File, 9_000, 15_500_000, "2024/notes/a rather long name of a file.md"),
+        (ConflictKind::SameTime, Kind::File, 24_123_456, 1_932_110_000, "tour-of-2019.tar.gz"),
+        (ConflictKind::Folder, Kind::Folder, 0, 0, "2023"),
+        (ConflictKind::LinkOrFile, Kind::Link, 12, 0, "latest"),
+    ];
+    for (id, (kind, there_kind, here, there, name)) in (1..).zip(kinds) {
+        let days = match kind {
+            ConflictKind::Newer => (3, 41),
+            ConflictKind::Older => (41, 3),
+            _ => (7, 7),
+        };
+        let conflict = Conflict {
+            id,
+            kind,
+            from: Location { base: path("/home/ann/photos"), path: path(name) },
+            to: Location { base: path("/backup"), path: path(name) },
+            source: attributes(Kind::File, here, days.0),
+            there: Some(attributes(there_kind, there, days.1)),
+        };
+        world.send(Event::JobConflict { id: JobId(1), conflict });
+        if id == 1 {
+            assert_looks_in(&mut world, "conflict-just-come", Colors::True, (80, 24), "");
+        }
+    }
     world.send(Event::Waited(Timer::Hands));
-    assert_looks(&mut world, "conflict");
-    world.press("a Right");
-    assert_looks(&mut world, "conflict-for-all");
+    assert_looks(&mut world, "conflicts");
+    world.press("t Right");
+    assert_looks(&mut world, "conflicts-of-a-kind");
+    world.press("t j =");
+    world.send(Event::JobCompared { id: JobId(1), conflict: 2, outcome: Ok(false) });
+    world.press("j j");
+    assert_looks(&mut world, "conflicts-folder");
+    world.press("k k");
+    assert_looks(&mut world, "conflicts-compared");
+    world.press("Esc w");
+    assert_looks_in(&mut world, "conflicts-put-away", Colors::True, (80, 24), "");
 }
 
-fn conflict() -> Event {
-    Event::JobConflict {
-        id: JobId(1),
-        to: path("/backup/raw-0001.dng"),
-        source: attributes(Kind::File, 24_123_456, 41),
-        there: attributes(Kind::File, 15_500_000, 3),
-    }
+#[test]
+fn a_destination_without_room() {
+    let mut world = copying();
+    world.send(Event::JobShort { id: JobId(1), needed: 1_987_150_000, free: 512_000_000 });
+    world.send(Event::Waited(Timer::Hands));
+    assert_looks(&mut world, "no-room");
 }
 
 /// Three files are on their way.

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Job, Summary, Verb};
 use towpath_protocol::fault::FaultCode;
 
@@ -25,7 +26,7 @@ async fn replace(way: Way, before: &[u8], after: &[u8]) -> Summary {
     world.write("right/file", before);
     world.modified("right/file", 1_400_000_000);
     world.write("left/file", after);
-    let told = world.copy_with(ExistingPolicy::Replace, "left/file", "right/file").await;
+    let told = world.copy_with(Choice::Overwrite, "left/file", "right/file").await;
     told.check_clean();
     assert!(fs::read(world.at("right/file")).unwrap() == after, "{way:?}");
     assert_eq!(told.summary.bytes, after.len() as u64, "{way:?}");
@@ -95,7 +96,7 @@ async fn small_files_and_things_of_another_kind_are_replaced_as_ever() {
     world.write("left/file", noise(SIZE, 1));
     world.write("right/other", noise(SIZE, 1));
     world.link("right/file", "other");
-    let told = world.copy_with(ExistingPolicy::Replace, "left/file", "right/file").await;
+    let told = world.copy_with(Choice::Overwrite, "left/file", "right/file").await;
     told.check_clean();
     assert_eq!(told.summary.saved, 0);
     assert!(fs::symlink_metadata(world.at("right/file")).unwrap().is_file());
@@ -111,7 +112,7 @@ async fn a_destination_that_cannot_be_read_is_replaced_without_looking() {
     world.write("left/file", noise(SIZE, 1));
     world.write("right/file", noise(SIZE, 1));
     world.mode("right/file", 0o200);
-    let told = world.copy_with(ExistingPolicy::Replace, "left/file", "right/file").await;
+    let told = world.copy_with(Choice::Overwrite, "left/file", "right/file").await;
     told.check_clean();
     assert_eq!(told.summary.saved, 0);
     assert!(fs::read(world.at("right/file")).unwrap() == noise(SIZE, 1));
@@ -128,7 +129,7 @@ async fn only_different_content_is_replaced_and_moves_by_its_blocks() {
         world.write(format!("right/{file}"), &before);
         world.modified(&format!("right/{file}"), 1_400_000_000);
     }
-    let told = world.copy_with(ExistingPolicy::Different, "left", "right").await;
+    let told = world.copy_with(Choice::Different, "left", "right").await;
     assert_eq!((told.summary.files, told.summary.saved), (1, (SIZE - BLOCK) as u64), "{told:#?}");
     assert!(fs::read(world.at("right/other")).unwrap() == after);
 }
@@ -136,7 +137,7 @@ async fn only_different_content_is_replaced_and_moves_by_its_blocks() {
 /// Begins to replace `right/file` by `left/file`, and waits until something moves.
 async fn begin(world: &World) -> Running {
     let job = Job {
-        existing: ExistingPolicy::Replace,
+        existing: ExistingPolicy::Always(Choice::Overwrite),
         is_resumed: true,
         ..world.job(Verb::Copy, &[("left/file", "right/file")])
     };
@@ -210,7 +211,7 @@ async fn what_was_cut_off_goes_on_and_compares_the_rest() {
         assert!(fs::read(world.at("right/file")).unwrap() == half_changed(&after), "the old one is there");
         world.restart(way).await;
         let job = Job {
-            existing: ExistingPolicy::Replace,
+            existing: ExistingPolicy::Always(Choice::Overwrite),
             is_resumed: true,
             ..world.job(Verb::Copy, &[("left/file", "right/file")])
         };

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use towpath::transfer::job::{ExistingPolicy, Item, Job, Verb};
+use towpath::model::Choice;
+use towpath::transfer::job::{Item, Job, Verb};
 use towpath_files::root::RootSpec;
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::fault::FaultCode;
@@ -204,7 +205,7 @@ async fn nothing_is_written_through_a_link_at_the_destination() {
         world.folder("right/tree");
         world.folder("elsewhere");
         world.link("right/tree/folder", "../../elsewhere");
-        let told = world.copy_with(ExistingPolicy::Replace, "left/tree", "right/tree").await;
+        let told = world.copy_with(Choice::Overwrite, "left/tree", "right/tree").await;
         assert!(told.summary.failed > 0, "{way:?}: {told:?}");
         assert_eq!(world.names("elsewhere"), Vec::<String>::new(), "{way:?}");
     }

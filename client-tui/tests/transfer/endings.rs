@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Job, Verb};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::Access;
@@ -59,12 +60,10 @@ async fn a_job_that_waits_for_an_answer_can_be_cancelled() {
     let mut running = Running::start(world.job(Verb::Copy, &[("left/file", "right/file")]));
     let question = running.until_asked(&mut Told::default()).await.unwrap();
     running.cancel.cancel();
+    let undecided = running.undecided.clone();
     let told = running.end(Told::default()).await;
     assert!(told.summary.cancelled);
-    assert!(
-        question.answer.is_closed()
-            || question.answer.send(crate::world::once(ExistingPolicy::Skip)).is_err()
-    );
+    assert_eq!((told.settled, undecided.count()), (vec![question.id], 0));
     assert_eq!(world.read("right/file"), "right");
 }
 
@@ -83,6 +82,7 @@ async fn a_cancel_before_the_beginning_does_nothing() {
             cancel,
             leave: tokio_util::sync::CancellationToken::new(),
             throttle: std::sync::Arc::default(),
+            undecided: std::sync::Arc::default(),
         };
         let summary =
             towpath::transfer::run(world.job(Verb::Copy, &[("left/tree", "right/tree")]), reports).await;
@@ -142,7 +142,7 @@ async fn folders_that_a_failed_file_was_in_still_get_their_times() {
         world.modified("left/tree/sub", 1_500_000_000);
         world.modified("left/tree", 1_400_000_000);
         let job = Job {
-            existing: ExistingPolicy::Replace,
+            existing: ExistingPolicy::Always(Choice::Overwrite),
             ..world.job(Verb::Copy, &[("left/tree", "right/tree")])
         };
         let told = run(job, |_| panic!("asked")).await;

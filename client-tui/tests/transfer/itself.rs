@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use towpath::link::Link;
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Job, Verb};
 use towpath_protocol::fault::FaultCode;
 
@@ -95,7 +96,10 @@ async fn a_folder_mounted_twice_does_not_swallow_itself() {
 
             // Each file meets itself.
             let joined = world.job(verb, &[("left/tree", "right")]);
-            let told = run(Job { existing: ExistingPolicy::Replace, ..joined }, |_| panic!("asked")).await;
+            let told = run(Job { existing: ExistingPolicy::Always(Choice::Overwrite), ..joined }, |_| {
+                panic!("asked")
+            })
+            .await;
             assert_eq!(world.read("left/tree/sub/file"), "file", "{way:?} {verb:?} {told:#?}");
             let expected = if verb == Verb::Copy { vec![] } else { vec![FaultCode::IntoItself] };
             assert_eq!(told.codes(), expected, "{way:?}");

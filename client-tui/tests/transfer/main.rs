@@ -16,6 +16,7 @@ mod flow;
 mod itself;
 mod moves;
 mod order;
+mod plan;
 mod resuming;
 mod sources;
 mod sparse;

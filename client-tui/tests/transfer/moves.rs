@@ -1,5 +1,6 @@
 //! Moves: a source goes only when its copy is complete, and only if it is still what was copied.
 
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Job, Verb};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::Access;
@@ -31,7 +32,7 @@ async fn a_moved_tree_joins_one_that_is_there() {
         world.write("right/tree/both/old", "old");
         world.write("right/tree/both/replaced", "from the right");
         let job = Job {
-            existing: ExistingPolicy::Replace,
+            existing: ExistingPolicy::Always(Choice::Overwrite),
             ..world.job(Verb::Move, &[("left/tree", "right/tree")])
         };
         run(job, |_| panic!("asked")).await.check_clean();
@@ -52,8 +53,8 @@ async fn what_is_skipped_excluded_or_refused_stays_with_its_folders() {
         world.folder("right/tree/refused/file");
         let excludes = globs(&["*.o"]);
         let job = world.job(Verb::Move, &[("left/tree", "right/tree")]);
-        let told = run(Job { excludes, ..job }, |_| once(ExistingPolicy::Skip)).await;
-        assert_eq!(told.codes(), [FaultCode::IsAFolder], "{way:?}");
+        let told = run(Job { excludes, ..job }, |_| once(Choice::Skip)).await;
+        assert_eq!((told.codes(), told.summary.skipped), (Vec::new(), 2), "{way:?}");
         assert_eq!(world.names("left/tree"), ["excluded", "refused", "skipped"], "{way:?}");
         assert_eq!(world.read("left/tree/skipped/file"), "skipped/file");
         assert_eq!(world.read("left/tree/refused/file"), "refused/file");
@@ -71,8 +72,10 @@ async fn an_unchanged_file_is_moved_by_removing_its_twin() {
             world.write(format!("{side}/tree/looks the same"), side.len().to_string());
             world.modified(&format!("{side}/tree/looks the same"), 1_500_000_000);
         }
-        let job =
-            Job { existing: ExistingPolicy::Skip, ..world.job(Verb::Move, &[("left/tree", "right/tree")]) };
+        let job = Job {
+            existing: ExistingPolicy::Always(Choice::Skip),
+            ..world.job(Verb::Move, &[("left/tree", "right/tree")])
+        };
         run(job, |_| panic!("asked")).await;
         assert_eq!(world.names("left/tree"), ["looks the same"], "{way:?}");
         assert_eq!(world.read("right/tree/looks the same"), "5");

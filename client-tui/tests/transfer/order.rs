@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 use towpath::link::Link;
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Job, Verb};
 use towpath_files::exchange::{ANSWERS_QUEUED_MAX, Answers, Exchange};
 use towpath_files::service::Service;
@@ -147,7 +148,7 @@ async fn copied_in_order(source: &[(Vec<u8>, Thing)], there: &[(Vec<u8>, Thing)]
     let session = tokio::spawn(serve(reader, writer, recorder, SessionOptions::default()));
     let (reader, writer) = tokio::io::split(ours);
     let destination = Link::over(reader, writer).await.unwrap();
-    let existing = ExistingPolicy::KeepBoth;
+    let existing = ExistingPolicy::Always(Choice::KeepBoth);
     let job = Job { destination, existing, ..world.job(Verb::Copy, &[("left/tree", "right/tree")]) };
     let told = run(job, |_| panic!("asked")).await;
     assert_eq!(told.summary.stopped, None);

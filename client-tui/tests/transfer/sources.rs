@@ -1,6 +1,7 @@
 //! Sources that do not hold still.
 
-use towpath::transfer::job::{ExistingPolicy, Verb};
+use towpath::model::Choice;
+use towpath::transfer::job::Verb;
 use towpath_protocol::fault::FaultCode;
 
 use crate::world::{Told, Way, World, noise, once, run};
@@ -13,7 +14,7 @@ async fn copy_while(world: &World, verb: Verb, meanwhile: impl Fn()) -> Told {
     world.modified("right/file", OLD);
     run(world.job(verb, &[("left/file", "right/file")]), |_| {
         meanwhile();
-        once(ExistingPolicy::Replace)
+        once(Choice::Overwrite)
     })
     .await
 }

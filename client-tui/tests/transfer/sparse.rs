@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use towpath::transfer::job::ExistingPolicy;
+use towpath::model::Choice;
 use towpath_protocol::hash::RangeHasher;
 
 use crate::world::{Way, World, noise};
@@ -92,7 +92,7 @@ async fn a_sparse_file_that_changed_is_compared_without_filling_it() {
         }
         world.modified("right/file", 1_400_000_000);
         sparse(&world, "left/file", size, &after);
-        let told = world.copy_with(ExistingPolicy::Replace, "left/file", "right/file").await;
+        let told = world.copy_with(Choice::Overwrite, "left/file", "right/file").await;
         told.check_clean();
         check_islands(&world, "right/file", size, &after);
         assert!(told.summary.saved > 190 * MIB, "{}", told.summary.saved);

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use towpath::link::Link;
+use towpath::model::Choice;
 use towpath::transfer::job::{ExistingPolicy, Item, Job, Verb};
 use towpath_protocol::fault::FaultCode;
 
@@ -97,7 +98,7 @@ async fn carry_while(world: &World, verb: Verb, meanwhile: impl Fn()) -> Told {
     run(world.job(verb, &items), |_| {
         fs::remove_file(world.at("left/file")).unwrap();
         meanwhile();
-        once(ExistingPolicy::Replace)
+        once(Choice::Overwrite)
     })
     .await
 }
@@ -145,8 +146,10 @@ async fn another_kind_in_the_way_fails_alone() {
             world.write("left/tree/file over fifo", "new");
             make_fifo(&world, "right/tree/file over fifo");
             world.write("left/tree/free", "free");
-            let job =
-                Job { existing: ExistingPolicy::Replace, ..world.job(verb, &[("left/tree", "right/tree")]) };
+            let job = Job {
+                existing: ExistingPolicy::Always(Choice::Overwrite),
+                ..world.job(verb, &[("left/tree", "right/tree")])
+            };
             let told = run(job, |_| panic!("asked")).await;
             let name = format!("{way:?} {verb:?} {told:#?}");
             assert_eq!((told.failed.len(), told.summary.files), (4, 1), "{name}");
@@ -222,7 +225,7 @@ async fn an_unchanged_file_gets_its_other_mode_and_is_not_sent() {
             world.modified(&format!("{side}/tree"), 1_500_000_000);
         }
         world.mode("left/tree/file", 0o750);
-        let told = world.copy_with(ExistingPolicy::Skip, "left/tree", "right/tree").await;
+        let told = world.copy_with(Choice::Skip, "left/tree", "right/tree").await;
         told.check_clean();
         assert_eq!((told.summary.unchanged, told.summary.files, told.summary.bytes), (1, 0, 0), "{way:?}");
         world.check_equal("left", "right");

@@ -18,10 +18,12 @@ use towpath::link::Link;
 use towpath::link::dial::dial;
 use towpath::link::keyring::Keyring;
 use towpath::model::target::Server;
+use towpath::model::{Choice, Conflict, Scope};
 use towpath::transfer::job::{
-    Conflict, Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Planned, Progress, Reports, Summary, Verb,
 };
 use towpath::transfer::throttle::Throttle;
+use towpath::transfer::undecided::Undecided;
 use towpath_files::root::RootSpec;
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_files::session::{SessionOptions, serve};
@@ -69,6 +71,9 @@ pub(crate) struct Told {
     pub(crate) skipped: Vec<String>,
     pub(crate) noticed: Vec<String>,
     pub(crate) asked: Vec<String>,
+    pub(crate) settled: Vec<u64>,
+    pub(crate) short: Option<(u64, u64)>,
+    pub(crate) planned: Vec<Planned>,
 }
 
 impl Told {
@@ -205,6 +210,7 @@ impl World {
             excludes: GlobSet::empty(),
             durability: Durability::Synced,
             is_resumed: false,
+            is_dry: false,
         }
     }
 
@@ -216,8 +222,8 @@ impl World {
         run(self.job(Verb::Move, &[(from, to)]), |_| no_answer()).await
     }
 
-    pub(crate) async fn copy_with(&self, existing: ExistingPolicy, from: &str, to: &str) -> Told {
-        let job = Job { existing, ..self.job(Verb::Copy, &[(from, to)]) };
+    pub(crate) async fn copy_with(&self, choice: Choice, from: &str, to: &str) -> Told {
+        let job = Job { existing: ExistingPolicy::Always(choice), ..self.job(Verb::Copy, &[(from, to)]) };
         run(job, |_| no_answer()).await
     }
 }
@@ -238,12 +244,19 @@ fn no_answer() -> Decision {
     panic!("nobody expected a question")
 }
 
-pub(crate) const fn once(policy: ExistingPolicy) -> Decision {
-    Decision { policy, for_all: false }
+/// An answer to a question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decision {
+    choice: Choice,
+    is_for_all: bool,
 }
 
-pub(crate) const fn for_all(policy: ExistingPolicy) -> Decision {
-    Decision { policy, for_all: true }
+pub(crate) const fn once(choice: Choice) -> Decision {
+    Decision { choice, is_for_all: false }
+}
+
+pub(crate) const fn for_all(choice: Choice) -> Decision {
+    Decision { choice, is_for_all: true }
 }
 
 /// Runs a job to its end and collects what it says; questions are answered by `answer`.
@@ -251,9 +264,10 @@ pub(crate) async fn run(job: Job, mut answer: impl FnMut(&Conflict) -> Decision)
     let mut running = Running::start(job);
     let mut told = Told::default();
     while let Some(conflict) = running.until_asked(&mut told).await {
-        told.asked.push(conflict.to.display());
-        let decision = answer(&conflict);
-        conflict.answer.send(decision).unwrap();
+        told.asked.push(conflict.to.whole().unwrap().display());
+        let Decision { choice, is_for_all } = answer(&conflict);
+        let scope = if is_for_all { Scope::All } else { Scope::One(conflict.id) };
+        running.undecided.decide(scope, choice);
     }
     running.end(told).await
 }
@@ -264,6 +278,7 @@ pub(crate) struct Running {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) cancel: CancellationToken,
     throttle: Arc<Throttle>,
+    pub(crate) undecided: Arc<Undecided>,
     task: tokio::task::JoinHandle<Summary>,
 }
 
@@ -278,16 +293,17 @@ impl Running {
         throttle.limit(bytes_per_second.and_then(NonZeroU64::new));
         let (facts_sender, facts) = mpsc::channel(FACTS_QUEUED_MAX);
         let (progress_sender, progress) = watch::channel(Progress::default());
-        let cancel = CancellationToken::new();
+        let (cancel, undecided) = (CancellationToken::new(), Arc::new(Undecided::default()));
         let reports = Reports {
             progress: Arc::new(progress_sender),
             facts: facts_sender,
             cancel: cancel.clone(),
             leave: CancellationToken::new(),
             throttle: throttle.clone(),
+            undecided: undecided.clone(),
         };
         let task = tokio::spawn(towpath::transfer::run(job, reports));
-        Self { facts, progress, cancel, throttle, task }
+        Self { facts, progress, cancel, throttle, undecided, task }
     }
 
     /// As fast as it goes, from now on.
@@ -305,6 +321,9 @@ impl Running {
                 Fact::Skipped(path, _) => told.skipped.push(path.display()),
                 Fact::Noticed(path, _) => told.noticed.push(path.display()),
                 Fact::Conflict(conflict) => return Some(conflict),
+                Fact::Settled(id) => told.settled.push(id),
+                Fact::Short { needed, free } => told.short = Some((needed, free)),
+                Fact::Planned(planned) => told.planned.push(planned),
             }
         }
     }

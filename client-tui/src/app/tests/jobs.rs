@@ -1,30 +1,26 @@
 //! Jobs: their list, their end, their questions.
 
 use crossterm::event::{MouseButton, MouseEventKind};
-use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::{Fault, FaultCode};
 
-use super::play::{Play, app, attributes, entry, path};
+use super::play::{Play, app, entry, newer, path};
 use crate::app::dialog::{Answer, Dialog};
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
-use crate::model::{Choice, JobId, JobProgress, Side};
+use crate::model::{Choice, JobId, JobProgress, Scope, Side};
 
 fn copying() -> Play {
     app().with(["a", "b", "c"]).there(["x"]).press("j Space Space F5 Enter")
 }
 
 fn conflict(play: Play, id: JobId) -> Play {
-    let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
-    play.event(Event::JobConflict { id, to: path("right/a"), source, there })
-        .event(Event::Waited(Timer::Hands))
+    surprise(play, id).event(Event::Waited(Timer::Hands))
 }
 
 /// It has just come.
 fn surprise(play: Play, id: JobId) -> Play {
-    let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
-    play.event(Event::JobConflict { id, to: path("right/a"), source, there })
+    play.event(Event::JobConflict { id, conflict: newer(1, "right/a") })
 }
 
 #[test]
@@ -88,36 +84,12 @@ fn quitting_asks_while_jobs_run() {
 }
 
 #[test]
-fn answers_to_a_conflict() {
-    let table = [
-        ("o", Choice::Overwrite, false),
-        ("y", Choice::Overwrite, false),
-        ("Enter", Choice::Skip, false),
-        ("n", Choice::Skip, false),
-        ("Esc", Choice::Skip, false),
-        ("b", Choice::KeepBoth, false),
-        ("Right Enter", Choice::KeepBoth, false),
-        ("Left Enter", Choice::Overwrite, false),
-        ("a w", Choice::NewerOnly, true),
-        ("Space s", Choice::Skip, true),
-        ("Tab Tab Tab Enter o", Choice::Overwrite, true),
-    ];
-    for (keys, choice, for_all) in table {
-        let play = copying();
-        let job = play.job();
-        let play = conflict(play, job).press(keys);
-        assert_eq!(play.effects, [Effect::Answer { job, choice, for_all }], "{keys}");
-        assert!(play.said().starts_with("a: "), "{}", play.said());
-    }
-}
-
-#[test]
 fn a_question_waits_beneath_what_a_person_is_typing() {
     let play = copying().press("Tab F7").types("ne");
     let job = play.job();
     let play = conflict(play, job).types("wo").press("Enter");
     assert!(matches!(play.effects[..], [Effect::MakeFolder(_), Effect::Wait { .. }]));
-    assert!(matches!(play.app.dialogs[..], [Dialog::Conflict(_)]));
+    assert!(matches!(play.app.dialogs[..], [Dialog::Conflicts(_)]));
 }
 
 #[test]
@@ -130,7 +102,8 @@ fn a_question_that_comes_by_itself_takes_no_keys_for_a_moment() {
         let play = play.press(keys);
         assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1), "{keys}");
         let play = play.event(Event::Waited(Timer::Hands)).press("y");
-        assert_eq!(play.effects, [Effect::Answer { job, choice: Choice::Overwrite, for_all: false }]);
+        let scope = Scope::One(1);
+        assert_eq!(play.effects, [Effect::Decide { job, scope, choice: Choice::Overwrite }]);
     }
 }
 

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::path::{Location, Name, WirePath};
 
 use crate::app::App;
 use crate::app::dialog::{Ask, Dialog};
@@ -12,7 +12,7 @@ use crate::app::event::Event;
 use crate::app::hits::Spot;
 use crate::app::pane::Pane;
 use crate::app::update::update;
-use crate::model::{JobId, LinkId, Place, Side};
+use crate::model::{Conflict, ConflictKind, JobId, LinkId, Place, Side};
 
 /// The panes, and what they asked for last.
 pub(super) struct Play {
@@ -52,6 +52,13 @@ pub(super) fn entry(text: &str) -> Entry {
 
 pub(super) fn attributes(kind: Kind, size: u64, modified_ns: i64) -> Attributes {
     Attributes { kind, size, modified_ns, changed_ns: 0, mode: 0o644, identity: 1, link: None }
+}
+
+/// A file that is newer than the one at its place.
+pub(super) fn newer(id: u64, to: &str) -> Conflict {
+    let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
+    let (from, to) = (Location::of(&path("left/a")), Location::of(&path(to)));
+    Conflict { id, kind: ConflictKind::Newer, from, to, source, there: Some(there) }
 }
 
 impl Play {

@@ -2,10 +2,10 @@
 
 use towpath_protocol::fault::{Fault, FaultCode};
 
-use super::play::{Play, app, path};
+use super::play::{Play, app, newer, path};
 use crate::app::effect::Effect;
 use crate::app::event::Event;
-use crate::model::{Choice, JobId, JobProgress, Side};
+use crate::model::{Choice, JobId, JobProgress, Scope, Side};
 
 /// Three copies, of which two run.
 fn three() -> Play {
@@ -213,16 +213,9 @@ fn a_job_knows_when_its_newest_byte_came_and_what_went_wrong_last() {
 
 #[test]
 fn an_answer_to_a_paused_jobs_question_still_counts() {
-    let (source, there) = (
-        super::play::attributes(towpath_protocol::entry::Kind::File, 5, 20),
-        super::play::attributes(towpath_protocol::entry::Kind::File, 7, 10),
-    );
-    let play = three().press("w p Esc").event(Event::JobConflict {
-        id: JobId(1),
-        to: path("right/a"),
-        source,
-        there,
-    });
+    let conflict = newer(1, "right/a");
+    let play = three().press("w p Esc").event(Event::JobConflict { id: JobId(1), conflict });
     let play = play.waits([crate::app::effect::Timer::Hands]).press("o");
-    assert_eq!(play.effects, [Effect::Answer { job: JobId(1), choice: Choice::Overwrite, for_all: false }]);
+    let (job, scope) = (JobId(1), Scope::One(1));
+    assert_eq!(play.effects, [Effect::Decide { job, scope, choice: Choice::Overwrite }]);
 }

@@ -2,24 +2,26 @@
 
 use proptest::prelude::*;
 use towpath_protocol::answer::Totals;
-use towpath_protocol::entry::{Entry, Kind};
+use towpath_protocol::entry::Entry;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
 use crossterm::event::{MouseButton, MouseEventKind};
 
-use super::play::{Play, app, attributes, entry, key_of, path};
+use super::play::{Play, app, entry, key_of, newer, path};
 use crate::app::command::Command;
 use crate::app::dialog::Answer;
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
 use crate::app::hits::Spot;
 use crate::model::kept::{KeptJob, LeftJob};
-use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind};
+use crate::model::{
+    Carry, Choice, Conflict, ConflictKind, JobId, JobProgress, LinkId, Outlook, Question, QuestionKind,
+};
 
 /// Every key that means something, and some that do not.
 const KEYS: &str = "j k Up Down PageUp PageDown C-d C-u G g Home End Enter Backspace h l Tab X = H L Space Insert v v S-Up S-Down C-a * + - \
-    F5 c F6 M y x p F2 r F7 a F8 d / n N f , s t e . # C-r z S-Space w C : E F1 F10 q Esc 1 5 7 BackTab Left Right Delete o b i u ~ A-5 m ' C-d C-b p J K % w p R J K % L c";
+    F5 c F6 M y x p F2 r F7 a F8 d / n N f , s t e . # C-r z S-Space w C : E F1 F10 q Esc 1 5 7 BackTab Left Right Delete o b i u ~ t a = r A-5 m ' C-d C-b p J K % w p R J K % L c";
 
 /// What happens next. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -34,7 +36,8 @@ enum Gust {
     Answer(u64, bool),
     Connect(usize, u8),
     Progress(u32, u64),
-    Conflict(u32),
+    /// Of a job, with a name, of a kind; or what becomes of it.
+    Conflict(u32, u64, u8),
     End(u32, bool),
     Changed(u8),
     /// An earlier `tow` left a job, by its destination.
@@ -52,7 +55,7 @@ fn gust() -> impl Strategy<Value = Gust> {
         2 => (0..6_u64, any::<bool>()).prop_map(|(back, good)| Gust::Answer(back, good)),
         2 => (0..4_usize, 0..7_u8).prop_map(|(link, what)| Gust::Connect(link, what)),
         1 => (0..6_u32, any::<u64>()).prop_map(|(job, bytes)| Gust::Progress(job, bytes)),
-        1 => (0..6_u32).prop_map(Gust::Conflict),
+        3 => (0..6_u32, 1..9_u64, 0..12_u8).prop_map(|(job, id, what)| Gust::Conflict(job, id, what)),
         1 => (0..6_u32, any::<bool>()).prop_map(|(job, good)| Gust::End(job, good)),
         1 => (0..4_u8).prop_map(Gust::Changed),
         1 => (0..3_usize).prop_map(Gust::Left),
@@ -91,6 +94,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
                 Some(Spot::Button(Answer::No)),
                 Some(Spot::Button(Answer::Keep)),
                 Some(Spot::Button(Answer::Choose(Choice::KeepBoth))),
+                Some(Spot::Button(Answer::Compare)),
                 Some(Spot::Key(Command::Copy)),
                 Some(Spot::Row(usize::from(spot))),
                 Some(Spot::Line),
@@ -121,10 +125,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             let now = JobProgress { bytes, elapsed_ms: bytes / 7, ..JobProgress::default() };
             play.event(Event::JobProgress { id: JobId(job), now })
         }
-        Gust::Conflict(job) => {
-            let (source, there) = (attributes(Kind::File, 5, 20), attributes(Kind::File, 7, 10));
-            play.event(Event::JobConflict { id: JobId(job), to: path("right/a"), source, there })
-        }
+        Gust::Conflict(job, conflict, what) => play.event(in_the_way(JobId(job), conflict, what)),
         Gust::End(job, good) => {
             play.job_ends(JobId(job), good, if good { &["left/a", "left/b", "srv/c"] } else { &[] })
         }
@@ -146,6 +147,19 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
             .event(Event::Tick)
             .waits([Timer::Digit, Timer::Hands, Timer::Rows, Timer::Reconnect(LinkId(1))]),
+    }
+}
+
+/// Something in the way of a job, or what becomes of it.
+fn in_the_way(id: JobId, conflict: u64, what: u8) -> Event {
+    match what {
+        0 => Event::JobSettled { id, conflict },
+        1 => Event::JobCompared { id, conflict, outcome: Ok(true) },
+        2 => Event::JobShort { id, needed: conflict, free: 1 },
+        what => {
+            let kind = ConflictKind::ALL[usize::from(what) % ConflictKind::ALL.len()];
+            Event::JobConflict { id, conflict: Conflict { kind, ..newer(conflict, "right/a") } }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU64;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use globset::GlobSet;
@@ -14,18 +14,19 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Depth, Remove};
 
-use super::{Answers, Effects};
+use super::Effects;
 use crate::app::event::Event;
 use crate::link::Link;
 use crate::link::calls::operation_id;
 use crate::model::number::{counted, thousands};
 use crate::model::size::megabytes_grouped;
-use crate::model::{Carry, Choice, JobId, JobProgress, LinkId};
+use crate::model::{Carry, Choice, Conflict, JobId, JobProgress, LinkId};
 use crate::transfer;
 use crate::transfer::job::{
-    Decision, ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
 use crate::transfer::throttle::Throttle;
+use crate::transfer::undecided::Undecided;
 
 /// How long running jobs may take to leave nothing half behind.
 const END_TIME: Duration = Duration::from_secs(5);
@@ -74,16 +75,19 @@ impl Effects {
             source,
             destination,
             items: items.iter().cloned().map(|(from, to)| Item { from, to }).collect(),
-            existing: existing.map_or(ExistingPolicy::Ask, policy),
+            existing: existing.map_or(ExistingPolicy::Ask, ExistingPolicy::Always),
             excludes: GlobSet::empty(),
             durability: self.durability,
             is_resumed: false,
+            is_dry: false,
         };
-        let reports = Reports { progress: Arc::new(progress), facts, cancel, leave, throttle };
-        let (events, answers) = (self.events.clone(), self.answers.clone());
+        let undecided = Arc::new(Undecided::default());
+        self.undecided.insert(id, undecided.clone());
+        let reports = Reports { progress: Arc::new(progress), facts, cancel, leave, throttle, undecided };
+        let events = self.events.clone();
         self.jobs.spawn(async move {
             // What happened last is told as well: the telling ends when all facts are taken.
-            let telling = tell(id, &items, (taken, shown), &events, answers);
+            let telling = tell(id, &items, (taken, shown), &events);
             let (summary, troubled) = tokio::join!(transfer::run(job, reports), telling);
             let is_whole = !summary.cancelled && summary.stopped.is_none();
             let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
@@ -112,6 +116,7 @@ impl Effects {
             if let Ok(id) = over {
                 self.cancels.remove(&id);
                 self.throttles.remove(&id);
+                self.undecided.remove(&id);
             }
         }
         let stopping = Stopping::default();
@@ -148,12 +153,17 @@ impl Effects {
         }
     }
 
-    pub(super) fn answer(&self, job: JobId, choice: Choice, for_all: bool) {
-        let policy = policy(choice);
-        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-        if let Some(answer) = answer {
-            let _ = answer.send(Decision { policy, for_all });
-        }
+    /// Whether both sides of a conflict hold the same.
+    pub(super) fn compare(&self, id: JobId, conflict: Conflict, (source, destination): (LinkId, LinkId)) {
+        let name = conflict.id;
+        let compared = move |outcome| Event::JobCompared { id, conflict: name, outcome };
+        let Some(source) = self.link_or(source, |fault| compared(Err(fault))) else { return };
+        let Some(destination) = self.link_or(destination, |fault| compared(Err(fault))) else { return };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let outcome = transfer::is_same_content(&source, &destination, &conflict).await;
+            let _ = events.send(compared(outcome)).await;
+        });
     }
 
     /// Cancels all jobs, waits for them a while, and takes leave of every server.
@@ -166,22 +176,12 @@ impl Effects {
     }
 }
 
-const fn policy(choice: Choice) -> ExistingPolicy {
-    match choice {
-        Choice::Overwrite => ExistingPolicy::Replace,
-        Choice::Skip => ExistingPolicy::Skip,
-        Choice::KeepBoth => ExistingPolicy::KeepBoth,
-        Choice::NewerOnly => ExistingPolicy::Newer,
-    }
-}
-
 /// Passes a job's facts and its newest progress on, until the job has ended. The items that something went wrong with, by number.
 async fn tell(
     id: JobId,
     items: &[(WirePath, WirePath)],
     (mut facts, mut progress): (mpsc::Receiver<Fact>, watch::Receiver<Progress>),
     events: &mpsc::Sender<Event>,
-    answers: Answers,
 ) -> HashSet<usize> {
     let mut troubled = HashSet::new();
     loop {
@@ -195,11 +195,11 @@ async fn tell(
                     }
                     Fact::Skipped(path, why) => said(id, false, (path, format!("skipped: {why}"))),
                     Fact::Noticed(path, what) => said(id, true, (path, what.to_owned())),
-                    Fact::Conflict(conflict) => {
-                        answers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, conflict.answer);
-                        let (to, source, there) = (conflict.to, conflict.source, conflict.there);
-                        Event::JobConflict { id, to, source, there }
-                    }
+                    Fact::Conflict(conflict) => Event::JobConflict { id, conflict },
+                    Fact::Settled(conflict) => Event::JobSettled { id, conflict },
+                    Fact::Short { needed, free } => Event::JobShort { id, needed, free },
+                    // Of jobs that change nothing; here all do.
+                    Fact::Planned(_) => continue,
                 }
             }
             Ok(()) = progress.changed() => Event::JobProgress { id, now: shown(&progress.borrow_and_update()) },
@@ -216,7 +216,7 @@ fn troubled_by(fact: &Fact, items: &[(WirePath, WirePath)]) -> Vec<usize> {
     let path = match fact {
         Fact::Failed(fault) => fault.path.as_ref(),
         Fact::Skipped(path, _) | Fact::Unnamed(path, _) => Some(path),
-        Fact::Noticed(..) | Fact::Conflict(_) => return Vec::new(),
+        _ => return Vec::new(),
     };
     let is_of = |item: &(WirePath, WirePath)| {
         path.is_some_and(|path| path.starts_with(&item.0) || path.starts_with(&item.1))

@@ -72,11 +72,13 @@ struct Group {
 }
 
 /// The words for what is done about everything in the way.
-const CHOICES: [(Choice, &str); 4] = [
+const CHOICES: [(Choice, &str); 6] = [
     (Choice::Overwrite, "overwrite"),
     (Choice::Skip, "skip"),
     (Choice::KeepBoth, "both"),
     (Choice::NewerOnly, "newer"),
+    (Choice::Different, "different"),
+    (Choice::Resume, "resume"),
 ];
 
 pub(super) fn written(Entry { begun_ns, job }: &Entry) -> Vec<u8> {

@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Paragraph};
 use super::block;
 use crate::app::hits::Spot;
 use crate::app::jobs::{Hold, Job, Over};
-use crate::model::number::thousands;
+use crate::model::number::{counted, thousands};
 use crate::model::size::human;
 use crate::ui::jobs::{sparkline, state, time};
 use crate::ui::{Scene, area, text};
@@ -85,6 +85,10 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
             parts.push(format!("{}/s", human(now.bytes_per_second)));
         }
         parts.extend(now.left_seconds.map(|left| format!("{} left", time(left))));
+    }
+    if !job.conflicts.is_empty() {
+        parts
+            .push(format!("{} (o)", counted(job.conflicts.len() as u64, "conflict waits", "conflicts wait")));
     }
     if job.failures > 0 {
         parts.push(format!("{} failed", thousands(job.failures)));

@@ -1,14 +1,13 @@
 //! Questions before something is lost: each names what will go, and the safe answer has the focus.
 
 use ratatui::Frame;
-use ratatui::text::{Line, Span};
-use towpath_protocol::entry::Attributes;
+use ratatui::text::Line;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::{ButtonRow, inner_width, window};
-use crate::app::dialog::{Conflict, Delete, Stop, Then};
+use crate::app::dialog::{Delete, Short, Stop, Then};
+use crate::model::Place;
 use crate::model::number::{counted, thousands};
-use crate::model::{LinkId, Place};
 use crate::ui::{Scene, pane, text};
 
 /// Names that a question shows; the rest is counted.
@@ -97,39 +96,18 @@ pub(super) fn stop(scene: &Scene<'_>, stop: &Stop, buttons: Vec<ButtonRow>, fram
     window((title, theme.bad), lines, buttons, scene, frame);
 }
 
-pub(super) fn conflict(
-    scene: &Scene<'_>,
-    conflict: &Conflict,
-    buttons: Vec<ButtonRow>,
-    frame: &mut Frame<'_>,
-) {
+pub(super) fn short(scene: &Scene<'_>, short: &Short, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let Conflict { job, to, source, there, .. } = conflict;
-    let link =
-        scene.app.jobs.iter().find(|known| known.id == *job).map_or(LinkId::LOCAL, |job| job.destination);
-    let path = text::fitted_path(&pane::title(scene.app, &Place { link, path: to.clone() }), width);
-    let age = |one: &Attributes, other: &Attributes| {
-        if one.modified_ns > other.modified_ns { "newer" } else { "" }
-    };
-    let side = |name: &str, attributes: &Attributes, age: &str| {
-        let size = format!("{} MB", text::megabytes(attributes.size));
-        let date = scene.dates.long(attributes.modified_ns);
-        Line::from(vec![
-            Span::styled(format!("{name:<5}"), theme.dim),
-            Span::raw(format!("{size:>13}  {date:<12}")),
-            Span::styled(format!("  {age}"), theme.strong),
-        ])
-    };
-    let mut lines = vec![
-        Line::default(),
-        Line::styled(path, theme.mark),
-        Line::default(),
-        side("there", there, age(there, source)),
-        side("new", source, age(source, there)),
-    ];
-    if source.size == there.size {
-        lines.push(Line::styled("Both are of the same size.", theme.dim));
+    let Short { job, needed, free, .. } = short;
+    let title = scene.app.jobs.iter().find(|known| known.id == *job).map_or("", |job| &job.title);
+    let mut lines =
+        vec![Line::default(), Line::styled(text::fitted(title, width), theme.mark), Line::default()];
+    for (label, bytes) in [("needed so far", needed), ("free there", free)] {
+        lines.push(Line::raw(format!("{label:<14}{:>13} MB", text::megabytes(*bytes))));
     }
+    let what = "What fits still goes there while this is open; what does not fit will fail.";
     lines.push(Line::default());
-    window(("Already there", theme.mark), lines, buttons, scene, frame);
+    lines.extend(text::wrapped(what, width).into_iter().map(Line::raw));
+    lines.push(Line::default());
+    window(("Not enough room", theme.bad), lines, buttons, scene, frame);
 }

@@ -1,0 +1,201 @@
+//! `--dry-run`: what would be done, a line or an object each as it is found, and what it comes to. Nothing is kept of them but counts.
+
+use std::io;
+
+use serde_json::{Map, Value, json};
+use towpath_protocol::entry::Kind;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::WirePath;
+
+use super::copy::Sides;
+use super::exit::Failure;
+use super::ls::{kind_word, put_name};
+use super::output::{self, Output};
+use super::place::Place;
+use crate::model::conflict::ConflictKind;
+use crate::model::number::noun;
+use crate::model::size;
+use crate::transfer::job::{Action, Planned};
+
+/// What a job would come to.
+#[derive(Debug, Default)]
+pub(super) struct Forecast {
+    is_told: bool,
+    files: u64,
+    folders: u64,
+    bytes: u64,
+    unchanged: u64,
+    skipped: u64,
+    failed: u64,
+    conflicts: [u64; ConflictKind::ALL.len()],
+    /// Why nobody can be told the rest.
+    pub(super) broken: Option<io::Error>,
+}
+
+impl Forecast {
+    /// Of a job that is not done; `default` is for one that is.
+    pub(super) fn told() -> Self {
+        Self { is_told: true, ..Self::default() }
+    }
+
+    pub(super) fn take(&mut self, planned: &Planned, sides: &Sides<'_>, output: Output) {
+        let Planned { action, kind, size, .. } = *planned;
+        match action {
+            Action::Copy | Action::Replace if kind == Kind::Folder => self.folders += 1,
+            Action::Copy | Action::Replace => {
+                self.files += 1;
+                self.bytes = self.bytes.saturating_add(size);
+            }
+            Action::Unchanged => self.unchanged += 1,
+            Action::Skip => self.skipped += 1,
+            Action::Ask(kind) => self.conflicts[kind as usize] += 1,
+        }
+        let told = if output.json {
+            output.object(&object(planned, sides))
+        } else if action == Action::Unchanged {
+            Ok(())
+        } else {
+            output.line(&line(planned, sides))
+        };
+        self.heard(told);
+    }
+
+    pub(super) fn failed(&mut self, fault: &Fault, sides: &Sides<'_>, output: Output) {
+        if !self.is_told {
+            return;
+        }
+        self.failed += 1;
+        let why = Fault { path: None, ..fault.clone() }.to_string();
+        let told = if output.json {
+            let mut object = Map::new();
+            object.insert("event".into(), "plan".into());
+            object.insert("action".into(), "fail".into());
+            if let Some(path) = &fault.path {
+                put_path(&mut object, "path", sides.of(path), path);
+            }
+            object.insert("reason".into(), why.into());
+            output.object(&Value::Object(object))
+        } else {
+            let path = fault.path.as_ref().map(|path| sides.name(path)).unwrap_or_default();
+            output.line(&format!("fail       {path}  ({why})"))
+        };
+        self.heard(told);
+    }
+
+    fn heard(&mut self, told: io::Result<()>) {
+        if let Err(error) = told {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    /// The last line. Whether all of it would be done.
+    pub(super) async fn end(&self, destination: &Place, output: Output) -> Result<bool, Failure> {
+        let free = free(destination).await;
+        let asked: u64 = self.conflicts.iter().sum();
+        let has_room = free.is_none_or(|free| self.bytes <= free);
+        let counts = ConflictKind::ALL.into_iter().zip(self.conflicts).filter(|(_, count)| *count > 0);
+        let mut line = format!(
+            "would copy {} {}, {}",
+            self.files,
+            noun(self.files, "file", "files"),
+            size::megabytes_and_bytes(self.bytes)
+        );
+        for (count, what) in [
+            (self.folders, "new folders"),
+            (self.unchanged, "unchanged"),
+            (self.skipped, "skipped"),
+            (self.failed, "would fail"),
+        ] {
+            if count > 0 {
+                line = format!("{line}, {count} {what}");
+            }
+        }
+        for (kind, count) in counts.clone() {
+            line = format!("{line}, {count} to be asked about ({})", kind.text());
+        }
+        if let Some(free) = free {
+            line = format!("{line}; {} free there", size::megabytes_and_bytes(free));
+        }
+        output.line(&line)?;
+        let conflicts: Map<String, Value> =
+            counts.map(|(kind, count)| (kind.word().to_owned(), count.into())).collect();
+        output.object(&json!({
+            "event": "planned", "files": self.files, "folders": self.folders, "bytes": self.bytes,
+            "unchanged": self.unchanged, "skipped": self.skipped, "failed": self.failed, "conflicts": conflicts, "free": free,
+        }))?;
+        if !has_room {
+            output::error(&format!("{}: {}", destination.typed, FaultCode::NoSpace.text()));
+        }
+        Ok(has_room && self.failed + self.skipped + asked == 0)
+    }
+}
+
+/// Bytes free where the destination is, or will be.
+async fn free(destination: &Place) -> Option<u64> {
+    let mut path = destination.path.clone();
+    loop {
+        match destination.link.space(&path).await {
+            Ok(space) => return Some(space.free),
+            Err(fault) if matches!(fault.code, FaultCode::NotFound | FaultCode::NotAFolder) => {
+                path = path.parent()?;
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+const fn word(action: Action) -> &'static str {
+    match action {
+        Action::Copy => "copy",
+        Action::Replace => "replace",
+        Action::Unchanged => "unchanged",
+        Action::Skip => "skip",
+        Action::Ask(_) => "ask",
+    }
+}
+
+fn line(planned: &Planned, sides: &Sides<'_>) -> String {
+    let Planned { action, to, kind, size, .. } = planned;
+    let word = match action {
+        Action::Copy => "new",
+        Action::Ask(_) => "conflict",
+        action => word(*action),
+    };
+    let name = sides.destination.name_of(to);
+    let mut line = match kind {
+        Kind::Folder => format!("{word:<9}  {name}/"),
+        _ => format!("{word:<9}  {name}  {}", size::megabytes_and_bytes(*size)),
+    };
+    if let Some(reason) = reason(planned) {
+        line = format!("{line}  ({reason})");
+    }
+    line
+}
+
+const fn reason(planned: &Planned) -> Option<&'static str> {
+    match planned.action {
+        Action::Ask(kind) => Some(kind.text()),
+        _ => planned.reason,
+    }
+}
+
+fn object(planned: &Planned, sides: &Sides<'_>) -> Value {
+    let mut object = Map::new();
+    object.insert("event".into(), "plan".into());
+    object.insert("action".into(), word(planned.action).into());
+    put_path(&mut object, "from", sides.source, &planned.from);
+    put_path(&mut object, "to", sides.destination, &planned.to);
+    object.insert("kind".into(), kind_word(planned.kind).into());
+    object.insert("size".into(), planned.size.into());
+    if let Action::Ask(kind) = planned.action {
+        object.insert("conflict".into(), kind.word().into());
+    }
+    if let Some(reason) = reason(planned) {
+        object.insert("reason".into(), reason.into());
+    }
+    Value::Object(object)
+}
+
+fn put_path(object: &mut Map<String, Value>, key: &str, place: &Place, path: &WirePath) {
+    put_name(object, key, &place.bytes_of(path), &place.name_of(path));
+}

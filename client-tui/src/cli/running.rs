@@ -1,0 +1,173 @@
+//! A job that runs: its facts to standard error, its progress as asked for, its questions to whoever sits there. An interrupt cancels it
+//! in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::fault::{Fault, FaultCode};
+
+use super::asking::{Asking, Question};
+use super::copy::Sides;
+use super::output::{self, Output};
+use super::planned::Forecast;
+use super::progress;
+use crate::model::number::noun;
+use crate::transfer;
+use crate::transfer::job::{ExistingPolicy, FACTS_QUEUED_MAX, Fact, Job, Progress, Reports, Summary};
+use crate::transfer::undecided::Undecided;
+
+/// Facts that are kept back while a question is open.
+const KEPT_BACK_MAX: usize = 1024;
+
+/// What goes through the hands of whoever watches a job.
+struct Watch<'a> {
+    sides: &'a Sides<'a>,
+    output: Output,
+    forecast: &'a mut Forecast,
+    /// What failed first.
+    failed: Option<Fault>,
+    asking: Asking,
+    undecided: Arc<Undecided>,
+    cancel: CancellationToken,
+}
+
+/// Runs a job to its end. Gives what failed first as well.
+pub(super) async fn run(
+    job: Job,
+    sides: &Sides<'_>,
+    output: Output,
+    forecast: &mut Forecast,
+) -> (Summary, Option<Fault>) {
+    let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
+    let (progress_sender, mut progress) = watch::channel(Progress { growing: true, ..Progress::default() });
+    let (cancel, undecided) = (CancellationToken::new(), Arc::new(Undecided::default()));
+    let reports = Reports {
+        progress: Arc::new(progress_sender),
+        facts: fact_sender,
+        cancel: cancel.clone(),
+        leave: CancellationToken::new(),
+        throttle: Arc::default(),
+        undecided: undecided.clone(),
+    };
+    let begun = Instant::now();
+    let is_asked = job.existing == ExistingPolicy::Ask && !job.is_dry;
+    let asking = Asking::new(is_asked);
+    let mut watch = Watch { sides, output, forecast, failed: None, asking, undecided, cancel };
+    // In a task of its own: it goes on while a question is open.
+    let mut running = tokio::spawn(transfer::run(job, reports));
+    let interrupted = super::interrupted();
+    tokio::pin!(interrupted);
+    let summary = loop {
+        let is_growing = progress.borrow().growing;
+        let question = watch.asking.next(is_growing, sides);
+        tokio::select! {
+            biased;
+            () = &mut interrupted, if !watch.cancel.is_cancelled() => watch.cancel.cancel(),
+            Some(fact) = facts.recv() => watch.take(fact),
+            summary = &mut running => break summary.unwrap_or_else(|_| broken()),
+            () = async {}, if question.is_some() && !watch.cancel.is_cancelled() => {
+                if let Some(question) = question {
+                    tokio::select! {
+                        () = watch.ask(question, &mut facts) => {}
+                        () = &mut interrupted, if !watch.cancel.is_cancelled() => watch.cancel.cancel(),
+                    }
+                }
+            }
+            Ok(()) = progress.changed() => {
+                if output.progress {
+                    show(&progress.borrow_and_update(), begun, output);
+                }
+            }
+        }
+    };
+    clear(output);
+    while let Ok(fact) = facts.try_recv() {
+        watch.take(fact);
+    }
+    (summary, watch.failed)
+}
+
+impl Watch<'_> {
+    fn take(&mut self, fact: Fact) {
+        let Self { sides, output, .. } = *self;
+        match fact {
+            Fact::Conflict(conflict) => return self.asking.found(conflict),
+            Fact::Settled(id) => return self.asking.settled(id),
+            Fact::Short { needed, free } if self.asking.is_asked() => return self.asking.short(needed, free),
+            Fact::Planned(planned) => return self.forecast.take(&planned, sides, output),
+            _ => clear(output),
+        }
+        match fact {
+            Fact::Failed(fault) => {
+                self.forecast.failed(&fault, sides, output);
+                output::error(&sides.words(&fault));
+                self.failed.get_or_insert(fault);
+            }
+            Fact::Unnamed(path, count) => {
+                output::error(&format!("{}: {count} more failed", sides.name(&path)));
+            }
+            Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", sides.name(&path))),
+            Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", sides.name(&path))),
+            Fact::Short { needed, free } => {
+                output::note(&format!("tow: {}", super::asking::too_much(needed, free)));
+            }
+            Fact::Conflict(_) | Fact::Settled(_) | Fact::Planned(_) => {}
+        }
+    }
+
+    /// Puts a question; what happens meanwhile is told after its answer.
+    async fn ask(&mut self, question: Question, facts: &mut mpsc::Receiver<Fact>) {
+        clear(self.output);
+        let mut kept_back = VecDeque::new();
+        let answer = {
+            let answering = output::ask(&question.text);
+            tokio::pin!(answering);
+            loop {
+                tokio::select! {
+                    answer = &mut answering => break answer.ok().flatten(),
+                    Some(fact) = facts.recv(), if kept_back.len() < KEPT_BACK_MAX => kept_back.push_back(fact),
+                }
+            }
+        };
+        if self.asking.answered(&question, answer.as_deref(), &self.undecided) {
+            self.cancel.cancel();
+        }
+        for fact in kept_back {
+            self.take(fact);
+        }
+    }
+}
+
+/// Of a job that ended by a fault of the program.
+fn broken() -> Summary {
+    Summary { failed: 1, stopped: Some(FaultCode::Internal.into()), ..Summary::default() }
+}
+
+fn clear(output: Output) {
+    if output.progress && !output.json {
+        output::progress_line("");
+    }
+}
+
+fn show(now: &Progress, begun: Instant, output: Output) {
+    if output.json {
+        let object = json!({
+            "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
+            "bytes_total": now.bytes_total, "saved": now.saved, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
+        });
+        let _ = output.object(&object);
+        return;
+    }
+    let name = now.current.as_ref().and_then(|(path, ..)| path.name()).map(|name| name.display().to_string());
+    let shown = progress::Shown {
+        name: name.unwrap_or_else(|| format!("{} {}", now.files, noun(now.files, "file", "files"))),
+        bytes: now.bytes,
+        bytes_total: now.bytes_total,
+        growing: now.growing,
+    };
+    output::progress_line(&progress::line(&shown, begun, Instant::now()));
+}

@@ -1,0 +1,68 @@
+//! A job that changes nothing: what its plan hands over is told, and not done.
+
+use tokio::sync::mpsc;
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::path::Location;
+use towpath_protocol::request::Existing;
+
+use super::job::{Action, Fact, Planned};
+use super::shared::Shared;
+use super::work::{Step, Work};
+
+/// Takes work until there is no more.
+pub(super) async fn tell_all(shared: &Shared, mut work: mpsc::Receiver<Work>) {
+    while let Ok(Some(work)) = shared.unless_stopped(work.recv()).await {
+        // Folders have nothing to be finished for.
+        if let Work::Carry(step) = work {
+            tell(shared, &step).await;
+        }
+    }
+}
+
+async fn tell(shared: &Shared, step: &Step) {
+    let (action, reason) = match step {
+        Step { is_twin: true, .. } => (Action::Unchanged, Some("the same size and time, another mode")),
+        Step { existing: Existing::Keep, .. } => (Action::Copy, None),
+        _ => (Action::Replace, None),
+    };
+    shared.planned(action, (&step.from, &step.to), &step.attributes, reason).await;
+}
+
+impl Shared {
+    /// Of a job that changes nothing.
+    pub(super) async fn planned(
+        &self,
+        action: Action,
+        (from, to): (&Location, &Location),
+        attributes: &Attributes,
+        reason: Option<&'static str>,
+    ) {
+        let (from, to) = (from.whole().unwrap_or_default(), to.whole().unwrap_or_default());
+        let (kind, size) = (attributes.kind, attributes.size);
+        self.tell(Fact::Planned(Planned { action, from, to, kind, size, reason })).await;
+    }
+
+    /// Something stays as it is: told as done where the job does anything, else as what would be.
+    pub(super) async fn left(
+        &self,
+        (from, to): (&Location, &Location),
+        attributes: &Attributes,
+        why: &'static str,
+    ) {
+        self.tally.skipped();
+        if self.job.is_dry {
+            self.planned(Action::Skip, (from, to), attributes, Some(why)).await;
+        } else {
+            let place = if attributes.kind.is_special() { from } else { to };
+            self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
+        }
+    }
+
+    /// What is at the destination is the same already.
+    pub(super) async fn unchanged(&self, places: (&Location, &Location), attributes: &Attributes) {
+        self.tally.unchanged();
+        if self.job.is_dry {
+            self.planned(Action::Unchanged, places, attributes, None).await;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Whether what the plan has found so far finds room at the destination. It is told once, and nothing waits for it: what fits still
+//! goes there.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use tokio::sync::OnceCell;
+
+use super::job::{Fact, Verb};
+use super::shared::Shared;
+use super::work::Step;
+
+/// Jobs of less are not worth asking for.
+const BYTES_ASKED_FROM: u64 = 1_000_000;
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    needed: AtomicU64,
+    /// Free when it was asked for, and what this job had written by then; none where nobody can tell.
+    free: OnceCell<Option<u64>>,
+    is_told: AtomicBool,
+}
+
+impl Shared {
+    /// A step is to be carried that needs its room.
+    pub(super) async fn mind_room(&self, step: &Step) {
+        let is_rename = self.job.verb == Verb::Move && self.is_one_root();
+        if self.job.is_dry || is_rename || step.is_twin || self.room.is_told.load(Relaxed) {
+            return;
+        }
+        let freed = step.expected().map_or(0, |there| there.size);
+        let added = step.attributes.size.saturating_sub(freed);
+        let needed = self.room.needed.fetch_add(added, Relaxed).saturating_add(added);
+        if needed < BYTES_ASKED_FROM {
+            return;
+        }
+        let ask = async {
+            let space = self.job.destination.space(&step.to.base).await.ok()?;
+            // What has gone there already took its part.
+            Some(space.free.saturating_add(self.tally.progress_bytes()))
+        };
+        let free = *self.room.free.get_or_init(|| ask).await;
+        if let Some(free) = free
+            && needed > free
+            && !self.room.is_told.swap(true, Relaxed)
+        {
+            self.tell(Fact::Short { needed, free }).await;
+        }
+    }
+}
