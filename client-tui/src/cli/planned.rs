@@ -101,7 +101,7 @@ impl Forecast {
             size::megabytes_and_bytes(self.bytes)
         );
         for (count, what) in [
-            (self.folders, "new folders"),
+            (self.folders, noun(self.folders, "new folder", "new folders")),
             (self.unchanged, "unchanged"),
             (self.skipped, "skipped"),
             (self.failed, "would fail"),
