@@ -29,7 +29,9 @@ use towpath::link::dial::dial;
 use towpath::model::Choice;
 use towpath::model::target::Server;
 use towpath::transfer;
-use towpath::transfer::job::{ExistingPolicy, FACTS_QUEUED_MAX, Item, Job, Progress, Reports, Summary, Verb};
+use towpath::transfer::job::{
+    ExistingPolicy, FACTS_QUEUED_MAX, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
+};
 use towpath_files::root::RootSpec;
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
@@ -119,6 +121,7 @@ async fn copy(source: Link, destination: Link, name: &str, cancel: CancellationT
         durability: Durability::Relaxed,
         is_resumed: false,
         is_dry: false,
+        on_request: OnRequest::default(),
     };
     let (summary, ()) =
         tokio::join!(transfer::run(job, reports), async { while taken.recv().await.is_some() {} });

@@ -35,6 +35,8 @@ pub struct Settings {
     pub jobs_at_once: u8,
     /// What is known of a file in the panes before it counts as done.
     pub durability: Durability,
+    /// Whether a copy in the panes keeps owner, special bits and extended attributes too.
+    pub preserve: bool,
     /// For how long this machine keeps what came of files that were cut off, and the journal jobs that were.
     pub parts_kept: Duration,
     /// A job of the panes that took so many seconds rings the bell at its end; zero: none does.
@@ -102,6 +104,7 @@ impl Settings {
             bookmarks: Bookmarks::default(),
             jobs_at_once: JOBS_AT_ONCE,
             durability: Durability::Synced,
+            preserve: false,
             parts_kept: days(PARTS_KEPT_DAYS),
             bell_seconds: BELL_SECONDS,
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
@@ -114,13 +117,22 @@ impl Settings {
     /// With what the configuration file says. Err names the file, and its line, where that makes no sense.
     pub fn configured(self) -> anyhow::Result<Self> {
         let file = self.config_file.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        let ConfigFile { background, wire, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks } =
-            file;
+        let ConfigFile {
+            background,
+            wire,
+            jobs_at_once,
+            durability,
+            preserve,
+            parts_kept,
+            bell_seconds,
+            bookmarks,
+        } = file;
         Ok(Self {
             background: background.unwrap_or(self.background),
             wire,
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
             durability: durability.unwrap_or(self.durability),
+            preserve: preserve.unwrap_or(self.preserve),
             parts_kept: parts_kept.unwrap_or(self.parts_kept),
             bell_seconds: bell_seconds.unwrap_or(self.bell_seconds),
             bookmarks,

@@ -16,6 +16,7 @@ mod fold;
 pub mod job;
 pub mod journal;
 mod large;
+mod metadata;
 mod plan;
 mod prefix;
 mod rate;

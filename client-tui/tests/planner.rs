@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::model::Choice;
 use towpath::transfer::job::{
-    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
 };
 use towpath_files::exchange::Exchange;
 use towpath_files::session::{Serve, SessionOptions, serve};
@@ -32,6 +32,7 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
 use towpath_protocol::input::More;
 use towpath_protocol::message::{Answer, Input, Request};
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Durability, Stat, Walk};
@@ -121,10 +122,10 @@ impl MadeUp {
             }
             Request::Put(_) => {
                 self.stored.fetch_add(1, Ordering::Relaxed);
-                Ok(Stored { attributes: self.file() }.into())
+                Ok(Stored { attributes: self.file(), unset: Parts::NONE }.into())
             }
             Request::MakeFolder(_) | Request::SetMode(_) | Request::SetTimes(_) => {
-                Ok(Stored { attributes: folder() }.into())
+                Ok(Stored { attributes: folder(), unset: Parts::NONE }.into())
             }
             Request::Flush(_) => Ok(Done {}.into()),
             request => panic!("nobody expected {}", request.name()),
@@ -208,6 +209,7 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         durability: Durability::Synced,
         is_resumed: false,
         is_dry: false,
+        on_request: OnRequest::default(),
     };
     let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress, _shown) = watch::channel(Progress::default());

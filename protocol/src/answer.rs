@@ -7,6 +7,7 @@ use crate::entry::{Attributes, Entry};
 use crate::fault::{Fault, FaultCode};
 use crate::hash::Hash;
 use crate::limits::{BLOCKS_MAX, FAULTS_MAX, PAGE_ENTRIES_MAX, PATHS_MAX, SMALL_FILE_BYTES_MAX};
+use crate::metadata::Parts;
 use crate::request::{UploadToken, bytes_up_to};
 use crate::wire::{bounded, is_default};
 
@@ -224,6 +225,24 @@ pub struct UploadAck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     pub attributes: Attributes,
+    /// Of the metadata that it was to have, what it could not be given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unset: Parts,
+}
+
+/// A thing has its mode, and of its metadata all but this; final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataSet {
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unset: Parts,
+}
+
+/// Things that could not be given all of their metadata.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unset {
+    /// What one or another of them lacks.
+    pub parts: Parts,
+    pub things: u64,
 }
 
 /// How far long work has come; about ten a second at most.
@@ -249,6 +268,8 @@ pub struct Totals {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub faults: Vec<Fault>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unset: Unset,
 }
 
 /// Space of the file system that holds a path, in bytes.

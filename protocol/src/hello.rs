@@ -40,6 +40,8 @@ impl Capability {
     pub const BLOCKS: &str = "blocks";
     /// Holes are told by a Read and taken by an upload, in place of their zeros.
     pub const HOLES: &str = "holes";
+    /// Metadata is read and set on request.
+    pub const METADATA: &str = "metadata";
 }
 
 impl<'de> Deserialize<'de> for Capability {

@@ -54,6 +54,7 @@ pub mod hello;
 pub mod input;
 pub mod limits;
 pub mod message;
+pub mod metadata;
 pub mod order;
 pub mod outgoing;
 pub mod pairing;

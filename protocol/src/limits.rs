@@ -45,6 +45,17 @@ pub const CAPABILITY_BYTES_MAX: usize = 64;
 /// Longest name that a client gives itself when it is paired.
 pub const CLIENT_NAME_BYTES_MAX: usize = 128;
 
+/// Longest name of a user or a group.
+pub const OWNER_NAME_BYTES_MAX: usize = 255;
+/// Most extended attributes of a thing that travel.
+pub const EXTENDED_MAX: usize = 256;
+/// Longest name of one, its namespace counted.
+pub const EXTENDED_NAME_BYTES_MAX: usize = 255;
+/// Longest value of one.
+pub const EXTENDED_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of names and values of all of a thing's.
+pub const EXTENDED_BYTES_MAX: usize = 128 * 1024;
+
 /// Requests of one session that may be unanswered at a time.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 512;
 /// Most bytes asked for in one `Read`.
@@ -81,7 +92,9 @@ const _: () = assert!(
 const _: () = assert!(PAGE_BYTES_TARGET + PAGE_ENTRIES_MAX * 128 + 2 * PATH_BYTES_MAX < FRAME_BYTES_LEAST);
 const _: () = assert!(FAULTS_MAX * (PATH_BYTES_MAX + 2 * TEXT_BYTES_MAX) < FRAME_BYTES_LEAST);
 const _: () = assert!(PATHS_MAX * 128 < FRAME_BYTES_LEAST);
-const _: () = assert!(DATA_BYTES_MAX + 2 * PATH_BYTES_MAX + 1024 < FRAME_BYTES_LEAST);
+const _: () = assert!(
+    DATA_BYTES_MAX + EXTENDED_BYTES_MAX + EXTENDED_MAX * 16 + 2 * PATH_BYTES_MAX + 2048 < FRAME_BYTES_LEAST
+);
 const _: () = assert!(FRAME_BYTES_LEAST <= FRAME_BYTES_MAX && FRAME_BYTES_MAX <= u32::MAX as usize);
 const _: () = assert!(BLOCKS_MAX * 32 + 1024 < FRAME_BYTES_LEAST && BLOCK_BYTES_LEAST.is_power_of_two());
 const _: () = assert!(HELD_BYTES_MAX >= FRAME_BYTES_MAX);

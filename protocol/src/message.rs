@@ -4,15 +4,16 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::answer::{
-    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, Stats,
-    Stored, Totals, UploadAck, UploadReady, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, MetadataSet, Progress, ReadDone, ReadHead, SpaceInfo,
+    Stats, Stored, Totals, UploadAck, UploadReady, WalkPage,
 };
 use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData, UploadSpan};
+use crate::metadata::Metadata;
 use crate::request::{
-    BeginUpload, Blocks, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove,
-    Rename, SetMode, SetTimes, Space, Stat, Walk,
+    BeginUpload, Blocks, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read,
+    ReadMetadata, Remove, Rename, SetMetadata, SetMode, SetTimes, Space, Stat, Walk,
 };
 
 /// Chosen by the client, unique among its unanswered requests. 0 is for what belongs to no request.
@@ -139,6 +140,8 @@ family! {
         43 Remove(Remove),
         44 Flush(Flush),
         45 Blocks(Blocks),
+        48 ReadMetadata(ReadMetadata),
+        49 SetMetadata(SetMetadata),
     }
 }
 
@@ -173,6 +176,8 @@ family! {
         151 SpaceInfo(SpaceInfo),
         152 BlockHashes(BlockHashes),
         153 Hole(Hole),
+        155 Metadata(Metadata),
+        156 MetadataSet(MetadataSet),
         160 UploadReady(UploadReady),
         161 UploadAck(UploadAck),
         162 Stored(Stored),
@@ -222,6 +227,8 @@ impl Request {
             | Self::Blocks(_)
             | Self::Space(_)
             | Self::Measure(_)
+            | Self::ReadMetadata(_)
+            | Self::SetMetadata(_)
             | Self::SetMode(_)
             | Self::SetTimes(_)
             | Self::Flush(_) => None,
@@ -237,7 +244,8 @@ impl Request {
             | Self::Read(_)
             | Self::Blocks(_)
             | Self::Space(_)
-            | Self::Measure(_) => false,
+            | Self::Measure(_)
+            | Self::ReadMetadata(_) => false,
             Self::Put(_)
             | Self::BeginUpload(_)
             | Self::MakeFolder(_)
@@ -247,6 +255,7 @@ impl Request {
             | Self::Rename(_)
             | Self::Copy(_)
             | Self::Remove(_)
+            | Self::SetMetadata(_)
             | Self::Flush(_) => true,
         }
     }
@@ -279,6 +288,8 @@ impl Answer {
             | Self::ReadDone(_)
             | Self::BlockHashes(_)
             | Self::SpaceInfo(_)
+            | Self::Metadata(_)
+            | Self::MetadataSet(_)
             | Self::Stored(_)
             | Self::Totals(_) => true,
             Self::ListPage(_)

@@ -23,6 +23,9 @@ numbered! {
         Write = 4,
         /// Remove, replace and rename what is there.
         Delete = 8,
+        /// With what it writes: give owner, group, setuid, setgid, all of a mode and all extended attributes, as far as the server itself
+        /// may. Never given by itself in a folder that is served.
+        Owner = 16,
     }
 }
 
@@ -33,6 +36,7 @@ impl Permission {
             Self::Read => "read",
             Self::Write => "write",
             Self::Delete => "delete",
+            Self::Owner => "owner",
         }
     }
 }
@@ -43,13 +47,14 @@ pub struct Permissions(u8);
 
 impl Permissions {
     pub const NONE: Self = Self(0);
+    /// All that a client may do where nobody says otherwise: everything but [`Permission::Owner`].
     pub const ALL: Self = Self(0b1111);
     /// Looks, and changes nothing.
     pub const READ_ONLY: Self = Self(Permission::List as u8 | Permission::Read as u8);
 
     /// Those of a number on the wire.
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & Self::ALL.0)
+        Self(bits & (Self::ALL.0 | Permission::Owner as u8))
     }
 
     #[must_use]
@@ -117,7 +122,7 @@ impl fmt::Display for Permissions {
 
 /// What is no list of permissions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{}' is none of list, read, write, delete", crate::display::DisplayName::new(self.0.as_bytes()))]
+#[error("'{}' is none of list, read, write, delete, owner", crate::display::DisplayName::new(self.0.as_bytes()))]
 pub struct NoPermission(String);
 
 /// As [`Display`](fmt::Display) writes them. At least one is named: who may do nothing is no client.
@@ -160,7 +165,7 @@ impl Request {
         let needed = match self {
             Self::Stat(_) | Self::Space(_) => Permissions::NONE,
             Self::List(_) | Self::Walk(_) | Self::Measure(_) => all(&[List]),
-            Self::Read(_) | Self::Blocks(_) => all(&[Read]),
+            Self::Read(_) | Self::Blocks(_) | Self::ReadMetadata(_) => all(&[Read]),
             // Whoever takes over parts of what is there learns by the hash of the whole what is in them.
             Self::Copy(_) | Self::BeginUpload(BeginUpload { basis: Some(_), .. }) => all(&[Read, Write]),
             Self::Put(_)
@@ -169,6 +174,7 @@ impl Request {
             | Self::MakeLink(_)
             | Self::SetMode(_)
             | Self::SetTimes(_)
+            | Self::SetMetadata(_)
             | Self::Flush(_) => all(&[Write]),
             Self::Rename(_) => all(&[Write, Delete]),
             Self::Remove(_) => all(&[Delete]),
@@ -220,7 +226,7 @@ mod tests {
 
     #[test]
     fn permissions_are_written_as_they_are_read() {
-        for bits in 1..=15 {
+        for bits in 1..=31 {
             let permissions = Permissions::from_bits(bits);
             assert_eq!(permissions.to_string().parse(), Ok(permissions));
         }
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn a_bit_that_is_not_known_is_ignored() {
         let read = |bytes: &[u8]| rmp_serde::from_slice::<Permissions>(bytes);
-        assert_eq!(read(&[0xcc, 0xf3]).unwrap(), Permissions::READ_ONLY);
+        assert_eq!(read(&[0xcc, 0xe3]).unwrap(), Permissions::READ_ONLY);
         assert_eq!(read(&[0]).unwrap(), Permissions::NONE);
         assert!(read(&[0xc0]).is_err());
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::Version;
 use crate::hash::Hash;
 use crate::limits::{DATA_BYTES_MAX, PATHS_MAX};
+use crate::metadata::Metadata;
 use crate::path::{Location, WirePath};
 use crate::wire::{bounded, fixed_bytes, is_default, numbered};
 
@@ -176,7 +177,7 @@ pub struct Measure {
 /// How a file is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreAs {
-    /// Permission bits; only `mode & 0777 & ~umask` is applied.
+    /// Permission bits; only `mode & 0777 & ~umask` is applied, but where `metadata` says more.
     pub mode: u16,
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     pub modified_ns: i64,
@@ -185,6 +186,10 @@ pub struct StoreAs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Version>,
     pub durability: Durability,
+    /// What the file is to have besides, as far as the server may give it. A client that may give owners so gives all of `mode`
+    /// too: setuid only together with the owner, setgid with the group, and no umask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<Metadata>>,
 }
 
 /// Stores a whole small file: written beside, checked against `hash`, renamed into place.
@@ -253,6 +258,9 @@ pub struct MakeLink {
     /// Where `existing` is not Keep: what the file or link at `link` must still be, looked at right before it is replaced, else `Changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Version>,
+    /// What the link is to have besides, as far as the server may give it: owner and group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<Metadata>>,
 }
 
 /// Sets permission bits, `mode & 0777 & ~umask`, of a file or folder; never through a link. Answer: Done.
@@ -293,6 +301,9 @@ pub struct Copy {
     /// Where `existing` is not Keep: what the file or link at `to` must still be, looked at right before it is replaced, else `Changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Version>,
+    /// Metadata too, as far as the server may give it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preserve: bool,
 }
 
 numbered! {
@@ -321,6 +332,26 @@ pub struct Remove {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flush {
     pub folder: Location,
+}
+
+/// Whose a thing is, and what extended attributes it has; of a link itself. Answer: [`Metadata`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadMetadata {
+    pub thing: Location,
+    /// What the thing must still be, else `Changed`. A file may have grown; of a folder only the identity is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+/// Gives a file or folder that is in place a mode and metadata, as far as the server may; never a link. A file that has other names
+/// keeps its owner and group. Answer: [`MetadataSet`](crate::answer::MetadataSet).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetMetadata {
+    pub thing: Location,
+    /// What the thing must be, as its attributes say, else `Changed`.
+    pub identity: u64,
+    pub mode: u16,
+    pub metadata: Metadata,
 }
 
 fn small_data<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

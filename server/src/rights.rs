@@ -28,8 +28,8 @@ pub(crate) struct RightsArgs {
     /// The folder that the client sees as its root, below the served one; / for all of it
     #[arg(long, value_name = "SUB", value_parser = folder)]
     folder: Option<String>,
-    /// What it may do, of list, read, write and delete: write adds what is new, delete removes, renames and replaces
-    /// what is there
+    /// What it may do, of list, read, write, delete and owner: write adds what is new, delete removes, renames and
+    /// replaces what is there, owner lets it give what it writes another owner and setuid bits; without --allow, all but owner
     #[arg(long, value_name = "list,read,…")]
     allow: Option<Permissions>,
     /// As --allow list,read

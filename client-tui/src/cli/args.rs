@@ -172,6 +172,10 @@ pub struct TransferArgs {
     /// skipped or be asked about
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Keeps owner and group (by name, else by number), setuid, setgid and sticky bits, all permission bits and extended attributes,
+    /// access lists among them, as far as the receiving side may give them; tells what it could not keep
+    #[arg(short, long)]
+    pub preserve: bool,
     /// Folders are always copied whole; accepted for the sake of habit
     #[arg(short = 'r', short_alias = 'a', long, hide = true)]
     pub recursive: bool,

@@ -20,7 +20,7 @@ use super::running;
 use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
-use crate::transfer::job::{ExistingPolicy, Item, Job, Summary, Verb};
+use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb};
 
 /// What a transfer is told besides its places.
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ pub(super) struct Options {
     pub(super) conflicts: ConflictArgs,
     pub(super) excludes: GlobSet,
     pub(super) durability: Durability,
+    pub(super) on_request: OnRequest,
     /// Whether an interrupt leaves what the same command, given again, goes on with.
     pub(super) is_resumed: bool,
     /// Where it is written down what the destination means.
@@ -48,6 +49,7 @@ impl Default for Options {
             conflicts,
             excludes,
             durability: Durability::Synced,
+            on_request: OnRequest::default(),
             is_resumed: false,
             pins: Pins::default(),
             is_dry: false,
@@ -69,6 +71,7 @@ pub(super) async fn run(
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
+        on_request: OnRequest { metadata: args.preserve },
         is_resumed: true,
         // Nothing is begun that could be gone on with.
         pins: if args.dry_run { Pins::default() } else { pins.clone() },
@@ -152,6 +155,7 @@ pub(super) async fn copy(
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
             durability: options.durability,
+            on_request: options.on_request,
             is_resumed: options.is_resumed,
             is_dry: options.is_dry,
         };
@@ -224,6 +228,7 @@ fn add(total: &mut Summary, summary: Summary) {
     total.seconds += summary.seconds;
     total.unchanged += summary.unchanged;
     total.skipped += summary.skipped;
+    total.unset += summary.unset;
     total.failed += summary.failed;
     total.cancelled |= summary.cancelled;
     total.stopped = summary.stopped;
@@ -330,7 +335,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
-        "saved": summary.saved,
+        "saved": summary.saved, "unset": summary.unset,
     }))?;
     Ok(())
 }

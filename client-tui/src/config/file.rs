@@ -37,6 +37,7 @@ pub struct ConfigFile {
     pub wire: Wire,
     pub jobs_at_once: Option<u8>,
     pub durability: Option<Durability>,
+    pub preserve: Option<bool>,
     pub parts_kept: Option<Duration>,
     /// None where it says nothing of it; zero for no bell.
     pub bell_seconds: Option<u32>,
@@ -55,6 +56,7 @@ struct Raw {
     streams: Option<u8>,
     jobs: Option<u8>,
     sync: Option<bool>,
+    preserve: Option<bool>,
     parts_kept_days: Option<u16>,
     bell_seconds: Option<u32>,
     #[serde(default)]
@@ -111,8 +113,17 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let bookmarks = Bookmarks::new(raw.bookmarks);
     let parts_kept = raw.parts_kept_days.map(days);
     let wire = Wire { streams: raw.streams.unwrap_or(STREAMS_DEFAULT) };
-    let (jobs_at_once, bell_seconds) = (raw.jobs, raw.bell_seconds);
-    Ok(ConfigFile { background, wire, jobs_at_once, durability, parts_kept, bell_seconds, bookmarks })
+    let (jobs_at_once, preserve, bell_seconds) = (raw.jobs, raw.preserve, raw.bell_seconds);
+    Ok(ConfigFile {
+        background,
+        wire,
+        jobs_at_once,
+        durability,
+        preserve,
+        parts_kept,
+        bell_seconds,
+        bookmarks,
+    })
 }
 
 /// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
@@ -193,10 +204,10 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let text = "theme = \"light\"\njobs = 3\nsync = false\nparts_kept_days = 2\nbell_seconds = 0\nstreams = 1\n[bookmarks]\nbox = \"tow://box/srv\"\n";
+        let text = "theme = \"light\"\njobs = 3\nsync = false\npreserve = true\nparts_kept_days = 2\nbell_seconds = 0\nstreams = 1\n[bookmarks]\nbox = \"tow://box/srv\"\n";
         let file = parse(text).unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
-        assert_eq!(file.durability, Some(Durability::Relaxed));
+        assert_eq!((file.durability, file.preserve), (Some(Durability::Relaxed), Some(true)));
         assert_eq!(file.wire.streams, 1);
         assert_eq!((file.parts_kept, file.bell_seconds), (Some(Duration::from_hours(48)), Some(0)));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));

@@ -30,6 +30,7 @@ use crate::link::Link;
 use crate::link::calls::operation_id;
 use crate::link::keyring::Keyring;
 use crate::model::{Asking, JobId, LinkId, Place};
+use crate::transfer::job::OnRequest;
 use crate::transfer::throttle::Throttle;
 use crate::transfer::undecided::Undecided;
 
@@ -69,6 +70,7 @@ pub(super) struct Effects {
     kept: Kept,
     /// Of what jobs copy.
     durability: Durability,
+    on_request: OnRequest,
     questions: Questions,
     notes: Notes,
 }
@@ -80,7 +82,7 @@ impl Effects {
         keyring: Arc<Keyring>,
         ready: Ready,
         kept: Kept,
-        durability: Durability,
+        (durability, on_request): (Durability, OnRequest),
     ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(super::runtime::EVENTS_QUEUED_MAX);
         let questions = Questions::to(events.clone());
@@ -100,6 +102,7 @@ impl Effects {
             returned: Arc::default(),
             kept,
             durability,
+            on_request,
             questions,
             notes,
         };
@@ -361,6 +364,7 @@ async fn make_file(link: Link, operation: OperationId, path: WirePath) -> Result
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Synced,
+        metadata: None,
     };
     let file = Location::of(&path);
     link.call(Put { operation, file, store, hash: Hash::of(b""), data: Vec::new() }).await.map(drop)

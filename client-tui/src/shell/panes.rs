@@ -28,6 +28,7 @@ use crate::link::Link;
 use crate::link::keyring::Keyring;
 use crate::model::target::{Server, Target};
 use crate::model::{LinkId, Place, Side};
+use crate::transfer::job::OnRequest;
 use crate::ui::Look;
 
 /// What each pane shows first; none for the current folder.
@@ -95,7 +96,13 @@ pub async fn run(
         home: settings.home.clone(),
         age_max: settings.parts_kept,
     };
-    let (effects, events) = Effects::new(this_machine, keyring, ready, kept, settings.durability);
+    let (effects, events) = Effects::new(
+        this_machine,
+        keyring,
+        ready,
+        kept,
+        (settings.durability, OnRequest { metadata: settings.preserve }),
+    );
     runtime::run(app, first, &look, effects, events).await
 }
 

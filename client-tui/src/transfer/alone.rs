@@ -9,6 +9,7 @@ use towpath_protocol::path::Location;
 use towpath_protocol::request::{Copy, Existing, Rename};
 
 use super::job::{Fact, Item, Verb};
+use super::metadata;
 use super::shared::{STOP_TIME, Shared};
 use super::work::Step;
 use crate::link::calls::operation_id;
@@ -118,7 +119,8 @@ fn copy_request(
     expected: Option<Version>,
 ) -> Result<Copy, Fault> {
     let (operation, durability) = (operation_id()?, shared.durability());
-    Ok(Copy { operation, from, to, existing, durability, expected })
+    let preserve = metadata::is_kept(shared);
+    Ok(Copy { operation, from, to, existing, durability, expected, preserve })
 }
 
 /// Waits for the service to stop where the job stops.
@@ -135,7 +137,10 @@ async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -
         };
         match answer {
             Answer::Progress(progress) => moved(progress),
-            Answer::Totals(totals) => return Ok(totals),
+            Answer::Totals(totals) => {
+                shared.tally.unset(totals.unset);
+                return Ok(totals);
+            }
             _ => return Err(FaultCode::Malformed.into()),
         }
     }

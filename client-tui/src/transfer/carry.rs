@@ -11,6 +11,7 @@ use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove, Wants};
 
 use super::alone::{self, Outcome};
 use super::large::{self, hash_of};
+use super::metadata;
 use super::plan::look_at;
 use super::shared::Shared;
 use super::work::{Carried, Step};
@@ -71,6 +72,7 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
 }
 
 async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried, Fault> {
+    let version = step.attributes.version();
     let request = MakeLink {
         operation: operation_id()?,
         link: step.to.clone(),
@@ -78,9 +80,10 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
         modified_ns: step.attributes.modified_ns,
         existing: step.existing,
         expected: step.expected(),
+        metadata: metadata::of(shared, &step.from, version).await?,
     };
-    shared.job.destination.call(request).await?;
-    Ok(Carried { bytes: 0, grown: false, source: Some(step.attributes.version()) })
+    metadata::stored(shared, &shared.job.destination.call(request).await?);
+    Ok(Carried { bytes: 0, grown: false, source: Some(version) })
 }
 
 async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
@@ -94,14 +97,15 @@ async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
         wants: Wants::Data,
         holes: false,
     });
-    let answer = shared.unless_stopped(reading).await??;
+    let reading = async { tokio::try_join!(reading, metadata::of(shared, &step.from, version)) };
+    let (answer, metadata) = shared.unless_stopped(reading).await??;
     let Answer::FileWhole(FileWhole { attributes, hash, grown, data }) = answer else {
         return Err(FaultCode::Malformed.into());
     };
     let bytes = data.len() as u64;
-    let store = shared.store_as(step, &attributes);
+    let store = shared.store_as(step, &attributes, metadata);
     let request = Put { operation: operation_id()?, file: step.to.clone(), store, hash, data };
-    shared.job.destination.call(request).await?;
+    metadata::stored(shared, &shared.job.destination.call(request).await?);
     shared.tally.small_moved(&step.from, bytes);
     Ok(Carried { bytes, grown, source: Some(version) })
 }

@@ -1,5 +1,6 @@
 //! What a job is, and what it reports: plain data.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,13 @@ pub enum ExistingPolicy {
     Always(Choice),
 }
 
+/// What a copy does only where it was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OnRequest {
+    /// Keeps owner and group, the bits setuid, setgid and sticky, and extended attributes, as far as the destination may give them.
+    pub metadata: bool,
+}
+
 /// One thing to copy or move, with all below it, and the path that it is to have.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -54,6 +62,7 @@ pub struct Job {
     pub excludes: GlobSet,
     /// What is known of a file before it counts as done. A move always waits until the copy is on the disk, since its source goes.
     pub durability: Durability,
+    pub on_request: OnRequest,
     /// Whether what came of a large file waits for the same copy to be made again where this one is cancelled, as it does where
     /// a connection is lost.
     pub is_resumed: bool,
@@ -92,7 +101,7 @@ pub enum Fact {
     /// So many more failed below this path; the service names the first ones only.
     Unnamed(WirePath, u64),
     /// Copied, but this is worth knowing.
-    Noticed(WirePath, &'static str),
+    Noticed(WirePath, Cow<'static, str>),
     /// Something is in the way and waits to be decided by [`Undecided::decide`]; to nobody who listens it means skip.
     Conflict(Conflict),
     /// That conflict does not wait any more.
@@ -158,6 +167,8 @@ pub struct Summary {
     /// The same at both ends already.
     pub unchanged: u64,
     pub skipped: u64,
+    /// Things that arrived without all the metadata that was to be kept.
+    pub unset: u64,
     pub failed: u64,
     pub cancelled: bool,
     /// Why it stopped before its end, where it did.

@@ -19,6 +19,7 @@ use towpath_protocol::request::{BeginUpload, Existing};
 
 use self::source::Source;
 use self::upload::Upload;
+use super::metadata;
 use super::shared::Shared;
 use super::work::{Carried, Step};
 use crate::link::Link;
@@ -51,11 +52,12 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
         source.leave_holes_out();
     }
     let basis = basis_of(shared, step);
+    let metadata = shared.unless_stopped(metadata::of(shared, &step.from, version)).await??;
     let resume = (size >= RESUMED_BYTES_LEAST).then_some(READ_RANGE_BYTES);
     let request = BeginUpload {
         operation: operation_id()?,
         file: step.to.clone(),
-        store: shared.store_as(step, &step.attributes),
+        store: shared.store_as(step, &step.attributes, metadata),
         size,
         resume,
         basis: basis.map(|basis| basis.version),
@@ -69,7 +71,7 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     match shared.unless_stopped(filling).await.flatten() {
         Ok((hash, grown)) => {
             let (bytes, resumed) = (upload.sent(), upload.resumed());
-            upload.commit(bytes, hash).await?;
+            metadata::stored(shared, &upload.commit(bytes, hash).await?);
             under_way.arrived();
             shared.tally.resumed(resumed);
             Ok(Carried { bytes, grown, source: Some(version) })

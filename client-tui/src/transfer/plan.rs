@@ -23,6 +23,7 @@ use towpath_protocol::request::{Existing, Follow, MakeFolder, Stat, Walk};
 use super::conflicts::FolderClash;
 use super::fold::Names;
 use super::job::{Action, Item, Verb};
+use super::metadata;
 use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
@@ -271,8 +272,9 @@ impl<'a> Plan<'a> {
             self.own.1.get_or_init(|| identity);
         }
         let places = (join(&self.from, &found.below)?, to);
-        let folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
-        if self.shared.job.verb == Verb::Move {
+        let mut folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
+        folder.identity = identity.unwrap_or_default();
+        if self.shared.job.verb == Verb::Move || metadata::is_kept(self.shared) {
             folder.touch();
         }
         Ok(Some(folder))
@@ -304,7 +306,10 @@ impl<'a> Plan<'a> {
         let tally = &self.shared.tally;
         let is_twin = !clashes && there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
         let is_copy = self.shared.job.verb == Verb::Copy;
-        if is_twin && is_copy && !there.as_ref().is_some_and(|there| has_other_mode(&attributes, there)) {
+        let is_like = |there: &Attributes| {
+            !has_other_mode(&attributes, there) && !metadata::may_differ(self.shared, &attributes)
+        };
+        if is_twin && is_copy && there.as_ref().is_some_and(is_like) {
             let places = (&join(&self.from, &below)?, &join(&self.to, &below)?);
             self.shared.unchanged(places, &attributes).await;
             return Ok(());

@@ -19,6 +19,7 @@ use super::conflicts;
 use super::dry;
 use super::job::{Fact, Job, Reports, Summary, Verb};
 use super::large::WINDOW_BYTES;
+use super::metadata;
 use super::plan::{Plan, Queues, is_unchanged, look_at};
 use super::shared::{STOP_TIME, Shared};
 use super::start::{self, Begun};
@@ -81,6 +82,7 @@ impl Shared {
         if self.durability() == Durability::Synced && self.is_touched() {
             self.flush().await;
         }
+        metadata::tell_unset(self).await;
     }
 
     /// Brings to the disk what no file brought there with itself: links, folders, their modes and times, and new names of what was
@@ -233,8 +235,11 @@ impl Shared {
         }
         if grown {
             let path = step.from.whole().unwrap_or_default();
-            self.tell(Fact::Noticed(path, "grew meanwhile; what it had when the copy began was copied"))
-                .await;
+            self.tell(Fact::Noticed(
+                path,
+                "grew meanwhile; what it had when the copy began was copied".into(),
+            ))
+            .await;
         }
         if let Some(version) = source.filter(|_| self.job.verb == Verb::Move)
             && let Err(fault) = remove_source(self, &step.from, version).await
@@ -248,10 +253,31 @@ impl Shared {
         self.tally.not_carried(step.attributes.size);
         match self.job.verb {
             Verb::Move => self.remove_twin(step).await,
-            Verb::Copy => match self.set_mode(&step.to, step.attributes.mode).await {
+            Verb::Copy => match self.set_mode_of_twin(step).await {
                 Ok(()) => self.tally.unchanged(),
                 Err(fault) => self.failed(fault).await,
             },
+        }
+    }
+
+    async fn set_mode_of_twin(&self, step: &Step) -> Result<(), Fault> {
+        let there = step.there.as_ref().map(|there| there.identity);
+        let source = (&step.from, &step.attributes);
+        self.set_attributes(source, (&step.to, there.unwrap_or_default())).await
+    }
+
+    /// Gives a thing that is there its mode, and what it is to have besides.
+    async fn set_attributes(
+        &self,
+        (from, attributes): (&Location, &Attributes),
+        (to, identity): (&Location, u64),
+    ) -> Result<(), Fault> {
+        match metadata::of(self, from, attributes.version()).await? {
+            Some(metadata) => {
+                self.touch();
+                metadata::set(self, to, identity, attributes.mode, *metadata).await
+            }
+            None => self.set_mode(to, attributes.mode).await,
         }
     }
 
@@ -277,10 +303,10 @@ impl Shared {
     }
 
     /// Sets mode and time of a folder whose content is complete; a move takes away the source's.
-    async fn finish(&self, Filled { from, to, attributes, .. }: &Filled) -> Result<(), Fault> {
+    async fn finish(&self, Filled { from, to, attributes, identity, .. }: &Filled) -> Result<(), Fault> {
         let link = &self.job.destination;
-        let (mode, modified_ns) = (attributes.mode, attributes.modified_ns);
-        tokio::try_join!(self.set_mode(to, mode), async {
+        let modified_ns = attributes.modified_ns;
+        tokio::try_join!(self.set_attributes((from, attributes), (to, *identity)), async {
             link.call(SetTimes { thing: to.clone(), modified_ns }).await.map(drop)
         },)?;
         if self.job.verb == Verb::Move {

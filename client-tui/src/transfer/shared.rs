@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::metadata::Metadata;
 use towpath_protocol::request::{Durability, StoreAs};
 
 use super::job::{Fact, Job, Reports, Summary, Verb};
@@ -126,14 +127,20 @@ impl Shared {
         }
     }
 
-    /// How a file is stored that has these attributes at the source.
-    pub(super) fn store_as(&self, step: &Step, attributes: &Attributes) -> StoreAs {
+    /// How a file is stored that has these attributes at the source, and this besides.
+    pub(super) fn store_as(
+        &self,
+        step: &Step,
+        attributes: &Attributes,
+        metadata: Option<Box<Metadata>>,
+    ) -> StoreAs {
         StoreAs {
             mode: attributes.mode,
             modified_ns: attributes.modified_ns,
             existing: step.existing,
             expected: step.expected(),
             durability: self.durability(),
+            metadata,
         }
     }
 }

@@ -14,6 +14,7 @@ use towpath_protocol::request::{Existing, Follow, Walk};
 
 use super::alone;
 use super::job::{Item, Job, Verb};
+use super::metadata;
 use super::plan::{PAGES_AHEAD, look, look_at};
 use super::shared::Shared;
 use crate::link::Link;
@@ -35,6 +36,7 @@ pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     if job.verb == Verb::Move {
         may(&job.source, Permission::Delete, "source")?;
     }
+    metadata::check(shared).await;
     if shared.is_one_machine() {
         for item in &job.items {
             check_apart(job, item).await?;

@@ -1,11 +1,13 @@
 //! Counts what a job has found and done, knows which large files are under way, and tells how far it is.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use towpath_protocol::answer::Unset;
 use towpath_protocol::fault::Fault;
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Location, WirePath};
 
 use super::job::{Progress, Summary};
@@ -29,6 +31,9 @@ pub(super) struct Tally {
     unchanged: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
+    /// Things that lack some of their metadata, and the bits of what one or another lacks.
+    unset: AtomicU64,
+    unset_parts: AtomicU8,
     planning: AtomicBool,
     large: Mutex<Vec<Large>>,
     /// A small file that was done since progress was told.
@@ -68,6 +73,8 @@ impl Tally {
             unchanged: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            unset: AtomicU64::new(0),
+            unset_parts: AtomicU8::new(0),
             planning: AtomicBool::new(true),
             large: Mutex::default(),
             small: Mutex::default(),
@@ -114,6 +121,17 @@ impl Tally {
 
     pub(super) fn failed(&self, count: u64) {
         self.failed.fetch_add(count, Relaxed);
+    }
+
+    /// So many things lack some of their metadata.
+    pub(super) fn unset(&self, unset: Unset) {
+        self.unset.fetch_add(unset.things, Relaxed);
+        self.unset_parts.fetch_or(unset.parts.bits(), Relaxed);
+    }
+
+    /// What could not be kept so far.
+    pub(super) fn all_unset(&self) -> Unset {
+        Unset { things: self.unset.load(Relaxed), parts: Parts::from_bits(self.unset_parts.load(Relaxed)) }
     }
 
     /// Files and links are in place; their bytes were counted as [`moved`](Self::moved) already.
@@ -187,6 +205,7 @@ impl Tally {
             saved: self.saved.load(Relaxed),
             unchanged: self.unchanged.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
+            unset: self.unset.load(Relaxed),
             failed: self.failed.load(Relaxed) + u64::from(stopped.is_some()),
             cancelled,
             stopped,

@@ -58,6 +58,8 @@ pub(super) struct Folder {
     from: Location,
     to: Location,
     attributes: Attributes,
+    /// Of the folder at the destination.
+    pub(super) identity: u64,
     /// Made by us: nothing in it can be in the way.
     pub(super) is_new: bool,
     /// Whether anything has to be done when it is complete.
@@ -72,6 +74,8 @@ pub(super) struct Filled {
     pub(super) from: Location,
     pub(super) to: Location,
     pub(super) attributes: Attributes,
+    /// Of the folder at the destination.
+    pub(super) identity: u64,
     _parent: Option<Arc<Folder>>,
 }
 
@@ -105,6 +109,7 @@ impl Folder {
             from,
             to,
             attributes,
+            identity: there.map_or(0, |there| there.identity),
             is_new: there.is_none(),
             wants_finish: AtomicBool::new(!is_same),
             parent,
@@ -127,6 +132,7 @@ impl Drop for Folder {
             from: self.from.clone(),
             to: self.to.clone(),
             attributes: self.attributes.clone(),
+            identity: self.identity,
             _parent: self.parent.take(),
         };
         self.hand_over.put(filled);

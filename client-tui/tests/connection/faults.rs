@@ -17,6 +17,7 @@ use towpath_protocol::hello::Welcome;
 use towpath_protocol::input::{CommitUpload, More, UploadData};
 use towpath_protocol::limits::DATA_BYTES_MAX;
 use towpath_protocol::message::{Answer, Input, Request};
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs, UploadToken};
 
@@ -89,7 +90,7 @@ async fn answer(request: Request, mut exchange: ServiceExchange) -> Result<Answe
                     }
                     Some(Input::CommitUpload(commit)) => {
                         assert_eq!(commit.len, received);
-                        return Ok(Stored { attributes: attributes() }.into());
+                        return Ok(Stored { attributes: attributes(), unset: Parts::NONE }.into());
                     }
                     _ => return Err(FaultCode::Cancelled.into()),
                 }
@@ -141,6 +142,7 @@ async fn upload_all(link: Link) -> Result<(), Fault> {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     };
     let file = Location::through(&WirePath::root());
     let begin = BeginUpload {

@@ -24,6 +24,7 @@ async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     };
     let file = Location::through(&WirePath::root());
     let mut exchange = link.open(BeginUpload {

@@ -38,6 +38,7 @@ pub(crate) async fn folders_and_links_are_made(world: Arc<World>) {
         modified_ns: SOME_TIME_NS,
         existing: Existing::Keep,
         expected: None,
+        metadata: None,
     };
     world.link.call(link).await.unwrap();
     assert_eq!(fs::read_link(world.at("folder/link")).unwrap(), Path::new("/absolute/and/dangling"));
@@ -74,6 +75,7 @@ pub(crate) async fn a_tree_is_copied(world: Arc<World>) {
         existing: Existing::Keep,
         durability: Durability::Relaxed,
         expected: None,
+        preserve: false,
     };
     let totals = world.totals(copy.clone()).await.unwrap();
     assert_eq!((totals.files, totals.folders, totals.failed), (3, 2, 0));

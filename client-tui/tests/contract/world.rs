@@ -234,6 +234,7 @@ pub(crate) const fn store_as() -> StoreAs {
         existing: Existing::Replace,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::model::Choice;
 use towpath::transfer::job::{
-    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
 };
 use towpath_files::service::{Service, StoreLimits};
 use towpath_files::session::{SessionEnd, SessionOptions, serve};
@@ -156,6 +156,7 @@ impl Story {
             durability: self.durability,
             is_resumed: false,
             is_dry: false,
+            on_request: OnRequest::default(),
         }
     }
 

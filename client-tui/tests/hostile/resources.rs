@@ -101,6 +101,7 @@ fn put(name: &str, number: u8) -> ToServer {
         existing: Existing::Replace,
         expected: None,
         durability: Durability::Synced,
+        metadata: None,
     };
     let file = Location { base: WirePath::root(), path: WirePath::parse(name.as_bytes()).unwrap() };
     let data = b"content".to_vec();
@@ -188,6 +189,7 @@ fn about_file(round: usize) -> Vec<Request> {
                 existing: replace,
                 durability: Durability::Relaxed,
                 expected: None,
+                preserve: false,
             }
             .into(),
             MakeFolder { operation: operation(way + 2), folder: file.clone(), mode: 0o755, existing: keep }

@@ -20,7 +20,7 @@ use towpath::link::keyring::Keyring;
 use towpath::model::target::Server;
 use towpath::model::{Choice, Conflict, Scope};
 use towpath::transfer::job::{
-    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Planned, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Planned, Progress, Reports, Summary, Verb,
 };
 use towpath::transfer::throttle::Throttle;
 use towpath::transfer::undecided::Undecided;
@@ -211,6 +211,7 @@ impl World {
             durability: Durability::Synced,
             is_resumed: false,
             is_dry: false,
+            on_request: OnRequest::default(),
         }
     }
 

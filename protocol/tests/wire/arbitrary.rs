@@ -6,8 +6,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use towpath_protocol::answer::{
-    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem,
-    Stats, Stored, Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, MetadataSet, Progress, ReadDone, ReadHead, SpaceInfo,
+    StatItem, Stats, Stored, Totals, Unset, UploadAck, UploadReady, WalkItem, WalkPage,
 };
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -17,13 +17,14 @@ use towpath_protocol::hello::{
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::metadata::{Extended, Metadata, Owner, Parts};
 use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
     BeginUpload, Blocks, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List,
-    MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space,
-    Stat, StoreAs, UploadToken, Walk, Wants,
+    MakeFolder, MakeLink, Measure, OperationId, Put, Read, ReadMetadata, Remove, Rename, SetMetadata,
+    SetMode, SetTimes, SortKey, Space, Stat, StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -106,15 +107,41 @@ fn capabilities() -> impl Strategy<Value = Vec<Capability>> {
     vec(text().prop_map(|name| Capability::new(&name)), 0..64)
 }
 
+fn parts() -> impl Strategy<Value = Parts> {
+    (0..16_u8).prop_map(Parts::from_bits)
+}
+
+fn owner() -> impl Strategy<Value = Option<Owner>> {
+    option::of((any::<u32>(), option::of(text())).prop_map(|(number, name)| Owner { number, name }))
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    let value = prop_oneof![8 => vec(any::<u8>(), 0..40), 1 => Just(vec![0x90; 64 * 1024])];
+    let extended = (vec(1..=255_u8, 1..=255), value).prop_map(|(name, value)| Extended { name, value });
+    let few =
+        prop_oneof![4 => vec(extended, 0..2), 1 => vec(Just(Extended { name: vec![1], value: vec![] }), 256)];
+    (owner(), owner(), few, parts()).prop_map(|(owner, group, extended, unread)| Metadata {
+        owner,
+        group,
+        extended,
+        unread,
+    })
+}
+
+fn wished() -> impl Strategy<Value = Option<Box<Metadata>>> {
+    option::of(metadata().prop_map(Box::new))
+}
+
 fn store() -> impl Strategy<Value = StoreAs> {
     let choices = (select(Existing::ALL), select(Durability::ALL));
-    (any::<u16>(), any::<i64>(), option::of(version()), choices).prop_map(
-        |(mode, modified_ns, expected, (existing, durability))| StoreAs {
+    (any::<u16>(), any::<i64>(), option::of(version()), choices, wished()).prop_map(
+        |(mode, modified_ns, expected, (existing, durability), metadata)| StoreAs {
             mode,
             modified_ns,
             existing,
             expected,
             durability,
+            metadata,
         },
     )
 }
@@ -233,10 +260,10 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
             Request::MakeFolder(MakeFolder { operation, folder, mode, existing })
         },
     );
-    let over = (select(Existing::ALL), option::of(version()));
+    let over = (select(Existing::ALL), option::of(version()), wished());
     let link = (operation(), location(), link_target(), any::<i64>(), over).prop_map(
-        |(operation, link, target, modified_ns, (existing, expected))| {
-            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing, expected })
+        |(operation, link, target, modified_ns, (existing, expected, metadata))| {
+            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing, expected, metadata })
         },
     );
     vec![boxed(put), boxed(begin), boxed(folder), boxed(link)]
@@ -252,17 +279,32 @@ fn changing() -> Vec<BoxedStrategy<Message>> {
             Request::Rename(Rename { operation, from, to, existing, expected })
         },
     );
-    let how = (select(Existing::ALL), select(Durability::ALL), option::of(version()));
+    let how = (select(Existing::ALL), select(Durability::ALL), option::of(version()), any::<bool>());
     let copy = (operation(), location(), location(), how).prop_map(
-        |(operation, from, to, (existing, durability, expected))| {
-            Request::Copy(Copy { operation, from, to, existing, durability, expected })
+        |(operation, from, to, (existing, durability, expected, preserve))| {
+            Request::Copy(Copy { operation, from, to, existing, durability, expected, preserve })
         },
     );
     let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
         |(operation, thing, depth, expected)| Request::Remove(Remove { operation, thing, depth, expected }),
     );
     let flush = location().prop_map(|folder| Request::Flush(Flush { folder }));
-    vec![boxed(mode), boxed(times), boxed(rename), boxed(copy), boxed(remove), boxed(flush)]
+    let ask = (location(), option::of(version()))
+        .prop_map(|(thing, version)| Request::ReadMetadata(ReadMetadata { thing, version }));
+    let set =
+        (location(), any::<u64>(), any::<u16>(), metadata()).prop_map(|(thing, identity, mode, metadata)| {
+            Request::SetMetadata(SetMetadata { thing, identity, mode, metadata })
+        });
+    vec![
+        boxed(mode),
+        boxed(times),
+        boxed(rename),
+        boxed(copy),
+        boxed(remove),
+        boxed(flush),
+        boxed(ask),
+        boxed(set),
+    ]
 }
 
 /// A strategy for each kind that a server sends.
@@ -277,7 +319,12 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
             (any::<u64>(), any::<u64>())
                 .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),
         ),
-        boxed(attributes().prop_map(|attributes| Answer::Stored(Stored { attributes }))),
+        boxed(metadata().prop_map(Answer::Metadata)),
+        boxed(parts().prop_map(|unset| Answer::MetadataSet(MetadataSet { unset }))),
+        boxed(
+            (attributes(), parts())
+                .prop_map(|(attributes, unset)| Answer::Stored(Stored { attributes, unset })),
+        ),
         boxed((any::<[u8; 16]>(), any::<u64>(), option::of(hash()), any::<u64>(), any::<bool>()).prop_map(
             |(token, offset, kept, credit_bytes, basis)| {
                 let token = UploadToken(token);
@@ -291,9 +338,10 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
         boxed(any::<[u64; 4]>().prop_map(|[files, folders, bytes, failed]| {
             Answer::Progress(Progress { files, folders, bytes, failed })
         })),
-        boxed((any::<[u64; 4]>(), vec(fault(), 0..=64)).prop_map(
-            |([files, folders, bytes, failed], faults)| {
-                Answer::Totals(Totals { files, folders, bytes, failed, faults })
+        boxed((any::<[u64; 4]>(), vec(fault(), 0..=64), (any::<u64>(), parts())).prop_map(
+            |([files, folders, bytes, failed], faults, (things, parts))| {
+                let unset = Unset { parts, things };
+                Answer::Totals(Totals { files, folders, bytes, failed, faults, unset })
             },
         )),
         boxed(welcome()),
@@ -307,7 +355,7 @@ fn welcome() -> impl Strategy<Value = Answer> {
     let root = (
         text(),
         select(RootKind::ALL),
-        (select(Access::ALL), (0..16_u8).prop_map(Permissions::from_bits)),
+        (select(Access::ALL), (0..32_u8).prop_map(Permissions::from_bits)),
         select(NameCase::ALL),
         path(),
     );

@@ -93,6 +93,9 @@ fn every_bound_is_told() {
         limits::SPAN_CREDIT_BYTES,
         limits::STREAMS_DEFAULT as u64,
         limits::HELD_BYTES_MAX as u64,
+        limits::EXTENDED_MAX as u64,
+        limits::EXTENDED_VALUE_BYTES_MAX as u64,
+        limits::EXTENDED_BYTES_MAX as u64,
     ];
     let chapters = DOCUMENT.split_once("## 2 Opening").unwrap().1;
     let words: Vec<&str> = chapters.split(|c: char| !c.is_ascii_digit() && c != ',').collect();

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use towpath_protocol::answer::{
-    BlockHashes, Data, Done, FileWhole, Hole, ListPage, Progress, ReadDone, ReadHead, SpaceInfo, StatItem,
-    Stats, Stored, Totals, UploadAck, UploadReady, WalkItem, WalkPage,
+    BlockHashes, Data, Done, FileWhole, Hole, ListPage, MetadataSet, Progress, ReadDone, ReadHead, SpaceInfo,
+    StatItem, Stats, Stored, Totals, Unset, UploadAck, UploadReady, WalkItem, WalkPage,
 };
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -13,12 +13,13 @@ use towpath_protocol::hello::{
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
 use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::metadata::{Extended, Metadata, Owner, Part, Parts};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 use towpath_protocol::request::{
     BeginUpload, Blocks, Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List,
-    MakeFolder, MakeLink, Measure, OperationId, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space,
-    Stat, StoreAs, UploadToken, Walk, Wants,
+    MakeFolder, MakeLink, Measure, OperationId, Put, Read, ReadMetadata, Remove, Rename, SetMetadata,
+    SetMode, SetTimes, SortKey, Space, Stat, StoreAs, UploadToken, Walk, Wants,
 };
 
 use super::Message;
@@ -74,7 +75,14 @@ fn store() -> StoreAs {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     }
+}
+
+fn metadata() -> Metadata {
+    let owner = |number, name: Option<&str>| Some(Owner { number, name: name.map(str::to_owned) });
+    let extended = vec![Extended { name: b"user.comment".to_vec(), value: b"hello".to_vec() }];
+    Metadata { owner: owner(1000, Some("ann")), group: owner(2000, None), extended, unread: Parts::NONE }
 }
 
 /// What a client says: the id and the message, in the order of the kinds' numbers.
@@ -100,7 +108,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
         within(10, Input::AbortUpload(AbortUpload { keep: false })),
         within(10, Input::UploadSpan(UploadSpan { offset: 5, len: 16_384, of: SpanOf::Basis })),
     ];
-    let requests = reading_requests().into_iter().chain(changing_requests());
+    let requests = reading_requests().into_iter().chain(changing_requests()).chain(metadata_requests());
     all.extend(requests.map(|(id, request)| (id, ToServer::Request(request))));
     all
 }
@@ -194,6 +202,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 modified_ns: MODIFIED_NS,
                 existing,
                 expected: None,
+                metadata: None,
             }),
         ),
         (13, Request::SetMode(SetMode { thing: location("docs", "new"), mode: 0o750 })),
@@ -217,6 +226,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 existing,
                 durability: Durability::Relaxed,
                 expected: None,
+                preserve: false,
             }),
         ),
         (
@@ -229,6 +239,27 @@ fn changing_requests() -> Vec<(u32, Request)> {
             }),
         ),
         (18, Request::Flush(Flush { folder: Location { base: path("docs"), path: WirePath::root() } })),
+    ]
+}
+
+fn metadata_requests() -> Vec<(u32, Request)> {
+    vec![
+        (
+            20,
+            Request::ReadMetadata(ReadMetadata {
+                thing: location("docs", "a.txt"),
+                version: Some(version()),
+            }),
+        ),
+        (
+            21,
+            Request::SetMetadata(SetMetadata {
+                thing: location("docs", "new"),
+                identity: 77,
+                mode: 0o2755,
+                metadata: metadata(),
+            }),
+        ),
     ]
 }
 
@@ -326,17 +357,37 @@ fn from_a_server() -> Vec<(u32, Answer)> {
         (7, SpaceInfo { free: 1 << 30, total: 1 << 40 }.into()),
         (10, upload_ready().into()),
         (10, UploadAck { received: 5, credit_bytes: 8 << 20 }.into()),
-        (10, Stored { attributes: file_attributes(5) }.into()),
-        (16, Progress { files: 12, folders: 3, bytes: 456_789, failed: 1 }.into()),
-        (17, Totals { files: 40, folders: 9, bytes: 1_234_567, failed: 1, faults: vec![missing()] }.into()),
     ]);
     all
+}
+
+/// What it says of changes.
+fn of_changes() -> Vec<(u32, Answer)> {
+    vec![
+        (10, Stored { attributes: file_attributes(5), unset: Parts::NONE }.into()),
+        (16, Progress { files: 12, folders: 3, bytes: 456_789, failed: 1 }.into()),
+        (
+            17,
+            Totals {
+                files: 40,
+                folders: 9,
+                bytes: 1_234_567,
+                failed: 1,
+                faults: vec![missing()],
+                unset: Unset::default(),
+            }
+            .into(),
+        ),
+        (20, metadata().into()),
+        (21, MetadataSet { unset: Parts::NONE.with(Part::Owner).with(Part::Special) }.into()),
+    ]
 }
 
 /// All samples in the order of the kinds' numbers, each with its id.
 pub(super) fn all() -> Vec<(u32, Message)> {
     let client = from_a_client().into_iter().map(|(id, message)| (id, Message::ToServer(message)));
-    let server = from_a_server().into_iter().map(|(id, message)| (id, Message::Answer(message)));
+    let server =
+        from_a_server().into_iter().chain(of_changes()).map(|(id, message)| (id, Message::Answer(message)));
     let mut all: Vec<_> = client.chain(server).collect();
     all.sort_by_key(|(_, message)| message.kind().0);
     all

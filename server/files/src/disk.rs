@@ -7,6 +7,7 @@
 
 pub(crate) mod durable;
 pub(crate) mod holes;
+pub(crate) mod metadata;
 pub(crate) mod parts;
 mod reading;
 pub(crate) mod writing;

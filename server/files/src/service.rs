@@ -13,6 +13,7 @@ mod list;
 mod lot;
 mod make;
 mod measure;
+mod metadata;
 mod outcomes;
 mod read;
 mod remove;
@@ -101,12 +102,17 @@ impl Service {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
-            capabilities: [Capability::BLOCKS, Capability::HOLES].map(Capability::new).to_vec(),
+            capabilities: [Capability::BLOCKS, Capability::HOLES, Capability::METADATA]
+                .map(Capability::new)
+                .to_vec(),
             limits: Limits::OURS,
             root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             root_kind,
             access: config.access,
-            may: Permissions::ALL,
+            may: match root_kind {
+                RootKind::Whole => Permissions::ALL.with(Permission::Owner),
+                RootKind::Jailed => Permissions::ALL,
+            },
             name_case: if cfg!(target_os = "macos") { NameCase::Insensitive } else { NameCase::Sensitive },
             home: config.home,
             machine: machine::of_root(root.folder()),
@@ -188,6 +194,8 @@ impl Service {
             Request::Copy(request) => copy::copy(self, request, exchange).await,
             Request::Remove(request) => remove::remove(self, request, exchange).await,
             Request::Flush(request) => flushing::flush(self, request).await,
+            Request::ReadMetadata(request) => metadata::read(self, request).await,
+            Request::SetMetadata(request) => metadata::set(self, request).await,
         }
     }
 

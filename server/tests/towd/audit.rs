@@ -37,6 +37,7 @@ fn changes() -> [Request; 8] {
             modified_ns: 0,
             existing,
             expected,
+            metadata: None,
         }
         .into(),
         SetMode { thing: at("made"), mode: 0o750 }.into(),
@@ -49,6 +50,7 @@ fn changes() -> [Request; 8] {
             existing,
             durability: Durability::Relaxed,
             expected,
+            preserve: false,
         }
         .into(),
         Remove { operation: operation(6), thing: at("moved"), depth: Depth::Tree, expected }.into(),

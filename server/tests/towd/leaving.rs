@@ -24,6 +24,7 @@ fn upload(path: &str, size: u64) -> BeginUpload {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     };
     BeginUpload { operation: OperationId([7; 16]), file: at(path), store, size, resume: None, basis: None }
 }
@@ -87,7 +88,7 @@ fn a_running_upload_may_finish_while_nobody_else_gets_in() {
     client.input(id, CommitUpload { len: 5, hash: Hash::of(b"hello") });
     let stored = std::iter::from_fn(|| client.hear())
         .find_map(|(_, answer)| if let Answer::Stored(stored) = answer { Some(stored) } else { None });
-    assert!(matches!(stored, Some(Stored { attributes }) if attributes.size == 5));
+    assert!(matches!(stored, Some(Stored { attributes, .. }) if attributes.size == 5));
     assert_eq!(client.hear(), Some((0, Bye {}.into())));
     drop(client);
     assert_eq!(towd.wait().code(), Some(0));

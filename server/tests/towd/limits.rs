@@ -327,6 +327,7 @@ fn f51_the_reserve_of_the_disk_is_kept_free() {
         existing: Existing::Keep,
         durability: Durability::Relaxed,
         expected: None,
+        preserve: false,
     };
     assert_eq!(client.refused(copy), FaultCode::NoSpace);
 }

@@ -23,6 +23,7 @@ pub(crate) fn put(path: &str, data: &[u8]) -> Put {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     };
     Put { operation: OperationId([1; 16]), file: at(path), store, hash: Hash::of(data), data: data.to_vec() }
 }

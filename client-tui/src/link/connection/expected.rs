@@ -60,7 +60,9 @@ impl Expected {
             | Request::SetMode(_)
             | Request::SetTimes(_)
             | Request::Rename(_)
-            | Request::Flush(_) => Self::Final,
+            | Request::Flush(_)
+            | Request::ReadMetadata(_)
+            | Request::SetMetadata(_) => Self::Final,
         }
     }
 

@@ -241,6 +241,7 @@ mod tests {
     use super::*;
     use crate::app::effect::Effect;
     use crate::model::{Carry, JobId, Place};
+    use crate::transfer::job::OnRequest;
 
     #[test]
     fn a_changed_key_or_a_missing_code_is_no_reason_to_try_again_and_silence_is() {
@@ -385,8 +386,13 @@ mod tests {
         let this_machine = Link::in_process(read_write(RootSpec::Whole));
         let keyring = Arc::new(Keyring::new(None, String::new(), None));
         let ready = super::super::Ready::new();
-        let (mut effects, mut events) =
-            Effects::new(this_machine, keyring, ready, Kept::default(), Durability::Synced);
+        let (mut effects, mut events) = Effects::new(
+            this_machine,
+            keyring,
+            ready,
+            Kept::default(),
+            (Durability::Synced, OnRequest::default()),
+        );
         let id = LinkId(1);
         let to = towpath_files::root::local_path(&here).unwrap();
         let carry = |job| Effect::Carry {
@@ -432,8 +438,9 @@ mod tests {
         let config = ServiceConfig { root, access: Access::ReadWrite, home: WirePath::root() };
         let service = Arc::new(Service::new(config).unwrap());
         let keyring = Arc::new(Keyring::new(None, String::new(), None));
+        let keeping = (Durability::Synced, OnRequest::default());
         let (mut effects, mut events) =
-            Effects::new(link(), keyring, super::super::Ready::new(), Kept::default(), Durability::Synced);
+            Effects::new(link(), keyring, super::super::Ready::new(), Kept::default(), keeping);
         let (id, is_held, is_cut) = (LinkId(1), Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let first = session(&service, is_held.clone(), is_cut.clone()).await;
         effects.links.lock().unwrap().insert(id, first);

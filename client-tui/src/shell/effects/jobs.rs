@@ -78,6 +78,7 @@ impl Effects {
             existing: existing.map_or(ExistingPolicy::Ask, ExistingPolicy::Always),
             excludes: GlobSet::empty(),
             durability: self.durability,
+            on_request: self.on_request,
             is_resumed: false,
             is_dry: false,
         };
@@ -194,7 +195,7 @@ async fn tell(
                         said(id, false, (path, format!("{} more failed", thousands(count))))
                     }
                     Fact::Skipped(path, why) => said(id, false, (path, format!("skipped: {why}"))),
-                    Fact::Noticed(path, what) => said(id, true, (path, what.to_owned())),
+                    Fact::Noticed(path, what) => said(id, true, (path, what.into_owned())),
                     Fact::Conflict(conflict) => Event::JobConflict { id, conflict },
                     Fact::Settled(conflict) => Event::JobSettled { id, conflict },
                     Fact::Short { needed, free } => Event::JobShort { id, needed, free },
@@ -401,7 +402,7 @@ mod tests {
         assert_eq!(troubled_by(&failed("from/a/below/it"), &items), [0]);
         assert_eq!(troubled_by(&failed("to/ab"), &items), [1]);
         assert_eq!(troubled_by(&Fact::Skipped(path("from/b"), "exists"), &items), [2]);
-        assert_eq!(troubled_by(&Fact::Noticed(path("from/b"), "grew"), &items), [0; 0]);
+        assert_eq!(troubled_by(&Fact::Noticed(path("from/b"), "grew".into()), &items), [0; 0]);
         // Nobody can say which.
         assert_eq!(troubled_by(&Fact::Failed(FaultCode::Io.into()), &items), [0, 1, 2]);
     }

@@ -162,13 +162,13 @@ impl Upload {
         }
     }
 
-    pub(super) async fn commit(&mut self, len: u64, hash: Hash) -> Result<(), Fault> {
+    pub(super) async fn commit(&mut self, len: u64, hash: Hash) -> Result<Answer, Fault> {
         if let Err(fault) = self.exchange.send(CommitUpload { len, hash }).await {
             return Err(self.why_ended(fault).await);
         }
         loop {
             match self.exchange.next().await? {
-                Answer::Stored(_) => return Ok(()),
+                stored @ Answer::Stored(_) => return Ok(stored),
                 answer => self.acknowledged(&answer)?,
             }
         }

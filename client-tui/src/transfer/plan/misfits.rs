@@ -27,7 +27,7 @@ impl Plan<'_> {
         if self.cases <= CASES_TOLD_MAX {
             let path = join(&self.from, below)?.whole().unwrap_or_default();
             let what = "another name there differs only in case; some systems take the two for one";
-            self.shared.tell(Fact::Noticed(path, what)).await;
+            self.shared.tell(Fact::Noticed(path, what.into())).await;
         }
         Ok(false)
     }

@@ -69,7 +69,7 @@ fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !is_ours(&stat) {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !is_ours_to_sweep(&stat) {
         return Err(Errno::ACCESS);
     }
     // Where there are no locks, nobody can know that nobody is at it.
@@ -87,6 +87,11 @@ pub(crate) fn waiting_bytes(folder: impl AsFd, name: &Name) -> u64 {
     lock(folder, name, OFlags::RDONLY).map_or(0, |(_, stat)| u64::try_from(stat.st_size).unwrap_or(0))
 }
 
+/// One that was about to be put in place may have its final owner, whom only root gives it.
+fn is_ours_to_sweep(stat: &Stat) -> bool {
+    is_ours(stat) || rustix::process::geteuid().is_root()
+}
+
 fn is_ours(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw()
 }
@@ -94,7 +99,7 @@ fn is_ours(stat: &Stat) -> bool {
 /// Whether only we can have written it: others may have put something under a name that they can guess.
 fn is_ours_alone(stat: &Stat) -> bool {
     let others = Mode::from_raw_mode(stat.st_mode).intersection(Mode::RWXG | Mode::RWXO);
-    stat.st_nlink == 1 && others.is_empty()
+    is_ours(stat) && stat.st_nlink == 1 && others.is_empty()
 }
 
 /// Cuts a part off after `bytes`, where writing goes on.
@@ -113,7 +118,7 @@ fn sweep_at(folder: impl AsFd, name: &Name, age: Duration, now: SystemTime) -> O
     let folder = folder.as_fd();
     let stat = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
     // A link is made and put in place within a moment: an old one is nobody's.
-    let is_link = is_ours(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    let is_link = is_ours_to_sweep(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
     let age = if is_link { age.max(LINK_AGE_LEAST) } else { age };
     // The time of change cannot be set back, as that of modification is when a file is about to be put in place.
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_ctime).unwrap_or(0));

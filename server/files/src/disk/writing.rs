@@ -42,8 +42,7 @@ pub(crate) fn set_open_mode(thing: impl AsFd, mode: u16) -> Result<(), Fault> {
 /// Sets permission bits of a file or folder, exactly these; refuses a link. A folder keeps the setgid and sticky bits that
 /// it has here, since they are this system's, not the client's.
 pub(crate) fn set_mode(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), Fault> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let thing = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)?;
+    let thing = look_at(&folder, name)?;
     let stat = rustix::fs::fstat(&thing).map_err(fault_of)?;
     let kept = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
         rustix::fs::FileType::Symlink => {
@@ -118,6 +117,12 @@ pub(crate) fn remove_folder(folder: impl AsFd, name: &Name) -> Result<(), Fault>
         Errno::EXIST | Errno::NOTEMPTY => FaultCode::NotEmpty.into(),
         errno => fault_of(errno),
     })
+}
+
+/// Opens whatever has this name, a link itself too, only to look at it.
+pub(crate) fn look_at(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)
 }
 
 /// Where something is: an open folder and a name in it.

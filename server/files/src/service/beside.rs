@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 
+use super::metadata::Wished;
 use crate::disk::writing::{self, Spot};
 use crate::disk::{self, durable, holes, parts};
 use crate::root::Root;
@@ -207,10 +209,11 @@ impl Part {
         &self.beside.folder
     }
 
-    /// Gives the complete file its mode and time.
-    pub(super) fn finish(&self, mode: u16, policy: &Policy) -> Result<(), Fault> {
-        writing::set_open_mode(&self.file, writing::permitted(mode))?;
-        writing::set_open_modified(&self.file, policy.modified_ns)
+    /// Gives the complete file its mode, what it is to have besides, and its time. Tells what it could not be given.
+    pub(super) fn finish(&self, mode: u16, policy: &Policy, wished: Wished<'_>) -> Result<Parts, Fault> {
+        let unset = wished.give(&self.file, mode)?;
+        writing::set_open_modified(&self.file, policy.modified_ns)?;
+        Ok(unset)
     }
 
     /// Renames the finished file to its final name, whatever is on the disk of it. Gives the file.
@@ -220,9 +223,8 @@ impl Part {
         Ok(file)
     }
 
-    /// Gives the complete file its mode and time, and puts it in place.
-    pub(super) fn place(self, name: &Name, mode: u16, policy: &Policy) -> Result<Attributes, Fault> {
-        self.finish(mode, policy)?;
+    /// Puts the finished file in place.
+    pub(super) fn place(self, name: &Name, policy: &Policy) -> Result<Attributes, Fault> {
         if policy.durability == Durability::Synced {
             durable::flush(&self.file)?;
         }
@@ -232,9 +234,16 @@ impl Part {
     }
 }
 
-/// Puts a symbolic link in place, its time set.
-pub(super) fn place_link(to: &Held, target: &[u8], policy: &Policy) -> Result<(), Fault> {
+/// Puts a symbolic link in place, its time set. Tells what it could not be given besides.
+pub(super) fn place_link(
+    to: &Held,
+    target: &[u8],
+    policy: &Policy,
+    wished: Wished<'_>,
+) -> Result<Parts, Fault> {
     let (beside, ()) = Beside::make(&to.folder, |folder, name| writing::make_link(folder, name, target))?;
+    let unset = wished.give_link(&beside.folder, &beside.name)?;
     writing::set_modified(&*beside.folder, &beside.name, policy.modified_ns)?;
-    beside.place(&to.name, policy)
+    beside.place(&to.name, policy)?;
+    Ok(unset)
 }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
+use towpath_protocol::metadata::Metadata;
 use towpath_protocol::request::{Copy, Durability, Existing};
 
 use super::allowance::{Allowance, Hold};
 use super::beside::{Held, Part, Policy, place_link};
 use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
+use super::metadata::{self, Wished};
 use super::tally::Tally;
 use super::{Service, at};
+use crate::disk::metadata::Authority;
 use crate::disk::writing::{self, Inode, Pump};
 use crate::disk::{self, holes};
 use crate::exchange::Exchange;
@@ -35,6 +38,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
                 pump: Pump::default(),
                 own: [Inode::of_open(&*to.folder)?; 2],
                 allowance: service.allowance.clone(),
+                authority: request.preserve.then(|| metadata::authority(service)),
             };
             copying.start(&from, &to)?;
             let Copying { mut tally, lot, .. } = copying;
@@ -55,6 +59,8 @@ struct Copying {
     /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
     own: [Inode; 2],
     allowance: Arc<Allowance>,
+    /// Where metadata is copied too: as far as this client may.
+    authority: Option<Authority>,
 }
 
 impl Copying {
@@ -78,7 +84,7 @@ impl Copying {
         }
         match source.kind {
             Kind::File => self.file(from, to, there.as_ref()),
-            Kind::Link => self.link(&source, to, there.as_ref()),
+            Kind::Link => self.link(&source, from, to, there.as_ref()),
             Kind::Folder => self.folder(from, to),
             _ => Err(FaultCode::SpecialFile.into()),
         }
@@ -105,7 +111,8 @@ impl Copying {
         if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
             return Err(FaultCode::Changed.into());
         }
-        part.finish(source.mode, &policy)?;
+        let unset = part.finish(source.mode, &policy, Wished::from(self.metadata(&file)?.as_ref()))?;
+        self.tally.unset(unset);
         let made = Made::File { part, name: to.name.clone(), policy, hold, bytes: copied };
         self.lot.add(made, &mut self.tally)
     }
@@ -137,11 +144,28 @@ impl Copying {
         Ok(copied)
     }
 
-    fn link(&mut self, source: &Attributes, to: &Held, there: Option<&Attributes>) -> Result<(), Fault> {
+    /// What is to be given to the copy of something open; none where only its attributes are copied.
+    fn metadata(&self, thing: &OwnedFd) -> Result<Option<(Metadata, Authority)>, Fault> {
+        let read = |authority| Ok((disk::metadata::read(thing, authority)?, authority));
+        self.authority.map(read).transpose()
+    }
+
+    fn link(
+        &mut self,
+        source: &Attributes,
+        from: &Held,
+        to: &Held,
+        there: Option<&Attributes>,
+    ) -> Result<(), Fault> {
         let policy = self.policy(source);
         policy.allows_over(there)?;
         let target = source.link.as_ref().ok_or(FaultCode::Io)?;
-        place_link(to, &target.bytes, &policy)?;
+        let metadata = match self.authority {
+            Some(_) => self.metadata(&writing::look_at(&*from.folder, &from.name)?)?,
+            None => None,
+        };
+        let unset = place_link(to, &target.bytes, &policy, Wished::from(metadata.as_ref()))?;
+        self.tally.unset(unset);
         self.lot.touch(&self.tally, &to.folder);
         self.tally.file(0);
         Ok(())
@@ -171,8 +195,8 @@ impl Copying {
             self.tally.leave();
         }
         self.lot.touch(&self.tally, &to.folder);
-        let made =
-            Made::Folder { folder: target, mode: attributes.mode, modified_ns: attributes.modified_ns };
+        let Attributes { mode, modified_ns, .. } = attributes;
+        let made = Made::Folder { folder: target, mode, modified_ns, metadata: self.metadata(&source)? };
         self.lot.add(made, &mut self.tally)
     }
 }

@@ -7,7 +7,7 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::{Access, Welcome};
 use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::path::WirePath;
-use towpath_protocol::permissions::Permissions;
+use towpath_protocol::permissions::{Permission, Permissions};
 
 use super::Service;
 use super::allowance::Allowance;
@@ -38,7 +38,12 @@ impl Service {
     /// opened; may wait for the disk.
     pub fn for_client(&self, grant: &Grant) -> Result<Self, Fault> {
         let root = self.root.within(&grant.folder)?;
-        let may = self.welcome.permissions().and(grant.may);
+        // To give owners is nothing that a folder that is served allows by itself: here somebody has said so.
+        let ours = match self.welcome.access {
+            Access::ReadOnly => self.welcome.permissions(),
+            Access::ReadWrite => self.welcome.permissions().with(Permission::Owner),
+        };
+        let may = ours.and(grant.may);
         let access = match self.welcome.access {
             Access::ReadOnly => Access::ReadOnly,
             Access::ReadWrite => may.access(),

@@ -6,13 +6,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use towpath_protocol::fault::Fault;
+use towpath_protocol::metadata::Metadata;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Durability;
 
 use super::allowance::Hold;
 use super::beside::{Part, Policy};
+use super::metadata::Wished;
 use super::tally::Tally;
 use crate::disk::durable::{Flushed, flush_together};
+use crate::disk::metadata::Authority;
 use crate::disk::writing;
 
 /// Things of one lot; each has a descriptor or two open.
@@ -45,6 +48,7 @@ pub(super) enum Made {
         folder: Arc<OwnedFd>,
         mode: u16,
         modified_ns: i64,
+        metadata: Option<(Metadata, Authority)>,
     },
 }
 
@@ -137,8 +141,8 @@ impl Made {
                 tally.file(bytes);
                 Ok(folder)
             }
-            Self::Folder { folder, mode, modified_ns } => {
-                writing::set_open_folder_mode(&*folder, writing::permitted(mode))?;
+            Self::Folder { folder, mode, modified_ns, metadata } => {
+                tally.unset(Wished::from(metadata.as_ref()).give_folder(&*folder, mode)?);
                 writing::set_open_modified(&*folder, modified_ns)?;
                 tally.folder();
                 Ok(folder)

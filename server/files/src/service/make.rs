@@ -6,10 +6,12 @@ use towpath_protocol::answer::{Done, Stored};
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::request::{Durability, Existing, MakeFolder, MakeLink, SetMode, SetTimes};
 
 use super::Service;
 use super::beside::{Held, Policy, place_link};
+use super::metadata::Wished;
 use crate::disk;
 use crate::disk::writing;
 
@@ -21,7 +23,7 @@ pub(super) async fn folder(service: Arc<Service>, request: MakeFolder) -> Result
         .blocking(&request.folder.clone(), move |service| {
             let to = Held::find(&service.root, &request.folder)?;
             make_folder(&to, request.mode, request.existing)?;
-            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)? }.into())
+            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)?, unset: Parts::NONE }.into())
         })
         .await
 }
@@ -56,8 +58,9 @@ pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Ans
                 durability: Durability::Relaxed,
             };
             policy.allows_over(to.look()?.as_ref())?;
-            place_link(&to, &request.target, &policy)?;
-            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)? }.into())
+            let metadata = Wished::of(service, request.metadata.as_deref());
+            let unset = place_link(&to, &request.target, &policy, metadata)?;
+            Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)?, unset }.into())
         })
         .await
 }

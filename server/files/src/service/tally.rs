@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::{Progress, Totals};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::FAULTS_MAX;
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Name, WirePath};
 
 use crate::exchange::{Answers, Exchange};
@@ -87,6 +88,14 @@ impl Tally {
         self.totals.files += 1;
         self.totals.bytes += bytes;
         self.under_way = 0;
+    }
+
+    /// Something could not be given all that it was to have.
+    pub(super) const fn unset(&mut self, parts: Parts) {
+        if !parts.are_none() {
+            self.totals.unset.things += 1;
+            self.totals.unset.parts = self.totals.unset.parts.and_also(parts);
+        }
     }
 
     pub(super) const fn folder(&mut self) {

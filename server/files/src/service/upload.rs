@@ -20,6 +20,7 @@ use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
+use super::metadata::Wished;
 use super::room::SHARE_BYTES_MAX;
 use crate::disk::{self, durable, parts};
 use crate::exchange::Exchange;
@@ -80,8 +81,8 @@ pub(super) async fn upload(
         let step = arrived.next(upload.received, &mut exchange).await;
         let (ours, cancel, lost) = (request.clone(), exchange.cancel.clone(), exchange.lost.clone());
         // A fault is looked at there as well: the part goes with the upload, and to remove a large file takes its time.
-        let taken = service.clone().blocking(&request.file, move |_| match step {
-            Ok(step) => upload.take(step, &ours, &cancel),
+        let taken = service.clone().blocking(&request.file, move |service| match step {
+            Ok(step) => upload.take(step, &ours, &cancel, service),
             Err(fault) => {
                 if lost.is_cancelled() {
                     upload.wait_for_another()?;
@@ -169,6 +170,7 @@ impl Upload {
         step: Step,
         request: &BeginUpload,
         cancel: &CancellationToken,
+        service: &Service,
     ) -> Result<After, Fault> {
         match step {
             Step::Write(batch) => {
@@ -187,7 +189,7 @@ impl Upload {
                 }
                 Ok(After::More(self))
             }
-            Step::Commit(commit) => self.commit(commit, request).map(After::End),
+            Step::Commit(commit) => self.commit(commit, request, service).map(After::End),
             Step::BeginAnew => {
                 parts::cut_off(self.part.file(), 0)?;
                 (self.hasher, self.received) = (RangeHasher::new(0), 0);
@@ -223,7 +225,7 @@ impl Upload {
         Ok(())
     }
 
-    fn commit(self, commit: CommitUpload, request: &BeginUpload) -> Result<Answer, Fault> {
+    fn commit(self, commit: CommitUpload, request: &BeginUpload, service: &Service) -> Result<Answer, Fault> {
         if commit.len != self.received {
             let detail = format!("{} bytes announced, {} arrived", commit.len, self.received);
             return Err(Fault::new(FaultCode::HashMismatch).because(detail));
@@ -235,9 +237,11 @@ impl Upload {
             return Err(FaultCode::HashMismatch.into());
         }
         let policy = Policy::from(&request.store);
-        let attributes = self.part.place(&self.to.name, request.store.mode, &policy)?;
+        let wished = Wished::of(service, request.store.metadata.as_deref());
+        let unset = self.part.finish(request.store.mode, &policy, wished)?;
+        let attributes = self.part.place(&self.to.name, &policy)?;
         self.hold.keep(self.received);
-        Ok(Stored { attributes }.into())
+        Ok(Stored { attributes, unset }.into())
     }
 }
 

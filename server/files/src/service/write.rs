@@ -7,33 +7,35 @@ use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::message::Answer;
+use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Durability, Existing, Put};
 
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
+use super::metadata::Wished;
 use super::{Service, at};
 use crate::disk;
 
 /// A small file, written.
 enum Written {
-    InPlace(Attributes),
+    InPlace(Attributes, Parts),
     /// Complete, and not to be put in place before it is on the disk.
-    Beside(Part, Name, Policy, Hold),
+    Beside(Part, Name, Policy, Hold, Parts),
 }
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
     let (place, bytes) = (request.file.clone(), request.data.len() as u64);
     let written = service.clone().brief(&place, move |service| write(service, &request)).await?;
-    let attributes = match written {
-        Written::InPlace(attributes) => attributes,
-        Written::Beside(part, name, policy, hold) => {
+    let (attributes, unset) = match written {
+        Written::InPlace(attributes, unset) => (attributes, unset),
+        Written::Beside(part, name, policy, hold, unset) => {
             let attributes = service.flushing.place(part, name, policy).await.map_err(at(&place))?;
             hold.keep(bytes);
-            attributes
+            (attributes, unset)
         }
     };
-    Ok(Stored { attributes }.into())
+    Ok(Stored { attributes, unset }.into())
 }
 
 fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
@@ -49,11 +51,12 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     let hold = service.allowance.hold(&*to.folder, bytes)?;
     let part = Part::create(&to.folder)?;
     part.write(&request.data)?;
-    part.finish(request.store.mode, &policy)?;
+    let wished = Wished::of(service, request.store.metadata.as_deref());
+    let unset = part.finish(request.store.mode, &policy, wished)?;
     if policy.durability == Durability::Synced {
-        return Ok(Written::Beside(part, to.name, policy, hold));
+        return Ok(Written::Beside(part, to.name, policy, hold, unset));
     }
     let file = part.put_in_place(&to.name, &policy)?;
     hold.keep(bytes);
-    Ok(Written::InPlace(disk::stat_open(&file)?))
+    Ok(Written::InPlace(disk::stat_open(&file)?, unset))
 }

@@ -119,6 +119,8 @@ impl Deed {
             Request::Walk(walk) => (Act::Look, walk.start.clone(), None),
             Request::Stat(stat) => (Act::Look, Location::through(&stat.base), None),
             Request::Blocks(blocks) => (Act::Look, blocks.file.clone(), None),
+            Request::ReadMetadata(read) => (Act::Look, read.thing.clone(), None),
+            Request::SetMetadata(set) => (Act::SetMode, set.thing.clone(), None),
             Request::Flush(flush) => (Act::Look, flush.folder.clone(), None),
             Request::Space(space) => (Act::Look, Location::through(&space.path), None),
             Request::Measure(measure) => {

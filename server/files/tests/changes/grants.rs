@@ -9,11 +9,12 @@ use towpath_protocol::entry::Version;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::{Access, RootKind};
 use towpath_protocol::message::{Answer, Request};
+use towpath_protocol::metadata::Metadata;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    BeginUpload, Blocks, Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read, SetMode,
-    SetTimes, SortKey, Space, Stat, Walk, Wants,
+    BeginUpload, Blocks, Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read,
+    ReadMetadata, SetMetadata, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
@@ -56,6 +57,8 @@ const TABLE: &[Row] = &[
     ("Remove", || remove("file", Depth::Single).into(), "delete"),
     ("Remove of a tree", || remove("folder", Depth::Tree).into(), "delete"),
     ("Flush", || Flush { folder: below("folder") }.into(), "write"),
+    ("ReadMetadata", || ReadMetadata { thing: below("file"), version: None }.into(), "read"),
+    ("SetMetadata", set_metadata, "write"),
 ];
 
 fn list() -> Request {
@@ -74,6 +77,11 @@ fn with_basis() -> Request {
 
 fn stat() -> Request {
     Stat { base: WirePath::root(), paths: vec![below("file").path], follow: Follow::No }.into()
+}
+
+fn set_metadata() -> Request {
+    // Whatever it is, it may be asked for; another identity is a change.
+    SetMetadata { thing: below("file"), identity: 0, mode: 0o600, metadata: Metadata::default() }.into()
 }
 
 fn world() -> World {
@@ -114,7 +122,7 @@ async fn every_verb_needs_its_permissions_and_no_others() {
             let answer = first(&service, request()).await;
             if may.cover(needed) {
                 // What is there may be newer: then it stays, whoever asks.
-                let allowed = matches!(answer, Ok(_) | Err(FaultCode::AlreadyExists));
+                let allowed = matches!(answer, Ok(_) | Err(FaultCode::AlreadyExists | FaultCode::Changed));
                 assert!(allowed, "{verb}, and may {may}: {answer:?}");
             } else {
                 let code = answer.expect_err(verb);

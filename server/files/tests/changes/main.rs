@@ -13,6 +13,7 @@ mod copies;
 mod full_disk;
 mod grants;
 mod links;
+mod metadata;
 mod removals;
 mod renames;
 mod repeats;

@@ -288,6 +288,7 @@ pub(crate) fn store(existing: Existing) -> StoreAs {
         existing,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     }
 }
 
@@ -324,6 +325,7 @@ pub(crate) fn make_link(path: &str, target: &[u8], existing: Existing) -> MakeLi
         modified_ns: SOME_TIME_NS,
         existing,
         expected: None,
+        metadata: None,
     }
 }
 
@@ -339,6 +341,7 @@ pub(crate) fn copy(from: &str, to: &str, existing: Existing) -> Copy {
         existing,
         durability: Durability::Relaxed,
         expected: None,
+        preserve: false,
     }
 }
 

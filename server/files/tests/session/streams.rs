@@ -78,6 +78,7 @@ fn begin_upload() -> Request {
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
+        metadata: None,
     };
     BeginUpload {
         operation: OperationId([1; 16]),

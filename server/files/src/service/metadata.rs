@@ -1,0 +1,108 @@
+//! What things have besides their attributes: read, and given to what is made or in place, as far as this client may. To give owners
+//! and all that has to do with them takes a permission of its own.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use towpath_protocol::answer::MetadataSet;
+use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::message::Answer;
+use towpath_protocol::metadata::{Metadata, Parts};
+use towpath_protocol::path::Name;
+use towpath_protocol::permissions::Permission;
+use towpath_protocol::request::{ReadMetadata, SetMetadata};
+
+use super::Service;
+use crate::disk::metadata::{self, Authority};
+use crate::disk::{self, writing};
+
+/// What this client may give to things, and see of them.
+pub(super) const fn authority(service: &Service) -> Authority {
+    if service.welcome.permissions().allow(Permission::Owner) { Authority::Process } else { Authority::User }
+}
+
+/// What something is to be given besides its mode, where anything is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wished<'a>(Option<(&'a Metadata, Authority)>);
+
+impl<'a> Wished<'a> {
+    pub(super) fn of(service: &Service, metadata: Option<&'a Metadata>) -> Self {
+        Self(metadata.map(|metadata| (metadata, authority(service))))
+    }
+
+    /// To an open file that nobody else has. Gives what could not be set.
+    pub(super) fn give(self, file: impl AsFd, mode: u16) -> Result<Parts, Fault> {
+        match self.0 {
+            Some((wished, authority)) => metadata::give(file, mode, wished, authority),
+            None => writing::set_open_mode(file, writing::permitted(mode)).map(|()| Parts::NONE),
+        }
+    }
+
+    /// To an open folder.
+    pub(super) fn give_folder(self, folder: impl AsFd, mode: u16) -> Result<Parts, Fault> {
+        match self.0 {
+            Some((wished, authority)) => metadata::give(folder, mode, wished, authority),
+            None => writing::set_open_folder_mode(folder, writing::permitted(mode)).map(|()| Parts::NONE),
+        }
+    }
+
+    /// To a link that was made under this name; to nothing that has taken its place.
+    pub(super) fn give_link(self, folder: impl AsFd, name: &Name) -> Result<Parts, Fault> {
+        let Some((wished, authority)) = self.0 else { return Ok(Parts::NONE) };
+        let link = writing::look_at(folder, name)?;
+        if disk::stat_open(&link)?.kind != Kind::Link {
+            return Err(FaultCode::Changed.into());
+        }
+        metadata::give(link, 0, wished, authority)
+    }
+}
+
+impl<'a> From<Option<&'a (Metadata, Authority)>> for Wished<'a> {
+    fn from(wished: Option<&'a (Metadata, Authority)>) -> Self {
+        Self(wished.map(|(metadata, authority)| (metadata, *authority)))
+    }
+}
+
+pub(super) async fn read(service: Arc<Service>, request: ReadMetadata) -> Result<Answer, Fault> {
+    let place = request.thing.clone();
+    let read = move |service: &Service| {
+        let thing = service.root.thing(&request.thing)?;
+        if let Some(version) = &request.version {
+            check(version, &disk::stat_open(&thing)?)?;
+        }
+        Ok(metadata::read(thing, authority(service))?.into())
+    };
+    service.brief(&place, read).await
+}
+
+/// A file that only grew is the same, and so is a folder in which something changed.
+fn check(wanted: &Version, found: &Attributes) -> Result<(), Fault> {
+    let version = found.version();
+    let is_same = version == *wanted
+        || (version.identity == wanted.identity
+            && (found.kind == Kind::Folder || version.size > wanted.size));
+    if is_same { Ok(()) } else { Err(FaultCode::Changed.into()) }
+}
+
+pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<Answer, Fault> {
+    let place = request.thing.clone();
+    let set = move |service: &Service| {
+        if request.thing.path.is_root() {
+            return Err(
+                Fault::new(FaultCode::Malformed).because("names what a path leads to, not the thing itself")
+            );
+        }
+        let thing = service.root.thing(&request.thing)?;
+        let found = disk::stat_open(&thing)?;
+        if found.identity != request.identity {
+            return Err(FaultCode::Changed.into());
+        }
+        if !matches!(found.kind, Kind::File | Kind::Folder) {
+            return Err(Fault::new(FaultCode::NotSupportedHere).because("neither a file nor a folder"));
+        }
+        let unset = metadata::give(thing, request.mode, &request.metadata, authority(service))?;
+        Ok(MetadataSet { unset }.into())
+    };
+    service.brief(&place, set).await
+}
