@@ -27,6 +27,7 @@ class Loopback:
 
     host = "127.0.0.1"
     name = "loopback"
+    rate_mbit = None
 
     def __enter__(self):
         return self
@@ -47,6 +48,7 @@ class Proxied(Loopback):
     """A proxy in user space before each server. It hides the windows of the system's TCP."""
 
     def __init__(self, delay_ms=0, rate_mbit=None, buffer_ms=30):
+        self.rate_mbit = rate_mbit
         self.options = ["--delay-ms", delay_ms, "--buffer-ms", buffer_ms]
         self.options += ["--rate-mbit", rate_mbit] if rate_mbit else []
         self.name = " ".join(filter(None, [f"{2 * delay_ms} ms there and back" if delay_ms else "",
