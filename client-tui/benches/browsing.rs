@@ -1,7 +1,7 @@
 //! A folder is opened while a file goes up, or comes down, on a thin link: how long until all its entries are there, beside what it takes
 //! when nothing else goes on. One session, a real `towd`, encrypted, through `examples/slow_link`.
 //!
-//!     cargo build --release --workspace --examples && cargo bench -p towpath --bench browsing
+//!     cargo build --release --workspace --bins --examples && cargo bench -p towpath --bench browsing
 //!
 //! `BROWSING_MBIT` and `BROWSING_DELAY_MS` ask for other links than 100 Mbit/s without a delay; the buffer before the link is 30 ms.
 #![allow(

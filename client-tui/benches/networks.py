@@ -55,7 +55,7 @@ class Proxied(Loopback):
                                            f"{rate_mbit} Mbit/s, {buffer_ms} ms of buffer" if rate_mbit else ""])) + ", proxy"
         self.proxies = []
         if not SLOW_LINK.exists():
-            raise SystemExit("build it first: cargo build --release -p towpath --example slow_link")
+            raise SystemExit("build it first: cargo build --release --workspace --bins --examples")
 
     def way_to(self, port, listen=None):
         """`listen`: an address and port of its own, where a free one will not do."""
