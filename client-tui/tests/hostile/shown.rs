@@ -303,6 +303,11 @@ fn f17_questions_show_names_and_obey_none() {
     command.args(["copy", "-T"]);
     command.cwd(world.path("here"));
     let mut pty = Pty::start(command, 200, 50);
+    // One question about all of a kind, with the first of them as an example, then one about each.
+    pty.wait_for_bytes("for all kinds:");
+    assert_obeys_nothing(&pty);
+    pty.forget_bytes();
+    pty.press("e\r");
     for _ in 0..nasty_names().len() {
         pty.wait_for_bytes("for all:");
         assert_obeys_nothing(&pty);
