@@ -104,6 +104,9 @@ async fn only_so_many_conflicts_wait_and_then_the_walk_waits() {
         running.until_asked(&mut told).await.unwrap();
     }
     assert_eq!(running.undecided.count(), UNDECIDED_MAX);
+    // What is told next is told after all this.
+    running.progress.mark_unchanged();
+    running.progress.changed().await.unwrap();
     assert!(running.progress.borrow().growing, "the walk is not over");
     running.undecided.decide(Scope::Kind(ConflictKind::Newer), Choice::Overwrite);
     let told = running.end(told).await;
