@@ -50,20 +50,8 @@ impl Link {
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        Self::over_until(reader, writer, Instant::now() + BEGIN_TIME, LastWords::none()).await
-    }
-
-    async fn over_until<R, W>(
-        reader: R,
-        writer: W,
-        deadline: Instant,
-        last_words: LastWords,
-    ) -> Result<Self, GreetingFault>
-    where
-        R: AsyncRead + Unpin + Send + 'static,
-        W: AsyncWrite + Unpin + Send + 'static,
-    {
-        Self::begin(reader, writer, deadline, last_words, Asks::default(), None).await
+        let deadline = Instant::now() + BEGIN_TIME;
+        Self::begin(reader, writer, deadline, LastWords::none(), Asks::default(), None).await
     }
 
     /// With a way to open further streams, where it may have them.

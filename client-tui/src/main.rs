@@ -78,7 +78,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let expanded = |typed: Option<OsString>| typed.map(|typed| bookmarks.expand(&typed));
     let (left, right) = (expanded(args.left), expanded(args.right.or(args.connect)));
     let opening = Opening { left, right, opens_connect };
-    let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent)) {
+    let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent, settings.wire)) {
         Ok(ready) => ready,
         Err(failure) => return Ok(refusal(&failure)),
     };

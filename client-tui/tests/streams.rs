@@ -43,6 +43,7 @@ const RATE: u32 = 4_000_000;
 struct Line {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    moved: Arc<AtomicU64>,
     /// Ends the second connection, and only that, once so many bytes have moved.
     cut_at: Arc<AtomicU64>,
 }
@@ -55,7 +56,8 @@ impl Line {
         let address = listener.local_addr().unwrap();
         let (connections, moved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
         let cut_at = Arc::new(AtomicU64::new(u64::MAX));
-        let line = Self { address, connections: connections.clone(), cut_at: cut_at.clone() };
+        let line =
+            Self { address, connections: connections.clone(), moved: moved.clone(), cut_at: cut_at.clone() };
         tokio::spawn(async move {
             loop {
                 let (near, _) = listener.accept().await.unwrap();
@@ -78,6 +80,11 @@ impl Line {
             }
         });
         line
+    }
+
+    /// Bytes of all connections since this was asked last.
+    fn moved(&self) -> u64 {
+        self.moved.swap(0, Ordering::SeqCst)
     }
 
     fn connections(&self) -> usize {
@@ -234,4 +241,27 @@ async fn where_one_connection_is_cut_the_repeat_completes() {
         assert!(world.tow(&["put", "file", &world.target("")]).await.success());
     }
     assert_equal(&world.at("served/file"), &content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_slow_line_what_gets_smaller_is_packed_and_arrives_whole() {
+    let world = World::new(Duration::ZERO, &["--limit", "streams=1"]).await;
+    let content = b"what repeats gets smaller, ".repeat(FILE_BYTES / 27);
+    let len = content.len() as u64;
+    fs::write(world.at("here/file"), &content).unwrap();
+    for (configured, is_packed) in [("", true), ("compress = \"never\"\n", false)] {
+        world.configure(configured);
+        assert!(world.tow(&["put", "--overwrite", "always", "file", &world.target("")]).await.success());
+        let up = world.line.moved();
+        assert_equal(&world.at("served/file"), &content);
+        assert!(world.tow(&["get", "--overwrite", "always", &world.target("file"), "back"]).await.success());
+        let down = world.line.moved();
+        assert_equal(&world.at("here/back"), &content);
+        for moved in [up, down] {
+            assert_eq!(moved < len, is_packed, "{moved} of {len} bytes crossed");
+        }
+        for copy in ["served/file", "here/back"] {
+            fs::remove_file(world.at(copy)).unwrap();
+        }
+    }
 }

@@ -15,8 +15,8 @@ use crate::answer::Data;
 use crate::input::UploadData;
 use crate::limits::{DATA_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
 use crate::message::{
-    Answer, DATA_KIND, Family, Input, NUMBERED_BY_CLIENT, NUMBERED_BY_SERVER, Numbered, Request, RequestId,
-    Session, ToServer, UPLOAD_DATA_KIND,
+    Answer, DATA_KIND, Family, Input, NUMBERED_BY_CLIENT, NUMBERED_BY_SERVER, Numbered, PACKED_BY_CLIENT,
+    PACKED_BY_SERVER, Packed, Request, RequestId, Session, ToServer, UPLOAD_DATA_KIND,
 };
 
 /// Bytes of the length prefix.
@@ -31,6 +31,8 @@ pub enum FrameError {
     NotAMessage,
     #[error("bytes are left over after a message")]
     LeftOver,
+    #[error("a packed frame does not hold one frame")]
+    BadlyPacked,
     #[error("frames of a session with several streams do not have numbers that follow one another")]
     OutOfSequence,
 }
@@ -63,6 +65,11 @@ impl Frame {
         self.0.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// As what a client says.
     pub fn to_server(&self) -> Result<Incoming<ToServer>, FrameError> {
         decode(&self.0, to_server_body)
@@ -93,9 +100,35 @@ impl Frame {
         incoming.message.map_err(|_undecodable| FrameError::OutOfSequence)
     }
 
+    /// What is packed in it; none for any other frame.
+    pub(crate) fn packed(&self) -> Result<Option<Vec<u8>>, FrameError> {
+        let incoming = decode(&self.0, |kind, body| match kind {
+            PACKED_BY_CLIENT => {
+                Ok(decode_family::<Session>(kind, body)?.map_or(Ok(None), |message| match message {
+                    Ok(Session::Packed(Packed { frame })) => Ok(Some(frame)),
+                    _ => Err(Undecodable::BadBody(kind)),
+                }))
+            }
+            PACKED_BY_SERVER => {
+                Ok(decode_family::<Answer>(kind, body)?.map_or(Ok(None), |message| match message {
+                    Ok(Answer::Packed(Packed { frame })) => Ok(Some(frame)),
+                    _ => Err(Undecodable::BadBody(kind)),
+                }))
+            }
+            _ => Ok(Ok(None)),
+        })?;
+        incoming.message.map_err(|_undecodable| FrameError::BadlyPacked)
+    }
+
     /// The same in memory of its own, where it would keep much more than itself from being freed.
     pub(crate) fn detached(self) -> Self {
         if self.0.len() < DETACHED_BYTES_MAX { Self(Bytes::copy_from_slice(&self.0)) } else { self }
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
     }
 }
 
@@ -234,6 +267,22 @@ impl Encoded {
         set_length(&mut head, 0);
         head.extend_from_slice(&self.head);
         Self { head, data: self.data }
+    }
+
+    /// What was packed, in a frame of this kind; `packed` is not copied.
+    pub(crate) fn packed(kind: u16, packed: Bytes) -> Self {
+        let mut head = rmp::encode::buffer::ByteBuf::with_capacity(HEADER_BYTES + 32);
+        head.as_mut_vec().extend_from_slice(&[0; HEADER_BYTES]);
+        // Writing to a ByteBuf cannot fail: its error type has no value.
+        let _ = rmp::encode::write_array_len(&mut head, 3);
+        let _ = rmp::encode::write_uint(&mut head, u64::from(kind));
+        let _ = rmp::encode::write_uint(&mut head, u64::from(RequestId::NONE.0));
+        let _ = rmp::encode::write_map_len(&mut head, 1);
+        let _ = rmp::encode::write_str(&mut head, "frame");
+        let _ = rmp::encode::write_bin_len(&mut head, packed.len() as u32);
+        let mut head = head.into_vec();
+        set_length(&mut head, packed.len());
+        Self { head, data: packed }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Capability(String);
 impl Capability {
     /// A session may have several streams. Said by both sides.
     pub const STREAMS: &str = "streams";
+    /// Frames may be packed. Said by both sides.
+    pub const ZSTD: &str = "zstd";
     /// `name` cut to 64 bytes.
     pub fn new(name: &str) -> Self {
         Self(name[..name.floor_char_boundary(CAPABILITY_BYTES_MAX)].to_owned())

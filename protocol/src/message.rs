@@ -10,7 +10,9 @@ use crate::answer::{
 use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData, UploadSpan};
+use crate::limits::FRAME_BYTES_MAX;
 use crate::metadata::Metadata;
+use crate::request::bytes_up_to;
 use crate::request::{
     BeginUpload, Blocks, Copy, Flush, List, MakeFolder, MakeLink, Measure, OperationId, Put, Read,
     ReadMetadata, Remove, Rename, SetMetadata, SetMode, SetTimes, Space, Stat, Walk,
@@ -41,6 +43,23 @@ pub struct Numbered {
     pub number: u64,
 }
 
+/// Another frame, without its length, compressed with zstd: one zstd frame that says how long its content is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "packed_bytes")]
+    pub frame: Vec<u8>,
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packed").field("bytes", &self.frame.len()).finish()
+    }
+}
+
+fn packed_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    bytes_up_to::<_, FRAME_BYTES_MAX>(deserializer)
+}
+
 /// The orderly end, from either side, under id 0. A stream that stops without one was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bye {}
@@ -63,6 +82,9 @@ pub(crate) const DATA_KIND: u16 = 149;
 /// The kinds of [`Numbered`], as each side says it.
 pub const NUMBERED_BY_CLIENT: u16 = 6;
 pub const NUMBERED_BY_SERVER: u16 = 133;
+/// The kinds of [`Packed`].
+pub(crate) const PACKED_BY_CLIENT: u16 = 7;
+pub(crate) const PACKED_BY_SERVER: u16 = 134;
 
 /// Defines a family of messages: an enum with one variant a kind, its number, and its name.
 macro_rules! family {
@@ -117,6 +139,7 @@ family! {
         2 Bye(Bye),
         3 Ping(Ping),
         NUMBERED_BY_CLIENT Numbered(Numbered),
+        PACKED_BY_CLIENT Packed(Packed),
     }
 }
 
@@ -166,6 +189,7 @@ family! {
         131 Pong(Pong),
         132 Bye(Bye),
         NUMBERED_BY_SERVER Numbered(Numbered),
+        PACKED_BY_SERVER Packed(Packed),
         144 ListPage(ListPage),
         145 WalkPage(WalkPage),
         146 Stats(Stats),
@@ -300,7 +324,8 @@ impl Answer {
             | Self::UploadReady(_)
             | Self::UploadAck(_)
             | Self::Progress(_)
-            | Self::Numbered(_) => false,
+            | Self::Numbered(_)
+            | Self::Packed(_) => false,
         }
     }
 }

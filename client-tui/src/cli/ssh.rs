@@ -13,6 +13,7 @@ use crate::link::dial::DialFault;
 use crate::link::dial::install;
 use crate::link::dial::ssh::{self, Prompts};
 use crate::model::target::SshHost;
+use crate::model::wire::Wire;
 
 /// Whether this program may be copied to a machine that has none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +41,13 @@ const INTERRUPT_TIME: Duration = Duration::from_millis(100);
 
 /// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be. An interrupt gives
 /// it up.
-pub async fn dial(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
+pub async fn dial(host: &SshHost, typed: &str, consent: Consent, wire: Wire) -> Result<Link, DialFault> {
     let _echo = Echo(tcgetattr(io::stdin()).ok());
     let Ok(mut interrupts) = signal(SignalKind::interrupt()) else {
-        return dial_on(host, typed, consent).await;
+        return dial_on(host, typed, consent, wire).await;
     };
     tokio::select! {
-        dialled = dial_on(host, typed, consent) => match dialled {
+        dialled = dial_on(host, typed, consent, wire) => match dialled {
             Err(DialFault::Ssh { .. }) if timeout(INTERRUPT_TIME, interrupts.recv()).await.is_ok() => {
                 Err(DialFault::Interrupted)
             }
@@ -56,15 +57,15 @@ pub async fn dial(host: &SshHost, typed: &str, consent: Consent) -> Result<Link,
     }
 }
 
-async fn dial_on(host: &SshHost, typed: &str, consent: Consent) -> Result<Link, DialFault> {
-    let link = match ssh::dial(host, Prompts::Terminal).await {
+async fn dial_on(host: &SshHost, typed: &str, consent: Consent, wire: Wire) -> Result<Link, DialFault> {
+    let link = match ssh::dial(host, Prompts::Terminal, wire).await {
         Err(DialFault::NothingThere { system }) => {
             if !agreed(host, &system, consent).await {
                 return Err(DialFault::NothingThere { system });
             }
             install::install(host, &system, Prompts::Terminal).await?;
             output::note(&install::done(host));
-            ssh::dial(host, Prompts::Terminal).await?
+            ssh::dial(host, Prompts::Terminal, wire).await?
         }
         dialled => dialled?,
     };

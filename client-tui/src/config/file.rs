@@ -54,6 +54,7 @@ pub const fn days(days: u16) -> Duration {
 struct Raw {
     theme: Option<ThemeName>,
     streams: Option<u8>,
+    compress: Option<Compress>,
     jobs: Option<u8>,
     sync: Option<bool>,
     preserve: Option<bool>,
@@ -61,6 +62,13 @@ struct Raw {
     bell_seconds: Option<u32>,
     #[serde(default)]
     bookmarks: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Compress {
+    Auto,
+    Never,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +120,10 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let durability = raw.sync.map(|sync| if sync { Durability::Synced } else { Durability::Relaxed });
     let bookmarks = Bookmarks::new(raw.bookmarks);
     let parts_kept = raw.parts_kept_days.map(days);
-    let wire = Wire { streams: raw.streams.unwrap_or(STREAMS_DEFAULT) };
+    let wire = Wire {
+        streams: raw.streams.unwrap_or(STREAMS_DEFAULT),
+        compresses: !matches!(raw.compress, Some(Compress::Never)),
+    };
     let (jobs_at_once, preserve, bell_seconds) = (raw.jobs, raw.preserve, raw.bell_seconds);
     Ok(ConfigFile {
         background,
@@ -204,11 +215,11 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_and_what_makes_no_sense_is_named_with_its_line() {
-        let text = "theme = \"light\"\njobs = 3\nsync = false\npreserve = true\nparts_kept_days = 2\nbell_seconds = 0\nstreams = 1\n[bookmarks]\nbox = \"tow://box/srv\"\n";
+        let text = "theme = \"light\"\njobs = 3\nsync = false\npreserve = true\nparts_kept_days = 2\nbell_seconds = 0\nstreams = 1\ncompress = \"never\"\n[bookmarks]\nbox = \"tow://box/srv\"\n";
         let file = parse(text).unwrap();
         assert_eq!((file.background, file.jobs_at_once), (Some(Background::Light), Some(3)));
         assert_eq!((file.durability, file.preserve), (Some(Durability::Relaxed), Some(true)));
-        assert_eq!(file.wire.streams, 1);
+        assert_eq!(file.wire, Wire { streams: 1, compresses: false });
         assert_eq!((file.parts_kept, file.bell_seconds), (Some(Duration::from_hours(48)), Some(0)));
         assert_eq!(file.bookmarks.target("box"), Some("tow://box/srv"));
         assert_eq!(parse("").unwrap(), ConfigFile::default());
@@ -219,6 +230,7 @@ mod tests {
             ("parts_kept_days = 366", "365 at most"),
             ("streams = 0", "between 1 and 16"),
             ("streams = 17", "between 1 and 16"),
+            ("compress = \"always\"", "line 1: unknown variant"),
             ("theme = \"pink\"", "line 1: unknown variant"),
             ("[bookmarks]\n\"a b\" = \"x\"", "no name"),
             ("[bookmarks]\ntow = \"x\"", "no name"),

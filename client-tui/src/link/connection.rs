@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::hello::Welcome;
+use towpath_protocol::hello::{Capability, Welcome};
 use towpath_protocol::message::{Input, Lane, Request, RequestId, ToServer};
 
 use super::{Exchange, Inputs as ExchangeInputs};
@@ -77,6 +77,7 @@ impl Connection {
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
+        let compresses = asks.wire.compresses;
         let greeted = greeting::greet(&mut reader, &mut writer, deadline, asks).await?;
         let limits = greeted.welcome.limits;
         let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, greeted.round_trip));
@@ -84,7 +85,9 @@ impl Connection {
         let (bulk, bulk_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
         let frame_bytes_max = limits.frame_bytes as usize;
         let bulk_lane = Bulk::new(bulk_queue, exchanges.clone(), frame_bytes_max);
-        let streams = Arc::new(Streams::new(exchanges.clone(), bulk_lane));
+        let packs = compresses && greeted.welcome.has(Capability::ZSTD);
+        let unpacks = packs.then_some(frame_bytes_max);
+        let streams = Arc::new(Streams::new(exchanges.clone(), bulk_lane, unpacks));
         let writer = Writer::new(writer, streams.clone(), control_queue, frame_bytes_max);
         let reader = Reader::new(reader, greeted.decoder, streams.clone());
         tokio::spawn(read(reader, exchanges.clone(), last_words));

@@ -60,7 +60,7 @@ impl Keyring {
         self
     }
 
-    pub(super) const fn wire(&self) -> Wire {
+    pub(crate) const fn wire(&self) -> Wire {
         self.wire
     }
 

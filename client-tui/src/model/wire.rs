@@ -12,10 +12,12 @@ pub const STREAMS_MAX: u8 = 16;
 pub struct Wire {
     /// Connections that one session may have, 1 to [`STREAMS_MAX`]. More than one is opened only where it helps.
     pub streams: u8,
+    /// Whether data is compressed where the line is slower than that.
+    pub compresses: bool,
 }
 
 impl Default for Wire {
     fn default() -> Self {
-        Self { streams: STREAMS_DEFAULT }
+        Self { streams: STREAMS_DEFAULT, compresses: true }
     }
 }

@@ -199,7 +199,7 @@ fn honest(id: u32, message: &ToServer) -> Vec<u8> {
         ToServer::Session(Session::Hello(_)) => frame(WELCOME, id, &Map(welcome())),
         ToServer::Session(Session::Ping(_)) => frame(PONG, id, &Map(Vec::new())),
         ToServer::Session(Session::Bye(_)) => [&frame(BYE, 0, &Map(Vec::new()))[..], HANG_UP].concat(),
-        ToServer::Session(Session::Numbered(_)) | ToServer::Input(_) => Vec::new(),
+        ToServer::Session(Session::Numbered(_) | Session::Packed(_)) | ToServer::Input(_) => Vec::new(),
         ToServer::Request(request) => honest_answer(id, request),
     }
 }

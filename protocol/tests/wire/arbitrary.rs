@@ -16,7 +16,9 @@ use towpath_protocol::hello::{
     Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Ticket, Welcome,
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
-use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::message::{
+    Answer, Bye, Input, Numbered, Packed, Ping, Pong, Request, Session, ToServer,
+};
 use towpath_protocol::metadata::{Extended, Metadata, Owner, Parts};
 use towpath_protocol::pairing::{Pairing, Proof};
 use towpath_protocol::path::{Location, Name, WirePath};
@@ -197,6 +199,7 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
         boxed(Just(Session::Bye(Bye {}))),
         boxed(Just(Session::Ping(Ping {}))),
         boxed(any::<u64>().prop_map(|number| Session::Numbered(Numbered { number }))),
+        boxed(data().prop_map(|frame| Session::Packed(Packed { frame }))),
         boxed(Just(Input::Cancel(Cancel {}))),
         boxed(any::<u32>().prop_map(|pages| Input::More(More { pages }))),
         boxed(
@@ -315,6 +318,7 @@ pub(super) fn answers() -> Vec<BoxedStrategy<Message>> {
         boxed(Just(Answer::Pong(Pong {}))),
         boxed(Just(Answer::Bye(Bye {}))),
         boxed(any::<u64>().prop_map(|number| Answer::Numbered(Numbered { number }))),
+        boxed(data().prop_map(|frame| Answer::Packed(Packed { frame }))),
         boxed(
             (any::<u64>(), any::<u64>())
                 .prop_map(|(free, total)| Answer::SpaceInfo(SpaceInfo { free, total })),

@@ -12,7 +12,9 @@ use towpath_protocol::hello::{
     Access, Capability, Hello, Limits, Machine, MachineId, NameCase, RootKind, Welcome,
 };
 use towpath_protocol::input::{AbortUpload, Cancel, CommitUpload, More, SpanOf, UploadData, UploadSpan};
-use towpath_protocol::message::{Answer, Bye, Input, Numbered, Ping, Pong, Request, Session, ToServer};
+use towpath_protocol::message::{
+    Answer, Bye, Input, Numbered, Packed, Ping, Pong, Request, Session, ToServer,
+};
 use towpath_protocol::metadata::{Extended, Metadata, Owner, Part, Parts};
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
@@ -103,6 +105,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
         within(2, Input::Cancel(Cancel {})),
         within(2, Input::More(More { pages: 4 })),
         (0, ToServer::Session(Session::Numbered(Numbered { number: 7 }))),
+        (0, ToServer::Session(Session::Packed(packed(&[0x93, 3, 9, 0x80])))),
         within(10, Input::UploadData(UploadData { offset: 0, data: Bytes::from_static(b"hello") })),
         within(10, Input::CommitUpload(CommitUpload { len: 5, hash: Hash::of(b"hello") })),
         within(10, Input::AbortUpload(AbortUpload { keep: false })),
@@ -268,6 +271,13 @@ fn upload_ready() -> UploadReady {
     UploadReady { token: UploadToken([0x5a; 16]), offset: 0, kept: None, credit_bytes: 8 << 20, basis: false }
 }
 
+/// A zstd frame that says how long it is and holds these bytes as they are.
+fn packed(content: &[u8]) -> Packed {
+    let len = content.len() as u8;
+    let head = [0x28, 0xb5, 0x2f, 0xfd, 0x20, len, len << 3 | 1, 0, 0];
+    Packed { frame: [&head[..], content].concat() }
+}
+
 fn missing() -> Fault {
     Fault::new(FaultCode::NotFound).at(path("docs/old/missing"))
 }
@@ -298,6 +308,7 @@ fn from_a_session() -> Vec<(u32, Answer)> {
         (9, Pong {}.into()),
         (0, Bye {}.into()),
         (0, Answer::Numbered(Numbered { number: 7 })),
+        (0, Answer::Packed(packed(&[0x93, 0xcc, 131, 9, 0x80]))),
     ]
 }
 

@@ -8,10 +8,13 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Encoded, HEADER_BYTES, encode_to_server};
-use towpath_protocol::message::{Input, Lane, NUMBERED_BY_CLIENT, RequestId, ToServer};
+use towpath_protocol::message::{Input, Lane, RequestId, ToServer};
 
 use super::exchanges::Exchanges;
 use super::writer::Inputs;
+
+/// A frame, and its number where it has one.
+pub(super) type Taken = (Encoded, Option<u64>);
 
 /// One queue, many takers.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Bulk {
     }
 
     /// Waits for the next frame. Nothing is lost where this is dropped.
-    pub(super) async fn next(&self) -> Encoded {
+    pub(super) async fn next(&self) -> Taken {
         let mut line = self.line.lock().await;
         loop {
             if let Some(frame) = self.take(&mut line) {
@@ -71,7 +74,7 @@ impl Bulk {
     }
 
     /// The next frame, where there is one and nobody waits for it.
-    pub(super) fn try_next(&self) -> Option<Encoded> {
+    pub(super) fn try_next(&self) -> Option<Taken> {
         let mut line = self.line.try_lock().ok()?;
         self.take(&mut line)
     }
@@ -82,11 +85,11 @@ impl Bulk {
     }
 
     /// A last word of the primary stream, behind all others.
-    pub(super) fn behind(&self, frame: Encoded) -> Encoded {
+    pub(super) fn behind(&self, frame: Encoded) -> Taken {
         self.number(frame)
     }
 
-    fn take(&self, line: &mut Inputs) -> Option<Encoded> {
+    fn take(&self, line: &mut Inputs) -> Option<Taken> {
         while let Some((id, message)) = self.exchanges.next_message(Lane::Bulk) {
             if let Some(frame) = encode(&self.exchanges, self.frame_bytes_max, id, &message) {
                 return Some(self.number(frame));
@@ -101,7 +104,7 @@ impl Bulk {
     }
 
     /// What is said in an exchange that has ended meanwhile is said to nobody.
-    fn input(&self, id: RequestId, input: Input) -> Option<Encoded> {
+    fn input(&self, id: RequestId, input: Input) -> Option<Taken> {
         if !self.exchanges.is_wanted(id) {
             return None;
         }
@@ -109,15 +112,15 @@ impl Bulk {
         Some(self.number(frame))
     }
 
-    fn number(&self, frame: Encoded) -> Encoded {
+    fn number(&self, frame: Encoded) -> Taken {
         if !self.has_joined() {
-            return frame;
+            return (frame, None);
         }
         let number = self.next_number.fetch_add(1, Ordering::AcqRel);
         if number == 0 {
             self.is_numbered.cancel();
         }
-        frame.numbered(NUMBERED_BY_CLIENT, number)
+        (frame, Some(number))
     }
 }
 

@@ -16,6 +16,8 @@ use towpath_protocol::limits::FRAME_BYTES_MAX_BEFORE_HELLO;
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
 use towpath_protocol::pairing::Pairing;
 
+use crate::model::wire::Wire;
+
 /// Bytes of what the other side said that an error shows.
 const SHOWN_BYTES: usize = 80;
 /// The id of the Hello.
@@ -66,6 +68,8 @@ impl From<FrameError> for GreetingFault {
 pub(in crate::link) struct Asks {
     /// To be let in from now on.
     pub(in crate::link) pairing: Option<Pairing>,
+    /// To use the line like this.
+    pub(in crate::link) wire: Wire,
     /// Not a session of its own, but a further stream of this one.
     pub(in crate::link) join: Option<Ticket>,
 }
@@ -120,11 +124,18 @@ where
 }
 
 /// Preamble and Hello in one: nothing in them is a secret, and it saves a round trip.
-async fn say_hello(writer: &mut (impl AsyncWrite + Unpin), Asks { pairing, join }: Asks) -> io::Result<()> {
+async fn say_hello(
+    writer: &mut (impl AsyncWrite + Unpin),
+    Asks { pairing, wire, join }: Asks,
+) -> io::Result<()> {
+    let mut capabilities = vec![Capability::new(Capability::STREAMS)];
+    if wire.compresses {
+        capabilities.push(Capability::new(Capability::ZSTD));
+    }
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         agent: concat!("tow/", env!("CARGO_PKG_VERSION")).to_owned(),
-        capabilities: vec![Capability::new(Capability::STREAMS)],
+        capabilities,
         limits: Limits::OURS,
         pairing,
         join,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Frame, FrameError, Undecodable};
 use towpath_protocol::message::{Answer, RequestId};
+use towpath_protocol::packing::unpack;
 use towpath_protocol::sequence::{Piece, Pieces};
 
 use super::exchanges::Exchanges;
@@ -51,7 +52,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         loop {
             while let Some(piece) = self.pieces.next_piece().map_err(broken)? {
                 match piece {
-                    Piece::Plain(frame) => take(&self.streams.exchanges, &frame)?,
+                    Piece::Plain(frame) => take(&self.streams, frame)?,
                     Piece::Numbered(number, frame) => {
                         self.streams.pass(number, frame).await?;
                         self.heard = Instant::now();
@@ -87,8 +88,13 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 }
 
 /// Takes what the server says.
-pub(super) fn take(exchanges: &Exchanges, frame: &Frame) -> Result<(), Fault> {
-    let incoming = frame.answer().map_err(broken)?;
+pub(super) fn take(streams: &Streams, frame: Frame) -> Result<(), Fault> {
+    let exchanges = &streams.exchanges;
+    let unpacked = match streams.unpacks {
+        Some(frame_bytes_max) => unpack(frame, frame_bytes_max),
+        None => Ok(frame),
+    };
+    let incoming = unpacked.and_then(|frame| frame.answer()).map_err(broken)?;
     let id = incoming.id;
     match incoming.message {
         Ok(Answer::Bye(_)) => Err(ended(exchanges, true)),
@@ -96,6 +102,8 @@ pub(super) fn take(exchanges: &Exchanges, frame: &Frame) -> Result<(), Fault> {
             let why = if fault.detail.is_empty() { fault.code.text() } else { &fault.detail };
             Err(Fault::new(FaultCode::Disconnected).because(format!("the server ended it: {why}")))
         }
+        // It was packed without leave, or more than once.
+        Ok(Answer::Packed(_)) => Err(broken(FrameError::BadlyPacked)),
         // Numbers were taken off the frames before they came here.
         Ok(Answer::Numbered(_)) => Err(broken(FrameError::OutOfSequence)),
         Ok(answer) => exchanges.answer(id, answer).map_err(|fault| broken(fault.detail)),

@@ -12,6 +12,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Frame, FrameError};
 use towpath_protocol::message::Lane;
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+use towpath_protocol::packing::Packing;
 use towpath_protocol::sequence::{Piece, Pieces, Sequence};
 
 use super::bulk::Bulk;
@@ -25,6 +26,8 @@ use super::{REASON_TIME, lost};
 pub(super) struct Streams {
     pub(super) exchanges: Arc<Exchanges>,
     pub(super) bulk: Bulk,
+    /// Where frames may be packed, how long they may be without that.
+    pub(super) unpacks: Option<usize>,
     /// Held while frames are passed on: so the order of their numbers is that of their arrival.
     sequence: Mutex<Sequence>,
     /// Turns have been taken: there may be room again.
@@ -34,9 +37,9 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(exchanges: Arc<Exchanges>, bulk: Bulk) -> Self {
+    pub(super) fn new(exchanges: Arc<Exchanges>, bulk: Bulk, unpacks: Option<usize>) -> Self {
         let (sequence, advanced, moved) = Default::default();
-        Self { exchanges, bulk, sequence, advanced, moved }
+        Self { exchanges, bulk, unpacks, sequence, advanced, moved }
     }
 
     fn sequence(&self) -> MutexGuard<'_, Sequence> {
@@ -72,7 +75,7 @@ impl Streams {
         while passed.is_ok()
             && let Some(frame) = sequence.take()
         {
-            passed = take(&self.exchanges, &frame);
+            passed = take(self, frame);
             self.advanced.notify_waiters();
         }
         passed.map(|()| back)
@@ -145,14 +148,17 @@ async fn write_all(
     streams.bulk.numbered().await;
     let mut outgoing = Outgoing::default();
     let mut progress = Instant::now();
+    let mut packing = Packing::of_client(streams.unpacks.is_some());
     loop {
         while outgoing.has_room(Lane::Bulk) {
-            let Some(frame) = streams.bulk.try_next() else { break };
-            outgoing.push(Lane::Bulk, frame);
+            let Some((frame, number)) = streams.bulk.try_next() else { break };
+            outgoing.push(Lane::Bulk, packing.finish(frame, number));
         }
         if outgoing.is_empty() {
+            packing.rest();
             timeout(STALL, writer.flush()).await.map_err(|_elapsed| stalled())?.map_err(lost)?;
-            outgoing.push(Lane::Bulk, streams.bulk.next().await);
+            let (frame, number) = streams.bulk.next().await;
+            outgoing.push(Lane::Bulk, packing.finish(frame, number));
             progress = Instant::now();
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -164,6 +170,7 @@ async fn write_all(
         }
         outgoing.advance(written);
         streams.note_moved(written);
+        packing.wrote(written, progress.elapsed());
         progress = Instant::now();
     }
 }

@@ -13,8 +13,9 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::encode_to_server;
 use towpath_protocol::message::{Bye, Input, Lane, RequestId, Session, ToServer};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+use towpath_protocol::packing::Packing;
 
-use super::bulk::encode;
+use super::bulk::{Taken, encode};
 use super::exchanges::Exchanges;
 use super::lost;
 use super::streams::Streams;
@@ -33,6 +34,7 @@ pub(super) struct Writer<W> {
     streams: Arc<Streams>,
     control: Inputs,
     outgoing: Outgoing,
+    packing: Packing,
     frame_bytes_max: usize,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -41,12 +43,14 @@ pub(super) struct Writer<W> {
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(super) fn new(stream: W, streams: Arc<Streams>, control: Inputs, frame_bytes_max: usize) -> Self {
         let (outgoing, progress) = (Outgoing::default(), Instant::now());
+        let packing = Packing::of_client(streams.unpacks.is_some());
         Self {
             stream,
             exchanges: streams.exchanges.clone(),
             streams,
             control,
             outgoing,
+            packing,
             frame_bytes_max,
             progress,
         }
@@ -81,7 +85,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         let bye = encode_to_server(RequestId::NONE, &ToServer::Session(Session::Bye(Bye {})));
         let bye = bye.map_err(|error| Fault::new(FaultCode::Internal).because(error.to_string()))?;
         let saying = async {
-            self.outgoing.push(Lane::Bulk, self.streams.bulk.behind(bye));
+            self.push_bulk(self.streams.bulk.behind(bye));
             while !self.outgoing.is_empty() {
                 self.write().await?;
             }
@@ -96,12 +100,13 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 
     /// Nothing to write: flushes what the stream holds, then waits for something.
     async fn rest(&mut self) -> Result<(), Fault> {
+        self.packing.rest();
         timeout(STALL, self.stream.flush()).await.map_err(|_elapsed| stalled())?.map_err(lost)?;
         tokio::select! {
             biased;
             () = self.exchanges.work() => {}
             Some((id, input)) = self.control.recv() => self.push_input(id, input),
-            frame = self.streams.bulk.next() => self.outgoing.push(Lane::Bulk, frame),
+            taken = self.streams.bulk.next() => self.push_bulk(taken),
         }
         self.progress = Instant::now();
         Ok(())
@@ -122,6 +127,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 }
                 self.outgoing.advance(written);
                 self.streams.note_moved(written);
+                self.packing.wrote(written, self.progress.elapsed());
                 self.progress = Instant::now();
                 return Ok(());
             }
@@ -143,8 +149,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.push_input(id, input);
         }
         while self.outgoing.has_room(Lane::Bulk) {
-            let Some(frame) = self.streams.bulk.try_next() else { return };
-            self.outgoing.push(Lane::Bulk, frame);
+            let Some(taken) = self.streams.bulk.try_next() else { return };
+            self.push_bulk(taken);
         }
     }
 
@@ -155,9 +161,15 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         }
     }
 
+    fn push_bulk(&mut self, (frame, number): Taken) {
+        let frame = self.packing.finish(frame, number);
+        self.outgoing.push(Lane::Bulk, frame);
+    }
+
     /// Into the control lane.
     fn push(&mut self, id: RequestId, message: &ToServer) {
         if let Some(frame) = encode(&self.exchanges, self.frame_bytes_max, id, message) {
+            let frame = self.packing.finish(frame, None);
             self.outgoing.push(Lane::Control, frame);
         }
     }

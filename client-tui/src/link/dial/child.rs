@@ -8,8 +8,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
 use super::DialFault;
-use crate::link::connection::LastWords;
+use crate::link::connection::{Asks, LastWords};
 use crate::link::{BEGIN_TIME, GreetingFault, Link};
+use crate::model::wire::Wire;
 
 /// How long the program may take to leave once its connection is gone.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
@@ -30,7 +31,7 @@ pub(super) enum ChildFault {
 /// Starts the program and begins a session over its pipes. It is ended when the link goes, and reaped. What it says on its standard
 /// error is drained, and its last lines become part of the fault when it fails.
 pub async fn child(command: Command) -> Result<Link, DialFault> {
-    begin(command, BEGIN_TIME).await.map_err(|fault| match fault {
+    begin(command, BEGIN_TIME, Wire::default()).await.map_err(|fault| match fault {
         ChildFault::NotStarted(error) => DialFault::NoProgram(error),
         ChildFault::NoSession { fault, said, .. } if said.is_empty() => fault.into(),
         ChildFault::NoSession { fault, said, .. } => DialFault::ProgramFailed { fault, said },
@@ -38,7 +39,7 @@ pub async fn child(command: Command) -> Result<Link, DialFault> {
 }
 
 /// The same, with all that is known where it fails.
-pub(super) async fn begin(mut command: Command, time: Duration) -> Result<Link, ChildFault> {
+pub(super) async fn begin(mut command: Command, time: Duration, wire: Wire) -> Result<Link, ChildFault> {
     let deadline = Instant::now() + time;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(ChildFault::NotStarted)?;
@@ -48,7 +49,8 @@ pub(super) async fn begin(mut command: Command, time: Duration) -> Result<Link, 
         return Err(ChildFault::NotStarted(io::Error::other("it has no pipes")));
     };
     let last_words = LastWords::of(stderr);
-    match Link::over_until(stdout, stdin, deadline, last_words.clone()).await {
+    let asks = Asks { wire, ..Asks::default() };
+    match Link::begin(stdout, stdin, deadline, last_words.clone(), asks, None).await {
         Ok(link) => {
             tokio::spawn(end_with(link.lost(), child));
             Ok(link)

@@ -13,6 +13,7 @@ use super::askpass::Desk;
 use super::child::{ChildFault, begin};
 use crate::link::{GreetingFault, Link};
 use crate::model::target::SshHost;
+use crate::model::wire::Wire;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
@@ -52,8 +53,8 @@ pub enum Prompts<'a> {
 }
 
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
-pub async fn dial(host: &SshHost, prompts: Prompts<'_>) -> Result<Link, DialFault> {
-    begin(command(host, prompts, SERVE), CONNECT_TIME).await.map_err(worded)
+pub async fn dial(host: &SshHost, prompts: Prompts<'_>, wire: Wire) -> Result<Link, DialFault> {
+    begin(command(host, prompts, SERVE), CONNECT_TIME, wire).await.map_err(worded)
 }
 
 /// ssh, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.

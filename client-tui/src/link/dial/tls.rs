@@ -117,7 +117,7 @@ impl Dialled<'_> {
         let bound = ProofBinding { channel: &secure.channel, client: &identity.hash(), server: &key, name };
         let pairing = code.map(|code| Pairing { name: name.to_owned(), proof: code.secret.proof(&bound) });
         let (reader, writer) = tokio::io::split(secure.stream);
-        let asks = Asks { pairing, join: None };
+        let asks = Asks { pairing, wire: self.keyring.wire(), join: None };
         let further = self.further(identity, key);
         let begun = Link::begin(reader, writer, deadline, LastWords::none(), asks, Some(further)).await;
         begun.map(|link| (link, key)).map_err(|fault| match fault {

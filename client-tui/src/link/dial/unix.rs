@@ -20,7 +20,15 @@ pub(super) async fn dial(socket: &Path, deadline: Instant, wire: Wire) -> Result
         let socket = socket.clone();
         async move { reach(&socket, Instant::now() + BEGIN_TIME).await.map(UnixStream::into_split) }
     });
-    Ok(Link::begin(reader, writer, deadline, LastWords::none(), Asks::default(), Some(further)).await?)
+    Ok(Link::begin(
+        reader,
+        writer,
+        deadline,
+        LastWords::none(),
+        Asks { wire, ..Asks::default() },
+        Some(further),
+    )
+    .await?)
 }
 
 async fn reach(socket: &Path, deadline: Instant) -> Result<UnixStream, DialFault> {

@@ -15,6 +15,7 @@ use crate::link::dial::askpass::{Asked, Desk};
 use crate::link::dial::install::{self, install};
 use crate::link::dial::ssh::{self, Prompts};
 use crate::model::target::SshHost;
+use crate::model::wire::Wire;
 use crate::model::{LinkId, Question, Secret};
 
 type Waiting = HashMap<u64, oneshot::Sender<Secret>>;
@@ -38,6 +39,7 @@ impl Questions {
         id: LinkId,
         host: &SshHost,
         system: Option<String>,
+        wire: Wire,
     ) -> Result<Link, DialFault> {
         // Keys and agents need no answers.
         let desk = Desk::open().inspect_err(|error| tracing::warn!(%error, "ssh cannot ask anything")).ok();
@@ -47,7 +49,7 @@ impl Questions {
                 install(host, &system, prompts).await?;
                 let _ = self.events.send(Event::Said { good: true, text: install::done(host) }).await;
             }
-            ssh::dial(host, prompts).await
+            ssh::dial(host, prompts, wire).await
         };
         let asking = async {
             match &desk {

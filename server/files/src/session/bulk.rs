@@ -8,11 +8,14 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::frame::{Encoded, encode_answer};
-use towpath_protocol::message::{Answer, NUMBERED_BY_SERVER, RequestId};
+use towpath_protocol::message::{Answer, RequestId};
 
 use super::exchanges::Exchanges;
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
+
+/// A frame, and its number where it has one.
+pub(super) type Taken = (Encoded, Option<u64>);
 
 /// One queue, many takers.
 #[derive(Debug)]
@@ -48,21 +51,21 @@ impl Bulk {
     }
 
     /// Waits for the next frame; none once no more can come. Nothing is lost where this is dropped.
-    pub(super) async fn next(&self) -> Option<Encoded> {
+    pub(super) async fn next(&self) -> Option<Taken> {
         let mut line = self.line.lock().await;
         let (id, answer) = line.recv().await?;
         Some(self.frame(id, answer))
     }
 
     /// The next frame, where there is one and nobody waits for it.
-    pub(super) fn try_next(&self) -> Option<Encoded> {
+    pub(super) fn try_next(&self) -> Option<Taken> {
         let mut line = self.line.try_lock().ok()?;
         let (id, answer) = line.try_recv().ok()?;
         Some(self.frame(id, answer))
     }
 
     /// Behind all others: a last word of the primary stream.
-    pub(super) fn behind(&self, frame: Encoded) -> Encoded {
+    pub(super) fn behind(&self, frame: Encoded) -> Taken {
         self.number(frame)
     }
 
@@ -73,7 +76,7 @@ impl Bulk {
     }
 
     /// While the line is held: so both the numbers and what is known of the exchange keep the order of the queue.
-    fn frame(&self, id: RequestId, answer: Answer) -> Encoded {
+    fn frame(&self, id: RequestId, answer: Answer) -> Taken {
         let answer = self.exchanges.answered(id, answer);
         let frame = encode_answer(id, &answer).unwrap_or_else(|error| {
             tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded");
@@ -82,14 +85,14 @@ impl Bulk {
         self.number(frame)
     }
 
-    fn number(&self, frame: Encoded) -> Encoded {
+    fn number(&self, frame: Encoded) -> Taken {
         if !self.has_joined.load(Ordering::Acquire) {
-            return frame;
+            return (frame, None);
         }
         let number = self.next_number.fetch_add(1, Ordering::AcqRel);
         if number == 0 {
             self.is_numbered.cancel();
         }
-        frame.numbered(NUMBERED_BY_SERVER, number)
+        (frame, Some(number))
     }
 }

@@ -12,8 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use towpath_protocol::frame::encode_answer;
 use towpath_protocol::message::{Answer, Lane, RequestId};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+use towpath_protocol::packing::Packing;
 
 use super::SessionEnd;
+use super::bulk::Taken;
 use super::streams::{Streams, flush};
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
@@ -25,6 +27,7 @@ pub(super) struct Outbox {
     control: Queue,
     streams: Arc<Streams>,
     outgoing: Outgoing,
+    packing: Packing,
     stall: Duration,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -39,7 +42,16 @@ enum Origin {
 
 impl Outbox {
     pub(super) fn new(replies: Queue, control: Queue, streams: Arc<Streams>, stall: Duration) -> Self {
-        Self { replies, control, streams, outgoing: Outgoing::default(), stall, progress: Instant::now() }
+        let packing = Packing::of_server(streams.packs());
+        Self {
+            replies,
+            control,
+            streams,
+            outgoing: Outgoing::default(),
+            packing,
+            stall,
+            progress: Instant::now(),
+        }
     }
 
     /// Writes until the stream fails or takes nothing for too long.
@@ -62,16 +74,16 @@ impl Outbox {
         id: RequestId,
         last: &Answer,
     ) -> io::Result<()> {
-        let mut frame = encode_answer(id, last).map_err(io::Error::other)?;
+        let mut last_frame = (encode_answer(id, last).map_err(io::Error::other)?, None);
         if self.streams.exchanges.is_empty() {
             self.take_what_is_ready();
             if matches!(last, Answer::Bye(_)) {
-                frame = self.streams.bulk.behind(frame);
+                last_frame = self.streams.bulk.behind(last_frame.0);
             }
         } else {
             self.outgoing.drop_waiting();
         }
-        self.outgoing.push(Lane::Bulk, frame);
+        self.push_bulk(last_frame);
         while !self.outgoing.is_empty() {
             self.write_some(writer).await?;
         }
@@ -92,12 +104,13 @@ impl Outbox {
 
     /// Nothing to write: flushes what the stream holds, then waits for an answer.
     async fn rest(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SessionEnd> {
+        self.packing.rest();
         flush(writer, self.stall).await?;
         tokio::select! {
             biased;
             Some((id, answer)) = self.replies.recv() => self.encode(Origin::Session, id, answer),
             Some((id, answer)) = self.control.recv() => self.encode(Origin::Exchange, id, answer),
-            Some(frame) = self.streams.bulk.next() => self.outgoing.push(Lane::Bulk, frame),
+            Some(taken) = self.streams.bulk.next() => self.push_bulk(taken),
             // All senders are gone: the router has ended, and with it this future.
             else => std::future::pending().await,
         }
@@ -121,6 +134,7 @@ impl Outbox {
                     Ok(Ok(written)) => written,
                 };
                 self.outgoing.advance(written);
+                self.packing.wrote(written, self.progress.elapsed());
                 self.progress = Instant::now();
                 return Ok(());
             }
@@ -155,9 +169,14 @@ impl Outbox {
             }
         }
         while self.outgoing.has_room(Lane::Bulk) {
-            let Some(frame) = self.streams.bulk.try_next() else { return };
-            self.outgoing.push(Lane::Bulk, frame);
+            let Some(taken) = self.streams.bulk.try_next() else { return };
+            self.push_bulk(taken);
         }
+    }
+
+    fn push_bulk(&mut self, (frame, number): Taken) {
+        let frame = self.packing.finish(frame, number);
+        self.outgoing.push(Lane::Bulk, frame);
     }
 
     /// Of the control lane.
@@ -167,7 +186,10 @@ impl Outbox {
             Origin::Exchange => self.streams.exchanges.answered(id, answer),
         };
         match encode_answer(id, &answer) {
-            Ok(frame) => self.outgoing.push(Lane::Control, frame),
+            Ok(frame) => {
+                let frame = self.packing.finish(frame, None);
+                self.outgoing.push(Lane::Control, frame);
+            }
             Err(error) => tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded"),
         }
     }

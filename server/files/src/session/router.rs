@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Frame, FrameError, Incoming, Undecodable};
 use towpath_protocol::message::{Answer, Input, Lane, Pong, Request, RequestId, Session, ToServer};
+use towpath_protocol::packing::unpack;
 use towpath_protocol::sequence::{Piece, Pieces};
 
 use super::exchanges::{Exchanges, InboxFull, NotOpened};
@@ -77,6 +78,8 @@ pub(super) struct Router<S> {
     service: Arc<S>,
     exchanges: Arc<Exchanges>,
     streams: Arc<Streams>,
+    /// Whether frames may be packed.
+    unpacks: bool,
     /// A frame of the primary stream that has no room yet: before it nothing more is read there.
     parked: Option<(u64, Frame)>,
     lanes: Lanes,
@@ -95,6 +98,7 @@ impl<S: Serve> Router<S> {
         Self {
             service,
             exchanges: streams.exchanges.clone(),
+            unpacks: streams.packs(),
             streams,
             parked: None,
             lanes,
@@ -142,7 +146,7 @@ impl<S: Serve> Router<S> {
     fn take_all(&mut self, pieces: &mut Pieces) -> Result<(), SessionEnd> {
         loop {
             while let Some(frame) = self.streams.take() {
-                self.take_frame(&frame)?;
+                self.take_frame(frame)?;
             }
             if let Some((number, frame)) = self.parked.take() {
                 let back = self.streams.put(number, frame).map_err(SessionEnd::Broken)?;
@@ -153,15 +157,18 @@ impl<S: Serve> Router<S> {
                 continue;
             }
             match pieces.next_piece().map_err(SessionEnd::Broken)? {
-                Some(Piece::Plain(frame)) => self.take_frame(&frame)?,
+                Some(Piece::Plain(frame)) => self.take_frame(frame)?,
                 Some(Piece::Numbered(number, frame)) => self.parked = Some((number, frame)),
                 None => return Ok(()),
             }
         }
     }
 
-    fn take_frame(&mut self, frame: &Frame) -> Result<(), SessionEnd> {
-        self.take(frame.to_server().map_err(SessionEnd::Broken)?)
+    fn take_frame(&mut self, frame: Frame) -> Result<(), SessionEnd> {
+        let frame_bytes_max = self.streams.welcome.limits.frame_bytes as usize;
+        let unpacked = if self.unpacks { unpack(frame, frame_bytes_max) } else { Ok(frame) };
+        let incoming = unpacked.and_then(|frame| frame.to_server());
+        self.take(incoming.map_err(SessionEnd::Broken)?)
     }
 
     async fn wait(&mut self, reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Waited {
@@ -237,6 +244,8 @@ impl<S: Serve> Router<S> {
                 self.drain(Leaver::Client);
                 Ok(())
             }
+            // They were packed without leave, or more than once.
+            Ok(ToServer::Session(Session::Packed(_))) => Err(SessionEnd::Broken(FrameError::BadlyPacked)),
             // Numbers were taken off the frames before they came here.
             Ok(ToServer::Session(Session::Numbered(_))) => Err(SessionEnd::Broken(FrameError::OutOfSequence)),
             Ok(ToServer::Session(Session::Hello(_))) => {

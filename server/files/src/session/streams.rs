@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use towpath_protocol::frame::{Decoder, Frame, FrameError};
-use towpath_protocol::hello::Welcome;
+use towpath_protocol::hello::{Capability, Welcome};
 use towpath_protocol::message::{Answer, Lane, RequestId};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
+use towpath_protocol::packing::Packing;
 use towpath_protocol::sequence::{Piece, Pieces, Sequence};
 
 use super::bulk::Bulk;
@@ -72,6 +73,11 @@ impl Streams {
             is_lost: CancellationToken::new(),
         };
         (Arc::new(streams), sender)
+    }
+
+    /// Whether both sides know of packed frames.
+    pub(super) fn packs(&self) -> bool {
+        self.welcome.has(Capability::ZSTD)
     }
 
     fn sequence(&self) -> MutexGuard<'_, Sequence> {
@@ -209,20 +215,23 @@ impl Streams {
         };
         let mut is_ending = is_ending;
         let mut progress = Instant::now();
+        let mut packing = Packing::of_server(self.packs());
         loop {
             is_ending |= self.ending.is_cancelled();
             if is_ending && !self.ends_in_order.load(Ordering::Acquire) {
                 outgoing.drop_waiting();
             }
             while !is_ending && outgoing.has_room(Lane::Bulk) {
-                let Some(frame) = self.bulk.try_next() else { break };
-                outgoing.push(Lane::Bulk, frame);
+                let Some((frame, number)) = self.bulk.try_next() else { break };
+                outgoing.push(Lane::Bulk, packing.finish(frame, number));
             }
             if !outgoing.is_empty() {
-                write_some(writer, outgoing, progress + self.stall).await?;
+                let written = write_some(writer, outgoing, progress + self.stall).await?;
+                packing.wrote(written, progress.elapsed());
                 progress = Instant::now();
                 continue;
             }
+            packing.rest();
             flush(writer, self.stall).await?;
             if is_ending {
                 return Ok(());
@@ -230,7 +239,7 @@ impl Streams {
             tokio::select! {
                 () = self.ending.cancelled() => {}
                 frame = self.bulk.next() => match frame {
-                    Some(frame) => outgoing.push(Lane::Bulk, frame),
+                    Some((frame, number)) => outgoing.push(Lane::Bulk, packing.finish(frame, number)),
                     None => return Ok(()),
                 },
             }
@@ -239,12 +248,12 @@ impl Streams {
     }
 }
 
-/// One write, before the deadline.
+/// One write, before the deadline; the bytes that were taken.
 pub(super) async fn write_some(
     writer: &mut (impl AsyncWrite + Unpin),
     outgoing: &mut Outgoing,
     deadline: Instant,
-) -> Result<(), SessionEnd> {
+) -> Result<usize, SessionEnd> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
     let count = outgoing.slices(&mut slices);
     match timeout_at(deadline, writer.write_vectored(&slices[..count])).await {
@@ -253,7 +262,7 @@ pub(super) async fn write_some(
         Ok(Ok(0)) => Err(SessionEnd::Lost(Some(io::ErrorKind::WriteZero.into()))),
         Ok(Ok(written)) => {
             outgoing.advance(written);
-            Ok(())
+            Ok(written)
         }
     }
 }
