@@ -4,7 +4,8 @@
 //! `run` is a job's life, `shared` what all its parts know: `start` proves that it can begin, `plan` walks each source, compares it
 //! with the destination in batches and sends `work`; `conflicts` settles what is in the way while the rest runs, as `undecided`
 //! hears from outside; `carry` does one file, `large` those that do not fit in one message, of which only what differs from what
-//! is there need move, `alone` what a service can do by itself; `tally` counts, `rate` tells how fast. `dry` tells what would be
+//! is there need move, `alone` what a service can do by itself; `links` resolves those that are
+//! followed; `tally` counts, `rate` tells how fast. `dry` tells what would be
 //! done instead of doing it.
 //! `journal` keeps what survives the end of the program.
 
@@ -16,6 +17,7 @@ mod fold;
 pub mod job;
 pub mod journal;
 mod large;
+mod links;
 mod metadata;
 mod plan;
 mod prefix;
@@ -30,4 +32,5 @@ pub mod undecided;
 mod work;
 
 pub use carry::is_same_content;
+pub use links::behind;
 pub use run::run;

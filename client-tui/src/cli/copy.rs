@@ -7,7 +7,7 @@ use serde_json::json;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::WirePath;
+use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
 
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
@@ -20,7 +20,8 @@ use super::running;
 use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
-use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb};
+use crate::transfer;
+use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb, Within};
 
 /// What a transfer is told besides its places.
 #[derive(Debug, Clone)]
@@ -65,13 +66,16 @@ pub(super) async fn run(
     pins: &Pins,
 ) -> Result<Exit, Failure> {
     let output = Output::new(args.output);
+    if args.follow && verb == Verb::Move {
+        return Err(Failure::usage("--follow: links are never followed by a move; copy instead".to_owned()));
+    }
     let options = Options {
         verb,
         is_name: args.no_target_folder,
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
-        on_request: OnRequest { metadata: args.preserve },
+        on_request: OnRequest { metadata: args.preserve, follow: args.follow.then_some(Within::Item) },
         is_resumed: true,
         // Nothing is begun that could be gone on with.
         pins: if args.dry_run { Pins::default() } else { pins.clone() },
@@ -147,6 +151,10 @@ pub(super) async fn copy(
     let mut failed = None;
     let mut forecast = if options.is_dry { Forecast::told() } else { Forecast::default() };
     for (source, items) in items {
+        let mut on_request = options.on_request;
+        if source.is_content {
+            on_request.follow = on_request.follow.map(|_| Within::Folder);
+        }
         let job = Job {
             verb: options.verb,
             source: source.link.clone(),
@@ -155,7 +163,7 @@ pub(super) async fn copy(
             existing: policy(options.conflicts.overwrite),
             excludes: options.excludes.clone(),
             durability: options.durability,
-            on_request: options.on_request,
+            on_request,
             is_resumed: options.is_resumed,
             is_dry: options.is_dry,
         };
@@ -257,20 +265,35 @@ async fn resolve_items(
     let (mut resolved, mut pin) = (Vec::new(), None);
     let may_be_pinned = sources.len() == 1 && !options.is_name;
     for source in sources {
-        let attributes = source.stat(Follow::No).await?;
+        let name = source.name().cloned();
+        let (source, attributes) = look(source, options).await?;
         if may_be_pinned {
             let (source, destination) = ((&source, &attributes), (destination, there.as_ref()));
             pin = options.pins.pin(options.verb, source, destination).await;
             into &= pin.is_none();
         }
-        let items = items_of(&source, &attributes, destination, into).await?;
+        let items = items_of((&source, name.as_ref()), &attributes, destination, into).await?;
         resolved.push((source, items));
     }
     Ok((resolved, pin))
 }
 
+/// What a source is; one that is a link is what it leads to, where links are followed.
+async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), Failure> {
+    let attributes = source.stat(Follow::No).await?;
+    if options.on_request.follow.is_some() && attributes.kind == Kind::Link {
+        let behind = transfer::behind(&source.link, &source.path).await;
+        if let Some(path) = behind.map_err(|fault| source.failed(&fault))? {
+            let source = Place { path, ..source };
+            let attributes = source.stat(Follow::No).await?;
+            return Ok((source, attributes));
+        }
+    }
+    Ok((source, attributes))
+}
+
 async fn items_of(
-    source: &Place,
+    (source, name): (&Place, Option<&Name>),
     attributes: &Attributes,
     destination: &Place,
     into: bool,
@@ -289,7 +312,7 @@ async fn items_of(
         }
         return Ok(items);
     }
-    let to = match source.name() {
+    let to = match name {
         Some(name) if into => destination.path.join(name).map_err(too_long)?,
         _ if destination.path.is_root() => {
             return Err(Failure::usage(format!("{}: a root cannot be replaced", destination.typed)));

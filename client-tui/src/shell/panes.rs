@@ -102,7 +102,7 @@ pub async fn run(
         keyring,
         ready,
         kept,
-        (settings.durability, OnRequest { metadata: settings.preserve }),
+        (settings.durability, OnRequest { metadata: settings.preserve, follow: None }),
     );
     runtime::run(app, first, &look, effects, events).await
 }

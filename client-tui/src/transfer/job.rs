@@ -41,6 +41,17 @@ pub enum ExistingPolicy {
 pub struct OnRequest {
     /// Keeps owner and group, the bits setuid, setgid and sticky, and extended attributes, as far as the destination may give them.
     pub metadata: bool,
+    /// Copies links to files as those files, where they lie within this. Others stay links, which is told. No move follows a link.
+    pub follow: Option<Within>,
+}
+
+/// What a link that is followed may not lead out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// The item that it is in.
+    Item,
+    /// The folder that holds the items, where all of its content is meant.
+    Folder,
 }
 
 /// One thing to copy or move, with all below it, and the path that it is to have.

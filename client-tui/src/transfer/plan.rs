@@ -1,6 +1,7 @@
 //! Walks a source as a stream, page by page, and compares each page with the destination: folders are made level by level,
 //! what may exist is looked at in batches. Holds one page and the folders above it, whatever the size of the tree.
 
+mod following;
 mod misfits;
 
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ const BATCHES_AT_ONCE: usize = 4;
 struct Found {
     below: WirePath,
     attributes: Attributes,
+    /// The file that is read for it, where it is a link that was followed.
+    from: Option<Location>,
     /// Why a folder's content does not follow.
     fault: Option<FaultCode>,
     /// Another name in its folder is the same but for case, and the destination does not tell them apart.
@@ -146,6 +149,7 @@ impl<'a> Plan<'a> {
         let (folders, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.attributes.kind == Kind::Folder);
         self.folders(folders).await?;
+        let others = self.followed(others).await?;
         self.others(others).await?;
         // Of the folders only those above where the walk is are needed further.
         let way = &self.way;
@@ -180,7 +184,7 @@ impl<'a> Plan<'a> {
                 self.shared.left(places, &attributes, why).await;
             } else {
                 let clashes = clashes && self.is_one_name(&below).await?;
-                found.push(Found { below, attributes, fault, clashes });
+                found.push(Found { below, attributes, from: None, fault, clashes });
             }
         }
         Ok(found)
@@ -299,19 +303,20 @@ impl<'a> Plan<'a> {
 
     async fn step(
         &self,
-        Found { below, attributes, clashes, .. }: Found,
+        Found { below, attributes, from, clashes, .. }: Found,
         folder: Option<Arc<Folder>>,
         there: Option<Attributes>,
     ) -> Result<(), Fault> {
         let tally = &self.shared.tally;
+        let to = join(&self.to, &below)?;
+        let from = from.map_or_else(|| join(&self.from, &below), Ok)?;
         let is_twin = !clashes && there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
         let is_copy = self.shared.job.verb == Verb::Copy;
         let is_like = |there: &Attributes| {
             !has_other_mode(&attributes, there) && !metadata::may_differ(self.shared, &attributes)
         };
         if is_twin && is_copy && there.as_ref().is_some_and(is_like) {
-            let places = (&join(&self.from, &below)?, &join(&self.to, &below)?);
-            self.shared.unchanged(places, &attributes).await;
+            self.shared.unchanged((&from, &to), &attributes).await;
             return Ok(());
         }
         if let Some(folder) = folder.as_ref().filter(|_| !(is_twin && is_copy)) {
@@ -319,11 +324,10 @@ impl<'a> Plan<'a> {
         }
         let is_itself = there.as_ref().is_some_and(|there| there.identity == attributes.identity);
         if is_itself && !is_copy && self.shared.is_one_machine() {
-            self.shared.failed(fault_at(FaultCode::IntoItself, &join(&self.from, &below)?)).await;
+            self.shared.failed(fault_at(FaultCode::IntoItself, &from)).await;
             return Ok(());
         }
         tally.found(1, attributes.size);
-        let (from, to) = (join(&self.from, &below)?, join(&self.to, &below)?);
         let is_in_the_way = clashes || (there.is_some() && !is_twin);
         let existing = Existing::Keep;
         let step = Step { from, to, attributes, there, existing, is_twin, clashes, _folder: folder };

@@ -130,8 +130,11 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
         // Folders were made above it.
         shared.touch();
     }
-    let is_alone =
-        shared.is_one_root() && !is_there && source.kind == Kind::Folder && job.excludes.is_empty();
+    let is_alone = shared.is_one_root()
+        && !is_there
+        && source.kind == Kind::Folder
+        && job.excludes.is_empty()
+        && job.on_request.follow.is_none();
     if is_alone && !job.is_dry && alone::tree(shared, item).await? {
         return Ok(Begun::Done);
     }

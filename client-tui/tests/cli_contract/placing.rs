@@ -107,6 +107,14 @@ const PLACES: &[Row] = &[
         after: &[("S/empty/a.txt", None)],
         ..ROW
     },
+    Row {
+        promise: "a move never follows a link",
+        typed: &["mv", "--follow", "{S}/link", "moved"],
+        exit: 2,
+        err: &["tow: --follow: links are never followed by a move"],
+        after: &[("L/moved", None), ("S/link", Some("aa"))],
+        ..ROW
+    },
     Row { promise: "a destination is needed", typed: &["get", "{S}/a.txt"], exit: 2, err: ANYTHING, ..ROW },
     Row {
         promise: "cp works on one side",
@@ -345,4 +353,56 @@ fn newer_and_different_look_at_what_they_say() {
     assert!(told(&output).contains("1 unchanged"), "{}", told(&output));
     let kept = std::fs::metadata(scene.at("S/a.txt")).unwrap().modified().unwrap();
     assert_eq!(kept.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 1_700_000_000);
+}
+
+#[test]
+fn links_are_followed_where_that_is_asked_for_and_only_within_the_source() {
+    let stage = Stage::new();
+    let scene = stage.scene("followed");
+    scene.write("local/secret", "secret", 0);
+    for (link, target) in [
+        ("L/tree/near", "y/z.o"),
+        ("L/tree/out", "../secret"),
+        ("L/to tree", "tree"),
+        ("L/to file", "tree/near"),
+        ("S/docs/up", "../a.txt"),
+        ("S/docs/down", "sub/c"),
+    ] {
+        std::os::unix::fs::symlink(target, scene.at(link)).unwrap();
+    }
+    let run = |typed: &[&str]| {
+        let output = scene.tow(typed).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{typed:?}: {}", told(&output));
+        told(&output)
+    };
+    let is_link = |path: &str| scene.at(path).is_symlink();
+    let read = |path: &str| std::fs::read_to_string(scene.at(path)).unwrap();
+    let dry = run(&["put", "--follow", "--dry-run", "--json", "tree", "{S}/up"]);
+    assert!(dry.contains("near") && !scene.at("S/up").exists(), "{dry}");
+    // Here to there, there to here, and on one side alone; the operand itself, a folder too.
+    for (typed, copy) in [
+        (["put", "--follow", "tree", "{S}/up"], "S/up"),
+        (["put", "--follow", "to tree", "{S}/empty"], "S/empty/to tree"),
+        (["put", "--follow", "tree/.", "{S}/content/"], "S/content"),
+        (["cp", "--follow", "tree", "copy"], "L/copy"),
+    ] {
+        let said = run(&typed);
+        assert!(said.contains("out: stays a link: it leads out of what is copied"), "{said}");
+        assert!(!is_link(&format!("{copy}/near")) && is_link(&format!("{copy}/out")), "{typed:?}");
+        assert!(!is_link(copy) && read(&format!("{copy}/near")) == "object");
+    }
+    for typed in [["get", "--follow", "{S}/docs", "down"], ["cp", "--follow", "{S}/docs", "{S}/down"]] {
+        assert!(run(&typed).contains("up: stays a link"));
+    }
+    for copy in ["L/down", "S/down"] {
+        assert!(is_link(&format!("{copy}/up")) && !is_link(&format!("{copy}/down")));
+        assert_eq!(read(&format!("{copy}/down")), "deep");
+    }
+    run(&["get", "--follow", "{S}/link", "got"]);
+    run(&["put", "--follow", "to file", "{S}/put/"]);
+    assert!(!is_link("L/got") && read("L/got") == "aa");
+    assert!(!is_link("S/put/to file") && read("S/put/to file") == "object");
+    // Unasked, links are links.
+    run(&["put", "tree", "{S}/plain"]);
+    assert!(is_link("S/plain/near") && is_link("S/plain/out"));
 }

@@ -13,6 +13,7 @@ mod conflicts;
 mod copies;
 mod endings;
 mod flow;
+mod following;
 mod itself;
 mod moves;
 mod order;

@@ -70,6 +70,8 @@ pub(crate) struct Told {
     pub(crate) unnamed: u64,
     pub(crate) skipped: Vec<String>,
     pub(crate) noticed: Vec<String>,
+    /// What was noticed of each.
+    pub(crate) whys: Vec<String>,
     pub(crate) asked: Vec<String>,
     pub(crate) settled: Vec<u64>,
     pub(crate) short: Option<(u64, u64)>,
@@ -320,7 +322,10 @@ impl Running {
                 Fact::Failed(fault) => told.failed.push(fault),
                 Fact::Unnamed(_, count) => told.unnamed += count,
                 Fact::Skipped(path, _) => told.skipped.push(path.display()),
-                Fact::Noticed(path, _) => told.noticed.push(path.display()),
+                Fact::Noticed(path, what) => {
+                    told.noticed.push(path.display());
+                    told.whys.push(what.into_owned());
+                }
                 Fact::Conflict(conflict) => return Some(conflict),
                 Fact::Settled(id) => told.settled.push(id),
                 Fact::Short { needed, free } => told.short = Some((needed, free)),
