@@ -87,7 +87,9 @@ impl Streams {
     /// Takes a numbered frame in, or gives it back where it has to wait for [`advanced`](Self::advanced).
     pub(super) fn put(&self, number: u64, frame: Frame) -> Result<Option<Frame>, FrameError> {
         let rest = self.sequence().put(number, frame)?;
-        self.ready.notify_one();
+        if rest.is_none() {
+            self.ready.notify_one();
+        }
         Ok(rest)
     }
 
