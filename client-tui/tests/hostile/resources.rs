@@ -110,6 +110,9 @@ fn put(name: &str, number: u8) -> ToServer {
     )
 }
 
+/// Threads that a server has for short work, and some.
+const HANDS_MOST: u8 = 80;
+
 #[test]
 fn f52_what_could_not_be_flushed_is_not_there_and_not_flushed_again() {
     if !has_strace() {
@@ -131,11 +134,17 @@ fn f52_what_could_not_be_flushed_is_not_there_and_not_flushed_again() {
         assert!(began.elapsed() < PATIENCE, "a part is left");
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Another time everything is written anew.
-    match client.ask(&put("old", 2)) {
-        Some(Answer::Stored(_)) => {}
+    // Another time everything is written anew. strace counts each thread's calls, so another one may still have its first before it.
+    let stored = (2..=HANDS_MOST).find(|number| match client.ask(&put("old", *number)) {
+        Some(Answer::Stored(_)) => true,
+        Some(Answer::Fault(fault)) => {
+            assert_eq!(fault.code, FaultCode::Io);
+            assert_eq!(fs::read_to_string(served.join("old")).unwrap(), "old");
+            false
+        }
         other => panic!("{other:?}"),
-    }
+    });
+    assert!(stored.is_some(), "every flush fails");
     assert_eq!(fs::read_to_string(served.join("old")).unwrap(), "content");
 }
 
