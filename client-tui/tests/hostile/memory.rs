@@ -11,8 +11,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// More than this no peer may make a program hold: some four times what it holds at rest.
 pub(crate) const MEMORY_KIB_MAX: u64 = 64 * 1024;
 
-/// The most that a process has held since it began, in KiB; none once it is gone.
+/// The most that a process has held since it began, in KiB; none once it is gone, and while it is still what began it: for a moment a
+/// child has its parent's memory.
 pub(crate) fn held_kib(pid: u32) -> Option<u64> {
+    if fs::read_link(format!("/proc/{pid}/exe")).ok()? == std::env::current_exe().unwrap() {
+        return None;
+    }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
