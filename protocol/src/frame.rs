@@ -182,9 +182,9 @@ impl Decoder {
     /// The room that was full first, if it is free again, else a new one.
     fn room(&mut self, bytes: usize) -> BytesMut {
         let wanted = self.buffer.len() + bytes;
-        let free = self.rooms.iter_mut().position(|room| room.try_reclaim(wanted));
-        // What is larger than what is asked for now is from busier times.
+        // The room of a handle that is dropped goes back to the system with the last of its data.
         self.rooms.truncate(ROOMS_KEPT_MAX);
+        let free = self.rooms.iter_mut().position(|room| room.try_reclaim(wanted));
         free.and_then(|at| self.rooms.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(wanted))
     }
 
