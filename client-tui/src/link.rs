@@ -6,6 +6,7 @@ mod connection;
 pub mod dial;
 mod in_process;
 pub mod keyring;
+pub mod pages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use towpath_protocol::message::{Answer, Input, Request, RequestId};
 pub use connection::GreetingFault;
 use connection::{Asks, Connection, Further, LastWords};
 use in_process::InProcess;
+
+/// What a line is taken to pass in a second, if nothing else is known of it: more than two ends can make and check.
+const LINE_BYTES_PER_SECOND: u128 = 800_000_000;
 
 /// How long a session may take to begin.
 pub const BEGIN_TIME: Duration = Duration::from_secs(HELLO_SECONDS_MAX);
@@ -98,6 +102,19 @@ impl Link {
             Inner::InProcess(_) => None,
             Inner::Connection(link) => link.round_trip(),
         }
+    }
+
+    /// The shortest time that the server took to answer; none at all within this process.
+    pub fn round_trip_min(&self) -> Duration {
+        match &*self.0 {
+            Inner::InProcess(_) => Duration::ZERO,
+            Inner::Connection(link) => link.round_trip_min(),
+        }
+    }
+
+    /// Bytes that are under way at a time where the line is full: its delay times what it passes. None within this process.
+    pub fn line_bytes(&self) -> u64 {
+        (self.round_trip_min().as_nanos() * LINE_BYTES_PER_SECOND / 1_000_000_000) as u64
     }
 
     /// Resolves with the reason once the connection is gone; never within this process. Does not keep the link alive.

@@ -69,8 +69,8 @@ pub const HOLE_BYTES_LEAST: u64 = DATA_BYTES_MAX as u64;
 /// Unit of hashing and resuming: a `Read` that starts at a multiple of its own length, where that length is a power of
 /// two times this, is answered with the range's BLAKE3 subtree value.
 pub const RANGE_BYTES: u64 = 1024 * 1024;
-/// Most bytes of an upload that may be sent and not yet acknowledged.
-pub const UPLOAD_CREDIT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Most bytes of an upload that may be sent and not yet acknowledged: 800 MB/s where an answer takes 40 ms.
+pub const UPLOAD_CREDIT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Most bytes of an upload that one message can say without sending them: so progress is told, and a stop is heard, after each.
 pub const SPAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What such a message costs of the credit, whatever it spans: half of what a full data frame does.

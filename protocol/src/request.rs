@@ -233,6 +233,10 @@ pub struct BeginUpload {
     /// with the capability `blocks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Version>,
+    /// Bytes that the client would like to have sent and not acknowledged, since its line holds so much. The server grants what it has
+    /// room for; without it what is enough nearby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_bytes: Option<u64>,
 }
 
 /// Makes a folder (mode 0700 | `mode & 0777 & ~umask`, so that it can be filled; `SetMode` sets the final one).

@@ -116,7 +116,7 @@ const TABLE: &[Row] = &[
         (RANGE_BYTES, UPLOAD_CREDIT_BYTES_MAX),
         "of one upload, sent and not written yet",
     ),
-    row(Limit::UploadRoomBytes, "upload_room_bytes", 24 * MIB, (MIB, 64 * GIB), "of all uploads together"),
+    row(Limit::UploadRoomBytes, "upload_room_bytes", 40 * MIB, (MIB, 64 * GIB), "of all uploads together"),
     row(
         Limit::DiskReserveBytes,
         "disk_reserve_bytes",

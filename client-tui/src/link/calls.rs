@@ -4,7 +4,6 @@
 use towpath_protocol::answer::{ListPage, SpaceInfo, Totals};
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::input::More;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
@@ -12,10 +11,8 @@ use towpath_protocol::request::{
     SortKey, Space, Stat,
 };
 
-use super::{Exchange, Link};
-
-/// Pages that a listing may be ahead of its reader.
-const PAGES_AHEAD: u32 = 4;
+use super::Link;
+use super::pages::{PAGES_FIRST, Pages};
 
 /// A fresh random operation id, from the system's generator.
 pub fn operation_id() -> Result<OperationId, Fault> {
@@ -38,8 +35,8 @@ impl Link {
     /// Opens a listing.
     pub fn list(&self, folder: &WirePath, sort: SortKey, direction: Direction, hidden: Hidden) -> Listing {
         let folder = Location::through(folder);
-        let exchange = self.open(List { folder, sort, direction, hidden, pages: PAGES_AHEAD });
-        Listing { exchange, entries_max: u64::MAX, left: None }
+        let pages = Pages::open(self, List { folder, sort, direction, hidden, pages: PAGES_FIRST });
+        Listing { pages, entries_max: u64::MAX, left: None }
     }
 
     /// Makes one folder; its parent must exist.
@@ -81,7 +78,7 @@ pub const ENTRIES_KEPT_MAX: u64 = 4_000_000;
 /// A listing that arrives.
 #[derive(Debug)]
 pub struct Listing {
-    exchange: Exchange,
+    pages: Pages,
     entries_max: u64,
     /// Entries that may still come, by what the first page said.
     left: Option<u64>,
@@ -97,7 +94,7 @@ impl Listing {
     /// The next entries, in the order asked for; none at the end. Only the first page may be empty, and no more come than it
     /// announced: so a listing has an end, whatever the server does.
     pub async fn next_page(&mut self) -> Result<Option<ListPage>, Fault> {
-        match self.exchange.next().await? {
+        match self.pages.next().await? {
             Answer::ListPage(page) => {
                 if page.total > self.entries_max {
                     let why = format!("a folder of more than {ENTRIES_KEPT_MAX} entries");
@@ -109,8 +106,6 @@ impl Listing {
                 }
                 let left = self.left.unwrap_or(page.total).checked_sub(page.entries.len() as u64);
                 self.left = Some(left.ok_or_else(|| broken("more entries than were announced"))?);
-                // The grant may cross the end of the listing; then nobody needs it.
-                let _ = self.exchange.send(More { pages: 1 }).await;
                 Ok(Some(page))
             }
             Answer::Done(_) => Ok(None),

@@ -119,6 +119,10 @@ impl Connection {
         self.exchanges.round_trip()
     }
 
+    pub(super) fn round_trip_min(&self) -> Duration {
+        self.exchanges.round_trip_min()
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.exchanges.is_gone()
     }

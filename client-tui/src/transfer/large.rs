@@ -12,7 +12,7 @@ use towpath_protocol::entry::{Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::Capability;
-use towpath_protocol::limits::RANGE_BYTES;
+use towpath_protocol::limits::{RANGE_BYTES, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::path::Location;
 use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{BeginUpload, Existing};
@@ -27,12 +27,14 @@ use crate::link::calls::operation_id;
 
 /// Bytes of a range; a power of two MiB, so that ranges' hashes merge.
 const READ_RANGE_BYTES: u64 = 4 * RANGE_BYTES;
-/// Ranges of a file asked for ahead. At 40 ms of delay, this window lets 300 MB/s through.
-const READ_RANGES_AHEAD: usize = 3;
+/// Ranges of a file asked for ahead at least: one that comes, one that is on its way, one that is asked for.
+const READ_RANGES_LEAST: u64 = 3;
+/// The same at most, over a long line: 600 MB/s where an answer takes 40 ms.
+const READ_RANGES_MOST: u64 = 6;
+/// What a destination grants an upload anyway.
+const UPLOAD_WINDOW_BYTES: u64 = 8 * RANGE_BYTES;
 /// Smaller files are begun anew where they were cut off: there is little to save, and it takes a round trip to ask.
 const RESUMED_BYTES_LEAST: u64 = 4 * READ_RANGE_BYTES;
-/// Most bytes that one file has asked for and not yet passed on.
-pub(super) const WINDOW_BYTES: u64 = READ_RANGE_BYTES * READ_RANGES_AHEAD as u64;
 
 /// A file on one of the sides, as it must still be.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,12 @@ struct Side<'a> {
     link: &'a Link,
     file: &'a Location,
     version: Version,
+}
+
+/// Most bytes of one file that are asked for and not yet passed on: what the line holds, within bounds.
+pub(super) fn window_bytes(source: &Link) -> u64 {
+    let ranges = source.line_bytes().div_ceil(READ_RANGE_BYTES);
+    ranges.clamp(READ_RANGES_LEAST, READ_RANGES_MOST) * READ_RANGE_BYTES
 }
 
 /// Copies a file of more than one message, or one that does not say how long it is.
@@ -61,6 +69,8 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
         size,
         resume,
         basis: basis.map(|basis| basis.version),
+        window_bytes: Some(to.line_bytes().min(UPLOAD_CREDIT_BYTES_MAX))
+            .filter(|bytes| *bytes > UPLOAD_WINDOW_BYTES),
     };
     let mut upload = Upload::open(to, request);
     if resume.is_none() && basis.is_none() {

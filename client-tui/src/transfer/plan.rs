@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use towpath_protocol::answer::WalkItem;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::input::More;
 use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
@@ -29,10 +28,9 @@ use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
 use crate::link::calls::operation_id;
+use crate::link::pages::{PAGES_FIRST, Pages};
 use crate::model::ConflictKind;
 
-/// Pages that a walk may be ahead of the plan.
-pub(super) const PAGES_AHEAD: u32 = 4;
 /// Folders that are being made at a time.
 const FOLDERS_AT_ONCE: usize = 128;
 /// Batches of paths that are being looked at at a time.
@@ -129,12 +127,11 @@ impl<'a> Plan<'a> {
 
     /// Walks the item to its end. Err where nothing of it can be read, or nobody wants the rest.
     pub(super) async fn run(mut self) -> Result<(), Fault> {
-        let mut walk = self.shared.job.source.open(Walk { start: self.from.clone(), pages: PAGES_AHEAD });
+        let walk = Walk { start: self.from.clone(), pages: PAGES_FIRST };
+        let mut walk = Pages::open(&self.shared.job.source, walk);
         loop {
             match walk.next().await? {
                 Answer::WalkPage(page) => {
-                    // The grant may cross the end of the walk; then nobody needs it.
-                    let _ = walk.send(More { pages: 1 }).await;
                     self.page(page.items).await?;
                 }
                 Answer::Done(_) => return Ok(()),

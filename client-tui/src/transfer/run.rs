@@ -18,7 +18,7 @@ use super::carry::{self, remove_source};
 use super::conflicts;
 use super::dry;
 use super::job::{Fact, Job, Reports, Summary, Verb};
-use super::large::WINDOW_BYTES;
+use super::large;
 use super::metadata;
 use super::plan::{Plan, Queues, is_unchanged, look_at};
 use super::shared::{STOP_TIME, Shared};
@@ -30,10 +30,14 @@ use crate::link::calls::operation_id;
 const WORK_QUEUED_MAX: usize = 1024;
 /// Conflicts that the plan may be ahead of those that wait for a decision.
 const CONFLICTS_QUEUED_MAX: usize = 16;
-/// Files and folders under way at a time; small files' bytes are bounded by it too.
-const AT_ONCE_MAX: usize = 128;
-/// Bytes asked for and not yet passed on, of all large files together.
-const LARGE_BYTES_AT_ONCE: u64 = 2 * WINDOW_BYTES;
+/// Files and folders under way at a time, near by; small files' bytes are bounded by it too.
+const AT_ONCE_LEAST: usize = 128;
+/// The same over a long line: nearly as many requests as a session may have open, so that a listing still finds its place.
+const AT_ONCE_MOST: usize = 448;
+/// Files a second for which the line is to be no bound.
+const FILES_PER_SECOND: u128 = 12_000;
+/// Files' windows that are open at a time, of large files.
+const LARGE_WINDOWS_AT_ONCE: u64 = 2;
 /// Large files that wait for their turn while small ones overtake them.
 const LARGE_WAITING_MAX: usize = 64;
 /// How often progress is told.
@@ -139,6 +143,9 @@ impl Shared {
     async fn perform(&self, mut work: mpsc::Receiver<Work>) {
         let mut under_way = FuturesUnordered::new();
         let (mut large_waiting, mut large_bytes) = (VecDeque::<Step>::new(), 0);
+        let window_bytes = large::window_bytes(&self.job.source);
+        let window_of = |step: &Step| window_of(step, window_bytes);
+        let at_once = at_once(self.job.source.round_trip_min().max(self.job.destination.round_trip_min()));
         let (mut has_ended, mut deadline) = (false, None);
         loop {
             for filled in self.hand_over.take() {
@@ -147,7 +154,7 @@ impl Shared {
                 }
             }
             while let Some(window) = large_waiting.front().map(window_of)
-                && (large_bytes == 0 || large_bytes + window <= LARGE_BYTES_AT_ONCE)
+                && (large_bytes == 0 || large_bytes + window <= LARGE_WINDOWS_AT_ONCE * window_bytes)
                 && let Some(step) = large_waiting.pop_front()
             {
                 large_bytes += window;
@@ -157,7 +164,7 @@ impl Shared {
                 return;
             }
             let takes_more =
-                !has_ended && under_way.len() < AT_ONCE_MAX && large_waiting.len() < LARGE_WAITING_MAX;
+                !has_ended && under_way.len() < at_once && large_waiting.len() < LARGE_WAITING_MAX;
             tokio::select! {
                 biased;
                 () = self.stop.cancelled(), if deadline.is_none() => {
@@ -321,8 +328,13 @@ impl Shared {
     }
 }
 
+/// Files and folders to have under way, where an answer takes so long.
+fn at_once(round_trip: Duration) -> usize {
+    ((round_trip.as_micros() * FILES_PER_SECOND / 1_000_000) as usize).clamp(AT_ONCE_LEAST, AT_ONCE_MOST)
+}
+
 /// Bytes that a large file will have asked for ahead; none for what travels in one message.
-fn window_of(step: &Step) -> u64 {
+fn window_of(step: &Step, window_bytes: u64) -> u64 {
     let size = step.attributes.size;
-    if size <= SMALL_FILE_BYTES_MAX as u64 { 0 } else { size.min(WINDOW_BYTES) }
+    if size <= SMALL_FILE_BYTES_MAX as u64 { 0 } else { size.min(window_bytes) }
 }

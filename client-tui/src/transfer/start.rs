@@ -6,7 +6,6 @@ use towpath_protocol::answer::WalkItem;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Access;
-use towpath_protocol::input::More;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permission;
@@ -15,9 +14,10 @@ use towpath_protocol::request::{Existing, Follow, Walk};
 use super::alone;
 use super::job::{Item, Job, Verb};
 use super::metadata;
-use super::plan::{PAGES_AHEAD, look, look_at};
+use super::plan::{look, look_at};
 use super::shared::Shared;
 use crate::link::Link;
+use crate::link::pages::{PAGES_FIRST, Pages};
 
 /// How an item goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
 
 /// Whether a folder is in a tree.
 async fn holds(link: &Link, tree: &WirePath, folder: u64) -> Result<bool, Fault> {
-    let mut walk = link.open(Walk { start: Location::of(tree), pages: PAGES_AHEAD });
+    let mut walk = Pages::open(link, Walk { start: Location::of(tree), pages: PAGES_FIRST });
     loop {
         match walk.next().await? {
             Answer::WalkPage(page) => {
@@ -108,7 +108,6 @@ async fn holds(link: &Link, tree: &WirePath, folder: u64) -> Result<bool, Fault>
                 if page.items.iter().any(is_it) {
                     return Ok(true);
                 }
-                let _ = walk.send(More { pages: 1 }).await;
             }
             Answer::Done(_) => return Ok(false),
             _ => return Err(FaultCode::Malformed.into()),

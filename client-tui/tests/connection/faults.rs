@@ -152,6 +152,7 @@ async fn upload_all(link: Link) -> Result<(), Fault> {
         size: UPLOAD_BYTES,
         resume: None,
         basis: None,
+        window_bytes: None,
     };
     let mut exchange = link.open(begin);
     let Answer::UploadReady(ready) = exchange.next().await? else { panic!("not UploadReady") };

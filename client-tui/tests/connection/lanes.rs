@@ -34,6 +34,7 @@ async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
         size: 0,
         resume: None,
         basis: None,
+        window_bytes: None,
     });
     let (id, _) = peer.request().await;
     let ready = UploadReady {

@@ -17,5 +17,6 @@ mod fault_link;
 mod faults;
 mod greeting;
 mod lanes;
+mod pages;
 mod peer;
 mod pulse;

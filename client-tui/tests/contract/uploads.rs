@@ -114,7 +114,15 @@ async fn begin_over(world: &World, file: &str, size: u64) -> Exchange {
     let basis = Some(world.link.stat(&path(file), Follow::No).await.unwrap().version());
     let store = StoreAs { existing: Existing::Replace, ..store_as() };
     let operation = operation_id().unwrap();
-    world.link.open(BeginUpload { operation, file: location(file), store, size, resume: None, basis })
+    world.link.open(BeginUpload {
+        operation,
+        file: location(file),
+        store,
+        size,
+        resume: None,
+        basis,
+        window_bytes: None,
+    })
 }
 
 pub(crate) async fn what_is_there_is_taken_over_and_zeros_are_said(world: Arc<World>) {

@@ -195,6 +195,7 @@ impl World {
             size,
             resume: None,
             basis: None,
+            window_bytes: None,
         })
     }
 

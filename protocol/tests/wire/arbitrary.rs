@@ -252,10 +252,10 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
     let put = (operation(), location(), store(), hash(), data()).prop_map(
         |(operation, file, store, hash, data)| Request::Put(Put { operation, file, store, hash, data }),
     );
-    let from = (option::of(any::<u64>()), option::of(version()));
+    let from = (option::of(any::<u64>()), option::of(version()), option::of(any::<u64>()));
     let begin = (operation(), location(), store(), any::<u64>(), from).prop_map(
-        |(operation, file, store, size, (resume, basis))| {
-            Request::BeginUpload(BeginUpload { operation, file, store, size, resume, basis })
+        |(operation, file, store, size, (resume, basis, window_bytes))| {
+            Request::BeginUpload(BeginUpload { operation, file, store, size, resume, basis, window_bytes })
         },
     );
     let folder = (operation(), location(), any::<u16>(), select(Existing::ALL)).prop_map(

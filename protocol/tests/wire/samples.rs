@@ -185,6 +185,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 size: 5,
                 resume: Some(4 << 20),
                 basis: None,
+                window_bytes: Some(20 << 20),
             }),
         ),
         (

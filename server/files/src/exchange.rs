@@ -4,12 +4,13 @@
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input, RequestId};
 
 /// Answers that may wait in an exchange's queue before the service waits for the reader.
 pub const ANSWERS_QUEUED_MAX: usize = 32;
-/// Inputs that may wait for the service; credit keeps an honest client far below.
-pub const INPUTS_QUEUED_MAX: usize = 512;
+/// Inputs that may wait for the service: a full data frame for each of the largest credit, and once more as many.
+pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DATA_BYTES_MAX);
 
 /// Sends one request's answers. Cheap to clone; usable from async code and from blocking threads.
 #[derive(Debug, Clone)]

@@ -26,7 +26,15 @@ fn upload(path: &str, size: u64) -> BeginUpload {
         durability: Durability::Relaxed,
         metadata: None,
     };
-    BeginUpload { operation: OperationId([7; 16]), file: at(path), store, size, resume: None, basis: None }
+    BeginUpload {
+        operation: OperationId([7; 16]),
+        file: at(path),
+        store,
+        size,
+        resume: None,
+        basis: None,
+        window_bytes: None,
+    }
 }
 
 #[test]

@@ -41,7 +41,15 @@ fn space() -> Space {
 fn begin(operation: u8, size: u64) -> BeginUpload {
     let store = put("", b"").store;
     let file = at(&format!("upload-{operation}"));
-    BeginUpload { operation: OperationId([operation; 16]), file, store, size, resume: None, basis: None }
+    BeginUpload {
+        operation: OperationId([operation; 16]),
+        file,
+        store,
+        size,
+        resume: None,
+        basis: None,
+        window_bytes: None,
+    }
 }
 
 /// That the server closes without another word, and how long that took.
@@ -374,8 +382,8 @@ fn every_limit_stands_in_the_help_with_its_default() {
         ("frame_bytes", "1MiB"),
         ("requests", "512"),
         ("uploads", "512"),
-        ("upload_credit_bytes", "16MiB"),
-        ("upload_room_bytes", "24MiB"),
+        ("upload_credit_bytes", "32MiB"),
+        ("upload_room_bytes", "40MiB"),
         ("disk_reserve_bytes", "64MiB"),
         ("quota_bytes", "none"),
         ("pairing_failures", "5"),

@@ -12,7 +12,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::request::{Read, Wants};
 
 use super::compare::{Compared, Comparison, Run};
-use super::{READ_RANGE_BYTES, READ_RANGES_AHEAD, Side, WINDOW_BYTES};
+use super::{READ_RANGE_BYTES, Side, window_bytes};
 use crate::link::Exchange;
 
 /// Parts of a file that wait to be passed on, of which no more are looked for then.
@@ -56,8 +56,9 @@ pub(super) struct Source<'a> {
     /// What is before this and not asked for is a hole.
     hole_to: u64,
     parts: VecDeque<Part>,
-    /// Bytes asked for of all parts.
+    /// Bytes asked for of all parts, and how many that may be.
     ahead_bytes: u64,
+    window_bytes: u64,
     comparison: Option<Comparison<'a>>,
     merger: RangeMerger,
     /// The hash of a file that is one range.
@@ -114,6 +115,7 @@ impl<'a> Source<'a> {
             hole_to: 0,
             parts: VecDeque::new(),
             ahead_bytes: 0,
+            window_bytes: window_bytes(side.link),
             comparison: None,
             merger: RangeMerger::new(),
             whole: None,
@@ -169,7 +171,7 @@ impl<'a> Source<'a> {
             self.comparison = None;
         }
         let size = self.size();
-        while self.parts.len() < READ_RANGES_AHEAD
+        while self.parts.len() < (self.window_bytes / READ_RANGE_BYTES) as usize
             && self.asked < self.stop_at
             && (self.asked < size || self.asked == 0)
         {
@@ -209,7 +211,7 @@ impl<'a> Source<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<Piece>, Fault> {
         loop {
             self.ask_ahead();
-            let has_room = self.ahead_bytes < WINDOW_BYTES && self.parts.len() < PARTS_AHEAD;
+            let has_room = self.ahead_bytes < self.window_bytes && self.parts.len() < PARTS_AHEAD;
             let came = match (self.comparison.as_mut().filter(|_| has_room), self.parts.front_mut()) {
                 (Some(comparison), Some(first)) => tokio::select! {
                     biased;

@@ -6,7 +6,7 @@ use towpath_protocol::credit::Charges;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::input::{AbortUpload, CommitUpload, SpanOf, UploadData, UploadSpan};
-use towpath_protocol::limits::{SPAN_BYTES_MAX, SPAN_CREDIT_BYTES};
+use towpath_protocol::limits::{SPAN_BYTES_MAX, SPAN_CREDIT_BYTES, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input};
 use towpath_protocol::request::BeginUpload;
 
@@ -17,8 +17,9 @@ use crate::transfer::shared::STOP_TIME;
 use crate::transfer::tally::UnderWay;
 use crate::transfer::throttle::Throttle;
 
-/// Messages sent and not acknowledged, however short: a server holds as many, and once more as many.
-const IN_FLIGHT_MAX: usize = 256;
+/// Messages sent and not acknowledged, at least. For no message, however short, less than [`SPAN_CREDIT_BYTES`] of the credit are
+/// counted: a server holds as many.
+const IN_FLIGHT_LEAST: u64 = 16;
 /// Bytes of the file said and not acknowledged, most of them without their data: what the destination has to do before it hears that
 /// somebody gives up. As much as four of the longest spans.
 const SPANNED_AHEAD_BYTES: u64 = 4 * SPAN_BYTES_MAX;
@@ -136,8 +137,12 @@ impl Upload {
     fn is_full(&self, len: u64, charge: u64) -> bool {
         let ahead = self.sent - self.received + len;
         self.charges.total() + charge > self.credit
-            || self.charges.count() >= IN_FLIGHT_MAX
+            || self.charges.count() as u64 >= self.in_flight_max()
             || (ahead > SPANNED_AHEAD_BYTES && self.charges.count() > 0)
+    }
+
+    fn in_flight_max(&self) -> u64 {
+        (self.credit.min(UPLOAD_CREDIT_BYTES_MAX) / SPAN_CREDIT_BYTES).max(IN_FLIGHT_LEAST)
     }
 
     /// The destination takes no more: its last answer says why.

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes for all uploads together, beyond the least of each.
-pub(super) const ROOM_BYTES: u64 = 24 * 1024 * 1024;
-/// How far one upload may be ahead of what is written, where there is room and nobody says less.
-pub(super) const SHARE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub(super) const ROOM_BYTES: u64 = 40 * 1024 * 1024;
+/// How far one upload may be ahead of what is written, where there is room and its client does not ask for more.
+const SHARE_BYTES_USUAL: u64 = 8 * 1024 * 1024;
 /// What every upload has, however many there are.
 const SHARE_BYTES_LEAST: u64 = 256 * 1024;
 
@@ -30,13 +30,13 @@ pub(super) struct Share {
 impl Room {
     /// `bytes` for all uploads together, and `share_max` for each at most.
     pub(super) fn new(bytes: u64, share_max: u64) -> Self {
-        Self(Arc::new(Budget { left: Mutex::new(bytes), share_max: share_max.min(SHARE_BYTES_MAX) }))
+        Self(Arc::new(Budget { left: Mutex::new(bytes), share_max }))
     }
 
-    /// Half of what is left, within bounds: whoever comes later still finds some.
-    pub(super) fn share(&self) -> Share {
+    /// What a client asks for, or what is usual, but no more than half of what is left: whoever comes later still finds some.
+    pub(super) fn share(&self, wanted: Option<u64>) -> Share {
         let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = (*left / 2).min(self.0.share_max);
+        let taken = (*left / 2).min(self.0.share_max).min(wanted.unwrap_or(SHARE_BYTES_USUAL));
         *left -= taken;
         Share { room: self.clone(), taken }
     }
@@ -62,12 +62,23 @@ mod tests {
     #[test]
     fn uploads_share_one_budget_and_none_goes_without() {
         let room = Room::new(ROOM_BYTES, u64::MAX);
-        let shares: Vec<_> = (0..200).map(|_| room.share()).collect();
-        assert_eq!(shares[0].bytes(), SHARE_BYTES_MAX);
+        let shares: Vec<_> = (0..200).map(|_| room.share(None)).collect();
+        assert_eq!(shares[0].bytes(), SHARE_BYTES_USUAL);
         assert!(shares.iter().all(|share| share.bytes() >= SHARE_BYTES_LEAST));
         let eight: u64 = shares[..8].iter().map(Share::bytes).sum();
         assert!(eight <= ROOM_BYTES + SHARE_BYTES_LEAST, "{eight} bytes");
         drop(shares);
-        assert_eq!(room.share().bytes(), SHARE_BYTES_MAX);
+        assert_eq!(room.share(None).bytes(), SHARE_BYTES_USUAL);
+    }
+
+    #[test]
+    fn a_client_far_away_gets_more_and_leaves_as_much() {
+        let room = Room::new(ROOM_BYTES, 18 << 20);
+        let near = room.share(Some(0));
+        assert_eq!(near.bytes(), SHARE_BYTES_LEAST);
+        let far = room.share(Some(u64::MAX));
+        assert_eq!(far.bytes(), 18 << 20, "as its session allows");
+        let second = room.share(Some(12 << 20));
+        assert_eq!(second.bytes(), 11 << 20, "half of what is left");
     }
 }

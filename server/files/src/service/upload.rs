@@ -13,7 +13,7 @@ use towpath_protocol::answer::{Done, Stored, UploadReady};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::RangeHasher;
 use towpath_protocol::input::{CommitUpload, SpanOf, UploadSpan};
-use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 
@@ -21,7 +21,6 @@ use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
 use super::metadata::Wished;
-use super::room::SHARE_BYTES_MAX;
 use crate::disk::{self, durable, parts};
 use crate::exchange::Exchange;
 use arrived::{Arrived, Piece, Step};
@@ -29,8 +28,6 @@ use basis::Basis;
 
 /// Bytes of what an earlier upload left that are hashed in one go.
 const HASH_STEP_BYTES: usize = 1024 * 1024;
-
-const _: () = assert!(SHARE_BYTES_MAX <= UPLOAD_CREDIT_BYTES_MAX);
 
 /// An unfinished upload: all that outlives a message.
 #[derive(Debug)]
@@ -67,7 +64,8 @@ pub(super) async fn upload(
         .blocking(&request.file, move |service| Upload::begin(service, &begin, &cancel).map(Box::new))
         .await?;
     let basis = upload.basis.as_ref().map(Basis::size);
-    let mut arrived = Arrived::after(upload.received, request.size, basis, service.room.share());
+    let mut arrived =
+        Arrived::after(upload.received, request.size, basis, service.room.share(request.window_bytes));
     let ready = UploadReady {
         token: upload.token,
         offset: upload.received,

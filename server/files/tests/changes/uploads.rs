@@ -8,7 +8,7 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::input::{AbortUpload, CommitUpload, More};
 use towpath_protocol::limits::UPLOAD_CREDIT_BYTES_MAX;
 use towpath_protocol::message::Answer;
-use towpath_protocol::request::{Durability, Existing};
+use towpath_protocol::request::{BeginUpload, Durability, Existing};
 
 use super::world::{SOME_TIME_NS, Talk, World, begin, commit, put, umask};
 
@@ -205,6 +205,16 @@ async fn more_than_the_credit_ends_the_upload() {
     }
     assert_eq!(talk.end().await.unwrap_err().code, FaultCode::LimitExceeded);
     world.check();
+}
+
+#[tokio::test]
+async fn a_client_whose_line_holds_more_is_granted_more() {
+    let world = World::new();
+    let mut usual = world.open(begin("usual", 64 * 1024 * 1024, Existing::Keep));
+    let usual = ready(&mut usual).await.credit_bytes;
+    let window_bytes = Some(2 * usual);
+    let mut far = world.open(BeginUpload { window_bytes, ..begin("far", 64 * 1024 * 1024, Existing::Keep) });
+    assert_eq!(ready(&mut far).await.credit_bytes, 2 * usual);
 }
 
 #[tokio::test]

@@ -310,6 +310,7 @@ pub(crate) fn begin(path: &str, size: usize, existing: Existing) -> BeginUpload 
         size: size as u64,
         resume: None,
         basis: None,
+        window_bytes: None,
     }
 }
 

@@ -87,6 +87,7 @@ fn begin_upload() -> Request {
         size: 1 << 30,
         resume: None,
         basis: None,
+        window_bytes: None,
     }
     .into()
 }
