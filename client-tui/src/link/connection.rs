@@ -52,6 +52,8 @@ pub(super) struct Connection {
     welcome: Welcome,
     noise: Option<String>,
     exchanges: Arc<Exchanges>,
+    /// Carried by a program that was started for it.
+    has_child: bool,
     control: mpsc::Sender<(RequestId, Input)>,
     bulk: mpsc::Sender<(RequestId, Input)>,
 }
@@ -78,6 +80,7 @@ impl Connection {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let compresses = asks.wire.compresses;
+        let has_child = last_words.has_source();
         let greeted = greeting::greet(&mut reader, &mut writer, deadline, asks).await?;
         let limits = greeted.welcome.limits;
         let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, greeted.round_trip));
@@ -95,7 +98,7 @@ impl Connection {
         if let (Some(ticket), Some(further)) = (greeted.welcome.ticket, further) {
             tokio::spawn(joining::grow(streams, ticket, further));
         }
-        Ok(Self { welcome: greeted.welcome, noise: greeted.noise, exchanges, control, bulk })
+        Ok(Self { welcome: greeted.welcome, noise: greeted.noise, exchanges, has_child, control, bulk })
     }
 
     pub(super) const fn welcome(&self) -> &Welcome {
@@ -127,10 +130,15 @@ impl Connection {
         self.exchanges.is_gone()
     }
 
-    /// Ends it in order, and waits for that, for two seconds at most.
+    /// Ends it in order, and waits for that, for two seconds at most. Where all that was asked is answered, and no program carries the
+    /// session that has to end too, nothing depends on the server's own word, and it is not worth a round trip: saying so is enough.
     pub(super) async fn bye(&self) {
+        let is_answered = self.exchanges.is_empty();
         self.exchanges.end();
-        self.exchanges.gone().await;
+        tokio::select! {
+            () = self.exchanges.gone() => {}
+            () = self.exchanges.bye_said(), if is_answered && !self.has_child => {}
+        }
     }
 
     /// Resolves with the reason once the connection is gone. Does not keep it alive.

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use tokio::sync::OnceCell;
+use towpath_protocol::entry::{Attributes, Kind};
+use towpath_protocol::path::WirePath;
 
 use super::job::{Fact, Verb};
 use super::shared::Shared;
@@ -23,6 +25,17 @@ pub(super) struct Room {
 }
 
 impl Shared {
+    /// An item is about to begin: of one that is known to need its room that is asked for now, beside what else is asked for.
+    pub(super) async fn ask_room_for(&self, source: &Attributes, to: &WirePath) {
+        let is_worth_asking =
+            source.kind == Kind::File && source.size >= BYTES_ASKED_FROM && !self.job.is_dry;
+        if let Some(folder) = to.parent().filter(|_| is_worth_asking)
+            && let Some(free) = self.ask_free(&folder).await
+        {
+            let _ = self.room.free.set(Some(free));
+        }
+    }
+
     /// A step is to be carried that needs its room.
     pub(super) async fn mind_room(&self, step: &Step) {
         let is_rename = self.job.verb == Verb::Move && self.is_one_root();
@@ -35,17 +48,18 @@ impl Shared {
         if needed < BYTES_ASKED_FROM {
             return;
         }
-        let ask = async {
-            let space = self.job.destination.space(&step.to.base).await.ok()?;
-            // What has gone there already took its part.
-            Some(space.free.saturating_add(self.tally.progress_bytes()))
-        };
-        let free = *self.room.free.get_or_init(|| ask).await;
+        let free = *self.room.free.get_or_init(|| self.ask_free(&step.to.base)).await;
         if let Some(free) = free
             && needed > free
             && !self.room.is_told.swap(true, Relaxed)
         {
             self.tell(Fact::Short { needed, free }).await;
         }
+    }
+
+    async fn ask_free(&self, folder: &WirePath) -> Option<u64> {
+        let space = self.job.destination.space(folder).await.ok()?;
+        // What has gone there already took its part.
+        Some(space.free.saturating_add(self.tally.progress_bytes()))
     }
 }

@@ -67,8 +67,17 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
         source => source?,
     };
     let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
-    let there = look_at(link, &Location::of(&item.to)).await;
     let is_one_root = job.source.is_same(link);
+    let to = Location::of(&item.to);
+    // Of a file nothing can be within.
+    let above: Vec<WirePath> = std::iter::successors(item.to.parent(), WirePath::parent)
+        .take_while(|_| source.kind == Kind::Folder)
+        .collect();
+    let (there, followed, themselves) = tokio::join!(
+        look_at(link, &to),
+        join_all(above.iter().map(|folder| link.stat(folder, Follow::Yes))),
+        join_all(above.iter().map(|folder| link.stat(folder, Follow::No))),
+    );
     if (is_one_root && item.to == item.from) || there.is_ok_and(|there| is_itself(&there)) {
         let why = "the destination is the same";
         return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
@@ -76,9 +85,6 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
     let mut is_within = false;
     if source.kind == Kind::Folder {
         let above_root = link.welcome().machine.iter().flat_map(|machine| &machine.above);
-        let above: Vec<WirePath> = std::iter::successors(item.to.parent(), WirePath::parent).collect();
-        let followed = join_all(above.iter().map(|folder| link.stat(folder, Follow::Yes))).await;
-        let themselves = join_all(above.iter().map(|folder| link.stat(folder, Follow::No))).await;
         is_within = (is_one_root && item.to.starts_with(&item.from))
             || followed.iter().flatten().any(is_itself)
             || above_root.into_iter().any(|folder| *folder == source.identity);
@@ -122,7 +128,8 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
     let looking = async {
         // A missing source is told, and no folder is made for it.
         let source = look_at(&job.source, &from).await?;
-        prepare(job, &item.to).await.map(|prepared| (source, prepared))
+        let ((), prepared) = tokio::join!(shared.ask_room_for(&source, &item.to), prepare(job, &item.to));
+        prepared.map(|prepared| (source, prepared))
     };
     let (source, (is_there, into)) = shared.unless_stopped(looking).await??;
     if !is_there && into.is_none() && !job.is_dry {

@@ -67,10 +67,22 @@ async fn a_session_ends_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_ends_although_the_server_does_not_answer() {
-    let (link, _peer) = session(16, 4).await;
+    let (link, mut peer) = session(1024, 4).await;
+    let _unanswered = link.open(stat("x"));
+    peer.request().await;
     let began = Instant::now();
     link.bye().await;
     assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_is_answered_the_end_is_said_and_not_waited_for() {
+    let (link, mut peer) = session(1024, 4).await;
+    let began = Instant::now();
+    link.bye().await;
+    assert!(began.elapsed().is_zero());
+    assert!(matches!(peer.next().await, Some((RequestId::NONE, ToServer::Session(Session::Bye(_))))));
+    assert!(peer.next().await.is_none(), "nothing comes after Bye");
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,8 @@ pub(super) struct Exchanges {
     /// A request was sent, or never will be.
     advanced: Notify,
     gone: CancellationToken,
+    /// The orderly end was said, and nothing more can be.
+    bye_said: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl Exchanges {
             moving: Notify::new(),
             advanced: Notify::new(),
             gone: CancellationToken::new(),
+            bye_said: CancellationToken::new(),
         }
     }
 
@@ -298,6 +301,20 @@ impl Exchanges {
     pub(super) fn end(&self) {
         self.table().is_ending = true;
         self.work.notify_one();
+    }
+
+    /// Whether nothing waits for an answer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().open.is_empty()
+    }
+
+    pub(super) fn has_said_bye(&self) {
+        self.bye_said.cancel();
+    }
+
+    /// Resolves once the orderly end was said.
+    pub(super) async fn bye_said(&self) {
+        self.bye_said.cancelled().await;
     }
 
     pub(super) fn is_ending(&self) -> bool {

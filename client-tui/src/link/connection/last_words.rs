@@ -50,6 +50,11 @@ impl LastWords {
         words
     }
 
+    /// Whether there is a program that can say something.
+    pub(in crate::link) const fn has_source(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// The last lines, once nothing more comes; empty where nothing was said.
     pub(in crate::link) async fn text(&self) -> String {
         if let Some(ended) = &self.ended {

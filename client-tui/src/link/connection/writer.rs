@@ -92,6 +92,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             self.stream.flush().await.map_err(lost)?;
             if !self.streams.bulk.has_joined() {
                 self.stream.shutdown().await.map_err(lost)?;
+                self.exchanges.has_said_bye();
             }
             std::future::pending().await
         };
