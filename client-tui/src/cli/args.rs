@@ -176,8 +176,8 @@ pub struct TransferArgs {
     /// access lists among them, as far as the receiving side may give them; tells what it could not keep
     #[arg(short, long)]
     pub preserve: bool,
-    /// Copies a relative symbolic link to a file as that file, where the file lies within SOURCE; a SOURCE that is a link itself as whatever it
-    /// leads to. All other links, those to folders too, stay links and are named
+    /// Copies a relative symbolic link to a file or folder as what it leads to, where that lies within SOURCE; a SOURCE that is a link
+    /// itself as whatever it leads to. All other links, those to a folder that holds them too, stay links and are named
     #[arg(long)]
     pub follow: bool,
     /// Folders are always copied whole; accepted for the sake of habit

@@ -1,6 +1,6 @@
 //! Decides about what is in the way, while everything else runs: as was said for all, or as it is told meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use towpath_protocol::request::Existing;
 
 use super::carry;
 use super::job::{Action, ExistingPolicy, Fact};
-use super::plan::{Plan, Queues, fault_at, look, look_at};
+use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at};
 use super::prefix;
 use super::shared::Shared;
 use super::undecided::{Asked, UNDECIDED_MAX};
@@ -39,7 +39,10 @@ pub(super) struct FolderClash {
     pub(super) there: Option<Attributes>,
     /// What it is in, at the destination.
     pub(super) parent: Option<Arc<Folder>>,
-    pub(super) own: (Option<u64>, Option<u64>),
+    /// The folder at the destination that the item goes into, and the one that it becomes.
+    pub(super) own: (Option<u64>, OnceLock<u64>),
+    /// What links in it are held to.
+    pub(super) bounds: Bounds,
 }
 
 /// What is in the way of what.

@@ -41,7 +41,8 @@ pub enum ExistingPolicy {
 pub struct OnRequest {
     /// Keeps owner and group, the bits setuid, setgid and sticky, and extended attributes, as far as the destination may give them.
     pub metadata: bool,
-    /// Copies links to files as those files, where they lie within this. Others stay links, which is told. No move follows a link.
+    /// Copies links to files and folders as what they lead to, where that lies within this. Others stay links, which is told. No move
+    /// follows a link.
     pub follow: Option<Within>,
 }
 

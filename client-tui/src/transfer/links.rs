@@ -29,7 +29,8 @@ pub(super) enum Stays {
     Outside,
     Dangling,
     Circle,
-    Folder,
+    Above,
+    Nested,
     Special,
     Unreadable,
 }
@@ -40,8 +41,9 @@ impl Stays {
             Self::Outside => "stays a link: it leads out of what is copied",
             Self::Dangling => "stays a link: it leads nowhere",
             Self::Circle => "stays a link: it leads in a circle, or too far",
-            Self::Folder => "stays a link: it leads to a folder, and only links to files are followed",
-            Self::Special => "stays a link: what it leads to is not a regular file",
+            Self::Above => "stays a link: it leads to a folder that holds it",
+            Self::Nested => "stays a link: too many links to folders were followed one within the other",
+            Self::Special => "stays a link: what it leads to is neither a regular file nor a folder",
             Self::Unreadable => "stays a link: what it leads to cannot be read",
         }
     }
@@ -161,11 +163,11 @@ impl Chase {
     }
 }
 
-/// Follows many links at once, each below `base`. Err where nothing can be looked at.
+/// Follows many links at once, each below `base`, as far as it is not known already that one stays. Err where nothing can be looked at.
 pub(super) async fn follow(
     link: &Link,
     base: &WirePath,
-    chases: Vec<Chase>,
+    chases: Vec<Result<Chase, Stays>>,
 ) -> Result<Vec<Result<End, Stays>>, Fault> {
     let mut ends = Vec::with_capacity(chases.len());
     let mut chases = chases.into_iter().peekable();
@@ -178,10 +180,13 @@ pub(super) async fn follow(
 async fn follow_some(
     link: &Link,
     base: &WirePath,
-    chases: Vec<Chase>,
+    chases: Vec<Result<Chase, Stays>>,
 ) -> Result<Vec<Result<End, Stays>>, Fault> {
-    let mut ends: Vec<_> = chases.iter().map(|_| Err(Stays::Unreadable)).collect();
-    let mut under_way: Vec<(usize, Chase)> = chases.into_iter().enumerate().collect();
+    let (mut ends, mut under_way) = (Vec::with_capacity(chases.len()), Vec::with_capacity(chases.len()));
+    for (index, chase) in chases.into_iter().enumerate() {
+        ends.push(Err(chase.as_ref().err().copied().unwrap_or(Stays::Unreadable)));
+        under_way.extend(chase.ok().map(|chase| (index, chase)));
+    }
     while !under_way.is_empty() {
         let mut asked = Vec::with_capacity(under_way.len());
         for (index, mut chase) in under_way {
@@ -216,7 +221,7 @@ async fn follow_some(
 /// or elsewhere than the server itself says.
 pub async fn behind(link: &Link, path: &WirePath) -> Result<Option<WirePath>, Fault> {
     let Ok(there) = link.stat(path, Follow::Yes).await else { return Ok(None) };
-    let end = follow(link, &WirePath::root(), vec![Chase::of_path(path)]).await?.pop();
+    let end = follow(link, &WirePath::root(), vec![Ok(Chase::of_path(path))]).await?.pop();
     let Some(Ok(End { path, attributes: Some(found) })) = end else { return Ok(None) };
     Ok((found.identity == there.identity && found.kind == there.kind).then_some(path))
 }

@@ -31,6 +31,8 @@ use crate::link::calls::operation_id;
 use crate::link::pages::{PAGES_FIRST, Pages};
 use crate::model::ConflictKind;
 
+pub(super) use self::following::Bounds;
+
 /// Folders that are being made at a time.
 const FOLDERS_AT_ONCE: usize = 128;
 /// Batches of paths that are being looked at at a time.
@@ -84,8 +86,12 @@ pub(super) struct Plan<'a> {
     /// The folder at the destination that the item goes into, and the one that it becomes: where they turn up in the source, by a
     /// mount, they stay out.
     own: (Option<u64>, OnceLock<u64>),
-    /// The folder of the job that the item is in, where it is one that was put aside, and its path below the item that it was found in.
+    /// The folder of the job that the start is in, where it was put aside or a link led to it, and the path below the item that it was
+    /// found at.
     above: (Option<Arc<Folder>>, WirePath),
+    bounds: Bounds,
+    /// Another name beside the start's is the same but for case, and the destination does not tell them apart.
+    start_clashes: bool,
     names: Names,
     /// Names that differ only in case, found so far.
     cases: usize,
@@ -101,28 +107,34 @@ impl<'a> Plan<'a> {
         queues: Queues,
     ) -> Self {
         let (from, to) = (Location::of(&item.from), Location::of(&item.to));
-        let (own, above) = ((into, OnceLock::new()), (None, WirePath::root()));
-        Self {
-            shared,
-            from,
-            to,
-            is_there,
-            queues,
-            folders: HashMap::new(),
-            way: Vec::new(),
-            own,
-            above,
-            names: Names::default(),
-            cases: 0,
-        }
+        let bounds = Bounds::new(&shared.job, &from);
+        let own = (into, OnceLock::new());
+        Self { is_there, own, bounds, ..Self::between(shared, (from, to), queues) }
     }
 
     /// Of a folder that is called `to` since something else has its name.
     pub(super) fn beside(shared: &'a Shared, clash: FolderClash, to: Location, queues: Queues) -> Self {
-        let FolderClash { from, below, parent, own: (into, first), .. } = clash;
-        let item = Item { from: WirePath::root(), to: WirePath::root() };
-        let own = (into, first.map_or_else(OnceLock::new, OnceLock::from));
-        Self { from, to, own, above: (parent, below), ..Self::new(shared, &item, false, into, queues) }
+        let FolderClash { from, below, parent, own, bounds, .. } = clash;
+        Self { own, above: (parent, below), bounds, ..Self::between(shared, (from, to), queues) }
+    }
+
+    /// From one place to another where nothing is.
+    fn between(shared: &'a Shared, (from, to): (Location, Location), queues: Queues) -> Self {
+        Self {
+            shared,
+            from,
+            to,
+            is_there: false,
+            queues,
+            folders: HashMap::new(),
+            way: Vec::new(),
+            own: (None, OnceLock::new()),
+            above: (None, WirePath::root()),
+            bounds: Bounds::default(),
+            start_clashes: false,
+            names: Names::default(),
+            cases: 0,
+        }
     }
 
     /// Walks the item to its end. Err where nothing of it can be read, or nobody wants the rest.
@@ -146,8 +158,11 @@ impl<'a> Plan<'a> {
         let (folders, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.attributes.kind == Kind::Folder);
         self.folders(folders).await?;
-        let others = self.followed(others).await?;
+        let (others, entered) = self.followed(others).await?;
         self.others(others).await?;
+        for link in entered {
+            self.enter(link).await?;
+        }
         // Of the folders only those above where the walk is are needed further.
         let way = &self.way;
         self.folders.retain(|path, _| way.starts_with(path.names()));
@@ -166,12 +181,18 @@ impl<'a> Plan<'a> {
                 return Err(Fault::new(FaultCode::Malformed).because("a walk skipped a level"));
             }
             self.way.truncate(above);
-            let clashes = depth > 0 && self.names.clashes(above, entry.name.as_bytes());
+            if depth == 0 && self.bounds.is_linked() && entry.attributes.kind != Kind::Folder {
+                return Err(fault_at(FaultCode::Changed, &self.from));
+            }
+            let clashes = match depth {
+                0 => self.start_clashes,
+                _ => self.names.clashes(above, entry.name.as_bytes()),
+            };
             // The item's own name at the destination is another matter.
             self.way.extend((depth > 0).then_some(entry.name));
             let below = WirePath::new(self.way.clone()).map_err(too_long)?;
             let attributes = entry.attributes;
-            if self.is_left_out(&below) || self.is_excluded(&below)? {
+            if self.is_left_out(&below) || self.is_excluded(&below) {
                 if attributes.kind == Kind::Folder {
                     self.folders.insert(below, None);
                 }
@@ -187,9 +208,10 @@ impl<'a> Plan<'a> {
         Ok(found)
     }
 
-    fn is_excluded(&self, below: &WirePath) -> Result<bool, Fault> {
+    /// By the path below the item. One that is too long is told with its place at the destination, which is no shorter.
+    fn is_excluded(&self, below: &WirePath) -> bool {
         let excludes = &self.shared.job.excludes;
-        Ok(!excludes.is_empty() && is_excluded(excludes, &self.above.1.join_path(below).map_err(too_long)?))
+        !excludes.is_empty() && self.above.1.join_path(below).is_ok_and(|below| is_excluded(excludes, &below))
     }
 
     /// Makes folders, level by level, those of one level at once.

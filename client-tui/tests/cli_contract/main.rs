@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "a test that cannot run here says so")]
 
 mod again;
+mod following;
 mod listing;
 mod placing;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]

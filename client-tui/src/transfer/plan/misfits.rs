@@ -8,7 +8,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::NameCase;
 use towpath_protocol::path::{Location, WirePath};
 
-use super::{Found, Plan, fault_at, join};
+use super::{Found, Plan, fault_at, join, too_long};
 use crate::model::{Choice, ConflictKind};
 use crate::transfer::conflicts::FolderClash;
 use crate::transfer::job::{ExistingPolicy, Fact};
@@ -69,9 +69,9 @@ impl Plan<'_> {
             let fault = fault_at(FaultCode::NotAFolder, &to);
             return Err(fault.because("a folder cannot take the place of a file"));
         };
-        let (below, there) = (found.below.clone(), there.cloned());
-        let own = (self.own.0, self.own.1.get().copied());
-        let clash = FolderClash { kind, from, to, below, attributes, there, parent, own };
+        let below = self.above.1.join_path(&found.below).map_err(too_long)?;
+        let (there, own, bounds) = (there.cloned(), self.own.clone(), self.bounds.clone());
+        let clash = FolderClash { kind, from, to, below, attributes, there, parent, own, bounds };
         folders.send(clash).await.map_err(|_| FaultCode::Cancelled)?;
         Ok(None)
     }
