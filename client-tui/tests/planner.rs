@@ -2,18 +2,15 @@
 //! of thousands, on both sides. One test, since the count is the whole process's.
 //!
 //! `TOWPATH_PLANNED_FILES=10000000` is the long form.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    unsafe_code,
-    reason = "a test, with an allocator that counts"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../protocol/tests/support/counting.rs"]
+mod counting;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use counting::Held;
 
 use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
@@ -45,30 +42,6 @@ const HELD_BYTES_MAX: usize = 24 << 20;
 /// What is held at a time hangs a little on who waits for whom. With a byte more for each file, the longer forms would differ by more.
 const SLACK_BYTES: usize = 4 << 20;
 const PIPE_BYTES: usize = 256 * 1024;
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: passes everything on to the system's allocator as it is, and only counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 /// What a side holds of `tree/FOLDER/FILE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,14 +194,13 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         throttle: Arc::default(),
         undecided: Arc::default(),
     };
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let held = Held::from_now_on();
     let running = tokio::spawn(towpath::transfer::run(job, reports));
     while let Some(fact) = facts.recv().await {
         assert!(matches!(fact, Fact::Skipped(..)), "{fact:?}");
     }
     let summary = running.await.unwrap();
-    let held = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+    let held = held.most();
     assert_eq!(destination.stored.load(Ordering::Relaxed), summary.files);
     (summary, held)
 }

@@ -1,43 +1,18 @@
 //! What a hostile frame can make the decoder allocate, measured. One test, since the count is the whole process's.
 
-#![allow(unsafe_code, reason = "an allocator that counts")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "support/counting.rs"]
+mod counting;
 
 use towpath_protocol::frame::{Decoder, Incoming, Undecodable};
 use towpath_protocol::limits::FRAME_BYTES_MAX;
 
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: passes everything on to the system's allocator as it is, and only counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use counting::Held;
 
 /// Most bytes that were held at a time during `work`, beyond those held before.
 fn peak_of(work: impl FnOnce()) -> usize {
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let held = Held::from_now_on();
     work();
-    PEAK.load(Ordering::Relaxed).saturating_sub(before)
+    held.most()
 }
 
 /// A frame of 1 MiB: `[kind, 7, {field: [0x90, 0x90, …]}]`, a list of a million empty lists.
