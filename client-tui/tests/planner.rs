@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::model::Choice;
 use towpath::transfer::job::{
-    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
+    ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb, Within,
 };
 use towpath_files::exchange::Exchange;
 use towpath_files::session::{Serve, SessionOptions, serve};
 use towpath_protocol::answer::{Done, FileWhole, StatItem, Stats, Stored, WalkItem, WalkPage};
-use towpath_protocol::entry::{Attributes, Entry, Kind};
+use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::{Access, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
@@ -57,11 +57,13 @@ struct MadeUp {
     welcome: Welcome,
     holds: Holds,
     files: u64,
+    /// The folder beside links to it, where there is nothing else in the tree.
+    links_to: Option<&'static str>,
     stored: AtomicU64,
 }
 
 impl MadeUp {
-    fn new(holds: Holds, files: u64) -> Arc<Self> {
+    fn new(holds: Holds, files: u64, links_to: Option<&'static str>) -> Arc<Self> {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             agent: "a test".to_owned(),
@@ -76,7 +78,7 @@ impl MadeUp {
             machine: None,
             ticket: None,
         };
-        Arc::new(Self { welcome, holds, files, stored: AtomicU64::new(0) })
+        Arc::new(Self { welcome, holds, files, links_to, stored: AtomicU64::new(0) })
     }
 
     fn file(&self) -> Attributes {
@@ -118,30 +120,52 @@ impl MadeUp {
     }
 
     async fn walk(&self, walk: &Walk, exchange: &mut Exchange) -> Result<Answer, Fault> {
+        let (mut credit, mut items) = (walk.pages, self.items(walk).peekable());
+        while items.peek().is_some() {
+            while credit == 0 {
+                let Some(Input::More(More { pages })) = exchange.inputs.recv().await else {
+                    return Err(FaultCode::Cancelled.into());
+                };
+                credit += pages;
+            }
+            credit -= 1;
+            exchange.answers.send(WalkPage { items: items.by_ref().take(PAGE_ITEMS).collect() }).await?;
+        }
+        Ok(Done {}.into())
+    }
+
+    fn items(&self, walk: &Walk) -> Box<dyn Iterator<Item = WalkItem> + Send> {
         let item = |depth, name: String, attributes| {
             let name = Name::try_from(name.as_str()).unwrap();
             WalkItem { depth, entry: Entry { name, attributes }, fault: None }
         };
-        let mut credit = walk.pages;
-        let mut items = vec![item(0, "tree".to_owned(), folder())];
-        for number in 0..self.files {
-            if number.is_multiple_of(FILES_EACH) {
-                items.push(item(1, format!("folder {}", number / FILES_EACH), folder()));
+        let (file, files) = (self.file(), self.files);
+        let top = item(0, "tree".to_owned(), folder());
+        match self.links_to {
+            None => Box::new(std::iter::once(top).chain((0..files).flat_map(move |number| {
+                let is_first = number.is_multiple_of(FILES_EACH);
+                let name = format!("folder {}", number / FILES_EACH);
+                let folder = is_first.then(|| item(1, name, folder()));
+                folder.into_iter().chain([item(2, format!("file {number}"), file.clone())])
+            }))),
+            // Nothing but links to one folder, which is walked for each of them.
+            Some(target) if walk.start.whole().unwrap().names().len() == 1 => {
+                let link = Attributes { kind: Kind::Link, link: Some(link_to_folder(target)), ..self.file() };
+                let links = (0..files / FILES_EACH)
+                    .map(move |number| item(1, format!("link {number}"), link.clone()));
+                Box::new([top, item(1, target.to_owned(), folder())].into_iter().chain(links))
             }
-            items.push(item(2, format!("file {number}"), self.file()));
-            if items.len() >= PAGE_ITEMS || number + 1 == self.files {
-                while credit == 0 {
-                    let Some(Input::More(More { pages })) = exchange.inputs.recv().await else {
-                        return Err(FaultCode::Cancelled.into());
-                    };
-                    credit += pages;
-                }
-                credit -= 1;
-                exchange.answers.send(WalkPage { items: std::mem::take(&mut items) }).await?;
+            Some(target) => {
+                let files =
+                    (0..FILES_EACH).map(move |number| item(1, format!("file {number}"), file.clone()));
+                Box::new(std::iter::once(item(0, target.to_owned(), folder())).chain(files))
             }
         }
-        Ok(Done {}.into())
     }
+}
+
+fn link_to_folder(target: &str) -> LinkTarget {
+    LinkTarget { bytes: target.as_bytes().into(), kind: Some(Kind::Folder) }
 }
 
 const fn folder() -> Attributes {
@@ -169,8 +193,9 @@ async fn link_to(side: Arc<MadeUp>) -> Link {
 }
 
 /// Copies a tree of so many files to a side that holds something already; how it went, and the most bytes held meanwhile.
-async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
-    let (source, destination) = (MadeUp::new(Holds::All, files), MadeUp::new(holds, files));
+async fn copy(files: u64, holds: Holds, links_to: Option<&'static str>) -> (Summary, usize) {
+    let (source, destination) = (MadeUp::new(Holds::All, files, links_to), MadeUp::new(holds, files, None));
+    let follow = links_to.map(|_| Within::Item);
     let tree = WirePath::parse(b"tree").unwrap();
     let job = Job {
         verb: Verb::Copy,
@@ -182,7 +207,7 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
         durability: Durability::Synced,
         is_resumed: false,
         is_dry: false,
-        on_request: OnRequest::default(),
+        on_request: OnRequest { follow, ..OnRequest::default() },
     };
     let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress, _shown) = watch::channel(Progress::default());
@@ -209,10 +234,19 @@ async fn copy(files: u64, holds: Holds) -> (Summary, usize) {
 async fn a_tree_of_millions_of_files_takes_no_more_memory_than_one_of_thousands() {
     let many = std::env::var("TOWPATH_PLANNED_FILES").map_or(300_000, |files| files.parse().unwrap());
     // What is carried takes ten times as long as what is only looked at.
-    for (holds, many) in [(Holds::All, many), (Holds::Others, many / 5), (Holds::Nothing, many / 10)] {
-        let (_, few_held) = copy(20_000, holds).await;
-        let (summary, held) = copy(many, holds).await;
-        eprintln!("{holds:?}: {} KiB for {many} files, {} KiB for 20000", held >> 10, few_held >> 10);
+    for (holds, many, links_to) in [
+        (Holds::All, many, None),
+        (Holds::Others, many / 5, None),
+        (Holds::Nothing, many / 10, None),
+        (Holds::All, many, Some("folder")),
+    ] {
+        let (_, few_held) = copy(20_000, holds, links_to).await;
+        let (summary, held) = copy(many, holds, links_to).await;
+        eprintln!(
+            "{holds:?} {links_to:?}: {} KiB for {many} files, {} KiB for 20000",
+            held >> 10,
+            few_held >> 10
+        );
         let told = match holds {
             Holds::All => summary.unchanged,
             Holds::Others => summary.skipped,
