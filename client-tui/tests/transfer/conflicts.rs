@@ -127,8 +127,7 @@ async fn what_is_free_goes_on_while_a_question_is_open() {
 async fn a_question_that_nobody_hears_means_skip() {
     let world = World::new(Way::Across).await;
     conflicting(&world);
-    let mut running = Running::start(world.job(Verb::Copy, &[("left/tree", "right/tree")]));
-    running.facts.close();
+    let running = Running::start_unheard(world.job(Verb::Copy, &[("left/tree", "right/tree")]));
     let told = running.end(Told::default()).await;
     assert_eq!(sides(&world), ["right", "right"]);
     assert_eq!((told.summary.files, told.summary.skipped), (1, 2));

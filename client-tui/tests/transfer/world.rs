@@ -292,9 +292,21 @@ impl Running {
 
     /// At so many bytes a second at most.
     pub(crate) fn start_at(job: Job, bytes_per_second: Option<u64>) -> Self {
+        Self::begin(job, bytes_per_second, true)
+    }
+
+    /// From its beginning on nobody hears what it says.
+    pub(crate) fn start_unheard(job: Job) -> Self {
+        Self::begin(job, None, false)
+    }
+
+    fn begin(job: Job, bytes_per_second: Option<u64>, is_heard: bool) -> Self {
         let throttle = Arc::new(Throttle::default());
         throttle.limit(bytes_per_second.and_then(NonZeroU64::new));
-        let (facts_sender, facts) = mpsc::channel(FACTS_QUEUED_MAX);
+        let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
+        if !is_heard {
+            facts.close();
+        }
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (cancel, undecided) = (CancellationToken::new(), Arc::new(Undecided::default()));
         let reports = Reports {
