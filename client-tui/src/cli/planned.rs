@@ -1,5 +1,6 @@
 //! `--dry-run`: what would be done, a line or an object each as it is found, and what it comes to. Nothing is kept of them but counts.
 
+use std::collections::HashSet;
 use std::io;
 
 use serde_json::{Map, Value, json};
@@ -28,6 +29,8 @@ pub(super) struct Forecast {
     skipped: u64,
     failed: u64,
     conflicts: [u64; ConflictKind::ALL.len()],
+    /// Folders above the items' places that were told to be made; the next item finds them missing again.
+    made: HashSet<WirePath>,
     /// Why nobody can be told the rest.
     pub(super) broken: Option<io::Error>,
 }
@@ -40,11 +43,16 @@ impl Forecast {
 
     pub(super) fn take(&mut self, planned: &Planned, sides: &Sides<'_>, output: Output) {
         let Planned { action, kind, size, .. } = *planned;
+        if action == Action::Make && !self.made.insert(planned.to.clone()) {
+            return;
+        }
         match action {
+            Action::Make => self.folders += 1,
             Action::Copy | Action::Replace if kind == Kind::Folder => self.folders += 1,
             Action::Copy | Action::Replace => {
                 self.files += 1;
-                self.bytes = self.bytes.saturating_add(size);
+                // A link has no bytes that move.
+                self.bytes = self.bytes.saturating_add(if kind == Kind::Link { 0 } else { size });
             }
             Action::Unchanged => self.unchanged += 1,
             Action::Skip => self.skipped += 1,
@@ -146,6 +154,7 @@ async fn free(destination: &Place) -> Option<u64> {
 
 const fn word(action: Action) -> &'static str {
     match action {
+        Action::Make => "make",
         Action::Copy => "copy",
         Action::Replace => "replace",
         Action::Unchanged => "unchanged",
@@ -157,7 +166,7 @@ const fn word(action: Action) -> &'static str {
 fn line(planned: &Planned, sides: &Sides<'_>) -> String {
     let Planned { action, to, kind, size, .. } = planned;
     let word = match action {
-        Action::Copy => "new",
+        Action::Make | Action::Copy => "new",
         Action::Ask(_) => "conflict",
         action => word(*action),
     };
@@ -183,7 +192,9 @@ fn object(planned: &Planned, sides: &Sides<'_>) -> Value {
     let mut object = Map::new();
     object.insert("event".into(), "plan".into());
     object.insert("action".into(), word(planned.action).into());
-    put_path(&mut object, "from", sides.source, &planned.from);
+    if let Some(from) = &planned.from {
+        put_path(&mut object, "from", sides.source, from);
+    }
     put_path(&mut object, "to", sides.destination, &planned.to);
     object.insert("kind".into(), kind_word(planned.kind).into());
     object.insert("size".into(), planned.size.into());

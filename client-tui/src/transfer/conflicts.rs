@@ -10,7 +10,7 @@ use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::Existing;
 
 use super::carry;
-use super::job::{Action, ExistingPolicy, Fact};
+use super::job::{Action, ExistingPolicy, Fact, Verb};
 use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at};
 use super::prefix;
 use super::shared::Shared;
@@ -147,7 +147,13 @@ async fn decide(shared: &Shared, step: Step) -> Result<Option<Step>, Fault> {
             let to = Box::pin(free_name(shared, to)).await?;
             return Ok(Some(Step { to, there: None, existing: Existing::Keep, clashes: false, ..step }));
         }
-        Choice::Different if is_same(shared, &step).await? => shared.unchanged((from, to), attributes).await,
+        Choice::Different if is_same(shared, &step).await? => {
+            if shared.job.verb == Verb::Move {
+                // What is left to be done of it is that the source goes.
+                return Ok(Some(Step { is_twin: true, ..step }));
+            }
+            shared.unchanged((from, to), attributes).await;
+        }
         _ => match why_not(shared, &step, choice, kind).await? {
             None => return Ok(Some(Step { existing: Existing::Replace, ..step })),
             Some(why) => shared.left((from, to), attributes, why).await,

@@ -1,11 +1,13 @@
 //! A job that changes nothing: what its plan hands over is told, and not done.
 
 use tokio::sync::mpsc;
-use towpath_protocol::entry::Attributes;
-use towpath_protocol::path::Location;
+use towpath_protocol::entry::{Attributes, Kind};
+use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::Existing;
 
-use super::job::{Action, Fact, Planned};
+use super::carry;
+use super::job::{Action, Fact, Planned, Verb};
+use super::run::ANOTHER_CONTENT;
 use super::shared::Shared;
 use super::work::{Step, Work};
 
@@ -20,12 +22,20 @@ pub(super) async fn tell_all(shared: &Shared, mut work: mpsc::Receiver<Work>) {
 }
 
 async fn tell(shared: &Shared, step: &Step) {
-    let (action, reason) = match step {
-        Step { is_twin: true, .. } => (Action::Unchanged, Some("the same size and time, another mode")),
-        Step { existing: Existing::Keep, .. } => (Action::Copy, None),
+    let places = (&step.from, &step.to);
+    let (action, reason) = match (step, shared.job.verb) {
+        (Step { is_twin: true, .. }, Verb::Move) => match carry::holds_same(shared, step).await {
+            Ok(true) => (Action::Unchanged, Some("the same is there; the source would be removed")),
+            Ok(false) => return shared.left(places, &step.attributes, ANOTHER_CONTENT).await,
+            Err(fault) => return shared.failed(fault).await,
+        },
+        (Step { is_twin: true, .. }, Verb::Copy) => {
+            (Action::Unchanged, Some("the same size and time, another mode"))
+        }
+        (Step { existing: Existing::Keep, .. }, _) => (Action::Copy, None),
         _ => (Action::Replace, None),
     };
-    shared.planned(action, (&step.from, &step.to), &step.attributes, reason).await;
+    shared.planned(action, places, &step.attributes, reason).await;
 }
 
 impl Shared {
@@ -37,9 +47,15 @@ impl Shared {
         attributes: &Attributes,
         reason: Option<&'static str>,
     ) {
-        let (from, to) = (from.whole().unwrap_or_default(), to.whole().unwrap_or_default());
+        let (from, to) = (Some(from.whole().unwrap_or_default()), to.whole().unwrap_or_default());
         let (kind, size) = (attributes.kind, attributes.size);
         self.tell(Fact::Planned(Planned { action, from, to, kind, size, reason })).await;
+    }
+
+    /// A folder would be made above the place of an item.
+    pub(super) async fn to_be_made(&self, to: WirePath) {
+        let (action, kind) = (Action::Make, Kind::Folder);
+        self.tell(Fact::Planned(Planned { action, from: None, to, kind, size: 0, reason: None })).await;
     }
 
     /// Something stays as it is: told as done where the job does anything, else as what would be.

@@ -131,7 +131,8 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     pub action: Action,
-    pub from: WirePath,
+    /// None of a folder that nothing at the source is copied to.
+    pub from: Option<WirePath>,
     pub to: WirePath,
     /// What would come; not how it is done where both are one machine.
     pub kind: Kind,
@@ -143,6 +144,8 @@ pub struct Planned {
 /// What a job would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// A folder is missing above an item's place. Told for each item that it is missing for.
+    Make,
     /// Nothing is there.
     Copy,
     Replace,

@@ -43,6 +43,9 @@ const LARGE_WAITING_MAX: usize = 64;
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Why a move leaves what looks the same.
+pub(super) const ANOTHER_CONTENT: &str = "exists with the same size and time, but another content";
+
 /// Runs a job to its end. Facts must be taken while it runs. Never fails: what went wrong is in the summary and was told. When it
 /// returns, nothing moves any more, and nothing half is at the destination.
 pub async fn run(job: Job, reports: Reports) -> Summary {
@@ -297,10 +300,7 @@ impl Shared {
     async fn remove_twin(&self, step: &Step) {
         let removed = match carry::holds_same(self, step).await {
             Ok(true) => remove_source(self, &step.from, step.attributes.version()).await,
-            Ok(false) => {
-                let why = "exists with the same size and time, but another content";
-                return self.left((&step.from, &step.to), &step.attributes, why).await;
-            }
+            Ok(false) => return self.left((&step.from, &step.to), &step.attributes, ANOTHER_CONTENT).await,
             Err(fault) => Err(fault),
         };
         match removed {

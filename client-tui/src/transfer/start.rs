@@ -128,7 +128,7 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
     let looking = async {
         // A missing source is told, and no folder is made for it.
         let source = look_at(&job.source, &from).await?;
-        let ((), prepared) = tokio::join!(shared.ask_room_for(&source, &item.to), prepare(job, &item.to));
+        let ((), prepared) = tokio::join!(shared.ask_room_for(&source, &item.to), prepare(shared, &item.to));
         prepared.map(|prepared| (source, prepared))
     };
     let (source, (is_there, into)) = shared.unless_stopped(looking).await??;
@@ -147,26 +147,27 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
     Ok(Begun::Walk { is_there, into })
 }
 
-/// Makes the folders that are missing above a place, or only sees whether they can be. Whether something is at the place itself, and
-/// which folder holds it.
-async fn prepare(job: &Job, place: &WirePath) -> Result<(bool, Option<u64>), Fault> {
+/// Makes the folders that are missing above a place, or only tells them. Whether something is at the place itself, and which folder holds
+/// it.
+async fn prepare(shared: &Shared, place: &WirePath) -> Result<(bool, Option<u64>), Fault> {
     let (Some(folder), Some(name)) = (place.parent(), place.name()) else { return Ok((true, None)) };
     let name = WirePath::new(vec![name.clone()]).map_err(|_| FaultCode::NameTooLong)?;
-    let looked = look(&job.destination, folder.clone(), vec![WirePath::root(), name]).await?;
+    let destination = &shared.job.destination;
+    let looked = look(destination, folder.clone(), vec![WirePath::root(), name]).await?;
     match looked.as_slice() {
         [Ok(parent), there] if parent.kind == Kind::Folder => {
             // What cannot be looked at may well be there.
             Ok((!matches!(there, Err(FaultCode::NotFound)), Some(parent.identity)))
         }
-        [Err(FaultCode::NotFound), _] => make_folders(job, folder).await.map(|()| (false, None)),
+        [Err(FaultCode::NotFound), _] => make_folders(shared, folder).await.map(|()| (false, None)),
         [Err(code), _] => Err(Fault::new(*code).at(folder)),
         _ => Err(Fault::new(FaultCode::NotAFolder).at(folder)),
     }
 }
 
 /// Makes a folder and all that are missing above it.
-async fn make_folders(job: &Job, folder: WirePath) -> Result<(), Fault> {
-    let link = &job.destination;
+async fn make_folders(shared: &Shared, folder: WirePath) -> Result<(), Fault> {
+    let link = &shared.job.destination;
     let mut missing = vec![folder];
     while let Some(parent) = missing.last().and_then(WirePath::parent) {
         match link.stat(&parent, Follow::Yes).await {
@@ -176,8 +177,12 @@ async fn make_folders(job: &Job, folder: WirePath) -> Result<(), Fault> {
             Err(fault) => return Err(fault),
         }
     }
-    for folder in missing.iter().rev().filter(|_| !job.is_dry) {
-        link.make_folder(folder, Existing::Replace).await?;
+    for folder in missing.into_iter().rev() {
+        if shared.job.is_dry {
+            shared.to_be_made(folder).await;
+        } else {
+            link.make_folder(&folder, Existing::Replace).await?;
+        }
     }
     Ok(())
 }

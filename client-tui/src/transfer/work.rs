@@ -25,8 +25,8 @@ pub(super) struct Step {
     /// What was at the destination; if it is to be replaced it must still be that.
     pub(super) there: Option<Attributes>,
     pub(super) existing: Existing,
-    /// The same size and time on both sides. In a copy only the mode is set; in a move, where the content is the same as well, only
-    /// the source is removed.
+    /// The same size and time on both sides, or the same content. In a copy only the mode is set; in a move, where the content is the
+    /// same as well, only the source is removed.
     pub(super) is_twin: bool,
     /// The destination takes another name of the source for the same.
     pub(super) clashes: bool,

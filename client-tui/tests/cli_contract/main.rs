@@ -13,6 +13,7 @@ mod again;
 mod following;
 mod listing;
 mod placing;
+mod planning;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/pty.rs"]
 mod pty;
