@@ -12,6 +12,7 @@
 mod again;
 mod following;
 mod listing;
+mod overwriting;
 mod placing;
 mod planning;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
