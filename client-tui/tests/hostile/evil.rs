@@ -117,6 +117,14 @@ pub(crate) fn welcome() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// An honest Welcome of a server that knows more than the first ones did.
+pub(crate) fn welcome_with(id: u32, capabilities: &[&str]) -> Vec<u8> {
+    let mut fields = welcome();
+    fields.retain(|(name, _)| *name != "capabilities");
+    fields.push(("capabilities", List(capabilities.iter().map(|name| text(name)).collect())));
+    frame(WELCOME, id, &Map(fields))
+}
+
 /// `[kind, size, modified_ns, changed_ns, mode, identity, target, target_kind]`.
 pub(crate) fn attributes(kind: u64, size: usize, target: Option<&[u8]>) -> Value {
     let (time, mode) = (Number(1_600_000_000_000_000_000), if kind == 1 { 0o755 } else { 0o644 });

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod bombs;
 mod clients;
 mod evil;
 mod lines;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::frame::{Decoder, encode_to_server};
-use towpath_protocol::hello::{Hello, Limits, PROTOCOL_VERSION};
+use towpath_protocol::hello::{Capability, Hello, Limits, PROTOCOL_VERSION};
 use towpath_protocol::message::{Answer, RequestId, Session, ToServer};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Space;
@@ -117,12 +117,16 @@ impl Client {
     }
 
     pub(crate) fn greet(socket: &Path) -> Self {
+        Self::greet_with(socket, &[])
+    }
+
+    pub(crate) fn greet_with(socket: &Path, capabilities: &[&str]) -> Self {
         let mut client = Self::silent(socket);
         client.stream.write_all(b"TOWPATH1").unwrap();
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             agent: "evil\u{1b}[2J".to_owned(),
-            capabilities: Vec::new(),
+            capabilities: capabilities.iter().map(|name| Capability::new(name)).collect(),
             limits: Limits::OURS,
             pairing: None,
             join: None,
@@ -131,6 +135,11 @@ impl Client {
             Some(Answer::Welcome(_)) => client,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The same session, for somebody who only says what is to be heard here.
+    pub(crate) fn again(&self) -> Self {
+        Self { stream: self.stream.try_clone().unwrap(), decoder: Decoder::new() }
     }
 
     /// Says it under id 9; the answer, none where the server has closed the connection.

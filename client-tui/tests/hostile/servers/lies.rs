@@ -8,7 +8,7 @@ use towpath_protocol::hash::{Hash, RangeHasher};
 use super::super::evil::{
     BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, SMALL, STATS, UPLOAD_ACK, UPLOAD_READY,
     WELCOME, attributes, data, done, entry, fault, hole, item, list_page, read_done, read_head, walk_page,
-    welcome, whole,
+    welcome, welcome_with, whole,
 };
 use super::super::pack::{List, Map, Negative, Nil, No, Number, Raw, bytes, frame, framed, text};
 use super::*;
@@ -173,14 +173,6 @@ fn f29_f38_bytes_that_are_not_those_of_the_file_never_get_its_name() {
     let ended = told(&home, "a small file with another's hash", GET, script);
     assert_ne!(ended.status.code(), Some(0), "{}", ended.said());
     assert!(!home.path("here/copy/small").exists());
-}
-
-/// An honest Welcome of a server that knows more than the first ones did.
-fn welcome_with(id: u32, capabilities: &[&str]) -> Vec<u8> {
-    let mut fields = welcome();
-    fields.retain(|(name, _)| *name != "capabilities");
-    fields.push(("capabilities", List(capabilities.iter().map(|name| text(name)).collect())));
-    frame(WELCOME, id, &Map(fields))
 }
 
 #[test]
