@@ -9,8 +9,9 @@
     reason = "all of this is tests, helpers too"
 )]
 
+mod large;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
-#[path = "support/towd.rs"]
+#[path = "../support/towd.rs"]
 mod towd;
 
 use std::collections::BTreeMap;
