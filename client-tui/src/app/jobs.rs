@@ -60,6 +60,8 @@ pub struct Job {
     pub(super) is_noted: bool,
     /// Files and bytes in all, once they are known and worth noting.
     pub(super) totals: Option<(u64, u64)>,
+    /// Higher than that of every job before it in the queue.
+    pub(super) place: u64,
     /// When the newest rate was taken, and bytes then.
     sampled: (u64, u64),
     /// When the pane that shows what is made was read last, and files then.
@@ -138,6 +140,7 @@ impl Job {
             is_left: false,
             is_noted: false,
             totals: None,
+            place: 0,
             sampled: (0, 0),
             read: (0, 0),
         }

@@ -55,7 +55,16 @@ impl App {
         };
         let items = job.sources.iter().cloned().zip(job.targets.iter().cloned()).collect();
         let (source, destination) = (server(job.source)?, server(job.destination)?);
-        let (existing, limit, totals) = (job.existing, job.limit, job.totals);
-        Some(KeptJob { carry, source, destination, items, existing, limit, totals })
+        Some(KeptJob {
+            carry,
+            source,
+            destination,
+            items,
+            existing: job.existing,
+            limit: job.limit,
+            totals: job.totals,
+            place: job.place,
+            limit_of_all: self.limit,
+        })
     }
 }

@@ -6,10 +6,11 @@ use super::carry::things_at;
 use super::dialog::{Dialog, Left};
 use super::effect::Effect;
 use super::jobs::{Hold, Work};
-use super::{App, Tone, servers};
+use super::{App, Tone, queue, servers};
 use crate::model::LinkId;
 use crate::model::kept::{KeptId, LeftJob};
 use crate::model::number::counted;
+use crate::model::size::human;
 
 /// What is unfinished when `tow` ends is lost.
 pub(super) fn not_kept(app: &mut App, why: &str) {
@@ -32,9 +33,15 @@ pub(super) fn come(app: &mut App, jobs: Vec<LeftJob>) {
     app.dialogs.insert(0, Dialog::Left(Left { jobs, focus: 0 }));
 }
 
-/// They take their places in the queue, and the servers that they need are connected to.
+/// They take their places in the queue, and the servers that they need are connected to. What all jobs together were allowed holds again,
+/// where nobody has said anything else since.
 pub(super) fn go_on(app: &mut App, left: Left) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if let (None, Some(limit)) = (app.limit, left.jobs.iter().rev().find_map(|left| left.job.limit_of_all)) {
+        queue::limit_all(app, Some(limit));
+        effects.push(Effect::Limit { job: None, bytes_per_second: Some(limit) });
+        app.hint(format!("all jobs: at most {}/s, as before", human(limit)));
+    }
     for LeftJob { ticket, job: kept, .. } in left.jobs {
         let source = link_to(app, &kept.source, &mut effects);
         let destination = link_to(app, &kept.destination, &mut effects);
@@ -48,7 +55,8 @@ pub(super) fn go_on(app: &mut App, left: Left) -> Vec<Effect> {
             job.hold = Some(Hold::Connection);
         }
         // The journal has it already.
-        job.is_noted = true;
+        job.is_noted = kept.limit_of_all == app.limit;
+        job.place = kept.place;
         app.noted.push(job.id);
         effects.push(Effect::TakeUp { ticket, job: job.id });
         let (id, carry, items, existing) = (job.id, kept.carry, kept.items, kept.existing);

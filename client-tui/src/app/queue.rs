@@ -18,8 +18,13 @@ const LIMIT_BYTES_MIN: f64 = 1_000.0;
 
 impl App {
     /// A job takes its place in the queue.
-    pub(super) fn enqueue(&mut self, job: Job) -> JobId {
+    pub(super) fn enqueue(&mut self, mut job: Job) -> JobId {
         let id = job.id;
+        // One that was left keeps the place that it had, where that is behind all others.
+        let free = self.jobs.last().map_or(1, |last| last.place.saturating_add(1));
+        if job.place < free {
+            (job.place, job.is_noted) = (free, false);
+        }
         self.jobs.push(job);
         id
     }
@@ -222,8 +227,20 @@ fn reorder(app: &mut App, row: usize, other: usize) {
         return;
     }
     app.jobs.swap(row, other);
+    let places = [row, other].map(|at| app.jobs[at].place);
+    for (at, place) in [other, row].into_iter().zip(places) {
+        (app.jobs[at].place, app.jobs[at].is_noted) = (place, false);
+    }
     if let Some(Dialog::Jobs { cursor }) = app.dialogs.last_mut() {
         *cursor = other;
+    }
+}
+
+/// All jobs together are allowed so much from now on; each is noted with that.
+pub(super) fn limit_all(app: &mut App, limit: Option<u64>) {
+    app.limit = limit;
+    for job in &mut app.jobs {
+        job.is_noted = false;
     }
 }
 
@@ -256,7 +273,7 @@ pub(super) fn limit(app: &mut App, job: Option<JobId>, text: &str) -> Result<Vec
         (job.limit, job.is_noted) = (limit, false);
         is_begun = !job.is_waiting();
     } else {
-        app.limit = limit;
+        limit_all(app, limit);
     }
     let what =
         limit.map_or_else(|| "as fast as it goes".to_owned(), |limit| format!("at most {}/s", human(limit)));

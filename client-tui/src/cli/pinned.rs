@@ -113,6 +113,8 @@ fn job(verb: Verb, source: &Place, destination: &Place) -> KeptJob {
         existing: None,
         limit: None,
         totals: None,
+        place: 0,
+        limit_of_all: None,
     }
 }
 

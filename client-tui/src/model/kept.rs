@@ -19,6 +19,10 @@ pub struct KeptJob {
     pub limit: Option<u64>,
     /// Files and bytes in all, once they are known.
     pub totals: Option<(u64, u64)>,
+    /// Where it stood in the queue: behind those with a lower number, which may have gone since.
+    pub place: u64,
+    /// Bytes a second at most that all jobs together were allowed.
+    pub limit_of_all: Option<u64>,
 }
 
 /// Names what the journal holds.

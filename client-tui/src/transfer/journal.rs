@@ -98,7 +98,7 @@ pub fn key(words: &[u8]) -> String {
     digits(&Hash::of(words).0[..16])
 }
 
-/// What is left of the panes' jobs, the oldest first; each is claimed.
+/// What is left of the panes' jobs, in the order of their queue; each is claimed.
 #[derive(Debug, Default)]
 pub struct Left {
     pub jobs: Vec<(EntryName, Entry)>,
@@ -186,7 +186,7 @@ impl Journal {
         if later > 0 {
             left.said.push(format!("{later} more jobs of an earlier tow wait for its next start"));
         }
-        left.jobs.sort_by_key(|(_, entry)| entry.begun_ns);
+        left.jobs.sort_by_key(|(_, entry)| (entry.job.place, entry.begun_ns));
         Ok(left)
     }
 

@@ -19,6 +19,8 @@ fn kept(destination: &str) -> KeptJob {
         existing: None,
         limit: None,
         totals: None,
+        place: 1,
+        limit_of_all: None,
     }
 }
 
@@ -127,7 +129,7 @@ fn where_there_can_be_no_journal_nothing_is_offered_to_be_kept() {
 }
 
 fn left(ticket: u64, destination: &str) -> LeftJob {
-    LeftJob { ticket, begun_ns: 1, job: kept(destination) }
+    LeftJob { ticket, begun_ns: 1, job: KeptJob { place: ticket, ..kept(destination) } }
 }
 
 /// Two jobs were left, and the dialog takes keys.
@@ -239,6 +241,44 @@ fn what_was_said_for_all_is_not_asked_again() {
         panic!("{:?}", play.effects)
     };
     assert_eq!((*existing, *bytes_per_second), (Some(Choice::Skip), Some(5_000)));
+}
+
+#[test]
+fn what_all_jobs_are_allowed_and_their_order_are_noted_and_hold_again() {
+    let play = app().with(["a", "b", "c", "d"]);
+    let play = (0..4).fold(play, |play, _| play.press("j F5 Enter"));
+    let of = |play: &Play| -> Vec<(u32, u64, Option<u64>)> {
+        let kept = play.notes.iter().map(|note| match note {
+            Effect::Keep { job, kept } => (job.0, kept.place, kept.limit_of_all),
+            other => panic!("{other:?}"),
+        });
+        kept.collect()
+    };
+    assert_eq!(of(&play), [(4, 4, None)]);
+    // The last one, which waits, goes before the one that waits before it.
+    let play = play.press("w G K");
+    assert_eq!(of(&play), [(4, 3, None), (3, 4, None)]);
+    let play = play.press("L").types("1.5").press("Enter");
+    let limit = Some(1_500_000);
+    assert_eq!(of(&play), [(1, 1, limit), (2, 2, limit), (4, 3, limit), (3, 4, limit)]);
+
+    let mut jobs = vec![left(7, ""), left(9, "")];
+    jobs[0].job.limit_of_all = limit;
+    let play = app().event(Event::JobsLeft(jobs.clone())).waits([Timer::Hands]).press("y");
+    assert_eq!((play.app.limit, play.app.jobs[0].place, play.app.jobs[1].place), (limit, 7, 9));
+    assert!(
+        play.effects.contains(&Effect::Limit { job: None, bytes_per_second: limit }),
+        "{:?}",
+        play.effects
+    );
+    let noted: Vec<_> = play.notes.iter().filter(|note| matches!(note, Effect::Keep { .. })).collect();
+    assert!(matches!(noted[..], [Effect::Keep { job: JobId(2), .. }]), "the other was noted so: {noted:?}");
+    // Behind what is queued already, and by what was said here.
+    let play = app().with(["a"]).press("j F5 Enter w L").types("2").press("Enter Esc");
+    jobs[0].job.place = 0;
+    let play = play.event(Event::JobsLeft(jobs)).waits([Timer::Hands]).press("y");
+    let places: Vec<_> = play.app.jobs.iter().map(|job| job.place).collect();
+    assert_eq!((play.app.limit, places.as_slice()), (Some(2_000_000), &[1, 2, 9][..]));
 }
 
 #[test]

@@ -74,6 +74,24 @@ fn code(number: u8) -> FaultCode {
         [usize::from(number) % 4]
 }
 
+fn left(server: usize) -> LeftJob {
+    let destination = ["", "tow://box1", "tow://box9"][server].to_owned();
+    let items = vec![(path("left/a"), path("right/a"))];
+    let job = KeptJob {
+        carry: Carry::Move,
+        source: String::new(),
+        destination,
+        items,
+        existing: Some(Choice::Skip),
+        limit: Some(5_000),
+        totals: None,
+        // Whatever somebody has written there.
+        place: [0, 3, u64::MAX][server],
+        limit_of_all: Some(9_000),
+    };
+    LeftJob { ticket: 1, begun_ns: 1, job }
+}
+
 fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
     let keys: Vec<&str> = KEYS.split_whitespace().collect();
     match gust {
@@ -135,14 +153,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
             let link = LinkId(u32::from(at) / 3);
             play.event(Event::Changed { link, paths: vec![made.clone()], made: Some(made) })
         }
-        Gust::Left(server) => {
-            let destination = ["", "tow://box1", "tow://box9"][server].to_owned();
-            let items = vec![(path("left/a"), path("right/a"))];
-            let (carry, source, existing) = (Carry::Move, String::new(), Some(Choice::Skip));
-            let job =
-                KeptJob { carry, source, destination, items, existing, limit: Some(5_000), totals: None };
-            play.event(Event::JobsLeft(vec![LeftJob { ticket: 1, begun_ns: 1, job }]))
-        }
+        Gust::Left(server) => play.event(Event::JobsLeft(vec![left(server)])),
         Gust::Pass => play
             .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
             .event(Event::Tick)

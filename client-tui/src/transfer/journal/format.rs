@@ -13,8 +13,8 @@ use crate::model::kept::KeptJob;
 use crate::model::target::Target;
 use crate::model::{Carry, Choice};
 
-/// What is written today.
-const VERSION: u32 = 1;
+/// What is written today. The first version had no places in the queue, and no limit of all jobs.
+const VERSION: u32 = 2;
 
 /// A job that is not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,10 @@ struct Raw {
     limit: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     totals: Option<(u64, u64)>,
+    #[serde(default)]
+    place: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit_of_all: Option<u64>,
     items: Vec<Group>,
 }
 
@@ -92,6 +96,8 @@ pub(super) fn written(Entry { begun_ns, job }: &Entry) -> Vec<u8> {
         existing: existing.map(|(_, word)| (*word).to_owned()),
         limit: job.limit,
         totals: job.totals,
+        place: job.place,
+        limit_of_all: job.limit_of_all,
         items: grouped(&job.items),
     };
     // It cannot fail: every key is a text.
@@ -125,7 +131,7 @@ pub(super) fn read(content: &[u8]) -> Result<Entry, Unread> {
     }
     let raw: Raw = serde_json::from_slice(content).map_err(senseless)?;
     let bad = |what: &str| Unread::Senseless(what.to_owned());
-    if raw.version != VERSION || !is_server(&raw.source) || !is_server(&raw.destination) {
+    if raw.version == 0 || !is_server(&raw.source) || !is_server(&raw.destination) {
         return Err(bad("the version or a server makes no sense"));
     }
     let items = ungrouped(&raw.items).ok_or_else(|| bad("a path makes no sense"))?;
@@ -142,6 +148,8 @@ pub(super) fn read(content: &[u8]) -> Result<Entry, Unread> {
         existing: existing.map(|(choice, _)| *choice),
         limit: raw.limit,
         totals: raw.totals,
+        place: raw.place,
+        limit_of_all: raw.limit_of_all,
     };
     Ok(Entry { begun_ns: raw.begun_ns, job })
 }

@@ -24,6 +24,8 @@ fn entry(begun_ns: i64) -> Entry {
         existing: Some(Choice::NewerOnly),
         limit: Some(5_000_000),
         totals: Some((3, 42)),
+        place: 0,
+        limit_of_all: None,
     };
     Entry { begun_ns, job }
 }
@@ -71,6 +73,24 @@ fn what_a_tow_left_is_claimed_once_and_forgotten_when_it_is_over() {
     second.forget(&left.jobs[1].0).unwrap();
     drop((second, third));
     assert_eq!(files(dir.path(), ""), files(dir.path(), "lock"), "nothing but the lock is left");
+}
+
+#[test]
+fn what_was_left_comes_in_the_order_of_the_queue_also_from_an_older_tow() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    for (begun_ns, place) in [(10, 5), (20, 3), (30, 9), (40, 3)] {
+        let mut entry = entry(begun_ns);
+        (entry.job.place, entry.job.limit_of_all) = (place, Some(7_000));
+        first.note(&first.new_name().unwrap(), &entry).unwrap();
+    }
+    let old = String::from_utf8(written(&entry(50))).unwrap();
+    let old = old.replace("\"version\":2", "\"version\":1").replace(",\"place\":0", "");
+    assert_eq!(read(old.as_bytes()).unwrap(), entry(50), "{old}");
+    killed(first);
+    let left = open(dir.path()).take_left().unwrap();
+    assert_eq!(left.jobs.iter().map(|(_, entry)| entry.begun_ns).collect::<Vec<_>>(), [20, 40, 10, 30]);
+    assert!(left.jobs.iter().all(|(_, entry)| entry.job.limit_of_all == Some(7_000)));
 }
 
 #[test]
@@ -144,7 +164,7 @@ fn what_makes_no_sense_is_told_once_and_put_aside_and_what_is_newer_is_left_alon
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     put("panes-00000000000000aa-0000000000000001", b"{\"version\":1,\"verb\":\"cop", 0o600);
-    put("panes-00000000000000aa-0000000000000002", b"{\"version\":2,\"more\":[]}", 0o600);
+    put("panes-00000000000000aa-0000000000000002", b"{\"version\":3,\"more\":[]}", 0o600);
     put("panes-00000000000000aa-0000000000000003", &written(&entry(1)), 0o644);
     put("panes-00000000000000aa-0000000000000004", &written(&entry(4)), 0o600);
     put("panes-somebody-else", b"?", 0o600);
@@ -199,11 +219,15 @@ fn job() -> impl Strategy<Value = Entry> {
     let choices = [Choice::Overwrite, Choice::Skip, Choice::KeepBoth, Choice::NewerOnly];
     let choice = prop::option::of((0..choices.len()).prop_map(move |at| choices[at]));
     let items = prop::collection::vec((path(), path()), 1..8);
-    let figures = (any::<i64>(), prop::option::of(any::<u64>()), prop::option::of(any::<(u64, u64)>()));
+    let limit = || prop::option::of(any::<u64>());
+    let figures = (any::<i64>(), limit(), prop::option::of(any::<(u64, u64)>()), any::<u64>(), limit());
     (any::<bool>(), server.clone(), server, items, choice, figures).prop_map(
-        |(copies, source, destination, items, existing, (begun_ns, limit, totals))| {
+        |(copies, source, destination, items, existing, figures)| {
             let carry = if copies { Carry::Copy } else { Carry::Move };
-            Entry { begun_ns, job: KeptJob { carry, source, destination, items, existing, limit, totals } }
+            let (begun_ns, limit, totals, place, limit_of_all) = figures;
+            let job =
+                KeptJob { carry, source, destination, items, existing, limit, totals, place, limit_of_all };
+            Entry { begun_ns, job }
         },
     )
 }

@@ -179,6 +179,8 @@ fn jobs_that_were_left() {
             existing: None,
             limit: None,
             totals,
+            place: ticket,
+            limit_of_all: None,
         },
     };
     let up = ("", "tow://box");
