@@ -1,6 +1,7 @@
 //! Walks a source as a stream, page by page, and compares each page with the destination: folders are made level by level,
 //! what may exist is looked at in batches. Holds one page and the folders above it, whatever the size of the tree.
 
+mod folders;
 mod following;
 mod misfits;
 
@@ -18,23 +19,19 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
-use towpath_protocol::request::{Existing, Follow, MakeFolder, Stat, Walk};
+use towpath_protocol::request::{Existing, Follow, Stat, Walk};
 
 use super::conflicts::FolderClash;
 use super::fold::Names;
-use super::job::{Action, Item, Verb};
+use super::job::{Item, Verb};
 use super::metadata;
 use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
-use crate::link::calls::operation_id;
 use crate::link::pages::{PAGES_FIRST, Pages};
-use crate::model::ConflictKind;
 
 pub(super) use self::following::Bounds;
 
-/// Folders that are being made at a time.
-const FOLDERS_AT_ONCE: usize = 128;
 /// Batches of paths that are being looked at at a time.
 const BATCHES_AT_ONCE: usize = 4;
 
@@ -212,99 +209,6 @@ impl<'a> Plan<'a> {
     fn is_excluded(&self, below: &WirePath) -> bool {
         let excludes = &self.shared.job.excludes;
         !excludes.is_empty() && self.above.1.join_path(below).is_ok_and(|below| is_excluded(excludes, &below))
-    }
-
-    /// Makes folders, level by level, those of one level at once.
-    async fn folders(&mut self, mut folders: Vec<Found>) -> Result<(), Fault> {
-        folders.sort_by_key(|folder| folder.below.names().len());
-        let mut rest = folders.into_iter().peekable();
-        while let Some(first) = rest.next() {
-            let depth = first.below.names().len();
-            let mut level = vec![first];
-            while let Some(next) = rest.next_if(|next| next.below.names().len() == depth) {
-                level.push(next);
-            }
-            self.level(level).await?;
-        }
-        Ok(())
-    }
-
-    async fn level(&mut self, level: Vec<Found>) -> Result<(), Fault> {
-        let level = self.with_there(level).await?;
-        let this = &*self;
-        let made = stream::iter(level).map(|(found, parent, there)| async move {
-            let made = this.folder(&found, parent, there.as_ref()).await;
-            (found, made)
-        });
-        let made: Vec<_> = made.buffered(FOLDERS_AT_ONCE).collect().await;
-        for (found, made) in made {
-            let folder = match made {
-                Ok(folder) => folder.map(Arc::new),
-                Err(fault) => {
-                    self.shared.failed(fault).await;
-                    None
-                }
-            };
-            if let (Some(code), Some(_)) = (found.fault, &folder) {
-                self.shared.failed(fault_at(code, &join(&self.from, &found.below)?)).await;
-            }
-            self.folders.insert(found.below, folder);
-        }
-        Ok(())
-    }
-
-    /// Makes a folder, or joins the one that is there; none where it is left out.
-    async fn folder(
-        &self,
-        found: &Found,
-        parent: Parent,
-        there: Option<&Attributes>,
-    ) -> Result<Option<Folder>, Fault> {
-        let parent = match parent {
-            Parent::LeftOut => return Ok(None),
-            Parent::Above => self.above.0.clone(),
-            Parent::Folder(parent) => Some(parent),
-        };
-        let to = join(&self.to, &found.below)?;
-        if self.shared.is_one_machine() && self.is_own(found.attributes.identity) {
-            return Err(fault_at(FaultCode::IntoItself, &join(&self.from, &found.below)?));
-        }
-        let is_dry = self.shared.job.is_dry;
-        let identity = match there {
-            _ if found.clashes => {
-                return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
-            }
-            Some(there) if there.kind == Kind::Folder => Some(there.identity),
-            Some(_) => return self.put_aside(ConflictKind::Folder, found, to, (parent, there)).await,
-            None if is_dry => {
-                let from = join(&self.from, &found.below)?;
-                self.shared.planned(Action::Copy, (&from, &to), &found.attributes, None).await;
-                None
-            }
-            None => {
-                // Joins one that was made this very moment, and never replaces anything else.
-                let (operation, mode) = (operation_id()?, found.attributes.mode);
-                let request = MakeFolder { operation, folder: to.clone(), mode, existing: Existing::Replace };
-                match self.shared.job.destination.call(request).await? {
-                    Answer::Stored(stored) => Some(stored.attributes.identity),
-                    _ => return Err(FaultCode::Malformed.into()),
-                }
-            }
-        };
-        if let Some(identity) = identity {
-            self.own.1.get_or_init(|| identity);
-        }
-        let places = (join(&self.from, &found.below)?, to);
-        let mut folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
-        folder.identity = identity.unwrap_or_default();
-        if self.shared.job.verb == Verb::Move || metadata::is_kept(self.shared) {
-            folder.touch();
-        }
-        Ok(Some(folder))
-    }
-
-    fn is_own(&self, folder: u64) -> bool {
-        self.own.0 == Some(folder) || self.own.1.get() == Some(&folder)
     }
 
     /// Sends a step for each file and link, past the conflicts where nothing can be in the way.
