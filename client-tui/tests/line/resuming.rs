@@ -1,17 +1,5 @@
 //! A large file whose copy is cut off by a kill, of the client or of the server, goes on where it was when the same command is given
 //! again; and never with what another file left.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-#[path = "support/towd.rs"]
-mod towd;
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -22,18 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use towd::Towd;
+
+use crate::towd::Towd;
+use crate::{Way, here_and_there};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 /// So much that there is time to kill somebody after the first of it.
 const BYTES: usize = 160 << 20;
 const CUT_AFTER_BYTES: u64 = 24 << 20;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Up,
-    Down,
-}
 
 struct World {
     dir: TempDir,
@@ -43,18 +27,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for folder in ["here", "there"] {
-            fs::create_dir(dir.path().join(folder)).unwrap();
-        }
+        let dir = here_and_there();
         let towd = Some(serve(dir.path(), &[]));
         Self { dir, towd }
     }
 
     /// Where the file comes from and where it goes, for the test and for `tow`.
     fn paths(&self, way: Way) -> [PathBuf; 2] {
-        let [here, there] = ["here", "there"].map(|folder| self.dir.path().join(folder).join("file"));
-        if way == Way::Up { [here, there] } else { [there, here] }
+        way.paths(self.dir.path())
     }
 
     fn target(&self, path: &str) -> String {

@@ -1,18 +1,5 @@
 //! What crosses the line with the shipped programs, counted on the socket between them: of a large file that changed a little, a
 //! little; of a sparse file, what it stores.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-#[path = "support/towd.rs"]
-mod towd;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -26,15 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
-use towd::Towd;
+
+use crate::towd::Towd;
+use crate::{Way, here_and_there};
 
 const MIB: u64 = 1 << 20;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Up,
-    Down,
-}
 
 /// A server, and a socket before its own that counts what passes.
 struct World {
@@ -45,10 +28,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for folder in ["here", "there"] {
-            fs::create_dir(dir.path().join(folder)).unwrap();
-        }
+        let dir = here_and_there();
         let towd = Towd::start(&dir.path().join("there"), &dir.path().join("state of towd"), &[]);
         let passed = Arc::default();
         count(dir.path().join("state of towd/socket"), &dir.path().join("counted"), &passed);
@@ -57,8 +37,7 @@ impl World {
 
     /// Where the file comes from and where it goes.
     fn paths(&self, way: Way) -> [PathBuf; 2] {
-        let [here, there] = ["here", "there"].map(|folder| self.dir.path().join(folder).join("file"));
-        if way == Way::Up { [here, there] } else { [there, here] }
+        way.paths(self.dir.path())
     }
 
     /// Copies the file, and gives what `tow` said last and how many bytes crossed the line.

@@ -1,18 +1,5 @@
 //! A line between the shipped programs that takes the frames apart which cross it: what is said where one side is older and has not
 //! learnt what came since, and how much travels packed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-#[allow(dead_code, reason = "other tests use more of it")]
-#[path = "support/towd.rs"]
-mod towd;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,11 +15,13 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::XattrFlags;
 use serde_json::Value;
 use tempfile::TempDir;
-use towd::Towd;
 use towpath_protocol::frame::{Decoder, encode_answer, encode_to_server};
 use towpath_protocol::hello::Capability;
 use towpath_protocol::input::SpanOf;
 use towpath_protocol::message::{Answer, Input, Request, Session, ToServer};
+
+use crate::here_and_there;
+use crate::towd::Towd;
 
 const PREAMBLE_BYTES: usize = 8;
 /// Bytes that are read from a side at a time, and passed on at its pace.
@@ -65,10 +54,7 @@ struct World {
 
 impl World {
     fn new(kind: Kind) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for folder in ["here", "there"] {
-            fs::create_dir(dir.path().join(folder)).unwrap();
-        }
+        let dir = here_and_there();
         let towd = Towd::start(&dir.path().join("there"), &dir.path().join("state of towd"), &[]);
         let crossed = Arc::default();
         join(dir.path().join("state of towd/socket"), &dir.path().join("line"), kind, &crossed);
