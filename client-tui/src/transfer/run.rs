@@ -225,8 +225,8 @@ impl Shared {
                 return self.twin(&Step { there: Some(there), ..step }).await;
             }
             self.tally.not_carried(step.attributes.size);
-            let fault =
-                if fault.path.is_some() { fault } else { super::plan::fault_at(fault.code, &step.from) };
+            let whole = || step.from.whole().unwrap_or_default();
+            let fault = if fault.path.is_some() { fault } else { fault.at(whole()) };
             return self.failed(fault).await;
         }
     }
