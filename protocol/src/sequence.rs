@@ -100,6 +100,34 @@ impl Sequence {
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
+
+    /// The number that all others wait for; none where nothing waits.
+    pub fn awaited(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.next)
+    }
+}
+
+/// Notices a stream that hangs: it has a frame that others wait for, and does not bring it. Looks are counted, and no clock is read: a
+/// program that was stopped for a while has not waited meanwhile.
+#[derive(Debug, Default)]
+pub struct Watch {
+    awaited: Option<u64>,
+    looks: u32,
+}
+
+impl Watch {
+    /// Looks at equal intervals within the time that a number may be waited for.
+    pub const LOOKS: u32 = 8;
+
+    /// To be called at each of them. Whether the same number has been waited for at all of them.
+    pub fn is_hanging(&mut self, awaited: Option<u64>) -> bool {
+        if awaited.is_none() || awaited != self.awaited {
+            *self = Self { awaited, looks: 0 };
+            return false;
+        }
+        self.looks += 1;
+        self.looks >= Self::LOOKS
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +213,23 @@ mod tests {
         assert_eq!(sequence.put(0, frame(1)), Err(FrameError::OutOfSequence), "held");
         assert!(sequence.take().is_some());
         assert_eq!(sequence.put(0, frame(1)), Err(FrameError::OutOfSequence), "taken");
+    }
+
+    #[test]
+    fn only_a_number_that_is_waited_for_all_the_while_is_one_that_hangs() {
+        let mut sequence = Sequence::default();
+        let mut watch = Watch::default();
+        assert!((0..100).all(|_| !watch.is_hanging(sequence.awaited())), "nothing waits");
+        for number in (1..100).step_by(2) {
+            assert_eq!(sequence.put(number, frame(1)), Ok(None));
+        }
+        for number in (0..10).step_by(2) {
+            assert!((0..Watch::LOOKS).all(|_| !watch.is_hanging(sequence.awaited())), "{number}");
+            assert_eq!(sequence.put(number, frame(1)), Ok(None));
+            assert_eq!(std::iter::from_fn(|| sequence.take()).count(), 2);
+        }
+        assert!((0..Watch::LOOKS).all(|_| !watch.is_hanging(sequence.awaited())));
+        assert!(watch.is_hanging(sequence.awaited()));
     }
 
     #[test]

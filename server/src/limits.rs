@@ -87,7 +87,13 @@ const TABLE: &[Row] = &[
         (1, 7 * DAY),
         "a session says nothing and awaits nothing (tow pings every 15)",
     ),
-    row(Limit::StallSeconds, "stall_seconds", 120, (1, DAY), "a client takes none of what waits for it"),
+    row(
+        Limit::StallSeconds,
+        "stall_seconds",
+        120,
+        (1, DAY),
+        "a client takes none of what waits for it, or one of its streams hangs",
+    ),
     row(
         Limit::FrameBytes,
         "frame_bytes",

@@ -49,6 +49,19 @@ async fn a_server_that_says_something_now_and_then_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_was_stopped_for_long_asks_before_it_gives_up() {
+    let (link, mut peer) = session(1024, 4).await;
+    for _ in 0..3 {
+        // All of it at once: nobody was listening meanwhile.
+        advance(Duration::from_mins(10)).await;
+        let Some((id, ToServer::Session(Session::Ping(_)))) = peer.next().await else { panic!("no Ping") };
+        peer.say(id, Pong {}).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!link.is_lost());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_ends_in_order() {
     let (link, mut peer) = session(1024, 4).await;
     let mut exchange = link.open(stat("x"));

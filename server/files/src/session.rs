@@ -39,12 +39,14 @@ pub use tickets::{Joining, Tickets};
 use crate::exchange::Exchange;
 use crate::service::Service;
 use hello::{Begun, Opened};
-use outbox::Outbox;
+use outbox::{Outbox, Queues};
 use router::{Lanes, Router};
 use streams::Streams;
 
 /// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
 const REPLIES_QUEUED_MAX: usize = 1024;
+/// Of them, those that may wait for their turn behind the bulk: a client has hardly ever more than one.
+const IN_TURN_QUEUED_MAX: usize = 16;
 /// Answers that may wait in each of the two lanes: at 64 KiB a data frame, 1 MiB of bulk.
 const LANE_ANSWERS_QUEUED_MAX: usize = 16;
 /// How long the last words may take to leave, and the peer to notice the end.
@@ -175,12 +177,14 @@ where
 {
     let (replies_sender, replies) = mpsc::channel(REPLIES_QUEUED_MAX);
     let (control_sender, control) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
-    let Begun { service, streams, bulk, offer: _offer, .. } = begun;
+    let (in_turn_sender, in_turn) = mpsc::channel(IN_TURN_QUEUED_MAX);
+    let Begun { service, streams, bulk, offer, .. } = begun;
     let exchanges = &streams.exchanges;
     // Also where this future is dropped in the middle.
     let _cancel_all = exchanges.cancel_all_on_drop();
-    let mut outbox = Outbox::new(replies, control, streams.clone(), options.stall);
-    let lanes = Lanes { replies: replies_sender, control: control_sender, bulk };
+    let queues = Queues { replies, in_turn, control };
+    let mut outbox = Outbox::new(queues, streams.clone(), options.stall);
+    let lanes = Lanes { replies: replies_sender, in_turn: in_turn_sender, control: control_sender, bulk };
     let revocation = options.revocation.clone();
     let router = Router::new(service, streams.clone(), lanes, options);
 
@@ -190,6 +194,8 @@ where
         why = revocation.revoked() => SessionEnd::Revoked(why),
         end = streams.lost() => end,
     };
+    // Nobody joins what is ending.
+    drop(offer);
     streams.end(exchanges.is_empty());
     if let Some(last) = last_words(&end) {
         let saying = async {
@@ -218,6 +224,7 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
         SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Idle => Some(Bye {}.into()),
         SessionEnd::Broken(error) => Some(Fault::new(FaultCode::Malformed).because(error.to_string()).into()),
         SessionEnd::Violation(fault) | SessionEnd::Revoked(fault) => Some(fault.clone().into()),
+        SessionEnd::Hanging { .. } => Some(Fault::new(FaultCode::TimedOut).because(end.to_string()).into()),
         SessionEnd::Lost(_)
         | SessionEnd::Stalled
         | SessionEnd::NotTowpath { .. }

@@ -23,7 +23,7 @@ pub(super) struct Bulk {
     exchanges: Arc<Exchanges>,
     frame_bytes_max: usize,
     has_joined: AtomicBool,
-    /// Taken while the line is held, so that they keep its order; but for a last word, which has nothing behind it.
+    /// Taken while the line is held, so that they keep its order; but for what is not of the line.
     next_number: AtomicU64,
     /// Set once the first number is given. It goes to the primary stream, behind all frames that have none.
     is_numbered: CancellationToken,
@@ -84,7 +84,7 @@ impl Bulk {
         self.line.try_lock().is_ok_and(|line| !line.is_empty())
     }
 
-    /// A last word of the primary stream, behind all others.
+    /// What the primary stream says by itself, behind all that was taken before.
     pub(super) fn behind(&self, frame: Encoded) -> Taken {
         self.number(frame)
     }

@@ -144,7 +144,7 @@ impl Exchanges {
         (id, receiver)
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         self.work.notify_one();
         self.bulk_work.notify_one();
     }

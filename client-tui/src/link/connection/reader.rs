@@ -22,22 +22,25 @@ pub(super) const ROOM_BYTES: usize = 512 * 1024;
 pub(super) const ROOM_BYTES_MIN: usize = 64 * 1024;
 /// How often the server is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// How long it may say nothing at all although it was asked.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// So often in a row not a word has come since the time before. That is counted, and no clock is read: whoever was stopped meanwhile, as
+/// a laptop that slept, asks first.
+const SILENT_MAX: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Reader<R> {
     stream: R,
     pieces: Pieces,
     streams: Arc<Streams>,
-    heard: Instant,
     ping_at: Instant,
+    /// Whether anything was heard since the server was asked last.
+    is_heard: bool,
+    silent: u32,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
     pub(super) fn new(stream: R, decoder: Decoder, streams: Arc<Streams>) -> Self {
-        let now = Instant::now();
-        Self { stream, pieces: Pieces::new(decoder), streams, heard: now, ping_at: now + PING_EVERY }
+        let ping_at = Instant::now() + PING_EVERY;
+        Self { stream, pieces: Pieces::new(decoder), streams, ping_at, is_heard: false, silent: 0 }
     }
 
     /// Reads until the connection ends. Returns why it did.
@@ -53,36 +56,33 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             while let Some(piece) = self.pieces.next_piece().map_err(broken)? {
                 match piece {
                     Piece::Plain(frame) => take(&self.streams, frame)?,
-                    Piece::Numbered(number, frame) => {
-                        self.streams.pass(number, frame).await?;
-                        self.heard = Instant::now();
-                    }
+                    Piece::Numbered(number, frame) => self.streams.pass(number, frame).await?,
                 }
             }
             let room = self.pieces.decoder().space(ROOM_BYTES_MIN, ROOM_BYTES);
-            let dead_at = self.heard + SILENCE_MAX;
             tokio::select! {
                 read = self.stream.read_buf(room) => match read.map_err(lost)? {
                     0 => return Err(ended(&self.streams.exchanges, self.pieces.is_empty())),
                     read => {
                         self.streams.note_moved(read);
-                        self.heard = Instant::now();
+                        self.is_heard = true;
                     }
                 },
-                () = sleep_until(self.ping_at.min(dead_at)) => self.pulse(dead_at)?,
+                () = sleep_until(self.ping_at) => self.pulse()?,
             }
         }
     }
 
-    fn pulse(&mut self, dead_at: Instant) -> Result<(), Fault> {
-        let now = Instant::now();
-        // Whoever has said nothing for that long has been asked, more than once.
-        if now >= dead_at {
-            let detail = format!("nothing was heard for {} seconds", SILENCE_MAX.as_secs());
+    fn pulse(&mut self) -> Result<(), Fault> {
+        self.silent = if std::mem::take(&mut self.is_heard) { 0 } else { self.silent + 1 };
+        if self.silent >= SILENT_MAX {
+            let seconds = (PING_EVERY * SILENT_MAX).as_secs();
+            let detail = format!("nothing was heard for {seconds} seconds");
             return Err(Fault::new(FaultCode::Disconnected).because(detail));
         }
         self.streams.exchanges.ping();
-        self.ping_at = now + PING_EVERY;
+        self.streams.ask_in_turn();
+        self.ping_at = Instant::now() + PING_EVERY;
         Ok(())
     }
 }

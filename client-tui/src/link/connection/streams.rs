@@ -2,18 +2,18 @@
 //! and nothing else. Where one of them is lost the session is: what it carried may be.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Frame, FrameError};
 use towpath_protocol::message::Lane;
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 use towpath_protocol::packing::Packing;
-use towpath_protocol::sequence::{Piece, Pieces, Sequence};
+use towpath_protocol::sequence::{Piece, Pieces, Sequence, Watch};
 
 use super::bulk::Bulk;
 use super::exchanges::Exchanges;
@@ -34,12 +34,25 @@ pub(super) struct Streams {
     advanced: Notify,
     /// Bytes of all streams and both directions.
     moved: AtomicU64,
+    /// The server is to be asked whether all of the bulk arrives.
+    asks_in_turn: AtomicBool,
 }
 
 impl Streams {
     pub(super) fn new(exchanges: Arc<Exchanges>, bulk: Bulk, unpacks: Option<usize>) -> Self {
-        let (sequence, advanced, moved) = Default::default();
-        Self { exchanges, bulk, unpacks, sequence, advanced, moved }
+        let (sequence, advanced, moved, asks_in_turn) = Default::default();
+        Self { exchanges, bulk, unpacks, sequence, advanced, moved, asks_in_turn }
+    }
+
+    /// Has the primary stream ask, behind all of the bulk that was taken before, whether that arrives.
+    pub(super) fn ask_in_turn(&self) {
+        self.asks_in_turn.store(true, Ordering::Release);
+        self.exchanges.wake();
+    }
+
+    /// Whether that is to be asked; once for each time.
+    pub(super) fn takes_asking(&self) -> bool {
+        self.bulk.has_joined() && self.asks_in_turn.swap(false, Ordering::AcqRel)
     }
 
     fn sequence(&self) -> MutexGuard<'_, Sequence> {
@@ -65,6 +78,22 @@ impl Streams {
                 Some(back) => frame = back,
             }
             advanced.await;
+        }
+    }
+
+    /// Returns once all streams have waited for too long for what one of them does not bring.
+    async fn hangs(&self) -> Fault {
+        let mut watch = Watch::default();
+        let mut looks = interval(STALL / Watch::LOOKS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let awaited = self.sequence().awaited();
+            if watch.is_hanging(awaited) {
+                let detail =
+                    format!("one of its streams has brought nothing for {} seconds", STALL.as_secs());
+                return Fault::new(FaultCode::Disconnected).because(detail);
+            }
         }
     }
 
@@ -94,6 +123,7 @@ pub(super) async fn carry(
         () = exchanges.gone() => None,
         why = read(&streams, reader, decoder) => Some(why),
         why = write(&streams, &mut writer) => Some(why),
+        why = streams.hangs() => Some(why),
     };
     if let Some(why) = why {
         // The primary stream may say why: that is worth more.
@@ -172,5 +202,87 @@ async fn write_all(
         streams.note_moved(written);
         packing.wrote(written, progress.elapsed());
         progress = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{duplex, split};
+    use tokio::sync::mpsc;
+    use towpath_protocol::frame::{HEADER_BYTES, Undecodable, encode_answer};
+    use towpath_protocol::limits::FRAME_BYTES_MAX;
+    use towpath_protocol::message::{Answer, Pong, RequestId, Session, ToServer};
+
+    use super::super::reader::Reader;
+    use super::super::writer::Writer;
+    use super::*;
+
+    fn streams() -> Arc<Streams> {
+        let exchanges = Arc::new(Exchanges::new(4, Duration::ZERO));
+        let bulk = Bulk::new(mpsc::channel(1).1, exchanges.clone(), FRAME_BYTES_MAX);
+        Arc::new(Streams::new(exchanges, bulk, None))
+    }
+
+    fn frame() -> Frame {
+        let pong = encode_answer(RequestId(7), &Answer::Pong(Pong {})).unwrap();
+        Frame::from(bytes::Bytes::from(pong.head[HEADER_BYTES..].to_vec()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f48_a_stream_that_hangs_ends_the_session_and_one_that_is_slow_does_not() {
+        let streams = streams();
+        let (ours, _theirs) = duplex(64);
+        let (reader, writer) = split(ours);
+        tokio::spawn(carry(streams.clone(), reader, writer, Decoder::new()));
+        for number in 0..5 {
+            streams.pass(2 * number + 1, frame()).await.unwrap();
+            sleep(STALL * 3 / 4).await;
+            streams.pass(2 * number, frame()).await.unwrap();
+        }
+        sleep(STALL * 2).await;
+        assert!(!streams.exchanges.is_gone(), "nothing is missing");
+        streams.pass(11, frame()).await.unwrap();
+        let began = Instant::now();
+        streams.exchanges.gone().await;
+        assert!((STALL..STALL * 5 / 4).contains(&began.elapsed()), "{:?}", began.elapsed());
+        let fault = streams.exchanges.loss();
+        assert_eq!(fault.code, FaultCode::Disconnected);
+        assert_eq!(fault.detail, "one of its streams has brought nothing for 120 seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_streams_have_joined_the_server_is_asked_whether_all_of_the_bulk_arrives() {
+        let streams = streams();
+        let (ours, mut theirs) = duplex(64 * 1024);
+        let (reader, writer) = split(ours);
+        let (_control, control) = mpsc::channel(1);
+        tokio::spawn(Reader::new(reader, Decoder::new(), streams.clone()).run());
+        tokio::spawn(Writer::new(writer, streams.clone(), control, FRAME_BYTES_MAX).run());
+        let mut pieces = Pieces::new(Decoder::new());
+        let mut asked = Vec::new();
+        for has_joined in [false, true] {
+            if has_joined {
+                streams.bulk.join();
+            }
+            asked.clear();
+            let until = Instant::now() + Duration::from_secs(16);
+            while let Ok(read) = timeout_at(until, theirs.read_buf(pieces.decoder().space(64, 64))).await {
+                assert!(read.unwrap() > 0);
+                while let Some(piece) = pieces.next_piece().unwrap() {
+                    let (number, frame) = match piece {
+                        Piece::Plain(frame) => (None, frame),
+                        Piece::Numbered(number, frame) => (Some(number), frame),
+                    };
+                    let message: Result<_, Undecodable> = frame.to_server().unwrap().message;
+                    assert!(matches!(message, Ok(ToServer::Session(Session::Ping(_)))));
+                    asked.push(number);
+                }
+            }
+            // No second one while the first is not answered.
+            let expected: &[_] = if has_joined { &[Some(0)] } else { &[None] };
+            assert_eq!(asked, expected);
+        }
     }
 }

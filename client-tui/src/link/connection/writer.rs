@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::encode_to_server;
-use towpath_protocol::message::{Bye, Input, Lane, RequestId, Session, ToServer};
+use towpath_protocol::message::{Bye, Input, Lane, Ping, RequestId, Session, ToServer};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 use towpath_protocol::packing::Packing;
 
@@ -149,9 +149,20 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             let Ok((id, input)) = self.control.try_recv() else { break };
             self.push_input(id, input);
         }
+        if self.streams.takes_asking() {
+            self.ask_in_turn();
+        }
         while self.outgoing.has_room(Lane::Bulk) {
             let Some(taken) = self.streams.bulk.try_next() else { return };
             self.push_bulk(taken);
+        }
+    }
+
+    /// A ping with a number: whoever misses what another stream does not bring notices it by that, though nothing else comes behind.
+    fn ask_in_turn(&mut self) {
+        match encode_to_server(RequestId::NONE, &ToServer::Session(Session::Ping(Ping {}))) {
+            Ok(ping) => self.push_bulk(self.streams.bulk.behind(ping)),
+            Err(error) => tracing::error!(%error, "a ping cannot be encoded"),
         }
     }
 

@@ -20,6 +20,8 @@ pub enum SessionEnd {
     Lost(Option<io::Error>),
     /// The client takes no bytes although there are some for it.
     Stalled,
+    /// One of the session's streams did not bring, for so long, what came before that of others; and the client was told so.
+    Hanging { seconds: u64 },
     /// The peer's first bytes are not Towpath's preamble: what it said, 8 bytes at most.
     NotTowpath { said: Vec<u8> },
     /// Hello did not come in time.
@@ -49,6 +51,9 @@ impl fmt::Display for SessionEnd {
             }
             Self::Lost(Some(error)) => write!(f, "the connection was lost: {error}"),
             Self::Stalled => f.write_str("the client takes no data"),
+            Self::Hanging { seconds } => {
+                write!(f, "one of its streams has brought nothing for {seconds} seconds")
+            }
             Self::NotTowpath { said } => {
                 write!(f, "not a Towpath client: it began with '{}'", DisplayName::new(said))
             }

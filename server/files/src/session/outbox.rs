@@ -1,6 +1,6 @@
-//! The writer of the session's primary stream. It takes answers from three queues (the session's own replies, the control lane, the bulk
-//! lane, which it may share with other streams), and writes what is ready with one vectored write, without copying data. While the stream takes nothing, a control answer
-//! that comes in still goes before the bulk that waits.
+//! The writer of the session's primary stream. It takes answers from their queues (the session's own replies, the control lane, the bulk
+//! lane, which it may share with other streams), and writes what is ready with one vectored write, without copying data. While the stream
+//! takes nothing, a control answer that comes in still goes before the bulk that waits.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -20,10 +20,20 @@ use super::streams::{Streams, flush};
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
 
+/// What the outbox has to itself.
+#[derive(Debug)]
+pub(super) struct Queues {
+    pub(super) replies: Queue,
+    pub(super) in_turn: Queue,
+    pub(super) control: Queue,
+}
+
 /// Queues in, frames out.
 #[derive(Debug)]
 pub(super) struct Outbox {
     replies: Queue,
+    /// Replies that go behind the bulk, with a number.
+    in_turn: Queue,
     control: Queue,
     streams: Arc<Streams>,
     outgoing: Outgoing,
@@ -41,10 +51,12 @@ enum Origin {
 }
 
 impl Outbox {
-    pub(super) fn new(replies: Queue, control: Queue, streams: Arc<Streams>, stall: Duration) -> Self {
+    pub(super) fn new(queues: Queues, streams: Arc<Streams>, stall: Duration) -> Self {
         let packing = Packing::of_server(streams.packs());
+        let Queues { replies, in_turn, control } = queues;
         Self {
             replies,
+            in_turn,
             control,
             streams,
             outgoing: Outgoing::default(),
@@ -110,6 +122,7 @@ impl Outbox {
             biased;
             Some((id, answer)) = self.replies.recv() => self.encode(Origin::Session, id, answer),
             Some((id, answer)) = self.control.recv() => self.encode(Origin::Exchange, id, answer),
+            Some((id, answer)) = self.in_turn.recv() => self.encode_in_turn(id, &answer),
             Some(taken) = self.streams.bulk.next() => self.push_bulk(taken),
             // All senders are gone: the router has ended, and with it this future.
             else => std::future::pending().await,
@@ -169,14 +182,27 @@ impl Outbox {
             }
         }
         while self.outgoing.has_room(Lane::Bulk) {
-            let Some(taken) = self.streams.bulk.try_next() else { return };
-            self.push_bulk(taken);
+            if let Ok((id, answer)) = self.in_turn.try_recv() {
+                self.encode_in_turn(id, &answer);
+            } else if let Some(taken) = self.streams.bulk.try_next() {
+                self.push_bulk(taken);
+            } else {
+                return;
+            }
         }
     }
 
     fn push_bulk(&mut self, (frame, number): Taken) {
         let frame = self.packing.finish(frame, number);
         self.outgoing.push(Lane::Bulk, frame);
+    }
+
+    /// A reply of the session, behind the bulk that other streams have taken.
+    fn encode_in_turn(&mut self, id: RequestId, answer: &Answer) {
+        match encode_answer(id, answer) {
+            Ok(frame) => self.push_bulk(self.streams.bulk.behind(frame)),
+            Err(error) => tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded"),
+        }
     }
 
     /// Of the control lane.

@@ -39,6 +39,8 @@ const CANCELLED_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Lanes {
     /// What the session itself says.
     pub(super) replies: mpsc::Sender<(RequestId, Answer)>,
+    /// The same, behind the bulk.
+    pub(super) in_turn: mpsc::Sender<(RequestId, Answer)>,
     pub(super) control: mpsc::Sender<(RequestId, Answer)>,
     pub(super) bulk: mpsc::Sender<(RequestId, Answer)>,
 }
@@ -60,6 +62,14 @@ enum Phase {
 enum Leaver {
     Client,
     Server,
+}
+
+/// How a frame came to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AtOnce,
+    /// In the turn that its number gave it.
+    Numbered,
 }
 
 /// What is awaited next.
@@ -146,7 +156,7 @@ impl<S: Serve> Router<S> {
     fn take_all(&mut self, pieces: &mut Pieces) -> Result<(), SessionEnd> {
         loop {
             while let Some(frame) = self.streams.take() {
-                self.take_frame(frame)?;
+                self.take_frame(frame, Order::Numbered)?;
             }
             if let Some((number, frame)) = self.parked.take() {
                 let back = self.streams.put(number, frame).map_err(SessionEnd::Broken)?;
@@ -157,18 +167,18 @@ impl<S: Serve> Router<S> {
                 continue;
             }
             match pieces.next_piece().map_err(SessionEnd::Broken)? {
-                Some(Piece::Plain(frame)) => self.take_frame(frame)?,
+                Some(Piece::Plain(frame)) => self.take_frame(frame, Order::AtOnce)?,
                 Some(Piece::Numbered(number, frame)) => self.parked = Some((number, frame)),
                 None => return Ok(()),
             }
         }
     }
 
-    fn take_frame(&mut self, frame: Frame) -> Result<(), SessionEnd> {
+    fn take_frame(&mut self, frame: Frame, order: Order) -> Result<(), SessionEnd> {
         let frame_bytes_max = self.streams.welcome.limits.frame_bytes as usize;
         let unpacked = if self.unpacks { unpack(frame, frame_bytes_max) } else { Ok(frame) };
         let incoming = unpacked.and_then(|frame| frame.to_server());
-        self.take(incoming.map_err(SessionEnd::Broken)?)
+        self.take(incoming.map_err(SessionEnd::Broken)?, order)
     }
 
     async fn wait(&mut self, reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Waited {
@@ -235,11 +245,18 @@ impl<S: Serve> Router<S> {
         }
     }
 
-    fn take(&mut self, Incoming { id, message }: Incoming<ToServer>) -> Result<(), SessionEnd> {
+    fn take(&mut self, Incoming { id, message }: Incoming<ToServer>, order: Order) -> Result<(), SessionEnd> {
         match message {
             Ok(ToServer::Request(request)) => self.request(id, request),
             Ok(ToServer::Input(input)) => self.input(id, input),
-            Ok(ToServer::Session(Session::Ping(_))) => self.reply(id, Pong {}.into()),
+            Ok(ToServer::Session(Session::Ping(_))) => {
+                let lane = match order {
+                    Order::AtOnce => &self.lanes.replies,
+                    // It asks whether all of the bulk arrives, and is answered likewise.
+                    Order::Numbered => &self.lanes.in_turn,
+                };
+                reply(lane, id, Pong {}.into())
+            }
             Ok(ToServer::Session(Session::Bye(_))) => {
                 self.drain(Leaver::Client);
                 Ok(())
@@ -325,11 +342,15 @@ impl<S: Serve> Router<S> {
     }
 
     fn reply(&mut self, id: RequestId, answer: Answer) -> Result<(), SessionEnd> {
-        self.lanes.replies.try_send((id, answer)).map_err(|_| {
-            let fault = Fault::new(FaultCode::LimitExceeded).because("too many answers are not taken");
-            SessionEnd::Violation(fault)
-        })
+        reply(&self.lanes.replies, id, answer)
     }
+}
+
+fn reply(lane: &mpsc::Sender<(RequestId, Answer)>, id: RequestId, answer: Answer) -> Result<(), SessionEnd> {
+    lane.try_send((id, answer)).map_err(|_| {
+        let fault = Fault::new(FaultCode::LimitExceeded).because("too many answers are not taken");
+        SessionEnd::Violation(fault)
+    })
 }
 
 fn out_of_order(detail: &str) -> Fault {

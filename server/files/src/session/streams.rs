@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -17,7 +17,7 @@ use towpath_protocol::hello::{Capability, Welcome};
 use towpath_protocol::message::{Answer, Lane, RequestId};
 use towpath_protocol::outgoing::{Outgoing, SLICES_MAX};
 use towpath_protocol::packing::Packing;
-use towpath_protocol::sequence::{Piece, Pieces, Sequence};
+use towpath_protocol::sequence::{Piece, Pieces, Sequence, Watch};
 
 use super::bulk::Bulk;
 use super::exchanges::Exchanges;
@@ -153,6 +153,7 @@ impl Streams {
             () = self.closed.cancelled() => {}
             end = self.read(reader, decoder) => self.lose(end),
             end = self.write(writer, writing) => self.lose(end),
+            end = self.hangs() => self.lose(end),
         }
         let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), writer.shutdown()).await;
     }
@@ -177,6 +178,20 @@ impl Streams {
                 Ok(0) => return SessionEnd::Lost(None),
                 Ok(_) => {}
                 Err(error) => return SessionEnd::Lost(Some(error)),
+            }
+        }
+    }
+
+    /// Returns once all streams have waited for too long for what one of them does not bring.
+    async fn hangs(&self) -> SessionEnd {
+        let mut watch = Watch::default();
+        let mut looks = interval(self.stall / Watch::LOOKS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let awaited = self.sequence().awaited();
+            if watch.is_hanging(awaited) {
+                return SessionEnd::Hanging { seconds: self.stall.as_secs() };
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod ends;
 mod greeting;
+mod hanging;
 mod lanes;
 mod records;
 mod requests;

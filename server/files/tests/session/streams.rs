@@ -18,17 +18,17 @@ use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, 
 
 use super::world::{Client, World, at, bulk, control, data, hello};
 
-const ANN: &[u8] = b"ann's key";
+pub(super) const ANN: &[u8] = b"ann's key";
 
 /// Streams of one server.
-struct Server(Arc<Tickets>);
+pub(super) struct Server(Arc<Tickets>);
 
 impl Server {
-    fn of(streams_max: usize) -> Self {
+    pub(super) fn of(streams_max: usize) -> Self {
         Self(Arc::new(Tickets::new(streams_max)))
     }
 
-    fn options(&self, owner: &[u8]) -> SessionOptions {
+    pub(super) fn options(&self, owner: &[u8]) -> SessionOptions {
         let joining = Joining { tickets: self.0.clone(), owner: owner.to_vec() };
         SessionOptions { joining: Some(joining), ..SessionOptions::default() }
     }
@@ -38,7 +38,7 @@ impl Server {
         self.session_with(self.options(ANN)).await
     }
 
-    async fn session_with(&self, options: SessionOptions) -> (World, Ticket) {
+    pub(super) async fn session_with(&self, options: SessionOptions) -> (World, Ticket) {
         let mut world = World::silent(options);
         let welcome = world.client.try_greet(hello_with_streams(None)).await.unwrap();
         assert_eq!(welcome.capabilities, [Capability::new(Capability::STREAMS)]);
@@ -51,14 +51,14 @@ impl Server {
         (world, welcome)
     }
 
-    async fn join(&self, ticket: Ticket) -> World {
+    pub(super) async fn join(&self, ticket: Ticket) -> World {
         let (world, welcome) = self.try_join(ANN, ticket).await;
         assert_eq!(welcome.unwrap().ticket, None);
         world
     }
 
     /// A session of two streams.
-    async fn pair(&self) -> (World, World) {
+    pub(super) async fn pair(&self) -> (World, World) {
         let (primary, ticket) = self.session().await;
         (primary, self.join(ticket).await)
     }
@@ -92,16 +92,16 @@ fn begin_upload() -> Request {
     .into()
 }
 
-fn piece(offset: u64, len: usize) -> Input {
+pub(super) fn piece(offset: u64, len: usize) -> Input {
     UploadData { offset, data: Bytes::from(vec![1; len]) }.into()
 }
 
-async fn upload(primary: &mut World) -> Exchange {
+pub(super) async fn upload(primary: &mut World) -> Exchange {
     primary.client.say(1, begin_upload()).await;
     primary.request().await.1
 }
 
-async fn next_offset(exchange: &mut Exchange) -> u64 {
+pub(super) async fn next_offset(exchange: &mut Exchange) -> u64 {
     match exchange.inputs.recv().await {
         Some(Input::UploadData(data)) => data.offset,
         other => panic!("{other:?}"),
@@ -109,7 +109,7 @@ async fn next_offset(exchange: &mut Exchange) -> u64 {
 }
 
 /// The session still answers.
-async fn assert_alive(client: &mut Client) {
+pub(super) async fn assert_alive(client: &mut Client) {
     client.say(9, Session::from(Ping {})).await;
     assert!(matches!(client.hear().await, (9, Answer::Pong(_))));
 }
@@ -362,4 +362,22 @@ async fn a_client_that_takes_nothing_from_one_stream_is_left_after_a_while() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(matches!(primary.end().await, SessionEnd::Stalled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_joins_a_session_that_is_ending() {
+    let server = Server::of(4);
+    let revocation = Revocation::default();
+    let options = SessionOptions { revocation: revocation.clone(), ..server.options(ANN) };
+    let (mut primary, ticket) = server.session_with(options).await;
+    // Its work takes its time to stop, and the session waits for that.
+    let held = primary.may_end.clone().acquire_owned().await.unwrap();
+    let exchange = upload(&mut primary).await;
+    revocation.revoke(FaultCode::NotPaired.into());
+    assert_eq!(primary.client.hear_fault().await, (0, FaultCode::NotPaired));
+    let (_, refused) = server.try_join(ANN, ticket).await;
+    assert_eq!(refused.unwrap_err().code, FaultCode::PermissionDenied);
+    assert!(!primary.session.is_finished());
+    drop((held, exchange));
+    assert!(matches!(primary.end().await, SessionEnd::Revoked(_)));
 }
