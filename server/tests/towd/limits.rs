@@ -20,7 +20,7 @@ use towpath_protocol::request::{
 
 use super::log::put;
 use super::tls::{House, Person};
-use super::world::{Client, Towd, at, folder, run, towd, write};
+use super::world::{Client, Towd, at, folder, hello, run, towd, write};
 
 const MIB: u64 = 1024 * 1024;
 /// Half-open connections of the flood; by hand with more (`TOWD_FLOOD`).
@@ -133,7 +133,7 @@ fn f48_one_session_too_many_is_told_so_until_another_ends() {
     let (_root, towd) = limited(&["sessions=2"]);
     let mut sessions = [towd.connect(), towd.connect()];
     let socket = towd.listening["unix"].as_str().unwrap().to_owned();
-    let ask = || Client::ask_in(UnixStream::connect(&socket).unwrap(), None);
+    let ask = || Client::ask_in(UnixStream::connect(&socket).unwrap(), hello());
     let fault = ask().err().unwrap();
     assert_eq!(fault.code, FaultCode::LimitExceeded);
     assert!(fault.detail.contains("as many sessions as it takes"), "{fault}");

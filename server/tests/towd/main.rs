@@ -10,5 +10,6 @@ mod load;
 mod log;
 mod rights;
 mod starting;
+mod streams;
 mod tls;
 mod world;

@@ -10,12 +10,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use towpath_protocol::fault::Fault;
+use towpath_protocol::hello::{Capability, Hello, Ticket};
 use towpath_protocol::pairing::{
     KeyHash, Pairing, PairingCode, PairingSecret, Pin, ProofBinding, SECRET_BYTES,
 };
 use towpath_secure::{Identity, connect};
+use zeroize::Zeroizing;
 
-use super::world::{Client, State, Towd};
+use super::world::{Client, State, Towd, hello};
 
 /// Carries what the clients say, while the tests wait.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -112,6 +114,30 @@ impl House {
         person: &Person,
         code: Option<&PairingCode>,
     ) -> Result<Session, Fault> {
+        let (ours, channel) = self.secure(stream, person);
+        let pairing = code.map(|code| {
+            let (client, server) = (person.identity.hash(), self.key());
+            let bound =
+                ProofBinding { channel: &channel, client: &client, server: &server, name: person.name };
+            Pairing { name: person.name.to_owned(), proof: code.secret.proof(&bound) }
+        });
+        Client::ask_in(ours, Hello { pairing, ..hello() })
+    }
+
+    /// A session that further streams may join.
+    pub(crate) fn meet_with_streams(&self, person: &Person) -> Session {
+        self.try_join(person, None).unwrap()
+    }
+
+    /// A further stream of the session of this ticket, or what its Hello was answered with.
+    pub(crate) fn try_join(&self, person: &Person, ticket: Option<Ticket>) -> Result<Session, Fault> {
+        let (ours, _) = self.secure(self.arrive(person), person);
+        let capabilities = vec![Capability::new(Capability::STREAMS)];
+        Client::ask_in(ours, Hello { capabilities, join: ticket, ..hello() })
+    }
+
+    /// A connection on which Hello is to be said, and the name of its channel.
+    fn secure(&self, stream: TcpStream, person: &Person) -> (UnixStream, Zeroizing<[u8; 32]>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         theirs.set_nonblocking(true).unwrap();
         let server = self.key();
@@ -126,13 +152,7 @@ impl House {
             });
             channel
         });
-        let pairing = code.map(|code| {
-            let client = person.identity.hash();
-            let bound =
-                ProofBinding { channel: &channel, client: &client, server: &server, name: person.name };
-            Pairing { name: person.name.to_owned(), proof: code.secret.proof(&bound) }
-        });
-        Client::ask_in(ours, pairing)
+        (ours, channel)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A running `towd`, and a client of it in plain blocking calls.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -204,13 +204,23 @@ impl Client<UnixStream, UnixStream> {
     }
 
     pub(crate) fn on(stream: UnixStream) -> Self {
-        Self::ask_in(stream, None).unwrap()
+        Self::ask_in(stream, hello()).unwrap()
     }
 
     /// As [`on`](Self::on), for somebody who may be refused.
-    pub(crate) fn ask_in(stream: UnixStream, pairing: Option<Pairing>) -> Result<Self, Fault> {
+    pub(crate) fn ask_in(stream: UnixStream, hello: Hello) -> Result<Self, Fault> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self::try_greet(stream.try_clone().unwrap(), stream, Limits::OURS, pairing)
+        Self::say_hello(stream.try_clone().unwrap(), stream, hello)
+    }
+}
+
+impl Client<UnixStream, UnixStream> {
+    /// Nothing has come, not even the end.
+    pub(crate) fn assert_silent(&mut self) {
+        self.reader.set_nonblocking(true).unwrap();
+        let read = self.reader.read(&mut [0; 1]);
+        assert!(read.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{read:?}");
+        self.reader.set_nonblocking(false).unwrap();
     }
 }
 
@@ -221,11 +231,16 @@ impl<R: Read, W: Write> Client<R, W> {
 
     /// The error is what Hello is answered with.
     pub(crate) fn try_greet(
-        mut reader: R,
-        mut writer: W,
+        reader: R,
+        writer: W,
         limits: Limits,
         pairing: Option<Pairing>,
     ) -> Result<Self, Fault> {
+        Self::say_hello(reader, writer, Hello { limits, pairing, ..hello() })
+    }
+
+    /// With whatever is said in Hello.
+    pub(crate) fn say_hello(mut reader: R, mut writer: W, hello: Hello) -> Result<Self, Fault> {
         writer.write_all(PREAMBLE).unwrap();
         let mut preamble = [0; 8];
         reader.read_exact(&mut preamble).unwrap();
@@ -233,15 +248,6 @@ impl<R: Read, W: Write> Client<R, W> {
         let mut decoder = Decoder::new();
         decoder.allow_frames_up_to(Limits::OURS.frame_bytes as usize);
         let mut client = Self { reader, writer, decoder, welcome: None, next_id: 1 };
-        let agent = "test\x1b/1".to_owned();
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            agent,
-            capabilities: Vec::new(),
-            limits,
-            pairing,
-            join: None,
-        };
         client.say(0, &ToServer::Session(Session::Hello(hello)));
         match client.hear() {
             Some((0, Answer::Welcome(welcome))) => client.welcome = Some(welcome),
@@ -314,6 +320,18 @@ impl<R: Read, W: Write> Client<R, W> {
             Answer::Fault(fault) => fault.code,
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// What a client says that asks for nothing.
+pub(crate) fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        agent: "test\x1b/1".to_owned(),
+        capabilities: Vec::new(),
+        limits: Limits::OURS,
+        pairing: None,
+        join: None,
     }
 }
 
