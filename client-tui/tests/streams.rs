@@ -11,25 +11,26 @@
 )]
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/fault_link.rs"]
+mod fault_link;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/long_line.rs"]
+mod long_line;
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
+use fault_link::Cut;
+use long_line::{Cutting, LongLine, Victims};
 use towd::Towd;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
@@ -39,111 +40,11 @@ const FILE_BYTES: usize = 12 * 1024 * 1024;
 /// Bytes a second that a connection carries.
 const RATE: u32 = 4_000_000;
 
-/// A way to a server.
-struct Line {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    moved: Arc<AtomicU64>,
-    /// Ends the second connection, and only that, once so many bytes have moved.
-    cut_at: Arc<AtomicU64>,
-}
-
-impl Line {
-    /// With so much delay in each direction.
-    async fn to(server: &str, delay: Duration) -> Self {
-        let server: SocketAddr = server.parse().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (connections, moved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
-        let cut_at = Arc::new(AtomicU64::new(u64::MAX));
-        let line =
-            Self { address, connections: connections.clone(), moved: moved.clone(), cut_at: cut_at.clone() };
-        tokio::spawn(async move {
-            loop {
-                let (near, _) = listener.accept().await.unwrap();
-                let far = TcpStream::connect(server).await.unwrap();
-                let number = connections.fetch_add(1, Ordering::SeqCst);
-                // Streams of differing speed.
-                let rate = if number % 2 == 1 { RATE / 2 } else { RATE };
-                let gate = Gate {
-                    delay,
-                    rate,
-                    moved: moved.clone(),
-                    cut_at: cut_at.clone(),
-                    is_second: number == 1,
-                };
-                let cut = CancellationToken::new();
-                let (near_reader, near_writer) = near.into_split();
-                let (far_reader, far_writer) = far.into_split();
-                tokio::spawn(gate.clone().pump(near_reader, far_writer, cut.clone()));
-                tokio::spawn(gate.pump(far_reader, near_writer, cut));
-            }
-        });
-        line
-    }
-
-    /// Bytes of all connections since this was asked last.
-    fn moved(&self) -> u64 {
-        self.moved.swap(0, Ordering::SeqCst)
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-}
-
-#[derive(Clone)]
-struct Gate {
-    delay: Duration,
-    rate: u32,
-    moved: Arc<AtomicU64>,
-    cut_at: Arc<AtomicU64>,
-    is_second: bool,
-}
-
-impl Gate {
-    async fn pump(
-        self,
-        mut reader: impl AsyncRead + Unpin + Send,
-        mut writer: impl AsyncWrite + Unpin + Send,
-        cut: CancellationToken,
-    ) {
-        let (sender, mut queue) = mpsc::channel::<(Instant, Vec<u8>)>(16);
-        let reading = async {
-            let mut bytes = vec![0; 16 * 1024];
-            while let Ok(read @ 1..) = reader.read(&mut bytes).await {
-                sleep(Duration::from_secs(1) * read as u32 / self.rate).await;
-                let moved = self.moved.fetch_add(read as u64, Ordering::SeqCst);
-                if self.is_second && moved >= self.cut_at.load(Ordering::SeqCst) {
-                    cut.cancel();
-                }
-                if sender.send((Instant::now() + self.delay, bytes[..read].to_vec())).await.is_err() {
-                    break;
-                }
-            }
-            drop(sender);
-        };
-        let writing = async {
-            while let Some((at, bytes)) = queue.recv().await {
-                sleep_until(at).await;
-                if writer.write_all(&bytes).await.is_err() {
-                    break;
-                }
-            }
-            let _ = writer.shutdown().await;
-        };
-        tokio::select! {
-            () = cut.cancelled() => {}
-            _ = async { tokio::join!(reading, writing) } => {}
-        }
-    }
-}
-
 /// A served folder, one beside it, and a client.
 struct World {
     dir: TempDir,
     towd: Towd,
-    line: Line,
+    line: LongLine,
 }
 
 impl World {
@@ -153,7 +54,7 @@ impl World {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
         let towd = Towd::start_tls(&dir.path().join("served"), &dir.path().join("state"), limits);
-        let line = Line::to(towd.address(), delay).await;
+        let line = LongLine::to(towd.address(), delay, RATE).await;
         Self { dir, towd, line }
     }
 
@@ -230,7 +131,7 @@ async fn where_one_connection_is_cut_the_repeat_completes() {
     let world = World::new(FAR, &[]).await;
     let content = noise(FILE_BYTES);
     fs::write(world.at("here/file"), &content).unwrap();
-    world.line.cut_at.store(FILE_BYTES as u64 / 2, Ordering::SeqCst);
+    world.line.set(Some(Cutting { victims: Victims::One(1), at: FILE_BYTES as u64 / 6, how: Cut::End }));
     let first = world.tow(&["put", "file", &world.target("")]).await;
     let connections = world.line.connections();
     assert!(connections >= 2, "{connections}");
@@ -251,9 +152,11 @@ async fn on_a_slow_line_what_gets_smaller_is_packed_and_arrives_whole() {
     fs::write(world.at("here/file"), &content).unwrap();
     for (configured, is_packed) in [("", true), ("compress = \"never\"\n", false)] {
         world.configure(configured);
+        world.line.set(None);
         assert!(world.tow(&["put", "--overwrite", "always", "file", &world.target("")]).await.success());
         let up = world.line.moved();
         assert_equal(&world.at("served/file"), &content);
+        world.line.set(None);
         assert!(world.tow(&["get", "--overwrite", "always", &world.target("file"), "back"]).await.success());
         let down = world.line.moved();
         assert_equal(&world.at("here/back"), &content);

@@ -38,9 +38,11 @@ const LARGE_BYTES: usize = (17 << 20) + 4321;
 /// All of it, with what is said about it.
 const LINE_BYTES: u64 = 22 << 20;
 /// What goes on does so in pieces of this size, and from two of them on.
-const PIECE: u64 = 4 << 20;
+pub(crate) const PIECE: u64 = 4 << 20;
 /// Cut lines of a copy, before one that is only slow.
 const CUTS_MAX: u64 = 3;
+/// As many as there are unless somebody says otherwise.
+const SEEDS: u64 = 60;
 /// Seeds under way at a time: a line mostly waits.
 const AT_ONCE: usize = 16;
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
@@ -220,7 +222,7 @@ impl Story {
 }
 
 /// Bytes that wait for the large file to go on, once nobody is at them any more; other parts go away by themselves.
-async fn left_of_large(folder: &Path) -> u64 {
+pub(crate) async fn left_of_large(folder: &Path) -> u64 {
     let began = Instant::now();
     loop {
         let found: Vec<_> =
@@ -267,16 +269,16 @@ async fn run(job: Job) -> (Summary, Vec<Fault>) {
 }
 
 /// `TOWPATH_FAULT_SEEDS` says how many.
-fn seeds() -> Vec<u64> {
+pub(crate) fn seeds(short: u64) -> Vec<u64> {
     let number = |name| std::env::var(name).ok().map(|number| number.parse().unwrap());
     number("TOWPATH_FAULT_SEED")
-        .map_or_else(|| (0..number("TOWPATH_FAULT_SEEDS").unwrap_or(60)).collect(), |seed| vec![seed])
+        .map_or_else(|| (0..number("TOWPATH_FAULT_SEEDS").unwrap_or(short)).collect(), |seed| vec![seed])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_a_line_is_cut_files_are_absent_old_or_whole_and_the_repeat_completes() {
     let source = Arc::new(Source::new());
-    let seeds = seeds();
+    let seeds = seeds(SEEDS);
     let (mut stories, mut outcomes) = (JoinSet::new(), Vec::new());
     for seed in &seeds {
         if stories.len() >= AT_ONCE {
@@ -298,5 +300,5 @@ async fn wherever_a_line_is_cut_files_are_absent_old_or_whole_and_the_repeat_com
     let swept = count(|it| matches!(it, (_, Outcome::Swept(1..))));
     eprintln!("{went_on:?} uploads and downloads went on, {anew} began anew, {swept} were swept");
     let shows_all = went_on.iter().all(|count| *count > 0) && anew > 0 && swept > 0;
-    assert!(seeds.len() < 60 || shows_all, "these seeds show too little");
+    assert!((seeds.len() as u64) < SEEDS || shows_all, "these seeds show too little");
 }

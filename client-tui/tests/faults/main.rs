@@ -5,7 +5,8 @@
 //! | fault | shown by | in CI | the long form |
 //! | --- | --- | --- | --- |
 //! | a line cut at a random byte | `lines` | 60 seeds, 1 to 3 cuts each | `TOWPATH_FAULT_SEEDS=1000`; `TOWPATH_FAULT_SEED=N` is one alone |
-//! | client or server killed at a random moment | `kills` | 4 of each, three ways | `TOWPATH_FAULT_ROUNDS=50` |
+//! | a stream of several, over TLS, cut at a random byte; one that hangs | `streams` | 24 seeds, 1 or 2 cuts each | the same variables |
+//! | client or server killed at a random moment | `kills` | 4 of each, three ways; 2 with several streams | `TOWPATH_FAULT_ROUNDS=50` |
 //! | the n-th call fails, in client or server | `injected` | n = 1, 2, 3, 6, 12 … until none fails | `TOWPATH_FAULT_ROUNDS`: every n |
 //! | no byte, no inode, no longer file, read-only disk | `disks` | some sizes | `TOWPATH_FAULT_ROUNDS`: every page |
 //! | a source that shrinks, grows, vanishes, is replaced | `sources` | in the middle, and 3 moments | `TOWPATH_FAULT_ROUNDS=50` moments |
@@ -23,14 +24,20 @@
 )]
 
 mod disks;
+mod far;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/fault_link.rs"]
 mod fault_link;
 mod injected;
 mod kills;
 mod lines;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/long_line.rs"]
+mod long_line;
+mod round;
 mod sources;
 mod strace;
+mod streams;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -105,13 +105,6 @@ impl World {
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         ended(self.tow(words).spawn().unwrap())
     }
-
-    /// What is said about a folder, which is a TARGET or a path: no listing shows a part.
-    pub(crate) fn assert_no_part_is_shown(&self, folder: &str) {
-        let output = self.run(&["ls", "--all", folder]);
-        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(!shown.contains(PART), "{shown}");
-    }
 }
 
 /// Makes `tree` in a folder, the same each time.
@@ -191,8 +184,12 @@ async fn look_at_all(link: Link) -> Vec<WirePath> {
 }
 
 /// Waits for its end.
-pub(crate) fn ended(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn ended(child: Child) -> Output {
+    ended_within(PATIENCE, child)
+}
+
+pub(crate) fn ended_within(patience: Duration, mut child: Child) -> Output {
+    let deadline = Instant::now() + patience;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() >= deadline {
             let _ = child.kill();
