@@ -10,20 +10,21 @@
 )]
 
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/image.rs"]
+mod image;
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
-use rustix::process::{Pid, Signal, geteuid, kill_process};
-use tempfile::TempDir;
+use image::Disk;
+use rustix::process::{Pid, Signal, kill_process};
 use towd::Towd;
 
 /// More than one lot.
@@ -123,111 +124,6 @@ fn parts(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A disk of its own for a while: an image with XFS on it.
-struct Disk {
-    dir: TempDir,
-    mounted: bool,
-}
-
-/// `XFS_IOC_GOINGDOWN` of `xfs_fs.h`: from now on nothing reaches the disk, as when the power goes.
-struct GoingDown(u32);
-
-/// What the log still held in memory goes too (`XFS_FSOP_GOING_FLAGS_NOLOGFLUSH`).
-const WITHOUT_LOG: u32 = 2;
-
-// SAFETY: the kernel reads one u32 behind the pointer and writes nothing.
-#[allow(unsafe_code, reason = "there is no other way to say it to the kernel")]
-unsafe impl Ioctl for GoingDown {
-    type Output = ();
-    const IS_MUTATING: bool = false;
-
-    fn opcode(&self) -> Opcode {
-        opcode::read::<u32>(b'X', 125)
-    }
-
-    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
-        (&raw mut self.0).cast()
-    }
-
-    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut std::ffi::c_void) -> rustix::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Disk {
-    /// None, and said so, where this cannot be had.
-    fn new() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let made = geteuid().is_root() && {
-            File::create(dir.path().join("image")).unwrap().set_len(400 << 20).unwrap();
-            ran(Command::new("mkfs.xfs").arg("-q").arg(dir.path().join("image")))
-        };
-        fs::create_dir(dir.path().join("disk")).unwrap();
-        let mut disk = Self { dir, mounted: false };
-        if made && disk.mount() {
-            return Some(disk);
-        }
-        eprintln!("skipped: no XFS can be made and mounted here (it takes root, xfsprogs and a loop device)");
-        None
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.path().join("disk").join(name)
-    }
-
-    /// Beside the disk, for the server of it.
-    fn state(&self) -> PathBuf {
-        self.dir.path().join("state of towd")
-    }
-
-    fn mount(&mut self) -> bool {
-        let (image, place) = (self.dir.path().join("image"), self.at(""));
-        self.mounted = ran(Command::new("mount").args(["-o", "loop"]).arg(image).arg(place));
-        self.mounted
-    }
-
-    /// Cuts the power, and turns it on again.
-    #[allow(unsafe_code, reason = "see `GoingDown`")]
-    fn cut(&self) {
-        let disk = File::open(self.at("")).unwrap();
-        // SAFETY: as said there; the descriptor is of the mounted file system's root.
-        unsafe { rustix::ioctl::ioctl(disk.as_fd(), GoingDown(WITHOUT_LOG)).unwrap() };
-    }
-
-    fn restart(&mut self) {
-        self.unmount();
-        assert!(self.mount(), "the disk cannot be mounted again");
-    }
-
-    fn unmount(&mut self) {
-        if std::mem::take(&mut self.mounted) {
-            let began = Instant::now();
-            // Whoever had files open there may take a moment to be gone.
-            while !ran(Command::new("umount").arg(self.at(""))) {
-                assert!(began.elapsed() < Duration::from_secs(30), "the disk stays busy");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if self.mounted {
-            ran(Command::new("umount").arg("-l").arg(self.at("")));
-        }
-    }
-}
-
-fn ran(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|it| it.success())
-}
-
 /// What is somewhere: a file by its content, a link by its target, a folder by its time.
 fn look(at: &Path) -> Option<Vec<u8>> {
     let there = fs::symlink_metadata(at).ok()?;
@@ -240,7 +136,7 @@ fn look(at: &Path) -> Option<Vec<u8>> {
 
 /// A tree in which each file ends in `word`, and what is at each path of it.
 fn tree(disk: &Disk, word: &str) -> (PathBuf, BTreeMap<PathBuf, Vec<u8>>) {
-    let tree = disk.dir.path().join(word);
+    let tree = disk.beside(word);
     let mut files = fill(&tree, 40);
     files.insert("large".into(), vec![7; 300_000]);
     for (path, content) in &files {
@@ -260,7 +156,7 @@ fn put_until_cut(disk: &Disk, server: &Towd, trees: [&Path; 2], round: usize, pa
     let began = Instant::now();
     for number in 0.. {
         let target = server.target(&format!("/{round}-{}", number / 2));
-        let mut put = tow(disk.dir.path());
+        let mut put = tow(&disk.beside(""));
         put.args(["put", "--quiet", "-T", "--overwrite", "always"]).arg(trees[number % 2]).arg(&target);
         let mut put = put.stderr(Stdio::null()).spawn().unwrap();
         loop {
@@ -285,11 +181,12 @@ fn put_until_cut(disk: &Disk, server: &Towd, trees: [&Path; 2], round: usize, pa
 #[test]
 fn after_a_power_cut_what_was_called_done_is_whole_and_the_rest_absent_or_old() {
     let cuts = std::env::var("TOWPATH_POWER_CUTS").map_or(5, |cuts| cuts.parse().unwrap());
-    let Some(mut disk) = Disk::new() else { return };
+    let Some(mut disk) = Disk::new("xfs") else { return };
     let ((first, of_first), (second, of_second)) = (tree(&disk, "first"), tree(&disk, "second"));
     let (mut done_in_all, mut looked_at) = (0, 0);
     for round in 0..cuts {
-        let server = Towd::start(&disk.at(""), &disk.state(), &["--limit", "disk_reserve_bytes=0"]);
+        let server =
+            Towd::start(&disk.at(""), &disk.beside("state of towd"), &["--limit", "disk_reserve_bytes=0"]);
         // Each time at another moment of a copy, first ones and later ones.
         let pause = Duration::from_millis(30 + (round as u64 * 137) % 1000);
         let done = put_until_cut(&disk, &server, [&first, &second], round, pause);

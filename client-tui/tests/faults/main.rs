@@ -9,6 +9,7 @@
 //! | client or server killed at a random moment | `kills` | 4 of each, three ways; 2 with several streams | `TOWPATH_FAULT_ROUNDS=50` |
 //! | the n-th call fails, in client or server | `injected` | n = 1, 2, 3, 6, 12 … until none fails | `TOWPATH_FAULT_ROUNDS`: every n |
 //! | no byte, no inode, no longer file, read-only disk | `disks` | some sizes | `TOWPATH_FAULT_ROUNDS`: every page |
+//! | no byte of a quota that the disk keeps | `quotas` | put, get, cp | |
 //! | a source that shrinks, grows, vanishes, is replaced | `sources` | in the middle, and 3 moments | `TOWPATH_FAULT_ROUNDS=50` moments |
 //! | power cut | `../durable.rs` | 5 cuts | `TOWPATH_POWER_CUTS=50` |
 //! | a kill, and how much goes on after it | `../resume.rs`, `../transfer/resuming.rs` | all | |
@@ -28,12 +29,16 @@ mod far;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/fault_link.rs"]
 mod fault_link;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../support/image.rs"]
+mod image;
 mod injected;
 mod kills;
 mod lines;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/long_line.rs"]
 mod long_line;
+mod quotas;
 mod round;
 mod sources;
 mod strace;

@@ -55,6 +55,8 @@ pub(crate) fn fault_of(errno: Errno) -> Fault {
     let fault = Fault::new(code_of(errno));
     match fault.code {
         FaultCode::Io | FaultCode::NotSupportedHere => fault.because(errno.to_string()),
+        // There may be much free, and not for this user.
+        FaultCode::NoSpace if errno == Errno::DQUOT => fault.because("disk quota exceeded"),
         _ => fault,
     }
 }
