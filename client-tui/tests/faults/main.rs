@@ -11,6 +11,7 @@
 //! | no byte, no inode, no longer file, read-only disk | `disks` | some sizes | `TOWPATH_FAULT_ROUNDS`: every page |
 //! | no byte of a quota that the disk keeps | `quotas` | put, get, cp | |
 //! | a source that shrinks, grows, vanishes, is replaced | `sources` | in the middle, and 3 moments | `TOWPATH_FAULT_ROUNDS=50` moments |
+//! | either side stopped for a while, as a laptop that slept | `../pty/sleeping.rs` | 4 seconds | `TOWPATH_TOWD_STOPPED_SECONDS=70` |
 //! | power cut | `../durable.rs` | 5 cuts | `TOWPATH_POWER_CUTS=50` |
 //! | a kill, and how much goes on after it | `../resume.rs`, `../transfer/resuming.rs` | all | |
 //! | memory, whatever the size of the tree | `../planner.rs` | 300,000 files | `TOWPATH_PLANNED_FILES=10000000` |

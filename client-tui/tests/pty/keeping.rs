@@ -12,11 +12,11 @@ use crate::towd::Towd;
 
 const BYTES: usize = 64 << 20;
 /// What has come before somebody dies.
-const CUT_AFTER_BYTES: u64 = 24 << 20;
+pub(super) const CUT_AFTER_BYTES: u64 = 24 << 20;
 const QUESTION: &str = "╭ Left from last time ─";
 
 /// A file here that differs from any other at each of its pages.
-fn large(folders: &Folders) -> Vec<u8> {
+pub(super) fn large(folders: &Folders) -> Vec<u8> {
     let mut content = vec![0; BYTES];
     for (index, page) in content.chunks_mut(4096).enumerate() {
         page[..8].copy_from_slice(&index.to_le_bytes());
@@ -29,14 +29,14 @@ fn serve(folders: &Folders) -> Towd {
     Towd::start(&folders.right(""), &folders.state(), &["--limit", "disk_reserve_bytes=0"])
 }
 
-fn connect(folders: &Folders, server: &Towd) -> Pty {
+pub(super) fn connect(folders: &Folders, server: &Towd) -> Pty {
     let pty = Pty::start(folders.tow(&["--connect", &server.target("")]), 120, 40);
     pty.wait_for("connected to");
     pty
 }
 
 /// So many MB a second: without a limit it is all there before anybody has looked.
-fn limit(pty: &mut Pty, megabytes: u32) {
+pub(super) fn limit(pty: &mut Pty, megabytes: u32) {
     pty.press("wL");
     pty.wait_for("MB a second for all jobs together");
     pty.press(&format!("{megabytes}\r"));
@@ -51,7 +51,7 @@ fn under_way(folders: &Folders, server: &Towd) -> Pty {
     pty
 }
 
-fn send(folders: &Folders, pty: &mut Pty) {
+pub(super) fn send(folders: &Folders, pty: &mut Pty) {
     limit(pty, 20);
     pty.press(&format!("{DOWN}{F5}"));
     pty.wait_for("Copy large to");
@@ -60,7 +60,7 @@ fn send(folders: &Folders, pty: &mut Pty) {
 }
 
 /// Jobs that the journal holds.
-fn kept(folders: &Folders) -> Vec<PathBuf> {
+pub(super) fn kept(folders: &Folders) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folders.state().join("state/client/journal")) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("panes-")).collect()

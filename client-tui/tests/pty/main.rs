@@ -22,6 +22,7 @@ mod opening;
 mod pty;
 mod screen;
 mod sessions;
+mod sleeping;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/sshd.rs"]
 mod sshd;
