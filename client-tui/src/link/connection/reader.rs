@@ -62,7 +62,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             let room = self.pieces.decoder().space(ROOM_BYTES_MIN, ROOM_BYTES);
             tokio::select! {
                 read = self.stream.read_buf(room) => match read.map_err(lost)? {
-                    0 => return Err(ended(&self.streams.exchanges, self.pieces.is_empty())),
+                    0 => {
+                        self.streams.drained().await;
+                        return Err(ended(&self.streams.exchanges, self.pieces.is_empty()));
+                    }
                     read => {
                         self.streams.note_moved(read);
                         self.is_heard = true;

@@ -81,6 +81,22 @@ impl Streams {
         }
     }
 
+    /// After the end of the primary stream, for a moment: what waits there for frames that other streams still bring, as a Bye does, is
+    /// taken in its turn.
+    pub(super) async fn drained(&self) {
+        let drained = async {
+            loop {
+                let mut advanced = std::pin::pin!(self.advanced.notified());
+                advanced.as_mut().enable();
+                if self.sequence().is_empty() {
+                    return;
+                }
+                advanced.await;
+            }
+        };
+        let _ = timeout(REASON_TIME, drained).await;
+    }
+
     /// Returns once all streams have waited for too long for what one of them does not bring.
     async fn hangs(&self) -> Fault {
         let mut watch = Watch::default();
@@ -211,9 +227,12 @@ mod tests {
 
     use tokio::io::{duplex, split};
     use tokio::sync::mpsc;
+    use towpath_protocol::answer::Done;
     use towpath_protocol::frame::{HEADER_BYTES, Undecodable, encode_answer};
     use towpath_protocol::limits::FRAME_BYTES_MAX;
-    use towpath_protocol::message::{Answer, Pong, RequestId, Session, ToServer};
+    use towpath_protocol::message::{Answer, Bye, NUMBERED_BY_SERVER, Pong, RequestId, Session, ToServer};
+    use towpath_protocol::path::WirePath;
+    use towpath_protocol::request::Space;
 
     use super::super::reader::Reader;
     use super::super::writer::Writer;
@@ -250,6 +269,27 @@ mod tests {
         let fault = streams.exchanges.loss();
         assert_eq!(fault.code, FaultCode::Disconnected);
         assert_eq!(fault.detail, "one of its streams has brought nothing for 120 seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_on_its_way_on_another_stream_is_not_lost_by_the_end_of_the_primary_one() {
+        let streams = streams();
+        let space = Space { path: WirePath::root() };
+        let (id, mut answers) = streams.exchanges.open(space.into());
+        streams.exchanges.next_message(Lane::Control).unwrap();
+        let (ours, mut theirs) = duplex(1024);
+        let (reader, exchanges) =
+            (Reader::new(split(ours).0, Decoder::new(), streams.clone()), streams.exchanges.clone());
+        tokio::spawn(async move { exchanges.lose(reader.run().await) });
+        let bye = encode_answer(RequestId::NONE, &Answer::Bye(Bye {})).unwrap();
+        theirs.write_all(&bye.numbered(NUMBERED_BY_SERVER, 1).head).await.unwrap();
+        drop(theirs);
+        sleep(REASON_TIME / 2).await;
+        let done = encode_answer(id, &Answer::Done(Done {})).unwrap();
+        let done = Frame::from(bytes::Bytes::from(done.head[HEADER_BYTES..].to_vec()));
+        assert_eq!(streams.pass(0, done).await.unwrap_err().detail, "the other side ended it");
+        assert!(matches!(answers.recv().await, Some((_, Answer::Done(_)))));
+        streams.exchanges.gone().await;
     }
 
     #[tokio::test(start_paused = true)]
