@@ -42,13 +42,16 @@ fn answer(answer: Result<String, Failure>) -> anyhow::Result<ExitCode> {
 }
 
 fn start(args: Args) -> anyhow::Result<ExitCode> {
+    if args.join {
+        return Ok(cli::stdio::join());
+    }
     let home = std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default();
     let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
     if args.stdio {
         let local = Arc::new(Service::new(files)?);
         cli::stdio::gain_no_rights();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let exit = runtime.block_on(cli::stdio::serve(local));
+        let exit = runtime.block_on(cli::stdio::serve(local))?;
         // A read of standard input that nobody can interrupt is left behind.
         runtime.shutdown_background();
         return Ok(ExitCode::from(exit as u8));
@@ -78,7 +81,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let expanded = |typed: Option<OsString>| typed.map(|typed| bookmarks.expand(&typed));
     let (left, right) = (expanded(args.left), expanded(args.right.or(args.connect)));
     let opening = Opening { left, right, opens_connect };
-    let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent, settings.wire)) {
+    let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent, &keyring)) {
         Ok(ready) => ready,
         Err(failure) => return Ok(refusal(&failure)),
     };

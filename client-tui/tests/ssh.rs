@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/pty.rs"]
 mod pty;
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/sshd.rs"]
 mod sshd;
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -123,6 +123,7 @@ const WALLS: &[(&str, &[&str])] = &[
         "server/files/src",
         &["clap", "socket2", "std::net", "std::os::unix::net", "tokio::net", "towpath", "towpath_server"],
     ),
+    ("server/stdio/src", &["clap", "socket2", "std::fs", "towpath", "towpath_files", "towpath_server"]),
     ("server/src", &["crossterm", "ratatui", "towpath"]),
 ];
 
@@ -131,12 +132,19 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("protocol", &["tokio", "rustix", "rustls", "ring", "towpath-files"]),
     ("protocol/secure", &["clap", "ratatui", "crossterm", "rustix", "socket2", "towpath", "towpath-server"]),
     ("server/files", &["clap", "rustls", "ratatui", "crossterm", "socket2", "towpath", "towpath-server"]),
+    ("server/stdio", &["clap", "ratatui", "crossterm", "towpath", "towpath-files", "towpath-server"]),
     ("server", &["ratatui", "crossterm", "towpath"]),
     ("client-tui", &["towpath-server"]),
 ];
 
-const PACKAGES: &[&str] =
-    &["protocol/src", "protocol/secure/src", "server/src", "server/files/src", "client-tui/src"];
+const PACKAGES: &[&str] = &[
+    "protocol/src",
+    "protocol/secure/src",
+    "server/src",
+    "server/files/src",
+    "server/stdio/src",
+    "client-tui/src",
+];
 
 const TOP: &[&str] = &[
     "Cargo.lock",

@@ -18,6 +18,7 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:7171";
 pub(crate) const NO_STATE_DIR: &str = "no folder for towd's key: set HOME, or name one with --state-dir";
 
 /// The headless server of Towpath: serves one folder to tow.
+#[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, Parser)]
 #[command(name = "towd", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Args {
@@ -36,6 +37,10 @@ struct Args {
     /// Serve one session on standard input and output, as `ssh HOST towd --stdio` does
     #[arg(long, conflicts_with_all = ["listen", "unix"])]
     stdio: bool,
+    /// Make standard input and output a further stream of a session that `--stdio` serves here, as tow does over one ssh
+    /// connection
+    #[arg(long, conflicts_with_all = ["root", "listen", "unix", "stdio", "read_only", "audit", "limit", "config", "json"])]
+    join: bool,
     /// Refuse every change, whoever asks
     #[arg(long)]
     read_only: bool,
@@ -122,6 +127,7 @@ enum OneOrMany {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Serve(Config),
+    Join,
     Errand { errand: Errand, state_dir: PathBuf },
 }
 
@@ -181,6 +187,7 @@ impl Order {
         let state_dir =
             state_dir.map(|path| std::path::absolute(&path)).transpose().context("--state-dir")?;
         let errand = match args.errand {
+            None if args.join => return Ok(Self::Join),
             None => return Config::merge(args, state_dir).map(Self::Serve),
             Some(ErrandArgs::Pair { rights }) => Errand::Pair(rights),
             Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,

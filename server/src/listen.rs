@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
@@ -21,7 +22,9 @@ use towpath_files::service::Service;
 use towpath_files::session::{self, Door, Joining, SessionEnd, SessionOptions, Tickets};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hello::Ticket;
 use towpath_secure::SecureFault;
+use towpath_stdio::{Joiner, Rendezvous};
 
 use crate::gate::{Gate, Visitor};
 use crate::limits::{Limit, Limits};
@@ -75,11 +78,12 @@ impl Host {
         arrival: Arrival,
         visitor: Option<Arc<Visitor>>,
     ) -> SessionEnd {
-        let Arrival { peer, seat, deadline } = arrival;
-        // Standard input and output are one stream; to doors another can come.
-        let joining = seat.is_some().then(|| Joining {
+        let Arrival { peer, seat, ticket, deadline } = arrival;
+        // Another stream can come to a door; to standard input and output where somebody waits for it with this ticket.
+        let joining = (seat.is_some() || ticket.is_some()).then(|| Joining {
             tickets: self.tickets.clone(),
             owner: visitor.as_ref().map_or_else(|| OF_THIS_USER.to_vec(), |visitor| visitor.key().0.to_vec()),
+            ticket,
         });
         // It keeps the visitor for as long as the session lasts: so long the gate knows of it.
         let log = Arc::new(PeerLog::new(self.log.clone(), peer, visitor.clone(), seat));
@@ -182,6 +186,30 @@ impl Host {
         }
     }
 
+    /// Takes further streams of the session on standard input and output, for as long as this is polled.
+    pub(crate) async fn accept_joiners(self: Arc<Self>, rendezvous: Rendezvous) {
+        loop {
+            let joiner = rendezvous.next().await;
+            tokio::spawn(self.clone().receive_joiner(joiner));
+        }
+    }
+
+    async fn receive_joiner(self: Arc<Self>, joiner: Joiner) {
+        let (arrival, shown_out) = self.arrival(stdio::peer(), Source::User(geteuid().as_raw()));
+        let handed = timeout_at(arrival.deadline, joiner.receive()).await;
+        match handed.unwrap_or_else(|_elapsed| Err(ErrorKind::TimedOut.into())) {
+            Ok(handed) => {
+                arrival.heard();
+                tokio::select! {
+                    _ = self.serve(handed.reader, handed.writer, arrival, None) => {}
+                    () = shown_out.cancelled() => {}
+                }
+                drop(handed.joiner);
+            }
+            Err(error) => self.log.turned_away(&arrival.peer, &format!("a further stream: {error}")),
+        }
+    }
+
     async fn receive_unix(&self, stream: UnixStream, arrival: Arrival) {
         // The session watches the deadline.
         tokio::select! {
@@ -213,13 +241,20 @@ pub(crate) struct Arrival {
     peer: String,
     /// Its place among those that are not let in yet.
     seat: Option<Seat>,
+    /// By which others find it; none where it comes through a door.
+    ticket: Option<Ticket>,
     /// By when Hello must be answered, whatever comes before it.
     deadline: Instant,
 }
 
 impl Arrival {
     pub(crate) fn now(peer: String, seat: Option<Seat>, greeting_time: Duration) -> Self {
-        Self { peer, seat, deadline: Instant::now() + greeting_time }
+        Self { peer, seat, ticket: None, deadline: Instant::now() + greeting_time }
+    }
+
+    /// The same, of a session that others find by this ticket.
+    pub(crate) fn found_by(self, ticket: Option<Ticket>) -> Self {
+        Self { ticket, ..self }
     }
 
     fn heard(&self) {

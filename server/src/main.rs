@@ -43,6 +43,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use towpath_files::session::SessionEnd;
 use towpath_protocol::display::DisplayName;
+use towpath_stdio::Rendezvous;
 
 use announce::Announcement;
 use config::{Config, ConfigError, Doors, NO_STATE_DIR, Order};
@@ -66,6 +67,10 @@ const LEAVE_TIME: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let config = match Order::resolve(std::env::args_os()) {
         Ok(Order::Serve(config)) => config,
+        Ok(Order::Join) => {
+            return towpath_stdio::join()
+                .map_or_else(|fault| fail(&fault.into(), EXIT_FAILED), |()| ExitCode::SUCCESS);
+        }
         Ok(Order::Errand { errand, state_dir }) => {
             return errand::run(errand, &state_dir)
                 .map_or_else(|error| fail(&error, EXIT_FAILED), |()| ExitCode::SUCCESS);
@@ -140,11 +145,17 @@ fn complain(what: &str) {
     let _ = writeln!(std::io::stderr(), "towd: {}", lines.collect::<Vec<_>>().join("\n"));
 }
 
-/// One session on standard input and output.
+/// One session on standard input and output, and its further streams.
 async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
-    let (reader, writer) = stdio::open().context("standard input and output")?;
+    let (reader, writer) = towpath_stdio::open().context("standard input and output")?;
     let mut signals = Signals::new()?;
+    let rendezvous = stdio::rendezvous(&host.limits);
+    let ticket = rendezvous.as_ref().map(Rendezvous::ticket);
     let arrival = Arrival::now(stdio::peer(), None, host.limits.seconds(Limit::GreetingSeconds));
+    let arrival = arrival.found_by(ticket);
+    if let Some(rendezvous) = rendezvous {
+        tokio::spawn(host.clone().accept_joiners(rendezvous));
+    }
     let session = host.serve(reader, writer, arrival, None);
     tokio::pin!(session);
     let end = tokio::select! {

@@ -42,6 +42,9 @@ pub struct Args {
     /// Serves one session on standard input and output, as towd --stdio does
     #[arg(long, hide = true, exclusive = true)]
     pub stdio: bool,
+    /// Makes standard input and output a further stream of a session that --stdio serves here, as towd --join does
+    #[arg(long, hide = true, exclusive = true)]
+    pub join: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -85,7 +85,7 @@ impl Places {
             return Ok(link.clone());
         }
         let link = match &server {
-            Server::Ssh(host) => ssh::dial(host, typed, self.consent, self.keyring.wire()).await,
+            Server::Ssh(host) => ssh::dial(host, typed, self.consent, &self.keyring).await,
             _ => match dial(&server, &self.keyring, None).await {
                 Err(DialFault::CodeWanted) => match code::ask(typed).await? {
                     Some(code) => dial(&server, &self.keyring, Some(code)).await,

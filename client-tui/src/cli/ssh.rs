@@ -1,6 +1,7 @@
 //! Connecting over ssh while the terminal is free: ssh may ask its questions on it, and where nothing of ours is found, so does tow.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -12,8 +13,8 @@ use crate::link::Link;
 use crate::link::dial::DialFault;
 use crate::link::dial::install;
 use crate::link::dial::ssh::{self, Prompts};
+use crate::link::keyring::Keyring;
 use crate::model::target::SshHost;
-use crate::model::wire::Wire;
 
 /// Whether this program may be copied to a machine that has none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +42,18 @@ const INTERRUPT_TIME: Duration = Duration::from_millis(100);
 
 /// A session on `host`; `typed` is its target, escaped for the terminal. Offers to put this program there if need be. An interrupt gives
 /// it up.
-pub async fn dial(host: &SshHost, typed: &str, consent: Consent, wire: Wire) -> Result<Link, DialFault> {
+pub async fn dial(
+    host: &SshHost,
+    typed: &str,
+    consent: Consent,
+    keyring: &Arc<Keyring>,
+) -> Result<Link, DialFault> {
     let _echo = Echo(tcgetattr(io::stdin()).ok());
     let Ok(mut interrupts) = signal(SignalKind::interrupt()) else {
-        return dial_on(host, typed, consent, wire).await;
+        return dial_on(host, typed, consent, keyring).await;
     };
     tokio::select! {
-        dialled = dial_on(host, typed, consent, wire) => match dialled {
+        dialled = dial_on(host, typed, consent, keyring) => match dialled {
             Err(DialFault::Ssh { .. }) if timeout(INTERRUPT_TIME, interrupts.recv()).await.is_ok() => {
                 Err(DialFault::Interrupted)
             }
@@ -57,15 +63,20 @@ pub async fn dial(host: &SshHost, typed: &str, consent: Consent, wire: Wire) -> 
     }
 }
 
-async fn dial_on(host: &SshHost, typed: &str, consent: Consent, wire: Wire) -> Result<Link, DialFault> {
-    let link = match ssh::dial(host, Prompts::Terminal, wire).await {
+async fn dial_on(
+    host: &SshHost,
+    typed: &str,
+    consent: Consent,
+    keyring: &Arc<Keyring>,
+) -> Result<Link, DialFault> {
+    let link = match ssh::dial(host, Prompts::Terminal, keyring).await {
         Err(DialFault::NothingThere { system }) => {
             if !agreed(host, &system, consent).await {
                 return Err(DialFault::NothingThere { system });
             }
             install::install(host, &system, Prompts::Terminal).await?;
             output::note(&install::done(host));
-            ssh::dial(host, Prompts::Terminal, wire).await?
+            ssh::dial(host, Prompts::Terminal, keyring).await?
         }
         dialled => dialled?,
     };

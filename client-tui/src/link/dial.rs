@@ -95,7 +95,7 @@ pub async fn dial(
     let deadline = Instant::now() + BEGIN_TIME;
     match server {
         Server::Tow { host, port } => tls::dial(host, *port, keyring, code).await,
-        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody, keyring.wire()).await,
+        Server::Ssh(host) => ssh::dial(host, ssh::Prompts::Nobody, keyring).await,
         Server::Unix { socket } => {
             unix::dial(Path::new(OsStr::from_bytes(socket)), deadline, keyring.wire()).await
         }

@@ -105,7 +105,8 @@ impl Keyring {
         code.map(Some).map_err(|why| KeyringFault::Code { from, why })
     }
 
-    fn folder(&self) -> Result<PrivateFolder, KeyringFault> {
+    /// This client's own, made where there is none. Blocks.
+    pub(super) fn folder(&self) -> Result<PrivateFolder, KeyringFault> {
         let state = self.state_dir.as_deref().ok_or(KeyringFault::NoFolder)?;
         Ok(PrivateFolder::open(&state.join(FOLDER))?)
     }

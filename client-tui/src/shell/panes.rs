@@ -27,7 +27,6 @@ use crate::config::Settings;
 use crate::link::Link;
 use crate::link::keyring::Keyring;
 use crate::model::target::{Server, Target};
-use crate::model::wire::Wire;
 use crate::model::{LinkId, Place, Side};
 use crate::transfer::job::OnRequest;
 use crate::ui::Look;
@@ -45,13 +44,17 @@ pub struct Opening {
 pub type Ready = HashMap<Server, Link>;
 
 /// Connects to what is reached over ssh, while the terminal is free for ssh's questions and for ours.
-pub async fn connect_first(opening: &Opening, consent: Consent, wire: Wire) -> Result<Ready, Failure> {
+pub async fn connect_first(
+    opening: &Opening,
+    consent: Consent,
+    keyring: &Arc<Keyring>,
+) -> Result<Ready, Failure> {
     let mut ready = Ready::new();
     for typed in [&opening.left, &opening.right].into_iter().flatten() {
         let Ok(Target::Remote { server, .. }) = Target::parse(typed) else { continue };
         if let (Server::Ssh(host), Entry::Vacant(place)) = (server.clone(), ready.entry(server)) {
             let typed = DisplayName::new(typed.as_bytes()).to_string();
-            let link = ssh::dial(&host, &typed, consent, wire).await;
+            let link = ssh::dial(&host, &typed, consent, keyring).await;
             place.insert(link.map_err(|fault| Failure::not_connected(&typed, &fault))?);
         }
     }

@@ -159,13 +159,9 @@ fn a_session_that_took_a_password_asks_for_it_when_somebody_wants_it_back_and_ne
 
 /// The one child of tow.
 fn ssh_of(tow: Pid) -> Pid {
-    let tasks = fs::read_dir(format!("/proc/{}/task", tow.as_raw_nonzero())).unwrap();
-    // A thread may end meanwhile; the one that has the child waits for it.
-    let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
-    let children = children.collect::<Vec<_>>().concat();
-    let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let children = sshd::children_of(tow);
     let [ssh] = children[..] else { panic!("{children:?}") };
-    Pid::from_raw(ssh).unwrap()
+    ssh
 }
 
 #[test]

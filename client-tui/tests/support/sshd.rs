@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, geteuid, getgid, kill_process};
 use tempfile::TempDir;
@@ -26,8 +27,8 @@ pub struct Sshd {
     pub dir: TempDir,
     pub port: u16,
     child: Child,
-    /// Open, so that it never writes into nothing.
-    _log: BufReader<ChildStderr>,
+    /// What it has said so far.
+    log: Arc<Mutex<String>>,
 }
 
 /// What a test needs and this machine has not, in words; none where all is there.
@@ -56,6 +57,11 @@ fn wrapper() -> Option<PathBuf> {
 impl Sshd {
     /// With a user for each login shell, and `PATH` there.
     pub fn start(path_there: &str) -> Self {
+        Self::start_with(path_there, &[])
+    }
+
+    /// The same, with options of `sshd_config` besides.
+    pub fn start_with(path_there: &str, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         // sshd drops its rights before it looks at what is in here.
@@ -81,28 +87,30 @@ impl Sshd {
         if geteuid().is_root() {
             fs::create_dir_all("/run/sshd").unwrap();
         }
-        let (port, child, log) = serve(dir.path(), path_there);
+        let (port, child, log) = serve(dir.path(), path_there, options);
         let host_key = fs::read_to_string(at("host.pub")).unwrap();
         fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
         let config = format!(
             "Host by-password\n PreferredAuthentications password\n\
+             Host shared\n ControlMaster auto\n ControlPath {own}\n\
              Host *\n PreferredAuthentications publickey\n IdentityFile {key}\n IdentitiesOnly yes\n UserKnownHostsFile {known}\n GlobalKnownHostsFile none\n \
              HostName 127.0.0.1\n Port {port}\n\
              Host inner\n ProxyCommand ssh -F {config} -W %h:%p plain@box\n",
             key = at("key").display(),
             known = at("known_hosts").display(),
+            own = at("own-%C").display(),
             config = at("config").display(),
         );
         fs::write(at("config"), config).unwrap();
         let (config, starts) = (at("config"), at("starts"));
         let script = format!(
-            "#!/bin/sh\necho started >>{}\nexec ssh -F {} \"$@\"\n",
+            "#!/bin/sh\ncase \" $* \" in *' -G '*|*' ControlMaster=no '*) ;; *) echo started >>{};; esac\nexec ssh -F {} \"$@\"\n",
             starts.display(),
             config.display()
         );
         fs::write(at("ssh"), script).unwrap();
         fs::set_permissions(at("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
-        Self { dir, port, child, _log: log }
+        Self { dir, port, child, log }
     }
 
     /// The ssh that knows this server, as `TOW_SSH` names it.
@@ -110,9 +118,19 @@ impl Sshd {
         self.dir.path().join("ssh")
     }
 
-    /// How often that ssh was started.
+    /// How often that ssh was started to connect.
     pub fn connections(&self) -> usize {
         fs::read_to_string(self.dir.path().join("starts")).unwrap_or_default().lines().count()
+    }
+
+    /// How many lines of what the server has said hold `words`.
+    pub fn said(&self, words: &str) -> usize {
+        self.log.lock().unwrap().lines().filter(|line| line.contains(words)).count()
+    }
+
+    /// The processes that serve its connections.
+    pub fn serving(&self) -> Vec<Pid> {
+        children_of(Pid::from_child(&self.child))
     }
 
     pub fn home(&self, user: &str) -> PathBuf {
@@ -126,7 +144,7 @@ impl Sshd {
 }
 
 /// On a port that was free a moment ago; another one where somebody else took it meanwhile.
-fn serve(dir: &Path, path_there: &str) -> (u16, Child, BufReader<ChildStderr>) {
+fn serve(dir: &Path, path_there: &str, more: &[&str]) -> (u16, Child, Arc<Mutex<String>>) {
     loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(daemon().unwrap());
@@ -145,9 +163,11 @@ fn serve(dir: &Path, path_there: &str) -> (u16, Child, BufReader<ChildStderr>) {
             "KbdInteractiveAuthentication=no".to_owned(),
             "PrintMotd=no".to_owned(),
             "MaxStartups=100".to_owned(),
+            // It tells of each channel that something is run in.
+            "LogLevel=VERBOSE".to_owned(),
         ];
-        for option in options {
-            command.args(["-o", &option]);
+        for option in options.iter().map(String::as_str).chain(more.iter().copied()) {
+            command.args(["-o", option]);
         }
         command.env("LD_PRELOAD", wrapper().unwrap());
         command.env("NSS_WRAPPER_PASSWD", dir.join("passwd")).env("NSS_WRAPPER_GROUP", dir.join("group"));
@@ -156,12 +176,34 @@ fn serve(dir: &Path, path_there: &str) -> (u16, Child, BufReader<ChildStderr>) {
         let mut heard = String::new();
         while log.read_line(&mut heard).unwrap() > 0 {
             if heard.contains("Server listening") {
-                return (port, child, log);
+                return (port, child, collected(log));
             }
         }
         let _ = child.wait();
         assert!(heard.contains("Address already in use"), "sshd: {heard}");
     }
+}
+
+/// Read as it comes, so that it never has to wait.
+fn collected(mut log: BufReader<ChildStderr>) -> Arc<Mutex<String>> {
+    let lines = Arc::<Mutex<String>>::default();
+    let collected = lines.clone();
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while matches!(log.read_until(b'\n', &mut line), Ok(1..)) {
+            collected.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    lines
+}
+
+/// Those that still are. A thread may end meanwhile; the one that has the child waits for it.
+pub fn children_of(parent: Pid) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).into_iter().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let children = children.collect::<Vec<_>>().concat();
+    children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
 impl Drop for Sshd {

@@ -240,15 +240,15 @@ impl<R: Read, W: Write> Client<R, W> {
     }
 
     /// With whatever is said in Hello.
-    pub(crate) fn say_hello(mut reader: R, mut writer: W, hello: Hello) -> Result<Self, Fault> {
+    pub(crate) fn say_hello(reader: R, mut writer: W, hello: Hello) -> Result<Self, Fault> {
         writer.write_all(PREAMBLE).unwrap();
-        let mut preamble = [0; 8];
-        reader.read_exact(&mut preamble).unwrap();
-        assert_eq!(&preamble, PREAMBLE);
         let mut decoder = Decoder::new();
         decoder.allow_frames_up_to(Limits::OURS.frame_bytes as usize);
         let mut client = Self { reader, writer, decoder, welcome: None, next_id: 1 };
         client.say(0, &ToServer::Session(Session::Hello(hello)));
+        let mut preamble = [0; 8];
+        client.reader.read_exact(&mut preamble).unwrap();
+        assert_eq!(&preamble, PREAMBLE);
         match client.hear() {
             Some((0, Answer::Welcome(welcome))) => client.welcome = Some(welcome),
             Some((0, Answer::Fault(fault))) => return Err(fault),

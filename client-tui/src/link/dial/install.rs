@@ -90,7 +90,7 @@ pub async fn install(host: &SshHost, there: &str, prompts: Prompts<'_>) -> Resul
 }
 
 async fn send(host: &SshHost, prompts: Prompts<'_>, program: &[u8]) -> Result<(), InstallFault> {
-    let mut command = command(host, prompts, INSTALL);
+    let mut command = command(host, prompts, &[], INSTALL);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(InstallFault::NoSsh)?;
     let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {

@@ -1,9 +1,13 @@
-//! ssh: the system's own, with its configuration, agent, known hosts and jump hosts. It runs one constant command there; nothing that
-//! anybody typed, and no path, is ever part of that.
+//! ssh: the system's own, with its configuration, agent, known hosts and jump hosts. It runs one constant command there, and another one
+//! for each further stream of a session; nothing that anybody typed, and no path, is ever part of them. `master` is how further streams
+//! go by the first one's connection.
 //!
 //! The program is `ssh`, or what the environment variable `TOW_SSH` names.
 
+mod master;
+
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -11,9 +15,10 @@ use tokio::process::Command;
 use super::DialFault;
 use super::askpass::Desk;
 use super::child::{ChildFault, begin};
+use crate::link::keyring::Keyring;
 use crate::link::{GreetingFault, Link};
 use crate::model::target::SshHost;
-use crate::model::wire::Wire;
+use master::Master;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
@@ -30,16 +35,22 @@ const NO_SSH: i32 = 126;
 
 /// Prefers the very version that [`install`](super::install) put there, then towd, also where `cargo install` puts it. One line in
 /// single quotes, without `!` and `\`: every login shell, csh and fish too, passes that on to sh as it is.
-const SERVE: &str = concat!(
-    r#"exec sh -c 't="$HOME/"#,
-    ".local/share/towpath/bin/tow-",
-    env!("CARGO_PKG_VERSION"),
-    r#"";"#,
-    r#" if [ -x "$t" ]; then exec "$t" --stdio; fi;"#,
-    r#" PATH="$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/.cargo/bin";"#,
-    r#" if command -v towd >/dev/null 2>&1; then exec towd --stdio; fi;"#,
-    r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
-);
+macro_rules! run {
+    ($flag:literal) => {
+        concat!(
+            r#"exec sh -c 't="$HOME/"#,
+            ".local/share/towpath/bin/tow-",
+            env!("CARGO_PKG_VERSION"),
+            r#"";"#,
+            concat!(r#" if [ -x "$t" ]; then exec "$t" "#, $flag, "; fi;"),
+            r#" PATH="$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/.cargo/bin";"#,
+            concat!(" if command -v towd >/dev/null 2>&1; then exec towd ", $flag, "; fi;"),
+            r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
+        )
+    };
+}
+const SERVE: &str = run!("--stdio");
+const JOIN: &str = run!("--join");
 
 /// Who can be asked for a password, a passphrase, a second factor or a new host's key.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +64,21 @@ pub enum Prompts<'a> {
 }
 
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
-pub async fn dial(host: &SshHost, prompts: Prompts<'_>, wire: Wire) -> Result<Link, DialFault> {
-    begin(command(host, prompts, SERVE), CONNECT_TIME, wire).await.map_err(worded)
+pub async fn dial(host: &SshHost, prompts: Prompts<'_>, keyring: &Arc<Keyring>) -> Result<Link, DialFault> {
+    let wire = keyring.wire();
+    let master = if wire.streams > 1 { Master::find(host, keyring).await } else { None };
+    let first = master.as_ref().map(Master::of_first).unwrap_or_default();
+    let further = master.map(|master| master.further(host, wire));
+    begin(command(host, prompts, &first, SERVE), CONNECT_TIME, wire, further).await.map_err(worded)
 }
 
-/// ssh, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
-pub(super) fn command(host: &SshHost, prompts: Prompts<'_>, remote: &'static str) -> Command {
+/// ssh with such arguments, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
+pub(super) fn command(
+    host: &SshHost,
+    prompts: Prompts<'_>,
+    arguments: &[OsString],
+    remote: &'static str,
+) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", START]).arg(variable("TOW_SSH").unwrap_or_else(|| "ssh".into()));
     let options = ["ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none"];
@@ -66,6 +86,7 @@ pub(super) fn command(host: &SshHost, prompts: Prompts<'_>, remote: &'static str
     for option in options {
         command.args(["-o", option]);
     }
+    command.args(arguments);
     match prompts {
         Prompts::Terminal => {}
         Prompts::Desk(_) if has_own_askpass() => drop(command.env("SSH_ASKPASS_REQUIRE", "force")),
@@ -165,7 +186,7 @@ mod tests {
     use super::*;
 
     fn arguments(host: &SshHost, prompts: Prompts<'_>) -> Vec<String> {
-        let command = command(host, prompts, SERVE);
+        let command = command(host, prompts, &[], SERVE);
         command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect()
     }
 
@@ -207,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_login_shell_passes_the_command_on_as_it_is() {
-        for command in [SERVE, crate::link::dial::install::INSTALL] {
+        for command in [SERVE, JOIN, crate::link::dial::install::INSTALL] {
             let inside =
                 command.strip_prefix("exec sh -c '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
             assert!(!inside.contains(['\'', '!', '\\', '\n']), "{inside}");

@@ -179,7 +179,7 @@ async fn connect(
         })?,
         (Server::Ssh(host), attempt) => {
             let system = if let Attempt::Installing { system } = attempt { Some(system) } else { None };
-            questions.dial(id, host, system, keyring.wire()).await.map_err(|fault| match fault {
+            questions.dial(id, host, system, keyring).await.map_err(|fault| match fault {
                 DialFault::NothingThere { system } => {
                     NotConnected::NotInstalled { text: install::question(host, &system), system }
                 }

@@ -14,8 +14,8 @@ use crate::link::dial::DialFault;
 use crate::link::dial::askpass::{Asked, Desk};
 use crate::link::dial::install::{self, install};
 use crate::link::dial::ssh::{self, Prompts};
+use crate::link::keyring::Keyring;
 use crate::model::target::SshHost;
-use crate::model::wire::Wire;
 use crate::model::{LinkId, Question, Secret};
 
 type Waiting = HashMap<u64, oneshot::Sender<Secret>>;
@@ -39,7 +39,7 @@ impl Questions {
         id: LinkId,
         host: &SshHost,
         system: Option<String>,
-        wire: Wire,
+        keyring: &Arc<Keyring>,
     ) -> Result<Link, DialFault> {
         // Keys and agents need no answers.
         let desk = Desk::open().inspect_err(|error| tracing::warn!(%error, "ssh cannot ask anything")).ok();
@@ -49,7 +49,7 @@ impl Questions {
                 install(host, &system, prompts).await?;
                 let _ = self.events.send(Event::Said { good: true, text: install::done(host) }).await;
             }
-            ssh::dial(host, prompts, wire).await
+            ssh::dial(host, prompts, keyring).await
         };
         let asking = async {
             match &desk {

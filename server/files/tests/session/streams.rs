@@ -29,7 +29,7 @@ impl Server {
     }
 
     pub(super) fn options(&self, owner: &[u8]) -> SessionOptions {
-        let joining = Joining { tickets: self.0.clone(), owner: owner.to_vec() };
+        let joining = Joining { tickets: self.0.clone(), owner: owner.to_vec(), ticket: None };
         SessionOptions { joining: Some(joining), ..SessionOptions::default() }
     }
 

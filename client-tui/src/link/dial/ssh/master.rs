@@ -1,0 +1,244 @@
+//! One ssh connection for all streams of a session. The ssh of the first stream is a master of others (`ControlMaster`), on a socket for
+//! this user alone; that of each further stream is a channel of it, and fails where it is not there: it never connects by itself, so nobody
+//! is asked for anything again. Whose own configuration shares connections keeps that: further streams go by the same master then.
+//!
+//! ssh removes the socket when it ends, and ends when tow does, however that ends: its standard input does.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a socket of a name that is made up here, in folders of this user's"
+)]
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use towpath_files::private_files::PrivateFolder;
+
+use super::{JOIN, Prompts, SERVE, command};
+use crate::link::connection::Further;
+use crate::link::dial::{DialFault, child};
+use crate::link::keyring::Keyring;
+use crate::model::target::SshHost;
+use crate::model::wire::Wire;
+
+/// How long ssh may take to say how it is configured; a condition in there may run a program.
+const CONFIGURATION_TIME: Duration = Duration::from_secs(5);
+/// What names of our sockets begin with, before sixteen digits.
+const PREFIX: &str = "tow-ssh-";
+const DIGITS: usize = 16;
+/// ssh makes the socket under its name and this much more, and links it to its place.
+const BESIDE: &str = ".0123456789abcdef";
+/// Of a folder that holds more, only so many are looked at.
+const NAMES_MAX: usize = 10_000;
+
+/// Where further streams are opened.
+#[derive(Debug)]
+pub(super) struct Master {
+    socket: PathBuf,
+    /// Dropped, the socket is removed: no further stream comes.
+    is_ours: bool,
+}
+
+/// What the person's own configuration says of sharing connections.
+#[derive(Debug, PartialEq, Eq)]
+enum Configured {
+    /// Nothing: it is ours to do.
+    Nothing,
+    /// By this socket, where there is a master.
+    Shared(PathBuf),
+    /// That somebody is asked about each channel.
+    Asks,
+}
+
+impl Master {
+    /// None where there are to be no further streams, for whatever reason.
+    pub(super) async fn find(host: &SshHost, keyring: &Arc<Keyring>) -> Option<Self> {
+        match configured(host).await? {
+            Configured::Asks => None,
+            Configured::Shared(socket) => Some(Self { socket, is_ours: false }),
+            Configured::Nothing => {
+                let keyring = keyring.clone();
+                let socket = tokio::task::spawn_blocking(move || socket(&keyring)).await.ok()??;
+                Some(Self { socket, is_ours: true })
+            }
+        }
+    }
+
+    /// Arguments for the ssh of the first stream.
+    pub(super) fn of_first(&self) -> Vec<OsString> {
+        if !self.is_ours {
+            return Vec::new();
+        }
+        let mut arguments =
+            ["-o", "ControlMaster=yes", "-o", "ControlPersist=no"].map(OsString::from).to_vec();
+        arguments.extend(self.at_socket());
+        arguments
+    }
+
+    /// For those of further ones: whoever finds no master has no way to connect.
+    fn of_further(&self) -> Vec<OsString> {
+        let mut arguments =
+            ["-o", "ControlMaster=no", "-o", "ProxyCommand=false"].map(OsString::from).to_vec();
+        arguments.extend(self.at_socket());
+        arguments
+    }
+
+    /// In which ssh would read a `%` as the beginning of a pattern.
+    fn at_socket(&self) -> [OsString; 2] {
+        let path = self.socket.as_os_str().as_bytes();
+        let doubled =
+            path.iter().flat_map(|byte| if *byte == b'%' { &b"%%"[..] } else { std::slice::from_ref(byte) });
+        ["-S".into(), OsString::from_vec(doubled.copied().collect())]
+    }
+
+    pub(super) fn further(self, host: &SshHost, wire: Wire) -> Further {
+        let host = host.clone();
+        Further::of(wire, move || {
+            let command = command(&host, Prompts::Nobody, &self.of_further(), JOIN);
+            async move { child::stream(command).map_err(DialFault::NoProgram) }
+        })
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        if self.is_ours {
+            // ssh may have done it.
+            let _ = std::fs::remove_file(&self.socket);
+        }
+    }
+}
+
+/// As ssh itself says it; none where it does not.
+async fn configured(host: &SshHost) -> Option<Configured> {
+    let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
+    asking.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let said = timeout(CONFIGURATION_TIME, asking.output()).await.ok()?.ok()?;
+    said.status.success().then(|| Configured::of(&said.stdout))
+}
+
+impl Configured {
+    /// Of lines of a word and its value each.
+    fn of(said: &[u8]) -> Self {
+        let value = |word: &[u8]| {
+            let mut lines = said.split(|byte| *byte == b'\n');
+            lines.find_map(|line| line.strip_prefix(word)?.strip_prefix(b" "))
+        };
+        match (value(b"controlpath"), value(b"controlmaster")) {
+            (None, _) => Self::Nothing,
+            (Some(_), Some(b"ask" | b"autoask")) => Self::Asks,
+            (Some(path), _) => Self::Shared(PathBuf::from(OsStr::from_bytes(path))),
+        }
+    }
+}
+
+/// A place for a socket of ours; none where ssh could not make one. Blocks.
+fn socket(keyring: &Keyring) -> Option<PathBuf> {
+    let run = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    // Never made: whoever should have done that may still come.
+    let run = run.filter(|run| run.is_absolute() && run.is_dir());
+    let run = run.and_then(|run| PrivateFolder::open(&run).ok());
+    run.into_iter().chain(keyring.folder().ok()).find_map(|folder| {
+        sweep(&folder);
+        let made = try_socket(&folder);
+        made.inspect_err(|why| tracing::info!(?folder, %why, "no place for ssh's socket")).ok()
+    })
+}
+
+/// Makes one as ssh does, and takes it away again: where that fails, ssh would end.
+fn try_socket(folder: &PrivateFolder) -> io::Result<PathBuf> {
+    let mut random = [0; DIGITS / 2];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let name = format!("{PREFIX}{:0DIGITS$x}", u64::from_ne_bytes(random));
+    let (socket, beside) = (folder.path_of(&name), folder.path_of(&format!("{name}{BESIDE}")));
+    if socket.as_os_str().as_bytes().contains(&b'$') {
+        return Err(io::Error::other("ssh would read a variable in its name"));
+    }
+    let listener = UnixListener::bind(&beside)?;
+    let linked = std::fs::hard_link(&beside, &socket);
+    for path in [&beside, &socket] {
+        let _ = std::fs::remove_file(path);
+    }
+    drop(listener);
+    linked.map(|()| socket)
+}
+
+/// Removes sockets whose ssh was killed.
+fn sweep(folder: &PrivateFolder) {
+    for name in folder.names(NAMES_MAX).unwrap_or_default() {
+        let is_one = name.strip_prefix(PREFIX).is_some_and(|digits| digits.len() == DIGITS);
+        let socket = folder.path_of(&name);
+        if is_one && is_dead(&socket) {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+fn is_dead(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_of_its_configuration_tells_whose_master_it_is() {
+        let table = [
+            (&b"user ann\ncontrolmaster false\ncontrolpersist no\n"[..], Configured::Nothing),
+            (b"controlmaster auto\ncontrolpath /run/a b\n", Configured::Shared("/run/a b".into())),
+            (b"controlpath /run/x\ncontrolmaster false\n", Configured::Shared("/run/x".into())),
+            (b"controlmaster autoask\ncontrolpath /run/x\n", Configured::Asks),
+            (b"", Configured::Nothing),
+        ];
+        for (said, expected) in table {
+            assert_eq!(Configured::of(said), expected);
+        }
+    }
+
+    #[test]
+    fn a_further_ssh_has_no_way_to_connect_by_itself() {
+        let arguments = |is_ours| {
+            let master = Master { socket: "/nowhere/50%".into(), is_ours };
+            (master.of_first(), master.of_further())
+        };
+        let further = ["-o", "ControlMaster=no", "-o", "ProxyCommand=false", "-S", "/nowhere/50%%"];
+        let first = ["-o", "ControlMaster=yes", "-o", "ControlPersist=no", "-S", "/nowhere/50%%"];
+        assert_eq!(
+            arguments(true),
+            (first.map(OsString::from).to_vec(), further.map(OsString::from).to_vec())
+        );
+        // The configuration says it all.
+        assert_eq!(arguments(false).0, [""; 0]);
+    }
+
+    #[test]
+    fn a_place_is_one_where_ssh_can_make_its_socket_and_dead_ones_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(&dir.path().join("private")).unwrap();
+        let (dead, alive) =
+            (folder.path_of("tow-ssh-00000000000000aa"), folder.path_of("tow-ssh-00000000000000bb"));
+        drop(UnixListener::bind(&dead).unwrap());
+        let _alive = UnixListener::bind(&alive).unwrap();
+        fs::write(folder.path_of("tow-ssh-of-another"), "").unwrap();
+        sweep(&folder);
+        let socket = try_socket(&folder).unwrap();
+        let mut left = folder.names(10).unwrap();
+        left.sort();
+        assert_eq!(left, ["tow-ssh-00000000000000bb", "tow-ssh-of-another"]);
+        // Longer than a socket's path may be.
+        let deep = dir.path().join("x".repeat(100 - dir.path().as_os_str().len()));
+        try_socket(&PrivateFolder::open(&deep).unwrap()).unwrap_err();
+        fs::write(&socket, "").unwrap();
+        drop(Master { socket: socket.clone(), is_ours: true });
+        assert!(!socket.exists());
+    }
+}
