@@ -178,6 +178,8 @@ fn f68_where_tow_is_the_server_none_of_its_threads_can_gain_rights() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tow"));
     let mut tow = command
         .arg("--stdio")
+        // Whoever has set that there is served too.
+        .env("TOW_STATE_DIR", "/nonexistent")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -40,10 +40,10 @@ pub struct Args {
     #[arg(long, global = true)]
     pub install: bool,
     /// Serves one session on standard input and output, as towd --stdio does
-    #[arg(long, hide = true, exclusive = true)]
+    #[arg(long, hide = true, conflicts_with_all = ["left", "right", "connect", "pair_file", "install"])]
     pub stdio: bool,
     /// Makes standard input and output a further stream of a session that --stdio serves here, as towd --join does
-    #[arg(long, hide = true, exclusive = true)]
+    #[arg(long, hide = true, conflicts_with_all = ["left", "right", "connect", "pair_file", "install", "stdio"])]
     pub join: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
