@@ -67,8 +67,7 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
     let theme = scene.theme;
     let first = title(scene, job, width);
     let now = &job.now;
-    let files =
-        if now.growing { "… files".to_owned() } else { counted(now.files_total, "file", "files") };
+    let files = if now.growing { "… files".to_owned() } else { counted(now.files_total, "file", "files") };
     let megabytes = if now.growing { "…".to_owned() } else { text::megabytes(now.bytes_total) };
     let mut parts = vec![
         format!("{} of {files}", thousands(now.files)),
