@@ -2,7 +2,7 @@
 //! `--stdio` and `--join`. It knows no session and no files.
 //!
 //! ssh starts a program of its own for each channel of a connection. The first one serves the session, and waits at a [`Rendezvous`] for
-//! others. Each further one only [`join`]s: it reads Hello, finds the first by the ticket in there, hands its standard input and output
+//! others. Each further one only joins ([`join()`]): it reads Hello, finds the first by the ticket in there, hands its standard input and output
 //! over to it, and stays until it is done with them, since sshd closes a channel when its program ends.
 
 use std::io;
