@@ -104,7 +104,7 @@ impl Link {
         }
     }
 
-    /// The shortest time that the server took to answer; none at all within this process.
+    /// The shortest time that the server took to answer; none at all within this process, and while it is not known.
     pub fn round_trip_min(&self) -> Duration {
         match &*self.0 {
             Inner::InProcess(_) => Duration::ZERO,

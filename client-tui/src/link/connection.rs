@@ -83,7 +83,12 @@ impl Connection {
         let has_child = last_words.has_source();
         let greeted = greeting::greet(&mut reader, &mut writer, deadline, asks).await?;
         let limits = greeted.welcome.limits;
-        let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, greeted.round_trip));
+        // A program may have had to connect and to ask for a password meanwhile: what its line's delay is, the first Pong tells.
+        let round_trip = (!has_child).then_some(greeted.round_trip);
+        let exchanges = Arc::new(Exchanges::new(limits.requests_in_flight as usize, round_trip));
+        if has_child {
+            exchanges.ping();
+        }
         let (control, control_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
         let (bulk, bulk_queue) = mpsc::channel(INPUTS_QUEUED_MAX);
         let frame_bytes_max = limits.frame_bytes as usize;

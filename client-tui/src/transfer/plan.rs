@@ -158,7 +158,10 @@ impl<'a> Plan<'a> {
         let (others, entered) = self.followed(others).await?;
         self.others(others).await?;
         for link in entered {
-            self.enter(link).await?;
+            // Of one whose path becomes too long the others need not suffer.
+            if let Err(fault) = self.enter(link).await {
+                self.shared.failed(fault).await;
+            }
         }
         // Of the folders only those above where the walk is are needed further.
         let way = &self.way;

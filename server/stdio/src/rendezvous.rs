@@ -73,7 +73,7 @@ impl Rendezvous {
         loop {
             match self.listener.accept().await.and_then(|(stream, _)| Ok((stream.peer_cred()?, stream))) {
                 Ok((peer, stream)) if peer.uid() == geteuid().as_raw() => return Joiner(stream),
-                Ok((peer, _)) => tracing::warn!(uid = peer.uid(), "turned away: another user"),
+                Ok((peer, _)) => tracing::debug!(uid = peer.uid(), "turned away: another user"),
                 Err(error) => {
                     tracing::warn!(%error, "a further stream cannot be taken");
                     sleep(FAILED_PAUSE).await;

@@ -54,7 +54,7 @@ struct Table {
     last_turn: u64,
     ping: Option<PingOut>,
     round_trip: Option<Duration>,
-    round_trip_min: Duration,
+    round_trip_min: Option<Duration>,
     /// Reads sent and not finally answered.
     reads: usize,
     /// Set by the orderly end: nothing more is opened.
@@ -91,7 +91,7 @@ struct PingOut {
 }
 
 impl Exchanges {
-    pub(super) fn new(in_flight_max: usize, round_trip: Duration) -> Self {
+    pub(super) fn new(in_flight_max: usize, round_trip: Option<Duration>) -> Self {
         let table = Table {
             open: HashMap::new(),
             control: Waiting::new(),
@@ -103,7 +103,7 @@ impl Exchanges {
             last_id: 0,
             last_turn: 0,
             ping: None,
-            round_trip: Some(round_trip),
+            round_trip,
             round_trip_min: round_trip,
             reads: 0,
             is_ending: false,
@@ -292,9 +292,9 @@ impl Exchanges {
         self.table().round_trip
     }
 
-    /// The shortest one so far.
+    /// The shortest one so far; zero while none is known.
     pub(super) fn round_trip_min(&self) -> Duration {
-        self.table().round_trip_min
+        self.table().round_trip_min.unwrap_or_default()
     }
 
     /// Begins the orderly end.
@@ -477,7 +477,7 @@ impl Table {
         if let (Answer::Pong(_), Some(sent)) = (answer, ping.sent) {
             let round_trip = sent.elapsed();
             self.round_trip = Some(round_trip);
-            self.round_trip_min = self.round_trip_min.min(round_trip);
+            self.round_trip_min = Some(self.round_trip_min.map_or(round_trip, |least| least.min(round_trip)));
         }
         true
     }

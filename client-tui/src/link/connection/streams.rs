@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     fn streams() -> Arc<Streams> {
-        let exchanges = Arc::new(Exchanges::new(4, Duration::ZERO));
+        let exchanges = Arc::new(Exchanges::new(4, Some(Duration::ZERO)));
         let bulk = Bulk::new(mpsc::channel(1).1, exchanges.clone(), FRAME_BYTES_MAX);
         Arc::new(Streams::new(exchanges, bulk, None))
     }

@@ -9,14 +9,16 @@
 )]
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::time::timeout;
 use towpath_files::private_files::PrivateFolder;
 
@@ -29,6 +31,8 @@ use crate::model::wire::Wire;
 
 /// How long ssh may take to say how it is configured; a condition in there may run a program.
 const CONFIGURATION_TIME: Duration = Duration::from_secs(5);
+/// How long a place for the socket may be looked for; a folder on another machine may not answer.
+const PLACE_TIME: Duration = Duration::from_secs(2);
 /// What names of our sockets begin with, before sixteen digits.
 const PREFIX: &str = "tow-ssh-";
 const DIGITS: usize = 16;
@@ -64,7 +68,8 @@ impl Master {
             Configured::Shared(socket) => Some(Self { socket, is_ours: false }),
             Configured::Nothing => {
                 let keyring = keyring.clone();
-                let socket = tokio::task::spawn_blocking(move || socket(&keyring)).await.ok()??;
+                let finding = tokio::task::spawn_blocking(move || socket(&keyring));
+                let socket = timeout(PLACE_TIME, finding).await.ok()?.ok()??;
                 Some(Self { socket, is_ours: true })
             }
         }
@@ -120,21 +125,22 @@ async fn configured(host: &SshHost) -> Option<Configured> {
     let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
     asking.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let said = timeout(CONFIGURATION_TIME, asking.output()).await.ok()?.ok()?;
-    said.status.success().then(|| Configured::of(&said.stdout))
+    said.status.success().then(|| Configured::of(&said.stdout))?
 }
 
 impl Configured {
-    /// Of lines of a word and its value each.
-    fn of(said: &[u8]) -> Self {
+    /// Of lines of a word and its value each. None where there is no host's name among them: it is no OpenSSH that answered.
+    fn of(said: &[u8]) -> Option<Self> {
         let value = |word: &[u8]| {
             let mut lines = said.split(|byte| *byte == b'\n');
             lines.find_map(|line| line.strip_prefix(word)?.strip_prefix(b" "))
         };
-        match (value(b"controlpath"), value(b"controlmaster")) {
+        value(b"hostname")?;
+        Some(match (value(b"controlpath"), value(b"controlmaster")) {
             (None, _) => Self::Nothing,
             (Some(_), Some(b"ask" | b"autoask")) => Self::Asks,
             (Some(path), _) => Self::Shared(PathBuf::from(OsStr::from_bytes(path))),
-        }
+        })
     }
 }
 
@@ -180,8 +186,12 @@ fn sweep(folder: &PrivateFolder) {
     }
 }
 
+/// Without waiting: an ssh that is stopped does not take who comes, and is not dead.
 fn is_dead(socket: &Path) -> bool {
-    UnixStream::connect(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let stream = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let (Ok(stream), Ok(address)) = (stream, SocketAddrUnix::new(socket)) else { return false };
+    rustix::net::connect(&stream, &address) == Err(Errno::CONNREFUSED)
 }
 
 #[cfg(test)]
@@ -193,11 +203,22 @@ mod tests {
     #[test]
     fn what_ssh_says_of_its_configuration_tells_whose_master_it_is() {
         let table = [
-            (&b"user ann\ncontrolmaster false\ncontrolpersist no\n"[..], Configured::Nothing),
-            (b"controlmaster auto\ncontrolpath /run/a b\n", Configured::Shared("/run/a b".into())),
-            (b"controlpath /run/x\ncontrolmaster false\n", Configured::Shared("/run/x".into())),
-            (b"controlmaster autoask\ncontrolpath /run/x\n", Configured::Asks),
-            (b"", Configured::Nothing),
+            (
+                &b"user ann\nhostname h\ncontrolmaster false\ncontrolpersist no\n"[..],
+                Some(Configured::Nothing),
+            ),
+            (
+                b"hostname h\ncontrolmaster auto\ncontrolpath /run/a b\n",
+                Some(Configured::Shared("/run/a b".into())),
+            ),
+            (
+                b"controlpath /run/x\ncontrolmaster false\nhostname h\n",
+                Some(Configured::Shared("/run/x".into())),
+            ),
+            (b"hostname h\ncontrolmaster autoask\ncontrolpath /run/x\n", Some(Configured::Asks)),
+            // Another program, which took it for something else.
+            (b"", None),
+            (b"WARNING: Ignoring unknown option -G\n", None),
         ];
         for (said, expected) in table {
             assert_eq!(Configured::of(said), expected);
