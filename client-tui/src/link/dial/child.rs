@@ -102,7 +102,11 @@ fn start(mut command: Command) -> io::Result<Started> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
-        (Some(stdin), Some(stdout), Some(stderr)) => Ok(Started { child, stdin, stdout, stderr }),
+        (Some(stdin), Some(stdout), Some(stderr)) => {
+            towpath_stdio::widen(&stdin);
+            towpath_stdio::widen(&stdout);
+            Ok(Started { child, stdin, stdout, stderr })
+        }
         _ => Err(io::Error::other("it has no pipes")),
     }
 }
