@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Parser;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Bytes taken from a socket at a time.
 const PIECE_BYTES: usize = 256 * 1024;
+/// What the system may take in for this program where a rate is set: else megabytes would wait there besides the buffer, as before no link.
+const RECEIVED_BYTES: usize = 16 * 1024;
 /// Bytes on their way where no rate is set: what 40 ms hold at 1.6 GB/s.
 const UNDER_WAY_BYTES: usize = 64 * 1024 * 1024;
 
@@ -141,15 +144,28 @@ fn carry(mut from: TcpStream, mut to: TcpStream, lane: &Lane, delay: Duration) {
     }
 }
 
+fn connect(args: Args) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(args.to), Type::STREAM, None)?;
+    if args.rate_mbit.is_some() {
+        socket.set_recv_buffer_size(RECEIVED_BYTES)?;
+    }
+    socket.connect(&args.to.into())?;
+    Ok(socket.into())
+}
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let listener = TcpListener::bind(args.listen).context("cannot listen")?;
+    if args.rate_mbit.is_some() {
+        // Whoever is accepted inherits it.
+        SockRef::from(&listener).set_recv_buffer_size(RECEIVED_BYTES)?;
+    }
     writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
     let (up, down) = (Arc::new(Lane::new(args)), Arc::new(Lane::new(args)));
     let delay = Duration::from_millis(args.delay_ms);
     for client in listener.incoming() {
         let client = client?;
-        let Ok(server) = TcpStream::connect(args.to) else { continue };
+        let Ok(server) = connect(args) else { continue };
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         for (from, to, lane) in
