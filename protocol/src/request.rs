@@ -234,7 +234,7 @@ pub struct BeginUpload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Version>,
     /// Bytes that the client would like to have sent and not acknowledged, since its line holds so much. The server grants what it has
-    /// room for; without it what is enough nearby.
+    /// room for, and no less than what is enough nearby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_bytes: Option<u64>,
 }

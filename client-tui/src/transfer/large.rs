@@ -12,7 +12,7 @@ use towpath_protocol::entry::{Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::hello::Capability;
-use towpath_protocol::limits::{RANGE_BYTES, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::limits::RANGE_BYTES;
 use towpath_protocol::path::Location;
 use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{BeginUpload, Existing};
@@ -31,8 +31,6 @@ const READ_RANGE_BYTES: u64 = 4 * RANGE_BYTES;
 const READ_RANGES_LEAST: u64 = 3;
 /// The same at most, over a long line: 600 MB/s where an answer takes 40 ms.
 const READ_RANGES_MOST: u64 = 6;
-/// What a destination grants an upload anyway.
-const UPLOAD_WINDOW_BYTES: u64 = 8 * RANGE_BYTES;
 /// Smaller files are begun anew where they were cut off: there is little to save, and it takes a round trip to ask.
 const RESUMED_BYTES_LEAST: u64 = 4 * READ_RANGE_BYTES;
 
@@ -69,8 +67,7 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
         size,
         resume,
         basis: basis.map(|basis| basis.version),
-        window_bytes: Some(to.line_bytes().min(UPLOAD_CREDIT_BYTES_MAX))
-            .filter(|bytes| *bytes > UPLOAD_WINDOW_BYTES),
+        window_bytes: Some(to.line_bytes()),
     };
     let mut upload = Upload::open(to, request);
     if resume.is_none() && basis.is_none() {

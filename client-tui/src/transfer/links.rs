@@ -2,14 +2,12 @@
 //! with no link in it. That path is then read below the place that the copy began at, where no side follows a link: whatever is
 //! swapped meanwhile, nothing from outside is read.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::PATHS_MAX;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Follow;
 
-use super::plan::look;
+use super::plan::look_at_all;
 use crate::link::Link;
 
 /// Links on the way to what one leads to, as many as the system takes.
@@ -20,8 +18,6 @@ const NAMES_MAX: usize = 1024;
 const REST_MAX: usize = 256;
 /// Links that are followed at a time.
 const LINKS_AT_ONCE: usize = 1024;
-/// Batches of paths that are being looked at at a time.
-const BATCHES_AT_ONCE: usize = 4;
 
 /// Why a link is not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,17 +192,10 @@ async fn follow_some(
                 Err(stays) => ends[index] = Err(stays),
             }
         }
-        let batches: Vec<Vec<WirePath>> = asked
-            .chunks(PATHS_MAX)
-            .map(|batch| batch.iter().map(|(.., path)| path.clone()).collect())
-            .collect();
-        let looked: Vec<_> = stream::iter(batches)
-            .map(|paths| look(link, base.clone(), paths))
-            .buffered(BATCHES_AT_ONCE)
-            .try_collect()
-            .await?;
+        let paths: Vec<WirePath> = asked.iter().map(|(.., path)| path.clone()).collect();
+        let looked = look_at_all(link, base, &paths).await?;
         under_way = Vec::new();
-        for ((index, mut chase, _), there) in asked.into_iter().zip(looked.into_iter().flatten()) {
+        for ((index, mut chase, _), there) in asked.into_iter().zip(looked) {
             match chase.looked(there) {
                 Ok(false) => under_way.push((index, chase)),
                 Ok(true) => ends[index] = chase.end(),

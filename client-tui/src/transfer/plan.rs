@@ -280,16 +280,10 @@ impl<'a> Plan<'a> {
             .collect();
         let maybe_there: Vec<usize> =
             (0..found.len()).filter(|index| self.may_be_there(&found[*index].1)).collect();
-        let batches: Vec<Vec<WirePath>> = maybe_there
-            .chunks(PATHS_MAX)
-            .map(|batch| batch.iter().map(|index| Ok(join(&self.to, &found[*index].0.below)?.path)).collect())
-            .collect::<Result<_, Fault>>()?;
-        let there: Vec<_> = stream::iter(batches)
-            .map(|paths| look(&self.shared.job.destination, self.to.base.clone(), paths))
-            .buffered(BATCHES_AT_ONCE)
-            .try_collect()
-            .await?;
-        for (index, there) in maybe_there.into_iter().zip(there.into_iter().flatten()) {
+        let places = maybe_there.iter().map(|index| Ok(join(&self.to, &found[*index].0.below)?.path));
+        let places = places.collect::<Result<Vec<_>, Fault>>()?;
+        let there = look_at_all(&self.shared.job.destination, &self.to.base, &places).await?;
+        for (index, there) in maybe_there.into_iter().zip(there) {
             found[index].2 = there.ok();
         }
         Ok(found)
@@ -333,6 +327,18 @@ pub(super) async fn look(
         return Err(Fault::new(FaultCode::Malformed).because("a stat of some paths answered others"));
     }
     Ok(stats.items.into_iter().map(|item| item.0).collect())
+}
+
+/// The same of any number of paths, a few batches of them at a time.
+pub(super) async fn look_at_all(
+    link: &Link,
+    base: &WirePath,
+    paths: &[WirePath],
+) -> Result<Vec<Result<Attributes, FaultCode>>, Fault> {
+    let batches: Vec<Vec<WirePath>> = paths.chunks(PATHS_MAX).map(<[_]>::to_vec).collect();
+    let looks = stream::iter(batches).map(|paths| look(link, base.clone(), paths));
+    let looked: Vec<_> = looks.buffered(BATCHES_AT_ONCE).try_collect().await?;
+    Ok(looked.into_iter().flatten().collect())
 }
 
 /// What is at one place.
