@@ -259,14 +259,10 @@ impl Args {
     /// Reads what was typed, the program's name first. Err is what to print on standard output where that was asked for (`--help`,
     /// `--version`), else why it makes no sense.
     pub fn read(typed: &[OsString]) -> Result<Self, Result<String, Failure>> {
-        let args = Self::try_parse_from(typed).map_err(|error| match error.kind() {
+        Self::try_parse_from(typed).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(error.render().to_string()),
             _ => Err(Failure::usage(in_one_line(&error.render().to_string(), typed))),
-        })?;
-        if args.command.is_some() && (args.stdio || args.join) {
-            return Err(Err(Failure::usage("--stdio and --join serve, and go with no command".to_owned())));
-        }
-        Ok(args)
+        })
     }
 }
 
