@@ -1,5 +1,7 @@
 //! While a copy runs as fast as it can: keys are answered, the terminal may change its size, and a cancel is one.
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,13 +17,33 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// A long file on its way to the server, and short ones beside it.
 fn copying(folders: &Folders) -> (crate::towd::Towd, Pty) {
+    sparse(folders.left("long"));
+    let (towd, mut pty) = connected_beside_short_files(folders);
+    start(folders, &mut pty);
+    (towd, pty)
+}
+
+const LONG_FILES: u8 = 8;
+
+/// A folder of so many long files on its way that they take seconds on a fast machine too.
+fn copying_many(folders: &Folders) -> (crate::towd::Towd, Pty) {
+    fs::create_dir(folders.left("long")).unwrap();
+    for number in 0..LONG_FILES {
+        sparse(folders.left(format!("long/{number}")));
+    }
+    let (towd, mut pty) = connected_beside_short_files(folders);
+    go_to(&mut pty, "long");
+    pty.press(F5);
+    agree(&mut pty, "Copy");
+    wait_for_disk(&pty, "a part of a long file", || file_bytes(&folders.right("long")) > 10_000_000);
+    (towd, pty)
+}
+
+fn connected_beside_short_files(folders: &Folders) -> (crate::towd::Towd, Pty) {
     for number in 10..30 {
         write(folders.left(format!("short-{number}")), "");
     }
-    sparse(folders.left("long"));
-    let (towd, mut pty) = folders.connected();
-    start(folders, &mut pty);
-    (towd, pty)
+    folders.connected()
 }
 
 fn start(folders: &Folders, pty: &mut Pty) {
@@ -29,6 +51,12 @@ fn start(folders: &Folders, pty: &mut Pty) {
     pty.press(F5);
     agree(pty, "Copy");
     wait_for_disk(pty, "a part of the long file", || part_bytes(&folders.right("")) > 10_000_000);
+}
+
+/// Bytes of whole and unfinished files in a folder, none without the folder.
+fn file_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
 }
 
 fn cancel(pty: &mut Pty) {
@@ -40,9 +68,10 @@ fn cancel(pty: &mut Pty) {
 #[test]
 fn every_key_is_answered_while_a_copy_runs_at_full_speed() {
     let folders = Folders::new();
-    let (_towd, mut pty) = copying(&folders);
+    let (_towd, mut pty) = copying_many(&folders);
+    let copied = || file_bytes(&folders.right("long"));
     pty.press(HOME);
-    let before = part_bytes(&folders.right(""));
+    let before = copied();
     let mut answers = Vec::new();
     // Down the folder, and up again.
     go_to(&mut pty, "short-10");
@@ -54,7 +83,9 @@ fn every_key_is_answered_while_a_copy_runs_at_full_speed() {
         pty.wait_until(&format!("the cursor on {name}"), |screen| is_cursor_on(screen, &name));
         answers.push(pressed.elapsed());
     }
-    assert!(part_bytes(&folders.right("")) > before, "the copy stood still meanwhile");
+    assert!(copied() > before, "the copy stood still meanwhile");
+    let is_there = |number| folders.right(format!("long/{number}")).exists();
+    assert!(!(0..LONG_FILES).all(is_there), "the copy was done before the last key");
     answers.sort_unstable();
     assert!(answers[answers.len() / 2] < AT_ONCE, "{answers:?}");
     cancel(&mut pty);
@@ -102,7 +133,7 @@ fn after_a_cancel_no_byte_moves_and_nothing_half_is_left() {
 #[test]
 fn the_terminal_changes_its_size_while_a_copy_runs() {
     let folders = Folders::new();
-    let (_towd, mut pty) = copying(&folders);
+    let (_towd, mut pty) = copying_many(&folders);
     for (columns, rows) in [(240, 70), (40, 10), (20, 3), (1, 1), (120, 40), (39, 9), (80, 24)] {
         pty.resize(columns, rows);
         pty.press(DOWN);
