@@ -24,6 +24,7 @@
 //! | [`answer`], [`fault`] | what a server answers, and what went wrong |
 //! | [`path`], [`entry`] | names, paths, locations; attributes and versions |
 //! | [`frame`], [`outgoing`] | messages as bytes, in and out |
+//! | [`pace`] | how fast a line is, and how little may wait before it |
 //! | [`packing`] | frames made smaller for slow lines |
 //! | [`sequence`] | the frames of several streams, in the order in which they were said |
 //! | [`hash`] | BLAKE3 of files, computed in ranges |
@@ -58,6 +59,7 @@ pub mod message;
 pub mod metadata;
 pub mod order;
 pub mod outgoing;
+pub mod pace;
 pub mod packing;
 pub mod pairing;
 pub mod path;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use zstd::bulk::Compressor;
 
 use crate::frame::{Encoded, Frame, FrameError, HEADER_BYTES};
-use crate::message::{NUMBERED_BY_CLIENT, NUMBERED_BY_SERVER, PACKED_BY_CLIENT, PACKED_BY_SERVER};
+use crate::message::{Lane, NUMBERED_BY_CLIENT, NUMBERED_BY_SERVER, PACKED_BY_CLIENT, PACKED_BY_SERVER};
+use crate::pace::Pace;
 
 /// zstd's fastest of the usual levels: what is too slow for the line is no gain.
 const LEVEL: i32 = 1;
@@ -19,10 +20,6 @@ const GAIN_PERCENT: usize = 10;
 /// After one of those, so many are not tried; twice as many after each further one, up to a most: at 64 KiB, 16 MiB.
 const SKIPPED_LEAST: u32 = 8;
 const SKIPPED_MOST: u32 = 256;
-/// A line that takes more bytes a second is not slow.
-const SLOW_BYTES_PER_SECOND: u64 = 50_000_000;
-/// For so long a line must have kept its writer waiting, before it is judged, and before it is again.
-const JUDGED_AFTER: Duration = Duration::from_millis(250);
 
 /// The last step of the frames of one stream before they are written: packed where that pays, then numbered.
 #[derive(Debug)]
@@ -32,7 +29,8 @@ pub struct Packing {
     /// Whether the other side knows of packed frames.
     is_agreed: bool,
     pace: Pace,
-    sampling: Sampling,
+    /// Of the control lane, and of the bulk lane: what is in a file says nothing about listings.
+    sampling: [Sampling; 2],
     compressor: Option<Packer>,
 }
 
@@ -56,7 +54,13 @@ impl Packing {
     }
 
     const fn new(kinds: (u16, u16), is_agreed: bool) -> Self {
-        Self { kinds, is_agreed, pace: Pace::new(), sampling: Sampling::new(), compressor: None }
+        Self {
+            kinds,
+            is_agreed,
+            pace: Pace::new(),
+            sampling: [Sampling::new(), Sampling::new()],
+            compressor: None,
+        }
     }
 
     /// Takes note of a write: bytes that were taken, and how long that took.
@@ -69,25 +73,38 @@ impl Packing {
         self.compressor = None;
     }
 
+    /// What is known of the line.
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     /// The frame as it is to travel, with its number if it has one.
-    pub fn finish(&mut self, frame: Encoded, number: Option<u64>) -> Encoded {
-        let frame = self.pack(frame);
+    pub fn finish(&mut self, lane: Lane, frame: Encoded, number: Option<u64>) -> Encoded {
+        let frame = self.pack(lane, frame);
         match number {
             Some(number) => frame.numbered(self.kinds.0, number),
             None => frame,
         }
     }
 
-    fn pack(&mut self, frame: Encoded) -> Encoded {
-        if !self.is_agreed || !self.pace.is_slow {
+    fn pack(&mut self, lane: Lane, frame: Encoded) -> Encoded {
+        if !self.is_agreed || !self.pace.is_slow() {
             return frame;
         }
-        if frame.len() < PACKED_BYTES_LEAST || !self.sampling.is_tried() {
+        if frame.len() < PACKED_BYTES_LEAST || !self.sampling(lane).is_tried() {
             return frame;
         }
         let packed = self.smaller(&frame);
-        self.sampling.tried(packed.is_some());
+        self.sampling(lane).tried(packed.is_some());
         packed.map_or(frame, |packed| Encoded::packed(self.kinds.1, packed))
+    }
+
+    const fn sampling(&mut self, lane: Lane) -> &mut Sampling {
+        let [control, bulk] = &mut self.sampling;
+        match lane {
+            Lane::Control => control,
+            Lane::Bulk => bulk,
+        }
     }
 
     /// The frame's content, compressed, where that is enough of a gain.
@@ -124,29 +141,6 @@ fn expand(packed: &[u8], bytes_max: usize) -> Option<Bytes> {
     let len = usize::try_from(announced).ok().filter(|len| is_one && (1..=bytes_max).contains(len))?;
     let content = zstd::bulk::decompress(packed, len).ok()?;
     (content.len() == len).then(|| content.into())
-}
-
-/// How fast a line takes what there is.
-#[derive(Debug)]
-struct Pace {
-    bytes: u64,
-    busy: Duration,
-    is_slow: bool,
-}
-
-impl Pace {
-    const fn new() -> Self {
-        Self { bytes: 0, busy: Duration::ZERO, is_slow: false }
-    }
-
-    fn wrote(&mut self, bytes: usize, took: Duration) {
-        self.bytes += bytes as u64;
-        self.busy += took;
-        if self.busy >= JUDGED_AFTER {
-            let per_second = u128::from(self.bytes) * 1_000_000 / self.busy.as_micros().max(1);
-            *self = Self { is_slow: per_second < u128::from(SLOW_BYTES_PER_SECOND), ..Self::new() };
-        }
-    }
 }
 
 /// Which frames are tried: after some that did not get smaller, few.
@@ -226,7 +220,7 @@ mod tests {
         #[test]
         fn what_is_packed_unpacks_to_the_same(seed in prop::collection::vec(any::<u8>(), 1..50), times in 1..1300_usize) {
             let frame = data(seed.repeat(times));
-            let (plain, packed) = (received(&frame), slow().pack(frame));
+            let (plain, packed) = (received(&frame), slow().pack(Lane::Bulk, frame));
             prop_assert_eq!(unpack(received(&packed), FRAME_BYTES_MAX), Ok(plain));
         }
 
@@ -244,19 +238,19 @@ mod tests {
     #[test]
     fn only_a_slow_line_and_a_peer_that_knows_of_it_get_packed_frames() {
         let content = || data(vec![7; 60_000]);
-        assert!(is_packed(&slow().pack(content())));
+        assert!(is_packed(&slow().pack(Lane::Bulk, content())));
         let mut fast = Packing::of_server(true);
-        assert!(!is_packed(&fast.pack(content())), "nothing is known yet");
+        assert!(!is_packed(&fast.pack(Lane::Bulk, content())), "nothing is known yet");
         fast.wrote(100_000_000, SECOND);
-        assert!(!is_packed(&fast.pack(content())));
+        assert!(!is_packed(&fast.pack(Lane::Bulk, content())));
         fast.wrote(1_000, SECOND);
-        assert!(is_packed(&fast.pack(content())), "it became slow");
+        assert!(is_packed(&fast.pack(Lane::Bulk, content())), "it became slow");
         fast.wrote(100_000_000, SECOND);
-        assert!(!is_packed(&fast.pack(content())), "and fast again");
+        assert!(!is_packed(&fast.pack(Lane::Bulk, content())), "and fast again");
         let mut old = Packing::of_server(false);
         old.wrote(1, SECOND);
-        assert!(!is_packed(&old.pack(content())));
-        assert!(!is_packed(&slow().pack(data(vec![7; 100]))), "small ones stay");
+        assert!(!is_packed(&old.pack(Lane::Bulk, content())));
+        assert!(!is_packed(&slow().pack(Lane::Bulk, data(vec![7; 100]))), "small ones stay");
     }
 
     #[test]
@@ -265,14 +259,24 @@ mod tests {
         let noise = data(noise(64 * 1024));
         let mut tried = 0;
         for _ in 0..1000 {
-            tried += usize::from(packing.sampling.skip == 0);
-            assert!(!is_packed(&packing.pack(noise.clone())));
+            tried += usize::from(packing.sampling(Lane::Bulk).skip == 0);
+            assert!(!is_packed(&packing.pack(Lane::Bulk, noise.clone())));
         }
         assert!(tried <= 10, "{tried}");
         // What can be packed again is found, if not at once.
-        let first = (0..300).position(|_| is_packed(&packing.pack(data(vec![1; 60_000]))));
+        let first = (0..300).position(|_| is_packed(&packing.pack(Lane::Bulk, data(vec![1; 60_000]))));
         assert!(first.is_some_and(|first| first <= SKIPPED_MOST as usize), "{first:?}");
-        assert!(is_packed(&packing.pack(data(vec![1; 60_000]))));
+        assert!(is_packed(&packing.pack(Lane::Bulk, data(vec![1; 60_000]))));
+    }
+
+    #[test]
+    fn a_listing_is_packed_beside_a_file_that_is_not_worth_it() {
+        let mut packing = slow();
+        let noise = data(noise(64 * 1024));
+        for _ in 0..100 {
+            assert!(!is_packed(&packing.pack(Lane::Bulk, noise.clone())));
+        }
+        assert!(is_packed(&packing.pack(Lane::Control, data(vec![7; 5000]))));
     }
 
     #[test]

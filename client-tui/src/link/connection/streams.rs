@@ -192,19 +192,18 @@ async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> Result<std::convert::Infallible, Fault> {
     streams.bulk.numbered().await;
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = Outgoing::new(Packing::of_client(streams.unpacks.is_some()));
     let mut progress = Instant::now();
-    let mut packing = Packing::of_client(streams.unpacks.is_some());
     loop {
         while outgoing.has_room(Lane::Bulk) {
             let Some((frame, number)) = streams.bulk.try_next() else { break };
-            outgoing.push(Lane::Bulk, packing.finish(frame, number));
+            outgoing.push(Lane::Bulk, frame, number);
         }
         if outgoing.is_empty() {
-            packing.rest();
+            outgoing.rest();
             timeout(STALL, writer.flush()).await.map_err(|_elapsed| stalled())?.map_err(lost)?;
             let (frame, number) = streams.bulk.next().await;
-            outgoing.push(Lane::Bulk, packing.finish(frame, number));
+            outgoing.push(Lane::Bulk, frame, number);
             progress = Instant::now();
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -214,9 +213,8 @@ async fn write_all(
         if written == 0 {
             return Err(lost(io::ErrorKind::WriteZero.into()));
         }
-        outgoing.advance(written);
+        outgoing.wrote(written, progress.elapsed());
         streams.note_moved(written);
-        packing.wrote(written, progress.elapsed());
         progress = Instant::now();
     }
 }

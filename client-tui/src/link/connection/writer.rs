@@ -34,7 +34,6 @@ pub(super) struct Writer<W> {
     streams: Arc<Streams>,
     control: Inputs,
     outgoing: Outgoing,
-    packing: Packing,
     frame_bytes_max: usize,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -42,15 +41,14 @@ pub(super) struct Writer<W> {
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(super) fn new(stream: W, streams: Arc<Streams>, control: Inputs, frame_bytes_max: usize) -> Self {
-        let (outgoing, progress) = (Outgoing::default(), Instant::now());
         let packing = Packing::of_client(streams.unpacks.is_some());
+        let (outgoing, progress) = (Outgoing::new(packing), Instant::now());
         Self {
             stream,
             exchanges: streams.exchanges.clone(),
             streams,
             control,
             outgoing,
-            packing,
             frame_bytes_max,
             progress,
         }
@@ -101,7 +99,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 
     /// Nothing to write: flushes what the stream holds, then waits for something.
     async fn rest(&mut self) -> Result<(), Fault> {
-        self.packing.rest();
+        self.outgoing.rest();
         timeout(STALL, self.stream.flush()).await.map_err(|_elapsed| stalled())?.map_err(lost)?;
         tokio::select! {
             biased;
@@ -126,9 +124,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 if written == 0 {
                     return Err(lost(io::ErrorKind::WriteZero.into()));
                 }
-                self.outgoing.advance(written);
+                self.outgoing.wrote(written, self.progress.elapsed());
                 self.streams.note_moved(written);
-                self.packing.wrote(written, self.progress.elapsed());
                 self.progress = Instant::now();
                 return Ok(());
             }
@@ -174,15 +171,13 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     }
 
     fn push_bulk(&mut self, (frame, number): Taken) {
-        let frame = self.packing.finish(frame, number);
-        self.outgoing.push(Lane::Bulk, frame);
+        self.outgoing.push(Lane::Bulk, frame, number);
     }
 
     /// Into the control lane.
     fn push(&mut self, id: RequestId, message: &ToServer) {
         if let Some(frame) = encode(&self.exchanges, self.frame_bytes_max, id, message) {
-            let frame = self.packing.finish(frame, None);
-            self.outgoing.push(Lane::Control, frame);
+            self.outgoing.push(Lane::Control, frame, None);
         }
     }
 }

@@ -37,7 +37,6 @@ pub(super) struct Outbox {
     control: Queue,
     streams: Arc<Streams>,
     outgoing: Outgoing,
-    packing: Packing,
     stall: Duration,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -59,8 +58,7 @@ impl Outbox {
             in_turn,
             control,
             streams,
-            outgoing: Outgoing::default(),
-            packing,
+            outgoing: Outgoing::new(packing),
             stall,
             progress: Instant::now(),
         }
@@ -116,7 +114,7 @@ impl Outbox {
 
     /// Nothing to write: flushes what the stream holds, then waits for an answer.
     async fn rest(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SessionEnd> {
-        self.packing.rest();
+        self.outgoing.rest();
         flush(writer, self.stall).await?;
         tokio::select! {
             biased;
@@ -146,8 +144,7 @@ impl Outbox {
                     Ok(Ok(0)) => return Err(SessionEnd::Lost(Some(io::ErrorKind::WriteZero.into()))),
                     Ok(Ok(written)) => written,
                 };
-                self.outgoing.advance(written);
-                self.packing.wrote(written, self.progress.elapsed());
+                self.outgoing.wrote(written, self.progress.elapsed());
                 self.progress = Instant::now();
                 return Ok(());
             }
@@ -164,7 +161,8 @@ impl Outbox {
         match writer.write_vectored(&slices[..count]).await? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             written => {
-                self.outgoing.advance(written);
+                self.outgoing.wrote(written, self.progress.elapsed());
+                self.progress = Instant::now();
                 Ok(())
             }
         }
@@ -193,8 +191,7 @@ impl Outbox {
     }
 
     fn push_bulk(&mut self, (frame, number): Taken) {
-        let frame = self.packing.finish(frame, number);
-        self.outgoing.push(Lane::Bulk, frame);
+        self.outgoing.push(Lane::Bulk, frame, number);
     }
 
     /// A reply of the session, behind the bulk that other streams have taken.
@@ -212,10 +209,7 @@ impl Outbox {
             Origin::Exchange => self.streams.exchanges.answered(id, answer),
         };
         match encode_answer(id, &answer) {
-            Ok(frame) => {
-                let frame = self.packing.finish(frame, None);
-                self.outgoing.push(Lane::Control, frame);
-            }
+            Ok(frame) => self.outgoing.push(Lane::Control, frame, None),
             Err(error) => tracing::error!(kind = answer.name(), %error, "an answer cannot be encoded"),
         }
     }

@@ -211,7 +211,7 @@ impl Streams {
 
     /// Until the stream fails. At the session's end what was taken is written, and `writing` dropped.
     async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), writing: TaskTrackerToken) -> SessionEnd {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::new(Packing::of_server(self.packs()));
         match self.write_all(writer, &mut outgoing).await {
             Ok(()) => {
                 drop(writing);
@@ -232,7 +232,6 @@ impl Streams {
         };
         let mut is_ending = is_ending;
         let mut progress = Instant::now();
-        let mut packing = Packing::of_server(self.packs());
         loop {
             is_ending |= self.ending.is_cancelled();
             if is_ending && !self.ends_in_order.load(Ordering::Acquire) {
@@ -240,15 +239,14 @@ impl Streams {
             }
             while !is_ending && outgoing.has_room(Lane::Bulk) {
                 let Some((frame, number)) = self.bulk.try_next() else { break };
-                outgoing.push(Lane::Bulk, packing.finish(frame, number));
+                outgoing.push(Lane::Bulk, frame, number);
             }
             if !outgoing.is_empty() {
-                let written = write_some(writer, outgoing, progress + self.stall).await?;
-                packing.wrote(written, progress.elapsed());
+                write_some(writer, outgoing, progress, self.stall).await?;
                 progress = Instant::now();
                 continue;
             }
-            packing.rest();
+            outgoing.rest();
             flush(writer, self.stall).await?;
             if is_ending {
                 return Ok(());
@@ -256,7 +254,7 @@ impl Streams {
             tokio::select! {
                 () = self.ending.cancelled() => {}
                 frame = self.bulk.next() => match frame {
-                    Some((frame, number)) => outgoing.push(Lane::Bulk, packing.finish(frame, number)),
+                    Some((frame, number)) => outgoing.push(Lane::Bulk, frame, number),
                     None => return Ok(()),
                 },
             }
@@ -265,21 +263,22 @@ impl Streams {
     }
 }
 
-/// One write, before the deadline; the bytes that were taken.
-pub(super) async fn write_some(
+/// One write, of what has been ready `since` then, and no later than after `stall`.
+async fn write_some(
     writer: &mut (impl AsyncWrite + Unpin),
     outgoing: &mut Outgoing,
-    deadline: Instant,
-) -> Result<usize, SessionEnd> {
+    since: Instant,
+    stall: Duration,
+) -> Result<(), SessionEnd> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
     let count = outgoing.slices(&mut slices);
-    match timeout_at(deadline, writer.write_vectored(&slices[..count])).await {
+    match timeout_at(since + stall, writer.write_vectored(&slices[..count])).await {
         Err(_elapsed) => Err(SessionEnd::Stalled),
         Ok(Err(error)) => Err(SessionEnd::Lost(Some(error))),
         Ok(Ok(0)) => Err(SessionEnd::Lost(Some(io::ErrorKind::WriteZero.into()))),
         Ok(Ok(written)) => {
-            outgoing.advance(written);
-            Ok(written)
+            outgoing.wrote(written, since.elapsed());
+            Ok(())
         }
     }
 }
