@@ -56,20 +56,23 @@ impl Lane {
         Self { bytes_per_second, buffer, free_at }
     }
 
-    /// Bytes that a sender hands over at a time: the smaller, the fairer.
+    /// Bytes that a sender hands over at a time, and that arrive at once: the smaller, the fairer, and the more like packets.
     fn piece_bytes(&self) -> usize {
-        let tenth = self.bytes_per_second.map(|rate| (rate * self.buffer.as_secs_f64() / 10.0) as usize);
-        tenth.unwrap_or(PIECE_BYTES).clamp(1_500, PIECE_BYTES)
+        let part = self.bytes_per_second.map(|rate| (rate * self.buffer.as_secs_f64() / 100.0) as usize);
+        part.unwrap_or(PIECE_BYTES).clamp(1_500, PIECE_BYTES)
     }
 
     /// Waits for room in the buffer, and tells when so many bytes have passed.
     fn pass(&self, bytes: usize) -> Instant {
         let Some(rate) = self.bytes_per_second else { return Instant::now() };
-        let cost = Duration::from_secs_f64(bytes as f64 / rate);
+        let passing = |bytes: usize| Duration::from_secs_f64(bytes as f64 / rate);
+        let cost = passing(bytes);
+        // What waits in the system, and this piece itself, are part of what the buffer holds.
+        let ahead = self.buffer.saturating_sub(passing(RECEIVED_BYTES) + cost);
         loop {
             let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            let wait = free_at.saturating_duration_since(now + self.buffer);
+            let wait = free_at.saturating_duration_since(now + ahead);
             if wait.is_zero() {
                 *free_at = (*free_at).max(now) + cost;
                 return *free_at;
