@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use towpath_files::session::{self, Door, Joining, SessionEnd, SessionOptions, Ti
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Ticket;
-use towpath_secure::SecureFault;
+use towpath_secure::{Line, SecureFault};
 use towpath_stdio::{Joiner, Rendezvous};
 
 use crate::gate::{Gate, Visitor};
@@ -112,9 +112,9 @@ impl Host {
     }
 
     /// From an accepted connection to the end of its session.
-    async fn receive(&self, stream: TcpStream, source: Source, gate: &Arc<Gate>, mut arrival: Arrival) {
+    async fn receive(&self, line: Line, source: Source, gate: &Arc<Gate>, mut arrival: Arrival) {
         // Whoever does not say that much is the first to make place for others.
-        let entering = gate.enter(stream, arrival.peer.clone(), source, || arrival.heard());
+        let entering = gate.enter(line, arrival.peer.clone(), source, || arrival.heard());
         let entering = timeout_at(arrival.deadline, entering);
         let entered = tokio::select! {
             () = self.leaving.cancelled() => return,
@@ -145,13 +145,12 @@ impl Host {
             match accepted {
                 Ok((stream, address)) => {
                     pause = Pause::default();
-                    tcp::tune(&stream);
-                    let source = Source::from(address.ip());
+                    let (line, source) = (tcp::line(stream), Source::from(address.ip()));
                     let (arrival, shown_out) = self.arrival(address.to_string(), source);
                     let (host, gate) = (self.clone(), gate.clone());
                     self.sessions.spawn(async move {
                         tokio::select! {
-                            () = host.receive(stream, source, &gate, arrival) => {}
+                            () = host.receive(line, source, &gate, arrival) => {}
                             () = shown_out.cancelled() => {}
                         }
                     });

@@ -1,9 +1,10 @@
 //! The encrypted stream as its users see it: one read takes all records that have come, as far as there is room for them, where
-//! TLS itself would give one of 16 KiB at a time.
+//! TLS itself would give one of 16 KiB at a time; and while the line does not take what one write brought, nothing more is taken in,
+//! for what is encrypted nothing overtakes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustls::CommonState;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,7 +12,7 @@ use tokio_rustls::{TlsStream, client, server};
 
 use crate::read_ahead::ReadAhead;
 
-/// Encrypted bytes that may wait for the system to take them. Few, for nothing goes ahead of them; enough for one large write.
+/// Encrypted bytes that may wait for the system to take them: enough for one large write.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
 
 /// Reads and writes in clear what goes over the line encrypted.
@@ -42,6 +43,17 @@ impl<S> Encrypted<S> {
         match &self.tls {
             TlsStream::Client(tls) => tls.get_ref().1.export_keying_material(into, label, None).map(|_| ()),
             TlsStream::Server(tls) => tls.get_ref().1.export_keying_material(into, label, None).map(|_| ()),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Encrypted<S> {
+    /// Until nothing that is encrypted waits.
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.session().wants_write() {
+            Pin::new(&mut self.tls).poll_flush(context)
+        } else {
+            Poll::Ready(Ok(()))
         }
     }
 }
@@ -83,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(context))?;
         Pin::new(&mut self.tls).poll_write(context, bytes)
     }
 
@@ -99,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(context))?;
         Pin::new(&mut self.tls).poll_write_vectored(context, slices)
     }
 

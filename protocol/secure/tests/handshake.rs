@@ -133,6 +133,23 @@ async fn f57_a_proof_of_one_session_is_worth_nothing_in_another() {
 }
 
 #[tokio::test]
+async fn nothing_more_is_taken_in_while_what_is_encrypted_waits() {
+    let (mut ours, mut theirs) = pair_of_streams().await;
+    let piece = [7; 4096];
+    let mut sent = 0;
+    // Nobody reads: the pipe fills.
+    while let Ok(written) = timeout(Duration::from_millis(100), ours.stream.write(&piece)).await {
+        sent += written.unwrap();
+    }
+    assert!((PIPE_BYTES - 2 * piece.len()..=PIPE_BYTES + piece.len()).contains(&sent), "{sent} bytes");
+    let mut heard = vec![0; sent];
+    let (flushed, read) = tokio::join!(ours.stream.flush(), theirs.stream.read_exact(&mut heard));
+    flushed.unwrap();
+    read.unwrap();
+    assert!(heard.iter().all(|byte| *byte == 7), "and nothing is lost of it");
+}
+
+#[tokio::test]
 async fn f65_a_stream_that_stops_without_close_notify_was_cut() {
     let (ours, mut theirs) = pair_of_streams().await;
     drop(ours);

@@ -5,17 +5,13 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use towpath_secure::Line;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// Bytes that the system may hold unsent: enough to keep a line busy, little enough that what is urgent is soon out.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-/// After so much silence the system asks whether the other side is still there.
-const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// After so much silence the system asks whether the client is still there.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Turns `ADDR:PORT` into one address.
 pub(crate) fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
@@ -42,12 +38,7 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Sets up an accepted connection. What the system does not know is left as it is.
-pub(crate) fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+/// Sets up an accepted connection.
+pub(crate) fn line(stream: TcpStream) -> Line {
+    Line::new(stream, SILENCE)
 }

@@ -5,24 +5,20 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
-use towpath_secure::{Identity, SecureFault, connect};
+use towpath_secure::{Identity, Line, SecureFault, connect};
 
 use super::DialFault;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
 use crate::link::keyring::{Keyring, KeyringFault};
 use crate::link::{BEGIN_TIME, Link};
 
-/// Bytes that may wait in the system for the line. Few, so that a listing does not wait behind a long queue of file data.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
-/// After so much silence the system asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// After so much silence the system asks whether the other side is still there. A session's further streams say nothing while nothing is
+/// to be moved: so the way stays open, and its end is noticed.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// One server as it was typed.
 struct Dialled<'a> {
@@ -76,11 +72,10 @@ fn address(host: &str, port: u16) -> String {
 }
 
 impl Dialled<'_> {
-    async fn reach(&self) -> Result<(TcpStream, Instant), DialFault> {
+    async fn reach(&self) -> Result<(Line, Instant), DialFault> {
         let deadline = Instant::now() + BEGIN_TIME;
         let stream = timeout_at(deadline, reach(self.host, self.port)).await;
         let stream = stream.map_err(|_elapsed| DialFault::TimedOut)??;
-        tune(&stream);
         Ok((stream, deadline))
     }
 
@@ -104,7 +99,7 @@ impl Dialled<'_> {
     /// Handshake and greeting. Returns the server's key as well.
     async fn begin(
         &self,
-        stream: TcpStream,
+        stream: Line,
         deadline: Instant,
         identity: &Identity,
         pin: Pin,
@@ -134,7 +129,6 @@ impl Dialled<'_> {
             async move {
                 let reaching = async {
                     let stream = reach(&host, port).await?;
-                    tune(&stream);
                     connect(stream, &identity, Pin::Known(key)).await.map_err(DialFault::NoHandshake)
                 };
                 let secure =
@@ -159,30 +153,14 @@ impl Dialled<'_> {
 }
 
 /// Tries the host's addresses one after the other.
-async fn reach(host: &str, port: u16) -> Result<TcpStream, DialFault> {
+async fn reach(host: &str, port: u16) -> Result<Line, DialFault> {
     let mut fault = DialFault::UnknownHost(io::Error::other("it has no address"));
     for address in lookup_host((host, port)).await.map_err(DialFault::UnknownHost)? {
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok(Line::new(stream, SILENCE)),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => fault = DialFault::Refused,
             Err(error) => fault = DialFault::Unreachable(error),
         }
     }
     Err(fault)
-}
-
-/// Small messages leave at once, and few bytes wait where no message can go ahead of them. Without it the link is only slower.
-fn tune(stream: &TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
-    // A session's further streams say nothing while nothing is to be moved: the system keeps the way open, and notices its end.
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&keepalive) {
-        tracing::debug!(%error, "SO_KEEPALIVE");
-    }
-    #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
-        tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
-    }
 }
