@@ -1,9 +1,10 @@
 //! A folder is opened while a file goes up, or comes down, on a thin link: how long until all its entries are there, beside what it takes
-//! when nothing else goes on. One session, a real `towd`, encrypted, through `examples/slow_link`.
+//! when nothing else goes on. One session, a real `towd`, encrypted, through `examples/slow_link`; or with `BROWSING_ROUTED=1` (Linux, root)
+//! over the system's own TCP between network namespaces, with a router that `tc tbf` makes slow.
 //!
 //!     cargo build --release --workspace --bins --examples && cargo bench -p towpath --bench browsing
 //!
-//! `BROWSING_MBIT` and `BROWSING_DELAY_MS` ask for other links than 100 Mbit/s without a delay; the buffer before the link is 30 ms.
+//! `BROWSING_MBIT` asks for another link than 100 Mbit/s, `BROWSING_DELAY_MS` for a delay by `slow_link`; the buffer before the link is 30 ms.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -11,6 +12,8 @@
     reason = "a benchmark prints, builds a fixture, and ends where it cannot go on"
 )]
 
+#[path = "support/routed.rs"]
+mod routed;
 #[path = "support/towd.rs"]
 mod towd;
 
@@ -38,6 +41,7 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Durability, Hidden, SortKey};
 
+use routed::{Routed, SERVER_HOST};
 use towd::Towd;
 
 /// Entries of the folder that is opened.
@@ -45,6 +49,17 @@ const ENTRIES: usize = 1000;
 /// Enough to keep the link busy all the while.
 const FILE_BYTES: usize = 256 * 1024 * 1024;
 const ROUNDS: usize = 50;
+const BUFFER_MS: &str = "30";
+/// Names the server's namespace to this program, run again in the client's.
+const NAMESPACE: &str = "BROWSING_SERVER_NAMESPACE";
+
+fn asked(name: &str, usual: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| usual.to_owned())
+}
+
+fn rate_mbit() -> String {
+    asked("BROWSING_MBIT", "100")
+}
 
 /// The link between them, ended with this.
 struct SlowLink {
@@ -55,11 +70,10 @@ struct SlowLink {
 impl SlowLink {
     fn to(server: &Server) -> Self {
         let Server::Tow { host, port } = server else { unreachable!("it listens on TCP") };
-        let asked = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/examples/slow_link");
         let mut child = Command::new(program)
-            .args(["--to", &format!("{host}:{port}"), "--rate-mbit", &asked("BROWSING_MBIT", "100")])
-            .args(["--delay-ms", &asked("BROWSING_DELAY_MS", "0"), "--buffer-ms", "30"])
+            .args(["--to", &format!("{host}:{port}"), "--rate-mbit", &rate_mbit()])
+            .args(["--delay-ms", &asked("BROWSING_DELAY_MS", "0"), "--buffer-ms", BUFFER_MS])
             .stdout(Stdio::piped())
             .spawn()
             .expect("examples/slow_link; is it built?");
@@ -143,9 +157,12 @@ fn tell(what: &str, times: &(Vec<Duration>, Vec<Duration>)) -> Duration {
 }
 
 async fn measure(folder: &Path) {
-    let towd = Towd::start(folder, &[]);
-    let slow = SlowLink::to(&towd.server);
-    let remote = dial(&slow.server, &towd.keyring(folder), None).await.expect("a session");
+    let namespace = std::env::var(NAMESPACE).ok();
+    let host = namespace.as_ref().map_or("127.0.0.1", |_| SERVER_HOST);
+    let towd = Towd::start_in(namespace.as_deref(), host, folder, &[]);
+    let slow = namespace.is_none().then(|| SlowLink::to(&towd.server));
+    let server = slow.as_ref().map_or(&towd.server, |slow| &slow.server);
+    let remote = dial(server, &towd.keyring(folder), None).await.expect("a session");
     let here = ServiceConfig {
         root: RootSpec::Jailed(folder.join("here")),
         access: Access::ReadWrite,
@@ -172,6 +189,11 @@ async fn measure(folder: &Path) {
 fn main() {
     // Only where it is asked for: the tests run every benchmark's program too.
     if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    if std::env::var_os("BROWSING_ROUTED").is_some() && std::env::var_os(NAMESPACE).is_none() {
+        let routed = Routed::new(&rate_mbit(), BUFFER_MS);
+        assert!(routed.run_again(NAMESPACE).success(), "the benchmark within the namespaces");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

@@ -7,7 +7,7 @@ const SLOW_BYTES_PER_SECOND: u64 = 50_000_000;
 /// For so long a line must have kept its writer waiting, before it is judged, and before it is again.
 const JUDGED_AFTER: Duration = Duration::from_millis(250);
 /// Bytes that may wait where nothing urgent goes ahead of them: what the line takes in this part of a second, ...
-const AHEAD_PER_SECOND: u64 = 1000;
+const AHEAD_PER_SECOND: u64 = 2000;
 /// ... but at least a few packets. From a most on it is not worth the writer's trouble.
 const AHEAD_BYTES_LEAST: u64 = 4 * 1024;
 const AHEAD_BYTES_MOST: u64 = 128 * 1024;
@@ -79,8 +79,8 @@ mod tests {
         };
         assert_eq!(Pace::new().ahead_bytes(), None);
         assert_eq!(ahead(1_000), Some(4 * 1024));
-        assert_eq!(ahead(12_500_000), Some(12_500), "100 Mbit/s");
-        assert_eq!(ahead(50_000_000), Some(50_000));
+        assert_eq!(ahead(12_500_000), Some(6_250), "100 Mbit/s");
+        assert_eq!(ahead(50_000_000), Some(25_000));
         assert_eq!(ahead(1_000_000_000), None);
     }
 }

@@ -20,11 +20,21 @@ pub(crate) struct Towd {
 
 impl Towd {
     /// Serves `root` in `folder`; `arguments` are added. `BENCH_TOWD` names another program than `target/release/towd`.
+    #[allow(dead_code, reason = "not every benchmark starts it here")]
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(None, "127.0.0.1", folder, arguments)
+    }
+
+    /// The same in a network namespace, where one is named.
+    pub(crate) fn start_in(namespace: Option<&str>, host: &str, folder: &Path, arguments: &[&str]) -> Self {
         let program = std::env::var("BENCH_TOWD")
             .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/towd").to_owned());
-        let mut child = Command::new(program)
-            .args(["--json", "--listen", "127.0.0.1:0", "--root"])
+        let mut command = Command::new(namespace.map_or(program.as_str(), |_| "ip"));
+        if let Some(namespace) = namespace {
+            command.args(["netns", "exec", namespace, &program]);
+        }
+        let mut child = command
+            .args(["--json", "--listen", &format!("{host}:0"), "--root"])
             .arg(folder.join("root"))
             .args(arguments)
             .env("TOW_STATE_DIR", folder.join("server"))
@@ -38,7 +48,7 @@ impl Towd {
         let text = |key: &str| said[key].as_str().expect(key).to_owned();
         let port =
             text("address").rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("its port");
-        let server = Server::Tow { host: "127.0.0.1".to_owned(), port };
+        let server = Server::Tow { host: host.to_owned(), port };
         Self { child, server, code: text("pair") }
     }
 
