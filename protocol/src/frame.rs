@@ -54,7 +54,8 @@ pub struct Incoming<M> {
 }
 
 /// Full rooms that are kept for the time when nobody holds their data any more.
-const ROOMS_KEPT_MAX: usize = 16;
+const ROOMS_KEPT_MAX: usize = 8;
+
 /// A whole frame without its length: a MessagePack value that nobody has looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
