@@ -119,6 +119,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "towpath",
         ],
     ),
+    ("protocol/tcp/src", &["clap", "rustls", "std::fs", "towpath", "towpath_secure"]),
     (
         "server/files/src",
         &["clap", "socket2", "std::net", "std::os::unix::net", "tokio::net", "towpath", "towpath_server"],
@@ -131,6 +132,19 @@ const WALLS: &[(&str, &[&str])] = &[
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("protocol", &["tokio", "rustix", "rustls", "ring", "towpath-files"]),
     ("protocol/secure", &["clap", "ratatui", "crossterm", "rustix", "socket2", "towpath", "towpath-server"]),
+    (
+        "protocol/tcp",
+        &[
+            "clap",
+            "ratatui",
+            "crossterm",
+            "rustls",
+            "towpath",
+            "towpath-files",
+            "towpath-secure",
+            "towpath-server",
+        ],
+    ),
     ("server/files", &["clap", "rustls", "ratatui", "crossterm", "socket2", "towpath", "towpath-server"]),
     ("server/stdio", &["clap", "ratatui", "crossterm", "towpath", "towpath-files", "towpath-server"]),
     ("server", &["ratatui", "crossterm", "towpath"]),
@@ -140,6 +154,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
 const PACKAGES: &[&str] = &[
     "protocol/src",
     "protocol/secure/src",
+    "protocol/tcp/src",
     "server/src",
     "server/files/src",
     "server/stdio/src",

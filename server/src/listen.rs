@@ -23,8 +23,9 @@ use towpath_files::session::{self, Door, Joining, SessionEnd, SessionOptions, Ti
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Ticket;
-use towpath_secure::{Line, SecureFault};
+use towpath_secure::SecureFault;
 use towpath_stdio::{Joiner, Rendezvous};
+use towpath_tcp::Line;
 
 use crate::gate::{Gate, Visitor};
 use crate::limits::{Limit, Limits};

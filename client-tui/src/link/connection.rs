@@ -9,6 +9,7 @@
 //! them write from.
 
 mod bulk;
+mod delay;
 mod exchanges;
 mod expected;
 mod greeting;

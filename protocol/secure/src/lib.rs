@@ -11,20 +11,17 @@
 //! | [`settings`](self) | what both sides agree on: TLS 1.3 alone, one group, ALPN, no tickets, no early data; the two verifiers |
 //! | [`stream`] | a handshake over any byte stream, and in words why there was none |
 //! | [`encrypted`](self) | the stream after it: many records a read |
-//! | [`line`] | the TCP connection beneath: how it is set up, and how little waits in it |
 //! | [`beginning`](self) | a stream's first bytes, kept to tell who speaks there |
 //! | [`read_ahead`](self) | beneath it all: few reads from the system |
 //!
-//! But for [`line`] it knows no socket and no clock; and no list of peers. Whoever calls sets the deadline.
+//! It knows no socket, no clock and no list of peers. Whoever calls sets the deadline.
 
 mod encrypted;
 pub mod identity;
-pub mod line;
 mod read_ahead;
 mod settings;
 pub mod stream;
 
 pub use encrypted::Encrypted;
 pub use identity::Identity;
-pub use line::Line;
 pub use stream::{Acceptor, Secure, SecureFault, connect};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use towpath_secure::Line;
+use towpath_tcp::Line;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::input::Cancel;
-use towpath_protocol::message::{Answer, Input, Lane, Ping, Request, RequestId, Session, ToServer};
+use towpath_protocol::message::{Answer, Input, Lane, Request, RequestId, ToServer};
 
+use super::delay::Delay;
 use super::expected::{Expected, Verdict};
 
 /// Exchanges that may be open, most of them waiting to be sent. One more is refused.
@@ -52,9 +53,7 @@ struct Table {
     in_flight_max: usize,
     last_id: u32,
     last_turn: u64,
-    ping: Option<PingOut>,
-    round_trip: Option<Duration>,
-    round_trip_min: Option<Duration>,
+    delay: Delay,
     /// Reads sent and not finally answered.
     reads: usize,
     /// Set by the orderly end: nothing more is opened.
@@ -85,12 +84,6 @@ enum Stage {
     Cancelled,
 }
 
-#[derive(Debug)]
-struct PingOut {
-    id: RequestId,
-    sent: Option<Instant>,
-}
-
 impl Exchanges {
     pub(super) fn new(in_flight_max: usize, round_trip: Option<Duration>) -> Self {
         let table = Table {
@@ -103,9 +96,7 @@ impl Exchanges {
             in_flight_max,
             last_id: 0,
             last_turn: 0,
-            ping: None,
-            round_trip,
-            round_trip_min: round_trip,
+            delay: Delay::new(round_trip),
             reads: 0,
             is_ending: false,
             lost: None,
@@ -236,7 +227,7 @@ impl Exchanges {
         let mut table = self.table();
         table.hear(id);
         if answer.is_final() {
-            if !table.pong(id, &answer) {
+            if !table.delay.pong(id, &answer) {
                 table.finish(id, answer);
                 drop(table);
                 self.wake();
@@ -282,21 +273,21 @@ impl Exchanges {
     /// Asks the server whether it is there, if it is not being asked already.
     pub(super) fn ping(&self) {
         let mut table = self.table();
-        if table.ping.is_none() {
+        if !table.delay.is_asked() {
             let id = table.fresh_id();
-            table.ping = Some(PingOut { id, sent: None });
+            table.delay.ask(id);
             drop(table);
             self.work.notify_one();
         }
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.table().round_trip
+        self.table().delay.last()
     }
 
     /// The shortest one so far; zero while none is known.
     pub(super) fn round_trip_min(&self) -> Duration {
-        self.table().round_trip_min.unwrap_or_default()
+        self.table().delay.least()
     }
 
     /// Begins the orderly end.
@@ -359,8 +350,7 @@ impl Table {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let id = RequestId(self.last_id);
-            let is_ping = self.ping.as_ref().is_some_and(|ping| ping.id == id);
-            if id != RequestId::NONE && !is_ping && !self.open.contains_key(&id) {
+            if id != RequestId::NONE && !self.delay.is_ping(id) && !self.open.contains_key(&id) {
                 return id;
             }
         }
@@ -439,9 +429,8 @@ impl Table {
                 return Some((id, ToServer::Input(Cancel {}.into())));
             }
         }
-        if let Some(ping) = self.ping.as_mut().filter(|ping| ping.sent.is_none()) {
-            ping.sent = Some(Instant::now());
-            return Some((ping.id, ToServer::Session(Session::Ping(Ping {}))));
+        if let Some(ping) = self.delay.next_message() {
+            return Some(ping);
         }
         if self.is_ending || self.in_flight >= self.in_flight_max {
             return None;
@@ -473,27 +462,10 @@ impl Table {
         Some((id, *message))
     }
 
-    /// True where the answer was for our ping.
-    fn pong(&mut self, id: RequestId, answer: &Answer) -> bool {
-        let Some(ping) = self.ping.take_if(|ping| ping.id == id) else { return false };
-        if let (Answer::Pong(_), Some(sent)) = (answer, ping.sent) {
-            let round_trip = sent.elapsed();
-            self.round_trip = Some(round_trip);
-            self.note_round_trip(round_trip);
-        }
-        true
-    }
-
-    /// No answer comes sooner than after a round trip: on a busy machine the shortest of many is nearer to it than one.
     fn hear(&mut self, id: RequestId) {
         if let Some(Open { progress: Stage::Sent(since), .. }) = self.open.get(&id) {
-            let took = since.elapsed();
-            self.note_round_trip(took);
+            self.delay.heard(*since);
         }
-    }
-
-    fn note_round_trip(&mut self, took: Duration) {
-        self.round_trip_min = Some(self.round_trip_min.map_or(took, |least| least.min(took)));
     }
 
     /// Ends an exchange that was sent: its id and its slot are free again.

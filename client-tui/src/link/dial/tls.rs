@@ -9,7 +9,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
-use towpath_secure::{Identity, Line, SecureFault, connect};
+use towpath_secure::{Identity, SecureFault, connect};
+use towpath_tcp::Line;
 
 use super::DialFault;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};

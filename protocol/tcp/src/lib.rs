@@ -1,5 +1,7 @@
 //! A TCP connection as both sides have it beneath TLS: small messages leave at once, a peer that vanished is noticed, and few bytes wait
 //! in the system, where nothing goes ahead of them. How few, the line itself tells: one that is slow is kept short.
+//!
+//! It knows nothing of who speaks on it, and of what.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
