@@ -1,11 +1,13 @@
 //! What comes next of a file of the source, in order, with several requests ahead: data, holes, and what the destination has already.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 use towpath_protocol::answer::{Data, Hole, ReadDone};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeHasher, RangeMerger};
+use towpath_protocol::hello::Capability;
 use towpath_protocol::input::{SpanOf, UploadSpan};
 use towpath_protocol::limits::{READ_BYTES_MAX, SPAN_BYTES_MAX};
 use towpath_protocol::message::Answer;
@@ -61,6 +63,8 @@ pub(super) struct Source<'a> {
     window_bytes: u64,
     comparison: Option<Comparison<'a>>,
     merger: RangeMerger,
+    /// The values of the ranges from the start on, while they may have to prove that the destination has them: of how many, it will say.
+    proving: Option<Vec<Hash>>,
     /// The hash of a file that is one range.
     whole: Option<Hash>,
     grown: bool,
@@ -92,6 +96,20 @@ enum Came {
 }
 
 impl Part {
+    const fn len(&self) -> u64 {
+        match self {
+            Self::Asked(Asked { len, .. }) | Self::Same(Run { len, .. }) | Self::Zeros { len, .. } => *len,
+        }
+    }
+
+    /// The first byte of the file behind it.
+    const fn end(&self) -> u64 {
+        match self {
+            Self::Asked(Asked { end, .. }) => *end,
+            Self::Same(Run { offset, len, .. }) | Self::Zeros { offset, len, .. } => *offset + *len,
+        }
+    }
+
     /// Waits for what comes next of it; nothing is lost where that is given up.
     async fn next(&mut self) -> Result<Came, Fault> {
         match self {
@@ -118,6 +136,7 @@ impl<'a> Source<'a> {
             window_bytes: window_bytes(side.link),
             comparison: None,
             merger: RangeMerger::new(),
+            proving: None,
             whole: None,
             grown: false,
         }
@@ -133,6 +152,11 @@ impl<'a> Source<'a> {
         self.hashed_to = if self.side.version.size == 0 { 0 } else { u64::MAX };
     }
 
+    /// Whether it knows how to hash without sending.
+    pub(super) fn can_leave_data_out(&self) -> bool {
+        self.side.link.welcome().has(Capability::BLOCKS)
+    }
+
     pub(super) const fn size(&self) -> u64 {
         self.side.version.size
     }
@@ -146,18 +170,68 @@ impl<'a> Source<'a> {
         self.comparison = Some(Comparison::new(self.side, basis, self.asked));
     }
 
+    /// Hashes the file from its start, ahead of being told how much of it the destination has: that takes it as long. Ends with being
+    /// given up; [`begin_after`](Self::begin_after) or [`begin_anew`](Self::begin_anew) comes next.
+    pub(super) async fn hash_ahead(&mut self) -> Infallible {
+        self.proving.get_or_insert_default();
+        self.hashed_to = u64::MAX;
+        let failed = loop {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if failed {
+            // It will fail again where it is asked for, and be told.
+            self.begin_anew();
+        }
+        std::future::pending().await
+    }
+
+    /// Forgets what has come: all of it comes, from the start.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { holes: self.holes, ..Self::new(self.side) };
+    }
+
     /// Whether the first `offset` bytes, whole ranges, have this hash; what follows comes next. Else all of it comes, from the start.
     pub(super) async fn begin_after(&mut self, offset: u64, hash: Hash) -> Result<bool, Fault> {
+        self.proving.get_or_insert_default();
+        self.drop_behind(offset);
         (self.hashed_to, self.stop_at) = (offset, offset);
         // Data comes from one that has not learnt yet to leave it out.
         while self.next().await?.is_some() {}
+        let values = self.proving.take().unwrap_or_default();
+        for value in values.into_iter().take((offset / READ_RANGE_BYTES) as usize) {
+            self.merger.push(value);
+        }
         // Of one range the value within a larger file is not the hash of these bytes alone.
         let is_same = self.merger.clone().finish() == Some(hash);
         if !is_same {
-            *self = Self { holes: self.holes, ..Self::new(self.side) };
+            self.begin_anew();
         }
         self.stop_at = u64::MAX;
         Ok(is_same)
+    }
+
+    /// Drops what was asked for behind the first `offset` bytes.
+    fn drop_behind(&mut self, offset: u64) {
+        while self.parts.back().is_some_and(|part| part.end() > offset)
+            && let Some(part) = self.parts.pop_back()
+        {
+            if let Part::Asked(asked) = &part {
+                self.ahead_bytes -= asked.len;
+            }
+            self.asked = part.end() - part.len();
+        }
+        self.asked = self.asked.min(offset);
+    }
+
+    fn merge(&mut self, value: Hash) {
+        match &mut self.proving {
+            Some(values) => values.push(value),
+            None => self.merger.push(value),
+        }
     }
 
     /// Asks for what comes next, as far as there is room for it.
@@ -281,7 +355,7 @@ impl<'a> Source<'a> {
         if self.size() <= READ_RANGE_BYTES {
             self.whole = Some(hash);
         } else {
-            self.merger.push(hash);
+            self.merge(hash);
         }
         Ok(())
     }
@@ -293,7 +367,7 @@ impl<'a> Source<'a> {
             Part::Asked(_) => return None,
         };
         for value in values {
-            self.merger.push(value);
+            self.merge(value);
         }
         Some(Piece::Span(UploadSpan { offset, len, of }))
     }
@@ -328,4 +402,94 @@ fn values_of_zeros(offset: u64, len: u64) -> Vec<Hash> {
             hasher.finish_part()
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a fixture")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use towpath_files::root::RootSpec;
+    use towpath_files::service::{Service, ServiceConfig};
+    use towpath_protocol::hello::Access;
+    use towpath_protocol::path::{Location, WirePath};
+    use towpath_protocol::request::Follow;
+
+    use super::*;
+    use crate::link::Link;
+
+    const RANGES: u64 = 7;
+
+    /// With a hole in the middle of it, and an end within a range.
+    fn content() -> Vec<u8> {
+        let mut bytes = vec![0; (RANGES * READ_RANGE_BYTES - 321) as usize];
+        let hole = (2 * READ_RANGE_BYTES) as usize..(5 * READ_RANGE_BYTES + 4096) as usize;
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes[..hole.start]);
+        blake3::Hasher::new().update(b"end").finalize_xof().fill(&mut bytes[hole.end..]);
+        bytes
+    }
+
+    fn hash(bytes: &[u8]) -> Hash {
+        Hash(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// What comes, from `from` on.
+    async fn rest(source: &mut Source<'_>, from: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = source.next().await.unwrap() {
+            assert_eq!(piece.offset(), (from + bytes.len()) as u64);
+            match piece {
+                Piece::Data(data) => bytes.extend_from_slice(&data.data),
+                Piece::Span(span) => bytes.resize(bytes.len() + span.len as usize, 0),
+            }
+        }
+        bytes
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn however_far_it_was_hashed_ahead_what_is_proven_is_what_the_destination_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = content();
+        let file = fs::File::create(folder.path().join("file")).unwrap();
+        file.set_len(content.len() as u64).unwrap();
+        for (at, block) in (0..).step_by(4096).zip(content.chunks(4096)) {
+            if block.iter().any(|byte| *byte != 0) {
+                file.write_all_at(block, at).unwrap();
+            }
+        }
+        let config = ServiceConfig {
+            root: RootSpec::Jailed(folder.path().to_owned()),
+            access: Access::ReadOnly,
+            home: WirePath::root(),
+        };
+        let link = Link::in_process(Arc::new(Service::new(config).unwrap()));
+        let path = WirePath::parse(b"file").unwrap();
+        let version = link.stat(&path, Follow::No).await.unwrap().version();
+        let location = Location::of(&path);
+        // From nothing at all to all of the file.
+        for ahead in [0, 1, 3, RANGES as usize] {
+            for (ranges, is_same, holes) in
+                [(2, true, true), (3, true, true), (6, true, true), (6, false, true), (4, true, false)]
+            {
+                let mut source = Source::new(Side { link: &link, file: &location, version });
+                if holes {
+                    source.leave_holes_out();
+                }
+                while source.proving.as_ref().map_or(0, Vec::len) < ahead {
+                    let _given_up = timeout(Duration::from_millis(1), source.hash_ahead()).await;
+                }
+                let offset = ranges * READ_RANGE_BYTES as usize;
+                let kept = if is_same { hash(&content[..offset]) } else { hash(b"something else") };
+                let what = format!("{ahead} ranges ahead of {ranges}, the same: {is_same}, holes: {holes}");
+                assert_eq!(source.begin_after(offset as u64, kept).await, Ok(is_same), "{what}");
+                let from = if is_same { offset } else { 0 };
+                assert!(rest(&mut source, from).await == content[from..], "{what}");
+                assert_eq!(source.hash(), Ok(hash(&content)), "{what}");
+            }
+        }
+    }
 }

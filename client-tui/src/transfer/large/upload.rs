@@ -1,6 +1,8 @@
 //! A file of the destination that is being filled with what comes of the source, as far as the destination grants.
 
-use tokio::time::timeout;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 use towpath_protocol::answer::UploadReady;
 use towpath_protocol::credit::Charges;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -24,9 +26,14 @@ const IN_FLIGHT_LEAST: u64 = 16;
 /// somebody gives up. As much as four of the longest spans.
 const SPANNED_AHEAD_BYTES: u64 = 4 * SPAN_BYTES_MAX;
 
+/// A destination that takes longer than its line to say that it is ready is hashing what an earlier upload left there.
+const READY_TIME: Duration = Duration::from_millis(5);
+
 #[derive(Debug)]
 pub(super) struct Upload {
     exchange: Exchange,
+    /// How long it takes to be ready where an earlier upload left nothing; none where that is not asked for.
+    ready_after: Option<Duration>,
     /// Where it went on with what an earlier one had left.
     resumed: u64,
     /// The bytes before this one are there, or on their way.
@@ -39,6 +46,7 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn open(link: &Link, request: BeginUpload) -> Self {
         Self {
+            ready_after: request.resume.map(|_| 2 * link.round_trip_min() + READY_TIME),
             exchange: link.open(request),
             resumed: 0,
             sent: 0,
@@ -64,9 +72,7 @@ impl Upload {
         under_way: &UnderWay<'_>,
         throttle: &Throttle,
     ) -> Result<(Hash, bool), Fault> {
-        let Answer::UploadReady(ready) = self.exchange.next().await? else {
-            return Err(FaultCode::Malformed.into());
-        };
+        let ready = self.ready(source).await?;
         self.credit = ready.credit_bytes;
         self.go_on_after(ready, source).await?;
         under_way.moved(self.resumed);
@@ -94,10 +100,32 @@ impl Upload {
         Ok((source.hash()?, source.has_grown()))
     }
 
+    /// Waits until the destination is ready; where that takes long, the source does meanwhile what it will be asked for next.
+    async fn ready(&mut self, source: &mut Source<'_>) -> Result<UploadReady, Fault> {
+        let ready_after = self.ready_after.filter(|_| source.can_leave_data_out());
+        let hashing = async {
+            match ready_after {
+                Some(ready_after) => sleep(ready_after).await,
+                None => std::future::pending().await,
+            }
+            source.hash_ahead().await
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = self.exchange.next() => answer?,
+            never = hashing => match never {},
+        };
+        match answer {
+            Answer::UploadReady(ready) => Ok(ready),
+            _ => Err(FaultCode::Malformed.into()),
+        }
+    }
+
     /// Goes on where an earlier upload was cut off, if what it left is the beginning of the source as it is now.
     async fn go_on_after(&mut self, ready: UploadReady, source: &mut Source<'_>) -> Result<(), Fault> {
         let UploadReady { offset, kept, .. } = ready;
         match kept {
+            None if offset == 0 && self.ready_after.is_some() => source.begin_anew(),
             None if offset == 0 => {}
             Some(hash) if offset <= source.size() && offset.is_multiple_of(READ_RANGE_BYTES) => {
                 if source.begin_after(offset, hash).await? {
