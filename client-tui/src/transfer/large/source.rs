@@ -225,6 +225,8 @@ impl<'a> Source<'a> {
             self.asked = part.end() - part.len();
         }
         self.asked = self.asked.min(offset);
+        // Known only of what comes behind a range that has come: of those to be asked for again it is not.
+        self.hole_to = 0;
     }
 
     fn merge(&mut self, value: Hash) {
@@ -424,10 +426,10 @@ mod tests {
 
     const RANGES: u64 = 7;
 
-    /// With a hole in the middle of it, and an end within a range.
+    /// With a hole that begins and ends within ranges, and an end within one.
     fn content() -> Vec<u8> {
         let mut bytes = vec![0; (RANGES * READ_RANGE_BYTES - 321) as usize];
-        let hole = (2 * READ_RANGE_BYTES) as usize..(5 * READ_RANGE_BYTES + 4096) as usize;
+        let hole = (2 * READ_RANGE_BYTES + (1 << 20)) as usize..(5 * READ_RANGE_BYTES + 4096) as usize;
         blake3::Hasher::new().finalize_xof().fill(&mut bytes[..hole.start]);
         blake3::Hasher::new().update(b"end").finalize_xof().fill(&mut bytes[hole.end..]);
         bytes
