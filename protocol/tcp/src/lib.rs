@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use towpath_protocol::pace::Pace;
 
 /// Bytes that the system may hold unsent: enough to keep any line busy.
+#[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: usize = 128 * 1024;
 /// After so much silence the system asks again whether the other side is there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -45,6 +46,8 @@ impl Line {
             let bytes = self.pace.ahead_bytes().unwrap_or(UNSENT_BYTES_MAX).min(UNSENT_BYTES_MAX) as u32;
             told(SockRef::from(&self.stream).set_tcp_notsent_lowat(bytes), "TCP_NOTSENT_LOWAT");
         }
+        #[cfg(not(target_os = "linux"))]
+        let _as_the_system_has_it = self;
     }
 
     /// Learns from a write how fast the line is.

@@ -268,15 +268,17 @@ impl<'a> Source<'a> {
 
     /// How many bytes, whole ranges, are known to be zeros without asking.
     fn zeros_ahead(&self) -> u64 {
-        let zeros = self.hole_to.saturating_sub(self.asked).min(SPAN_BYTES_MAX);
+        let known = self.hole_to.min(self.stop_at).saturating_sub(self.asked);
+        let zeros = known.min(SPAN_BYTES_MAX);
         if self.asked + zeros == self.size() { zeros } else { zeros - zeros % READ_RANGE_BYTES }
     }
 
     fn ask(&mut self, offset: u64, len: u64, is_range: bool) {
         let Side { link, file, version } = self.side;
         let wants = if offset < self.hashed_to { Wants::Hash } else { Wants::Data };
-        let request =
-            Read { file: file.clone(), version: Some(version), offset, len, wants, holes: self.holes };
+        // A hole that is hashed need not be told.
+        let holes = self.holes && wants == Wants::Data;
+        let request = Read { file: file.clone(), version: Some(version), offset, len, wants, holes };
         let end = if version.size == 0 { len } else { offset.saturating_add(len).min(version.size) };
         let len = end - offset;
         self.ahead_bytes += len;

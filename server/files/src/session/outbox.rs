@@ -84,6 +84,8 @@ impl Outbox {
         id: RequestId,
         last: &Answer,
     ) -> io::Result<()> {
+        // Nothing may have been written for long.
+        self.progress = Instant::now();
         let mut last_frame = (encode_answer(id, last).map_err(io::Error::other)?, None);
         if self.streams.exchanges.is_empty() {
             self.take_what_is_ready();
