@@ -103,9 +103,11 @@ mod tests {
             .collect();
         tokio::task::yield_now().await;
         assert_eq!(hands.run(|| 7).await, Some(7));
+        // Whichever of them waits first is the first to go on.
+        tokio::task::spawn_blocking(move || (0..HANDS_AT_ONCE).for_each(|_| go.send(()).unwrap()))
+            .await
+            .unwrap();
         for task in hung {
-            let go = go.clone();
-            tokio::task::spawn_blocking(move || go.send(()).unwrap()).await.unwrap();
             assert_eq!(task.await.unwrap(), Some(true));
         }
     }
