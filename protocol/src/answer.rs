@@ -272,6 +272,29 @@ pub struct Totals {
     pub unset: Unset,
 }
 
+impl Progress {
+    /// Files and folders.
+    pub const fn things(&self) -> u64 {
+        self.files.saturating_add(self.folders)
+    }
+}
+
+impl Totals {
+    /// Files and folders.
+    pub const fn things(&self) -> u64 {
+        self.files.saturating_add(self.folders)
+    }
+
+    /// Adds the counts of further work, not its faults. Sums that do not fit stay at the largest number: a peer may say anything,
+    /// and so may a disk (a sparse file of 8 EiB costs nothing).
+    pub const fn add(&mut self, more: &Self) {
+        self.files = self.files.saturating_add(more.files);
+        self.folders = self.folders.saturating_add(more.folders);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+        self.failed = self.failed.saturating_add(more.failed);
+    }
+}
+
 /// Space of the file system that holds a path, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceInfo {

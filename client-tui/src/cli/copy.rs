@@ -123,7 +123,7 @@ fn exit_of(summary: &Summary, failed: Option<&Fault>) -> Exit {
     match &summary.stopped {
         _ if summary.cancelled => Exit::Interrupted,
         Some(fault) => Exit::of(fault),
-        None if summary.failed + summary.skipped > 0 => failed.map_or(Exit::Partly, Exit::of),
+        None if summary.failed > 0 || summary.skipped > 0 => failed.map_or(Exit::Partly, Exit::of),
         None => Exit::Done,
     }
 }
@@ -184,7 +184,7 @@ pub(super) async fn copy(
             break;
         }
     }
-    let is_whole = total.files + total.unchanged + total.skipped == 0 && total.failed == 1;
+    let is_whole = total.files == 0 && total.unchanged == 0 && total.skipped == 0 && total.failed == 1;
     let failed = failed.filter(|fault| is_whole && only_item.is_some_and(|item| concerns(fault, &item)));
     let mut exit = exit_of(&total, failed.as_ref());
     if options.is_dry
@@ -229,15 +229,15 @@ impl Sides<'_> {
 }
 
 fn add(total: &mut Summary, summary: Summary) {
-    total.files += summary.files;
-    total.bytes += summary.bytes;
-    total.resumed += summary.resumed;
-    total.saved += summary.saved;
+    total.files = total.files.saturating_add(summary.files);
+    total.bytes = total.bytes.saturating_add(summary.bytes);
+    total.resumed = total.resumed.saturating_add(summary.resumed);
+    total.saved = total.saved.saturating_add(summary.saved);
     total.seconds += summary.seconds;
-    total.unchanged += summary.unchanged;
-    total.skipped += summary.skipped;
-    total.unset += summary.unset;
-    total.failed += summary.failed;
+    total.unchanged = total.unchanged.saturating_add(summary.unchanged);
+    total.skipped = total.skipped.saturating_add(summary.skipped);
+    total.unset = total.unset.saturating_add(summary.unset);
+    total.failed = total.failed.saturating_add(summary.failed);
     total.cancelled |= summary.cancelled;
     total.stopped = summary.stopped;
 }

@@ -134,7 +134,7 @@ impl Forecast {
         if !has_room {
             output::error(&format!("{}: {}", destination.typed, FaultCode::NoSpace.text()));
         }
-        Ok(has_room && self.failed + self.skipped + asked == 0)
+        Ok(has_room && self.failed == 0 && self.skipped == 0 && asked == 0)
     }
 }
 

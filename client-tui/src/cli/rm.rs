@@ -53,7 +53,7 @@ pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Opt
     }
     let totals = place.link.remove(&place.path, depth).await.map_err(|fault| explain(place, &fault))?;
     match totals.faults.as_slice() {
-        [fault] if totals.files + totals.folders == 0 => Err(explain(place, fault)),
+        [fault] if totals.things() == 0 => Err(explain(place, fault)),
         _ => Ok(Some(totals)),
     }
 }

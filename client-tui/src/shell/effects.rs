@@ -319,10 +319,7 @@ async fn measure(link: &Link, things: &[Location]) -> Result<Totals, Fault> {
     for things in things.chunks(PATHS_MAX) {
         match link.call(Measure { things: things.to_vec() }).await? {
             Answer::Totals(totals) => {
-                all.files = all.files.saturating_add(totals.files);
-                all.folders = all.folders.saturating_add(totals.folders);
-                all.bytes = all.bytes.saturating_add(totals.bytes);
-                all.failed = all.failed.saturating_add(totals.failed);
+                all.add(&totals);
                 all.faults.extend(totals.faults);
             }
             _ => return Err(FaultCode::Malformed.into()),
@@ -330,7 +327,7 @@ async fn measure(link: &Link, things: &[Location]) -> Result<Totals, Fault> {
     }
     match all.faults.first() {
         // Nothing of it could be counted: that is no size.
-        Some(fault) if all.files + all.folders == 0 => Err(fault.clone()),
+        Some(fault) if all.things() == 0 => Err(fault.clone()),
         _ => Ok(all),
     }
 }

@@ -17,22 +17,22 @@ use super::rate::{Rate, time_for};
 #[derive(Debug)]
 pub(super) struct Tally {
     begun: Instant,
-    files: AtomicU64,
+    files: Counter,
     /// Of what arrived.
-    bytes: AtomicU64,
+    bytes: Counter,
     /// Of what is under way as well.
-    moved: AtomicU64,
-    files_total: AtomicU64,
-    bytes_total: AtomicU64,
+    moved: Counter,
+    files_total: Counter,
+    bytes_total: Counter,
     /// Of what arrived, there already from a copy that was cut off.
-    resumed: AtomicU64,
+    resumed: Counter,
     /// Of what moved, taken over from what was there already.
-    saved: AtomicU64,
-    unchanged: AtomicU64,
-    skipped: AtomicU64,
-    failed: AtomicU64,
+    saved: Counter,
+    unchanged: Counter,
+    skipped: Counter,
+    failed: Counter,
     /// Things that lack some of their metadata, and the bits of what one or another lacks.
-    unset: AtomicU64,
+    unset: Counter,
     unset_parts: AtomicU8,
     planning: AtomicBool,
     large: Mutex<Vec<Large>>,
@@ -42,11 +42,29 @@ pub(super) struct Tally {
     rate: Mutex<Rate>,
 }
 
+/// A sum that stays at its end where it would go beyond: sizes are what a peer or a disk says, and need not fit.
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl Counter {
+    fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn add(&self, more: u64) {
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_add(more)));
+    }
+
+    fn subtract(&self, less: u64) {
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_sub(less)));
+    }
+}
+
 /// A large file under way.
 #[derive(Debug)]
 struct Large {
     path: WirePath,
-    moved: Arc<AtomicU64>,
+    moved: Arc<Counter>,
     size: u64,
 }
 
@@ -54,8 +72,8 @@ struct Large {
 #[derive(Debug)]
 pub(super) struct UnderWay<'a> {
     tally: &'a Tally,
-    moved: Arc<AtomicU64>,
-    saved: AtomicU64,
+    moved: Arc<Counter>,
+    saved: Counter,
     has_arrived: bool,
 }
 
@@ -63,17 +81,17 @@ impl Tally {
     pub(super) fn new() -> Self {
         Self {
             begun: Instant::now(),
-            files: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            moved: AtomicU64::new(0),
-            files_total: AtomicU64::new(0),
-            bytes_total: AtomicU64::new(0),
-            resumed: AtomicU64::new(0),
-            saved: AtomicU64::new(0),
-            unchanged: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            unset: AtomicU64::new(0),
+            files: Counter::default(),
+            bytes: Counter::default(),
+            moved: Counter::default(),
+            files_total: Counter::default(),
+            bytes_total: Counter::default(),
+            resumed: Counter::default(),
+            saved: Counter::default(),
+            unchanged: Counter::default(),
+            skipped: Counter::default(),
+            failed: Counter::default(),
+            unset: Counter::default(),
             unset_parts: AtomicU8::new(0),
             planning: AtomicBool::new(true),
             large: Mutex::default(),
@@ -85,20 +103,20 @@ impl Tally {
 
     /// Something to carry was found.
     pub(super) fn found(&self, files: u64, bytes: u64) {
-        self.files_total.fetch_add(files, Relaxed);
-        self.bytes_total.fetch_add(bytes, Relaxed);
+        self.files_total.add(files);
+        self.bytes_total.add(bytes);
     }
 
     /// Something that was found is not carried after all.
     pub(super) fn not_carried(&self, bytes: u64) {
-        self.files_total.fetch_sub(1, Relaxed);
-        self.bytes_total.fetch_sub(bytes, Relaxed);
+        self.files_total.subtract(1);
+        self.bytes_total.subtract(bytes);
     }
 
     /// Something that was found has another size by now.
     pub(super) fn resized(&self, before: u64, now: u64) {
-        self.bytes_total.fetch_add(now, Relaxed);
-        self.bytes_total.fetch_sub(before, Relaxed);
+        self.bytes_total.add(now);
+        self.bytes_total.subtract(before);
     }
 
     /// No more will be found.
@@ -108,41 +126,41 @@ impl Tally {
 
     /// So many bytes of a file that arrived had come before.
     pub(super) fn resumed(&self, bytes: u64) {
-        self.resumed.fetch_add(bytes, Relaxed);
+        self.resumed.add(bytes);
     }
 
     pub(super) fn unchanged(&self) {
-        self.unchanged.fetch_add(1, Relaxed);
+        self.unchanged.add(1);
     }
 
     pub(super) fn skipped(&self) {
-        self.skipped.fetch_add(1, Relaxed);
+        self.skipped.add(1);
     }
 
     pub(super) fn failed(&self, count: u64) {
-        self.failed.fetch_add(count, Relaxed);
+        self.failed.add(count);
     }
 
     /// So many things lack some of their metadata.
     pub(super) fn unset(&self, unset: Unset) {
-        self.unset.fetch_add(unset.things, Relaxed);
+        self.unset.add(unset.things);
         self.unset_parts.fetch_or(unset.parts.bits(), Relaxed);
     }
 
     /// What could not be kept so far.
     pub(super) fn all_unset(&self) -> Unset {
-        Unset { things: self.unset.load(Relaxed), parts: Parts::from_bits(self.unset_parts.load(Relaxed)) }
+        Unset { things: self.unset.value(), parts: Parts::from_bits(self.unset_parts.load(Relaxed)) }
     }
 
     /// Files and links are in place; their bytes were counted as [`moved`](Self::moved) already.
     pub(super) fn arrived(&self, files: u64, bytes: u64) {
-        self.files.fetch_add(files, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
+        self.files.add(files);
+        self.bytes.add(bytes);
     }
 
     /// Bytes moved.
     pub(super) fn moved(&self, bytes: u64) {
-        self.moved.fetch_add(bytes, Relaxed);
+        self.moved.add(bytes);
     }
 
     /// All bytes of a small file moved at once.
@@ -156,29 +174,29 @@ impl Tally {
 
     /// A large file is begun.
     pub(super) fn begin(&self, file: &Location, size: u64) -> UnderWay<'_> {
-        let moved = Arc::new(AtomicU64::new(0));
+        let moved = Arc::<Counter>::default();
         let path = file.whole().unwrap_or_default();
         lock(&self.large).push(Large { path, moved: moved.clone(), size });
-        UnderWay { tally: self, moved, saved: AtomicU64::new(0), has_arrived: false }
+        UnderWay { tally: self, moved, saved: Counter::default(), has_arrived: false }
     }
 
     /// Bytes that have moved so far.
     pub(super) fn progress_bytes(&self) -> u64 {
-        self.moved.load(Relaxed)
+        self.moved.value()
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let (bytes, bytes_total) = (self.moved.load(Relaxed), self.bytes_total.load(Relaxed));
+        let (bytes, bytes_total) = (self.moved.value(), self.bytes_total.value());
         let elapsed = self.begun.elapsed();
         let bytes_per_second = lock(&self.rate).observe(elapsed, bytes);
         let growing = self.planning.load(Relaxed);
         let left = time_for(bytes_total.saturating_sub(bytes), bytes_per_second).filter(|_| !growing);
         self.wants_small.store(true, Relaxed);
         Progress {
-            files: self.files.load(Relaxed),
+            files: self.files.value(),
             bytes,
-            files_total: self.files_total.load(Relaxed),
-            saved: self.saved.load(Relaxed),
+            files_total: self.files_total.value(),
+            saved: self.saved.value(),
             bytes_total,
             growing,
             current: self.current(),
@@ -190,7 +208,7 @@ impl Tally {
 
     fn current(&self) -> Option<(WirePath, u64, u64)> {
         let large = lock(&self.large).first().map(|file| {
-            let moved = file.moved.load(Relaxed);
+            let moved = file.moved.value();
             (file.path.clone(), moved, file.size.max(moved))
         });
         large.or_else(|| lock(&self.small).clone().map(|(path, bytes)| (path, bytes, bytes)))
@@ -198,15 +216,15 @@ impl Tally {
 
     pub(super) fn summary(&self, stopped: Option<Fault>, cancelled: bool) -> Summary {
         Summary {
-            files: self.files.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
+            files: self.files.value(),
+            bytes: self.bytes.value(),
             seconds: self.begun.elapsed().as_secs_f64(),
-            resumed: self.resumed.load(Relaxed),
-            saved: self.saved.load(Relaxed),
-            unchanged: self.unchanged.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            unset: self.unset.load(Relaxed),
-            failed: self.failed.load(Relaxed) + u64::from(stopped.is_some()),
+            resumed: self.resumed.value(),
+            saved: self.saved.value(),
+            unchanged: self.unchanged.value(),
+            skipped: self.skipped.value(),
+            unset: self.unset.value(),
+            failed: self.failed.value().saturating_add(stopped.is_some().into()),
             cancelled,
             stopped,
         }
@@ -215,19 +233,19 @@ impl Tally {
 
 impl UnderWay<'_> {
     pub(super) fn moved(&self, bytes: u64) {
-        self.moved.fetch_add(bytes, Relaxed);
+        self.moved.add(bytes);
         self.tally.moved(bytes);
     }
 
     /// Of what moved, so much was taken over from what was there.
     pub(super) fn saved(&self, bytes: u64) {
-        self.saved.fetch_add(bytes, Relaxed);
-        self.tally.saved.fetch_add(bytes, Relaxed);
+        self.saved.add(bytes);
+        self.tally.saved.add(bytes);
     }
 
     /// As [`moved`](Self::moved), where it is known how much has moved by now in all.
     pub(super) fn moved_up_to(&self, bytes: u64) {
-        self.moved(bytes.saturating_sub(self.moved.load(Relaxed)));
+        self.moved(bytes.saturating_sub(self.moved.value()));
     }
 
     pub(super) fn arrived(mut self) {
@@ -239,8 +257,8 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         lock(&self.tally.large).retain(|file| !Arc::ptr_eq(&file.moved, &self.moved));
         if !self.has_arrived {
-            self.tally.moved.fetch_sub(self.moved.load(Relaxed), Relaxed);
-            self.tally.saved.fetch_sub(self.saved.load(Relaxed), Relaxed);
+            self.tally.moved.subtract(self.moved.value());
+            self.tally.saved.subtract(self.saved.value());
         }
     }
 }

@@ -35,8 +35,8 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         return;
     }
     let Some(traffic) = scene.app.traffic() else { return };
-    let (done, files) =
-        jobs.iter().fold((0, 0), |(done, all), job| (done + job.now.files, all + job.now.files_total));
+    let done = jobs.iter().fold(0_u64, |done, job| done.saturating_add(job.now.files));
+    let files = jobs.iter().fold(0_u64, |all, job| all.saturating_add(job.now.files_total));
     let files = format!("{} of {}", thousands(done), counted(files, "file", "files"));
     let left = traffic.left_seconds.map_or_else(String::new, |left| format!(" · {} left", time(left)));
     let (ways, rate) = (format!("↑{} ↓{}", traffic.up, traffic.down), human(traffic.bytes_per_second));

@@ -1,6 +1,8 @@
 //! `rm` and `mkdir`.
 
-use crate::stage::{ANYTHING, ROW, Row, Stage};
+use std::fs;
+
+use crate::stage::{ANYTHING, ROW, Row, Stage, told};
 
 const REMOVING: &[Row] = &[
     Row {
@@ -143,4 +145,30 @@ const REMOVING: &[Row] = &[
 #[test]
 fn removals_and_new_folders_are_as_promised() {
     Stage::check(REMOVING);
+}
+
+/// Whole pages, as near to 8 EiB as a file may be.
+const IMMENSE_BYTES: u64 = (i64::MAX as u64) - 4095;
+
+#[test]
+fn f79_files_whose_sizes_do_not_fit_in_one_number_are_counted_and_removed_on_either_side() {
+    let stage = Stage::in_memory();
+    let scene = stage.scene("immense");
+    for side in ["L", "S"] {
+        let folder = scene.at(side).join("immense");
+        fs::create_dir(&folder).unwrap();
+        for name in ["1", "2", "3"] {
+            if fs::File::create(folder.join(name)).unwrap().set_len(IMMENSE_BYTES).is_err() {
+                println!("skipped: no files of 8 EiB here");
+                return;
+            }
+        }
+        let target = if side == "L" { "{L}/immense" } else { "{S}/immense" };
+        for typed in [&["ls", target][..], &["size", target], &["rm", "-r", "--yes", target]] {
+            let output = scene.tow(typed).output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{typed:?}: {}", told(&output));
+            assert!(output.stderr.is_empty(), "{typed:?}: {}", told(&output));
+        }
+        assert!(!folder.exists());
+    }
 }

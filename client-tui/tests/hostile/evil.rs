@@ -30,6 +30,8 @@ pub(crate) const HOLE: u16 = 153;
 pub(crate) const UPLOAD_READY: u16 = 160;
 pub(crate) const UPLOAD_ACK: u16 = 161;
 pub(crate) const STORED: u16 = 162;
+pub(crate) const PROGRESS: u16 = 163;
+pub(crate) const TOTALS: u16 = 164;
 
 pub(crate) const SMALL: &[u8] = b"hello";
 /// Longer than a file that comes in one answer.

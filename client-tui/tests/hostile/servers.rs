@@ -115,6 +115,10 @@ pub(crate) const fn is_upload(message: &ToServer) -> bool {
     matches!(message, ToServer::Request(Request::BeginUpload(_)))
 }
 
+pub(crate) const fn is_long_work(message: &ToServer) -> bool {
+    matches!(message, ToServer::Request(Request::Measure(_) | Request::Remove(_) | Request::Copy(_)))
+}
+
 pub(crate) const fn is_stat(message: &ToServer) -> bool {
     matches!(message, ToServer::Request(Request::Stat(_)))
 }

@@ -292,10 +292,7 @@ impl Removal {
             if totals.failed == 0 && !self.cancel.is_cancelled() {
                 done.push(path);
             }
-            self.gone.files += totals.files;
-            self.gone.folders += totals.folders;
-            self.gone.bytes += totals.bytes;
-            self.gone.failed += totals.failed;
+            self.gone.add(&totals);
             for fault in totals.faults {
                 let _ = self.events.send(failed(self.id, fault)).await;
             }
@@ -328,7 +325,7 @@ impl Removal {
             match answer {
                 Answer::Totals(totals) => return Ok(totals),
                 Answer::Progress(now) => {
-                    let now = self.progress(now.files + now.folders, now.bytes);
+                    let now = self.progress(now.things(), now.bytes);
                     // The next one says more.
                     let _ = self.events.try_send(Event::JobProgress { id: self.id, now });
                 }
@@ -338,8 +335,8 @@ impl Removal {
     }
 
     fn progress(&self, things: u64, bytes: u64) -> JobProgress {
-        let things = self.gone.files + self.gone.folders + things;
-        let bytes = self.gone.bytes + bytes;
+        let things = self.gone.things().saturating_add(things);
+        let bytes = self.gone.bytes.saturating_add(bytes);
         let (counted, counted_bytes) = self.counted;
         let elapsed_ms = self.begun.elapsed().as_millis() as u64;
         let left_ms = counted.saturating_sub(things).saturating_mul(elapsed_ms) / things.max(1);
@@ -379,7 +376,7 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     if summary.cancelled {
         text = format!("cancelled; until then {text}");
     }
-    (summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
+    (summary.failed == 0 && summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use towpath_protocol::hash::{Hash, RangeHasher};
 
 use super::super::evil::{
-    BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, SMALL, STATS, UPLOAD_ACK, UPLOAD_READY,
-    WELCOME, attributes, data, done, entry, fault, hole, item, list_page, read_done, read_head, walk_page,
-    welcome, welcome_with, whole,
+    BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, PROGRESS, SMALL, STATS, TOTALS, UPLOAD_ACK,
+    UPLOAD_READY, WELCOME, attributes, data, done, entry, fault, hole, item, list_page, read_done, read_head,
+    walk_page, welcome, welcome_with, whole,
 };
 use super::super::pack::{List, Map, Negative, Nil, No, Number, Raw, bytes, frame, framed, text};
 use super::*;
@@ -265,6 +265,25 @@ fn f44_f46_numbers_at_their_ends_overflow_nothing() {
         [walk_page(id, [vec![folder], items.collect()].concat()), done(id)].concat()
     });
     refused("files of all the bytes there can be", GET, "", script);
+
+    let totals = |id| {
+        let counts = || ["files", "folders", "bytes", "failed"].map(|field| (field, Number(u64::MAX)));
+        let unset = ("unset", Map(vec![("things", Number(u64::MAX)), ("parts", Number(15))]));
+        let progress = frame(PROGRESS, id, &Map(counts().into()));
+        let totals = frame(TOTALS, id, &Map(counts().into_iter().chain([unset]).collect()));
+        [progress.clone(), progress, totals].concat()
+    };
+    for words in [
+        &["size", "{S}", "{S}"][..],
+        &["rm", "-r", "-y", "{S}", "{S}"],
+        &["rm", "-r", "-y", "--json", "{S}", "{S}"],
+        &["cp", "-p", "{S}", "{S}/copy"],
+        &["mv", "{S}", "{S}/copy"],
+    ] {
+        let script = instead(is_long_work, totals);
+        let ended = told(&Home::new(), "counts of everything", words, script);
+        assert!(ended.status.code() != Some(101), "{words:?}: {}", ended.said());
+    }
 
     for credit in [0, 1, u64::MAX] {
         let script = instead(is_upload, move |id| {

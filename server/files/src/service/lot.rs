@@ -60,7 +60,7 @@ impl Lot {
     /// Adds what the work is at. It is counted when it is in place; Err where the rest cannot be done either.
     pub(super) fn add(&mut self, made: Made, tally: &mut Tally) -> Result<(), Fault> {
         if let Made::File { bytes, .. } = &made {
-            self.bytes += bytes;
+            self.bytes = self.bytes.saturating_add(*bytes);
         }
         self.waiting.push((tally.here(), made));
         let is_full = self.waiting.len() >= THINGS_MAX || self.bytes >= BYTES_MAX;

@@ -13,10 +13,13 @@ use towpath_protocol::request::OperationId;
 
 use super::grant::ClientId;
 
-/// Outcomes remembered; the oldest goes first.
+/// Outcomes remembered of one client; its oldest goes first, and no other client's.
 pub(super) const OUTCOMES_MAX: usize = 1024;
 /// Faults within them, a few kilobytes each at worst.
-const OUTCOME_FAULTS_MAX: usize = 4096;
+const OUTCOME_FAULTS_MAX: usize = 1024;
+/// The same of all clients together: where that is reached, the client with the most gives up its oldest.
+const OUTCOMES_OF_ALL_MAX: usize = 64 * 1024;
+const OUTCOME_FAULTS_OF_ALL_MAX: usize = 8 * 1024;
 
 /// Whose operation it is, and which of theirs: nobody is told what became of somebody else's.
 pub(super) type Operation = (ClientId, OperationId);
@@ -32,8 +35,16 @@ pub(super) struct Outcomes(Mutex<Table>);
 struct Table {
     /// Finished ones, and those at work: none within.
     known: HashMap<Operation, watch::Receiver<Option<Outcome>>>,
-    /// Finished ones with the faults in each, the oldest first.
-    finished: VecDeque<(Operation, usize)>,
+    clients: HashMap<ClientId, Finished>,
+    /// Of all clients.
+    finished: usize,
+    faults: usize,
+}
+
+/// One client's finished operations with the faults in each, the oldest first.
+#[derive(Debug, Default)]
+struct Finished {
+    operations: VecDeque<(OperationId, usize)>,
     faults: usize,
 }
 
@@ -120,13 +131,47 @@ impl Table {
             Ok(Answer::Totals(totals)) => totals.faults.len(),
             _ => 1,
         };
-        self.finished.push_back((operation, faults));
+        let (client, id) = operation;
+        let own = self.clients.entry(client).or_default();
+        own.operations.push_back((id, faults));
+        own.faults += faults;
+        self.finished += 1;
         self.faults += faults;
-        while self.finished.len() > OUTCOMES_MAX || self.faults > OUTCOME_FAULTS_MAX {
-            let Some((oldest, faults)) = self.finished.pop_front() else { break };
-            self.known.remove(&oldest);
+        while self.clients.get(&client).is_some_and(Finished::are_too_many) {
+            self.forget_oldest_of(client);
+        }
+        while (self.finished > OUTCOMES_OF_ALL_MAX || self.faults > OUTCOME_FAULTS_OF_ALL_MAX)
+            && let Some(fullest) = self.fullest()
+        {
+            self.forget_oldest_of(fullest);
+        }
+    }
+
+    /// The client that takes most of what there is too much of.
+    fn fullest(&self) -> Option<ClientId> {
+        let by_faults = self.faults > OUTCOME_FAULTS_OF_ALL_MAX;
+        let taken = |own: &Finished| if by_faults { own.faults } else { own.operations.len() };
+        let fullest = self.clients.iter().max_by_key(|(_, own)| taken(own));
+        fullest.map(|(client, _)| *client)
+    }
+
+    fn forget_oldest_of(&mut self, client: ClientId) {
+        let Some(own) = self.clients.get_mut(&client) else { return };
+        if let Some((oldest, faults)) = own.operations.pop_front() {
+            self.known.remove(&(client, oldest));
+            own.faults -= faults;
+            self.finished -= 1;
             self.faults -= faults;
         }
+        if own.operations.is_empty() {
+            self.clients.remove(&client);
+        }
+    }
+}
+
+impl Finished {
+    fn are_too_many(&self) -> bool {
+        self.operations.len() > OUTCOMES_MAX || self.faults > OUTCOME_FAULTS_MAX
     }
 }
 
@@ -214,6 +259,42 @@ mod tests {
         assert_eq!(outcomes.once(operation(0), &cancel, async { Ok(answer(2)) }).await, Ok(answer(2)));
         assert_eq!(outcomes.once(operation(9), &cancel, async { Ok(answer(2)) }).await, Ok(answer(1)));
         assert_eq!(outcomes.table().known.len(), OUTCOMES_MAX);
+    }
+
+    #[tokio::test]
+    async fn f78_one_client_makes_the_server_forget_nothing_of_another() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        let (_, first) = operation(0);
+        let of = |client| (ClientId(client), first);
+        let _ = outcomes.once(of(1), &cancel, async { Ok(answer(1)) }).await;
+        for number in 1..=2 * OUTCOMES_MAX as u32 {
+            let (_, id) = operation(number);
+            let refused = async { Err(FaultCode::NotFound.into()) };
+            let _ = outcomes.once((ClientId(2), id), &cancel, refused).await;
+        }
+        let again = outcomes.once(of(1), &cancel, async { panic!("done twice") }).await;
+        assert_eq!(again, Ok(answer(1)));
+        assert_eq!(outcomes.table().known.len(), OUTCOMES_MAX + 1);
+    }
+
+    #[tokio::test]
+    async fn f78_where_all_have_too_much_the_one_with_the_most_forgets() {
+        let outcomes = Outcomes::default();
+        let cancel = CancellationToken::new();
+        let faults = vec![Fault::new(FaultCode::Io); 64];
+        let totals = towpath_protocol::answer::Totals { faults, ..Default::default() };
+        let few = |client| (ClientId(client), operation(0).1);
+        let _ = outcomes.once(few(999), &cancel, async { Ok(answer(1)) }).await;
+        for client in 0..2 * (OUTCOME_FAULTS_OF_ALL_MAX / OUTCOME_FAULTS_MAX) as u32 {
+            for number in 0..32 {
+                let operation = (ClientId(client), operation(number).1);
+                let _ = outcomes.once(operation, &cancel, async { Ok(totals.clone().into()) }).await;
+            }
+        }
+        assert!(outcomes.table().faults <= OUTCOME_FAULTS_OF_ALL_MAX);
+        let again = outcomes.once(few(999), &cancel, async { panic!("done twice") }).await;
+        assert_eq!(again, Ok(answer(1)));
     }
 
     /// Polls a future once and drops it.

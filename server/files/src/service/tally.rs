@@ -63,7 +63,7 @@ impl Tally {
             self.answers.send_if_room(Progress {
                 files: self.totals.files,
                 folders: self.totals.folders,
-                bytes: self.totals.bytes + self.under_way,
+                bytes: self.totals.bytes.saturating_add(self.under_way),
                 failed: self.totals.failed,
             });
         }
@@ -80,13 +80,13 @@ impl Tally {
 
     /// Bytes of the file that is being worked on have been done.
     pub(super) const fn bytes_under_way(&mut self, bytes: u64) {
-        self.under_way += bytes;
+        self.under_way = self.under_way.saturating_add(bytes);
     }
 
     /// A file, link or special file is done, all its bytes included.
     pub(super) const fn file(&mut self, bytes: u64) {
         self.totals.files += 1;
-        self.totals.bytes += bytes;
+        self.totals.bytes = self.totals.bytes.saturating_add(bytes);
         self.under_way = 0;
     }
 

@@ -259,14 +259,15 @@ impl Records {
         }
         let Some(download) = self.downloads.get_mut(&deed.location) else { return Vec::new() };
         download.reads_open -= 1;
-        download.bytes += deed.bytes;
+        download.bytes = download.bytes.saturating_add(deed.bytes);
         match answer {
             Answer::FileWhole(whole) => {
                 download.bytes += whole.data.len() as u64;
                 download.end_reached = true;
             }
             Answer::ReadDone(done) => {
-                download.end_reached |= deed.size.is_none_or(|size| deed.offset + done.len >= size);
+                download.end_reached |=
+                    deed.size.is_none_or(|size| deed.offset.saturating_add(done.len) >= size);
             }
             Answer::Fault(fault) => drop(download.fault.get_or_insert_with(|| fault.clone())),
             _ => {}

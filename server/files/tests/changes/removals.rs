@@ -50,6 +50,20 @@ async fn a_tree_deeper_than_any_path_goes() {
 }
 
 #[tokio::test]
+async fn f79_files_whose_sizes_do_not_fit_in_one_number_are_removed() {
+    let world = World::in_memory();
+    world.folder("tree");
+    if !["1", "2", "3"].iter().all(|name| world.write_immense(&format!("tree/{name}"))) {
+        println!("skipped: no files of 8 EiB here");
+        return;
+    }
+    let totals = world.totals(remove("tree", Depth::Tree)).await;
+    assert_eq!((totals.files, totals.folders, totals.failed, totals.bytes), (3, 1, 0, u64::MAX));
+    assert!(!world.exists("tree"));
+    world.check();
+}
+
+#[tokio::test]
 async fn only_the_expected_version_is_removed() {
     let world = World::new();
     let stored = world.stored(put("file", b"one", Existing::Keep)).await;

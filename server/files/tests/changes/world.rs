@@ -28,6 +28,8 @@ use towpath_protocol::request::{
 
 /// 2020-09-13T12:26:40Z and a bit.
 pub(crate) const SOME_TIME_NS: i64 = 1_600_000_000_123_456_789;
+/// Whole pages, as near to 8 EiB as a file may be: the sum of three of them is more than a `u64` holds.
+pub(crate) const IMMENSE_BYTES: u64 = (i64::MAX as u64) - 4095;
 pub(crate) const SECRET: &str = "nobody may touch this";
 
 /// `served/` is the service's root; `outside/` must never change.
@@ -67,6 +69,11 @@ impl World {
 
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         fs::write(self.at(path), content).unwrap();
+    }
+
+    /// An empty file of the largest size that there is; false on a file system that has no such sizes.
+    pub(crate) fn write_immense(&self, path: &str) -> bool {
+        fs::File::create(self.at(path)).unwrap().set_len(IMMENSE_BYTES).is_ok()
     }
 
     pub(crate) fn folder(&self, path: &str) {

@@ -39,6 +39,18 @@ async fn a_thing_that_fails_is_named_and_the_rest_is_counted() {
 }
 
 #[tokio::test]
+async fn f79_sizes_whose_sum_does_not_fit_are_counted_to_the_largest_number() {
+    let world = World::in_memory();
+    world.folder("tree");
+    if !["1", "2", "3"].iter().all(|name| world.write_immense(&format!("tree/{name}"))) {
+        println!("skipped: no files of 8 EiB here");
+        return;
+    }
+    let totals = world.totals(measure(&["tree", "tree"])).await;
+    assert_eq!((totals.files, totals.failed, totals.bytes), (6, 0, u64::MAX));
+}
+
+#[tokio::test]
 async fn a_fault_deep_in_a_tree_names_its_own_path() {
     let world = World::new();
     let mut path = world.at("");
