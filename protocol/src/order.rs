@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 
 use crate::entry::{Entry, Kind};
-use crate::path::Name;
 use crate::request::{Direction, SortKey};
 
 /// Compares two entries of one folder. Total: two entries with different names are never equal.
@@ -22,24 +21,28 @@ pub fn compare(sort: SortKey, direction: Direction, a: &Entry, b: &Entry) -> Ord
     arrange(sort, direction, by_key, named(a), named(b))
 }
 
-/// [`compare`] for the orders that need no more than names: by name, and by extension. Each side is whether it is a
-/// folder, and its name.
-pub fn compare_names(sort: SortKey, direction: Direction, a: (bool, &Name), b: (bool, &Name)) -> Ordering {
-    arrange(sort, direction, Ordering::Equal, a, b)
+/// [`compare`] by a number that stands for size or time and is larger where that is. Each side is whether it is a folder, the number, and
+/// its name.
+pub fn compare_numbered(
+    sort: SortKey,
+    direction: Direction,
+    (a_is_folder, a_number, a): (bool, u64, &[u8]),
+    (b_is_folder, b_number, b): (bool, u64, &[u8]),
+) -> Ordering {
+    arrange(sort, direction, a_number.cmp(&b_number), (a_is_folder, a), (b_is_folder, b))
 }
 
-fn named(entry: &Entry) -> (bool, &Name) {
-    (entry.attributes.kind == Kind::Folder, &entry.name)
+fn named(entry: &Entry) -> (bool, &[u8]) {
+    (entry.attributes.kind == Kind::Folder, entry.name.as_bytes())
 }
 
 fn arrange(
     sort: SortKey,
     direction: Direction,
     by_number: Ordering,
-    (a_is_folder, a): (bool, &Name),
-    (b_is_folder, b): (bool, &Name),
+    (a_is_folder, a): (bool, &[u8]),
+    (b_is_folder, b): (bool, &[u8]),
 ) -> Ordering {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
     let by_key = match sort {
         SortKey::Name => name_order(a, b),
         SortKey::Extension => folded_order(extension(a), extension(b)),
@@ -104,6 +107,7 @@ mod tests {
 
     use super::*;
     use crate::entry::Attributes;
+    use crate::path::Name;
 
     fn entry(name: &str, kind: Kind, size: u64, modified_ns: i64) -> Entry {
         let name = Name::try_from(name).unwrap();

@@ -29,7 +29,7 @@ use crate::rights::Rights;
 /// towd's own files, below the state folder; the client's lie beside it.
 const FOLDER: &str = "server";
 /// How often the list of clients is looked at for those who are gone.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The state folder's key, list and code.
 #[derive(Debug)]
@@ -128,19 +128,17 @@ impl Gate {
         Ok((secure, visitor))
     }
 
-    /// Until the server leaves: ends the sessions of clients that were removed from the list, or may do something else now.
-    pub(crate) async fn watch(self: Arc<Self>, leaving: CancellationToken) {
-        let mut seen = None;
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        loop {
-            tokio::select! {
-                () = leaving.cancelled() => return,
-                _ = looks.tick() => {}
+    /// Until the server leaves: ends the sessions of clients that were removed from the list, or may do something else now. In a thread
+    /// of its own: whatever clients do, they do not take it from it.
+    pub(crate) fn watch(self: Arc<Self>, leaving: CancellationToken) -> std::io::Result<()> {
+        let watching = move || {
+            let mut seen = None;
+            while !leaving.is_cancelled() {
+                seen = self.look(seen);
+                std::thread::sleep(LOOK_EVERY);
             }
-            let gate = self.clone();
-            let looked = tokio::task::spawn_blocking(move || gate.look(seen)).await;
-            seen = looked.unwrap_or(seen);
-        }
+        };
+        std::thread::Builder::new().name("watch".to_owned()).spawn(watching).map(drop)
     }
 
     /// Looks at the list where it is not the one that was seen. Returns which one was.

@@ -41,6 +41,7 @@ use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use towpath_files::service::BLOCKING_THREADS_MAX;
 use towpath_files::session::SessionEnd;
 use towpath_protocol::display::DisplayName;
 use towpath_stdio::Rendezvous;
@@ -61,6 +62,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_FAILED: u8 = 1;
 /// Open files wanted: sessions, and what they read and write.
 const OPEN_FILES_WANTED: u64 = 65_536;
+/// Threads that work on files never takes: for letting clients in.
+const GATE_THREADS: usize = 256;
 /// After this the server leaves, whatever still runs.
 const LEAVE_TIME: Duration = Duration::from_secs(10);
 
@@ -107,7 +110,11 @@ fn serve(config: &Config) -> Result<ExitCode, Failure> {
         log.warning(&missing);
     }
     raise_open_files(&log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX + GATE_THREADS)
+        .build()
+        .context("cannot start")?;
     let host = Arc::new(Host::new(Arc::new(service), config.limits.clone(), log));
     let outcome = runtime.block_on(async {
         match &config.doors {
@@ -200,7 +207,7 @@ async fn listen(
         for listener in listeners {
             host.sessions.spawn(host.clone().accept_tcp(listener, gate.clone()));
         }
-        tokio::spawn(gate.watch(host.leaving.clone()));
+        gate.watch(host.leaving.clone()).context("cannot start")?;
     }
     if let Some(door) = door {
         host.sessions.spawn(host.clone().accept_unix(door));

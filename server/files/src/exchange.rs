@@ -2,6 +2,7 @@
 //! anybody still wants it.
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
@@ -12,7 +13,7 @@ pub const ANSWERS_QUEUED_MAX: usize = 32;
 /// Inputs that may wait for the service: a full data frame for each of the largest credit, and once more as many.
 pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DATA_BYTES_MAX);
 
-/// Sends one request's answers. Cheap to clone; usable from async code and from blocking threads.
+/// Sends one request's answers. Cheap to clone. Only async code waits for room; a blocking thread never does.
 #[derive(Debug, Clone)]
 pub struct Answers {
     id: RequestId,
@@ -29,9 +30,13 @@ impl Answers {
         self.queue.send((self.id, answer.into())).await.map_err(|_| FaultCode::Cancelled.into())
     }
 
-    /// As [`send`](Self::send), from a blocking thread.
-    pub fn send_blocking(&self, answer: impl Into<Answer>) -> Result<(), Fault> {
-        self.queue.blocking_send((self.id, answer.into())).map_err(|_| FaultCode::Cancelled.into())
+    /// Sends if there is room at once; else gives the answer back, to be [sent](Self::send) by whoever can wait.
+    pub fn try_send(&self, answer: impl Into<Answer>) -> Result<Option<Answer>, Fault> {
+        match self.queue.try_send((self.id, answer.into())) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full((_, answer))) => Ok(Some(answer)),
+            Err(TrySendError::Closed(_)) => Err(FaultCode::Cancelled.into()),
+        }
     }
 
     /// Sends only if there is room at once: for progress, where the newest matters and a lost one does not.

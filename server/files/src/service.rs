@@ -2,19 +2,20 @@
 
 mod allowance;
 mod beside;
+mod blocking_pool;
 mod blocks;
 mod buffers;
 mod copy;
 mod credit;
 mod flushing;
 mod grant;
-mod hands;
 mod list;
 mod lot;
 mod make;
 mod measure;
 mod metadata;
 mod outcomes;
+mod outlet;
 mod read;
 mod remove;
 mod rename;
@@ -22,6 +23,7 @@ mod room;
 mod stat;
 mod tally;
 mod tree;
+mod turns;
 mod upload;
 mod walk;
 mod write;
@@ -32,6 +34,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use towpath_protocol::display::DisplayName;
@@ -43,7 +46,10 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
 
 pub use allowance::StoreLimits;
+pub use blocking_pool::THREADS_MAX as BLOCKING_THREADS_MAX;
 pub use grant::{ClientId, Grant};
+
+use blocking_pool::{BlockingPool, Owner};
 
 use crate::disk::{FolderReader, parts};
 use crate::exchange::Exchange;
@@ -51,18 +57,22 @@ use crate::machine;
 use crate::root::{Root, RootError, RootSpec};
 
 /// Answers requests beneath one root.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     welcome: Welcome,
-    root: Root,
+    root: Arc<Root>,
     client: ClientId,
+    /// Whose share of threads it works with.
+    owner: Owner,
     allowance: Arc<allowance::Allowance>,
     outcomes: Arc<outcomes::Outcomes>,
-    hands: hands::Hands,
+    pool: BlockingPool,
     buffers: buffers::Buffers,
     room: room::Room,
     flushing: flushing::Flushing,
 }
+
+type Dispatched = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
 
 /// What a service is to serve, and how.
 #[derive(Debug, Clone)]
@@ -122,11 +132,12 @@ impl Service {
         crate::disk::writing::learn_umask();
         Ok(Self {
             welcome,
-            root,
+            root: Arc::new(root),
             client: ClientId::NOBODY,
+            owner: Owner::Session(0),
             allowance: Arc::new(allowance::Allowance::new(limits, None)),
             outcomes: Arc::default(),
-            hands: hands::Hands::default(),
+            pool: BlockingPool::default(),
             buffers: buffers::Buffers::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
             flushing: flushing::Flushing::default(),
@@ -135,7 +146,20 @@ impl Service {
 
     /// Keeps a folder from all clients, wherever it lies: it is there, and nobody may look into it or take it away with what is in it.
     pub fn keep_from_clients(&mut self, folder: &Path) -> Result<(), RootError> {
-        self.root.keep(folder)
+        // Nobody is served yet.
+        Arc::get_mut(&mut self.root).map_or(Ok(()), |root| root.keep(folder))
+    }
+
+    /// The service as one session sees it. Sessions that the system let in have a share of threads each; those of a paired client share one.
+    pub(crate) fn for_session(self: Arc<Self>) -> Arc<Self> {
+        static SESSIONS: AtomicU64 = AtomicU64::new(1);
+        match self.owner {
+            Owner::Client(_) => self,
+            Owner::Session(_) => {
+                let owner = Owner::Session(SESSIONS.fetch_add(1, Ordering::Relaxed));
+                Arc::new(Self { owner, ..(*self).clone() })
+            }
+        }
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.
@@ -146,7 +170,9 @@ impl Service {
     /// Serves one request to its end. Sends exactly one final answer, whatever happens.
     pub async fn serve(self: Arc<Self>, request: Request, exchange: Exchange) {
         let answers = exchange.answers.clone();
-        let outcome = caught(Box::pin(self.once(request, exchange))).await;
+        let cancel = exchange.cancel.clone();
+        let work = caught(Box::pin(self.once(request, exchange)));
+        let outcome = turns::cancelled_by(cancel, work).await;
         let _ = answers.send(outcome.unwrap_or_else(Answer::Fault)).await;
     }
 
@@ -171,53 +197,32 @@ impl Service {
 
     /// Bytes of all files below the root.
     async fn used_bytes(self: Arc<Self>) -> Result<u64, Fault> {
-        let root = Location::through(&WirePath::root());
-        self.blocking(&root.clone(), move |service| measure::bytes_below(&service.root, &root)).await
+        measure::bytes_below(self, Location::through(&WirePath::root())).await
     }
 
-    async fn dispatch(self: Arc<Self>, request: Request, exchange: Exchange) -> Result<Answer, Fault> {
+    /// Each kind's work takes only the memory that it needs.
+    fn dispatch(self: Arc<Self>, request: Request, exchange: Exchange) -> Dispatched {
         match request {
-            Request::List(request) => list::list(self, request, exchange).await,
-            Request::Walk(request) => walk::walk(self, request, exchange).await,
-            Request::Stat(request) => stat::stat(self, request).await,
-            Request::Read(request) => read::read(self, request, exchange).await,
-            Request::Blocks(request) => blocks::blocks(self, request, exchange).await,
-            Request::Space(request) => measure::space(self, request).await,
-            Request::Measure(request) => measure::measure(self, request, exchange).await,
-            Request::Put(request) => write::put(self, request).await,
-            Request::BeginUpload(request) => upload::upload(self, request, exchange).await,
-            Request::MakeFolder(request) => make::folder(self, request).await,
-            Request::MakeLink(request) => make::link(self, request).await,
-            Request::SetMode(request) => make::mode(self, request).await,
-            Request::SetTimes(request) => make::times(self, request).await,
-            Request::Rename(request) => rename::rename(self, request).await,
-            Request::Copy(request) => copy::copy(self, request, exchange).await,
-            Request::Remove(request) => remove::remove(self, request, exchange).await,
-            Request::Flush(request) => flushing::flush(self, request).await,
-            Request::ReadMetadata(request) => metadata::read(self, request).await,
-            Request::SetMetadata(request) => metadata::set(self, request).await,
+            Request::List(request) => Box::pin(list::list(self, request, exchange)),
+            Request::Walk(request) => Box::pin(walk::walk(self, request, exchange)),
+            Request::Stat(request) => Box::pin(stat::stat(self, request)),
+            Request::Read(request) => Box::pin(read::read(self, request, exchange)),
+            Request::Blocks(request) => Box::pin(blocks::blocks(self, request, exchange)),
+            Request::Space(request) => Box::pin(measure::space(self, request)),
+            Request::Measure(request) => Box::pin(measure::measure(self, request, exchange)),
+            Request::Put(request) => Box::pin(write::put(self, request)),
+            Request::BeginUpload(request) => Box::pin(upload::upload(self, request, exchange)),
+            Request::MakeFolder(request) => Box::pin(make::folder(self, request)),
+            Request::MakeLink(request) => Box::pin(make::link(self, request)),
+            Request::SetMode(request) => Box::pin(make::mode(self, request)),
+            Request::SetTimes(request) => Box::pin(make::times(self, request)),
+            Request::Rename(request) => Box::pin(rename::rename(self, request)),
+            Request::Copy(request) => Box::pin(copy::copy(self, request, exchange)),
+            Request::Remove(request) => Box::pin(remove::remove(self, request, exchange)),
+            Request::Flush(request) => Box::pin(flushing::flush(self, request)),
+            Request::ReadMetadata(request) => Box::pin(metadata::read(self, request)),
+            Request::SetMetadata(request) => Box::pin(metadata::set(self, request)),
         }
-    }
-
-    /// Does work on the disk in a blocking thread. A fault that names no path is of `location`.
-    async fn blocking<T: Send + 'static>(
-        self: Arc<Self>,
-        location: &Location,
-        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let done = tokio::task::spawn_blocking(move || work(&self)).await;
-        done.unwrap_or_else(|_| Err(FaultCode::Internal.into())).map_err(at(location))
-    }
-
-    /// As [`blocking`](Self::blocking), for work that is over in a moment and waits for nothing but the disk.
-    async fn brief<T: Send + 'static>(
-        self: Arc<Self>,
-        location: &Location,
-        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let hands = self.hands.clone();
-        let done = hands.run(move || work(&self)).await;
-        done.unwrap_or_else(|| Err(FaultCode::Internal.into())).map_err(at(location))
     }
 }
 

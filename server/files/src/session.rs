@@ -51,6 +51,8 @@ const IN_TURN_QUEUED_MAX: usize = 16;
 const LANE_ANSWERS_QUEUED_MAX: usize = 16;
 /// How long the last words may take to leave, and the peer to notice the end.
 const LAST_WORDS_SECONDS_MAX: u64 = 2;
+/// The same where the peer has no right to be here any more: within a second of that its connection is closed.
+const REVOKED_MILLISECONDS_MAX: u64 = 250;
 /// How long cancelled work may take to stop before the session ends without it.
 const STOP_SECONDS_MAX: u64 = 10;
 /// Most bytes that are read and thrown away while a refused peer is told so.
@@ -64,6 +66,12 @@ pub trait Serve: Send + Sync + 'static {
     /// Serves one request to its end: exactly one final answer, which is the last one, sent once the work has stopped,
     /// also where it panicked.
     fn serve(self: Arc<Self>, request: Request, exchange: Exchange) -> impl Future<Output = ()> + Send;
+
+    /// The same, for one session: what its requests take is counted together.
+    #[must_use]
+    fn for_session(self: Arc<Self>) -> Arc<Self> {
+        self
+    }
 }
 
 impl Serve for Service {
@@ -73,6 +81,10 @@ impl Serve for Service {
 
     fn serve(self: Arc<Self>, request: Request, exchange: Exchange) -> impl Future<Output = ()> + Send {
         Self::serve(self, request, exchange)
+    }
+
+    fn for_session(self: Arc<Self>) -> Arc<Self> {
+        Self::for_session(self)
     }
 }
 
@@ -154,7 +166,7 @@ where
         Err(end) => end,
     };
     if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
-        linger(&mut reader, &mut writer).await;
+        linger(&mut reader, &mut writer, last_words_time(&end)).await;
     }
     // Not before the last words had time to be heard: a client that misses a stream looks no further.
     drop(streams);
@@ -197,12 +209,15 @@ where
     // Nobody joins what is ending.
     drop(offer);
     streams.end(exchanges.is_empty());
+    if matches!(end, SessionEnd::Revoked(_)) {
+        exchanges.stop();
+    }
     if let Some(last) = last_words(&end) {
         let saying = async {
             let _ = outbox.say_last(writer, RequestId::NONE, &last).await;
             streams.written().await;
         };
-        let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), saying).await;
+        let _ = timeout(last_words_time(&end), saying).await;
     }
     exchanges.stop();
     let _ = timeout(Duration::from_secs(STOP_SECONDS_MAX), outbox.run_out()).await;
@@ -234,9 +249,20 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
     }
 }
 
+const fn last_words_time(end: &SessionEnd) -> Duration {
+    match end {
+        SessionEnd::Revoked(_) => Duration::from_millis(REVOKED_MILLISECONDS_MAX),
+        _ => Duration::from_secs(LAST_WORDS_SECONDS_MAX),
+    }
+}
+
 /// Ends our direction and takes in what the peer still sends, so that the last words are not destroyed by a reset.
-async fn linger(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl AsyncWrite + Unpin)) {
-    let _ = timeout(Duration::from_secs(LAST_WORDS_SECONDS_MAX), async {
+async fn linger(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+    time: Duration,
+) {
+    let _ = timeout(time, async {
         if writer.shutdown().await.is_ok() {
             let _ = tokio::io::copy(&mut reader.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await;
         }

@@ -74,6 +74,11 @@ pub(crate) fn resident_bytes(towd: &Towd) -> u64 {
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// Threads that a server has.
+pub(crate) fn threads(towd: &Towd) -> usize {
+    std::fs::read_dir(format!("/proc/{}/task", towd.child.id())).unwrap().count()
+}
+
 #[test]
 fn f48_a_flood_of_half_open_connections_keeps_no_paired_client_out() {
     let flood = std::env::var("TOWD_FLOOD").ok().and_then(|text| text.parse().ok()).unwrap_or(FLOOD);

@@ -10,6 +10,7 @@ mod load;
 mod log;
 mod rights;
 mod starting;
+mod starving;
 mod streams;
 mod tls;
 mod world;

@@ -2,7 +2,7 @@
 //! there. The same rules as `disk`: descriptors only.
 
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use rustix::fs::{SeekFrom, ftruncate, seek};
 use rustix::io::Errno;
@@ -79,11 +79,9 @@ pub(crate) struct Run {
     pub(crate) is_hole: bool,
 }
 
-/// The parts of a range in order: holes that are worth telling apart, and what is to be read in steps of so many bytes at most. Moves
-/// the file's position.
-#[derive(Debug)]
-pub(crate) struct Runs<'a> {
-    file: BorrowedFd<'a>,
+/// The parts of a range in order: holes that are worth telling apart, and what is to be read in steps of so many bytes at most.
+#[derive(Debug, Clone)]
+pub(crate) struct Runs {
     at: u64,
     end: u64,
     step: u64,
@@ -92,36 +90,30 @@ pub(crate) struct Runs<'a> {
     data_to: u64,
 }
 
-impl<'a> Runs<'a> {
+impl Runs {
     /// Of a file of which nobody wants to know holes, or that has none, all is to be read.
-    pub(crate) fn new(file: BorrowedFd<'a>, range: Range<u64>, step: usize, is_sparse: bool) -> Self {
+    pub(crate) const fn new(range: Range<u64>, step: usize, is_sparse: bool) -> Self {
         let (at, end) = (range.start, range.end);
-        Self { file, at, end, step: step as u64, is_sparse, data_to: if is_sparse { at } else { end } }
+        Self { at, end, step: step as u64, is_sparse, data_to: if is_sparse { at } else { end } }
     }
-}
 
-impl Iterator for Runs<'_> {
-    type Item = Result<Run, Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next part of this file, whose position it moves.
+    pub(crate) fn next(&mut self, file: impl AsFd) -> Result<Option<Run>, Fault> {
         let offset = self.at;
         if offset >= self.end {
-            return None;
+            return Ok(None);
         }
         if self.is_sparse && offset >= self.data_to {
-            let (hole, data) = match hole_and_data(self.file, offset, self.end) {
-                Ok(found) => found,
-                Err(fault) => return Some(Err(fault)),
-            };
+            let (hole, data) = hole_and_data(file, offset, self.end)?;
             self.data_to = offset + hole + data;
             if hole >= HOLE_BYTES_LEAST {
                 self.at += hole;
-                return Some(Ok(Run { offset, len: hole, is_hole: true }));
+                return Ok(Some(Run { offset, len: hole, is_hole: true }));
             }
         }
         let len = self.step.min(self.data_to - offset);
         self.at += len;
-        Some(Ok(Run { offset, len, is_hole: false }))
+        Ok(Some(Run { offset, len, is_hole: false }))
     }
 }
 
@@ -173,7 +165,8 @@ mod tests {
         assert_eq!(hole_and_data(&file, 2 << 20, end).unwrap(), (1 << 20, 0));
         assert_eq!(hole_and_data(&file, 0, 1000).unwrap(), (1000, 0));
         let runs = |range, is_sparse| -> Vec<(u64, u64, bool)> {
-            let runs = Runs::new(file.as_fd(), range, 768 << 10, is_sparse).map(Result::unwrap);
+            let mut runs = Runs::new(range, 768 << 10, is_sparse);
+            let runs = std::iter::from_fn(|| runs.next(&file).unwrap());
             runs.map(|run| (run.offset, run.len, run.is_hole)).collect()
         };
         let (mib, step) = (1 << 20, 768 << 10);

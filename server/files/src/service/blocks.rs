@@ -1,8 +1,9 @@
 //! Blocks: the hash of each block of a range, so that two sides find out which blocks differ without moving any.
 
-use std::os::fd::AsFd;
+use std::ops::Range;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::BlockHashes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeHasher, is_block};
@@ -10,8 +11,10 @@ use towpath_protocol::limits::READ_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::Blocks;
 
-use super::Service;
+use super::blocking_pool::Class;
 use super::read::{READ_STEP_BYTES, Source};
+use super::turns::Turn;
+use super::{Service, credit};
 use crate::disk::holes::{self, Run, Runs};
 use crate::exchange::Exchange;
 
@@ -22,14 +25,48 @@ pub(super) async fn blocks(
 ) -> Result<Answer, Fault> {
     check(&request).map_err(super::at(&request.file))?;
     let place = request.file.clone();
-    service
-        .blocking(&place, move |service| {
-            let mut source = Source::open(service, &request.file, request.version)?;
-            let hashes = hash(&source, &request, &exchange)?;
-            source.check_again()?;
-            Ok(BlockHashes { hashes, grown: source.grown }.into())
-        })
-        .await
+    let cancel = exchange.cancel.clone();
+    let begin = move |service: &Service| {
+        let source = Source::open(service, &request.file, request.version)?;
+        let end = request.offset.saturating_add(request.len).min(source.version.size);
+        let runs = Runs::new(request.offset..end, READ_STEP_BYTES, holes::has_some(&source.file)?);
+        let hasher = BlockHasher::new(request.offset, request.block_bytes);
+        Ok(Hashing { source, cancel, runs, hasher })
+    };
+    let hashing = service.clone().blocking(&place, begin).await?;
+    let (_, answer) = service.in_turns(Class::Turn, &place, hashing, Hashing::go_on).await?;
+    Ok(answer.into())
+}
+
+/// A file whose blocks are being hashed.
+struct Hashing {
+    source: Source,
+    cancel: CancellationToken,
+    runs: Runs,
+    hasher: BlockHasher,
+}
+
+impl Hashing {
+    fn go_on(_: &Service, hashing: &mut Self, turn: &Turn) -> Result<Option<BlockHashes>, Fault> {
+        let Self { source, cancel, runs, hasher } = hashing;
+        while let Some(Run { offset, len, is_hole }) = runs.next(&source.file)? {
+            credit::check(cancel)?;
+            if is_hole {
+                hasher.take(len, |hasher, range| hasher.update_zeros(range.end - range.start));
+            } else {
+                let data = source.read_step(offset, len as usize)?;
+                let update = |hasher: &mut RangeHasher, range: Range<u64>| {
+                    hasher.update(&data[range.start as usize..range.end as usize]);
+                };
+                hasher.take(len, update);
+            }
+            if turn.is_over() {
+                return Ok(None);
+            }
+        }
+        source.check_again()?;
+        Ok(Some(BlockHashes { hashes: hasher.finish(), grown: source.grown }))
+    }
 }
 
 fn check(Blocks { offset, len, block_bytes, .. }: &Blocks) -> Result<(), Fault> {
@@ -45,25 +82,6 @@ fn check(Blocks { offset, len, block_bytes, .. }: &Blocks) -> Result<(), Fault> 
         return Err(Fault::new(FaultCode::Malformed).because(why));
     }
     Ok(())
-}
-
-fn hash(source: &Source, request: &Blocks, exchange: &Exchange) -> Result<Vec<Hash>, Fault> {
-    let end = request.offset.saturating_add(request.len).min(source.version.size);
-    let mut hasher = BlockHasher::new(request.offset, request.block_bytes);
-    let is_sparse = holes::has_some(&source.file)?;
-    for run in Runs::new(source.file.as_fd(), request.offset..end, READ_STEP_BYTES, is_sparse) {
-        let Run { offset, len, is_hole } = run?;
-        if exchange.cancel.is_cancelled() {
-            return Err(FaultCode::Cancelled.into());
-        }
-        if is_hole {
-            hasher.take(len, |hasher, range| hasher.update_zeros(range.end - range.start));
-            continue;
-        }
-        let data = source.read_step(offset, len as usize)?;
-        hasher.take(len, |hasher, range| hasher.update(&data[range.start as usize..range.end as usize]));
-    }
-    Ok(hasher.finish())
 }
 
 /// Cuts what comes into blocks.
@@ -83,7 +101,7 @@ impl BlockHasher {
     }
 
     /// Hashes the next `len` bytes with `update`, which is told which of them are the block's.
-    fn take(&mut self, len: u64, update: impl Fn(&mut RangeHasher, std::ops::Range<u64>)) {
+    fn take(&mut self, len: u64, update: impl Fn(&mut RangeHasher, Range<u64>)) {
         let mut at = 0;
         while at < len {
             let bytes = (self.block_bytes - self.filled).min(len - at);
@@ -101,10 +119,10 @@ impl BlockHasher {
         (self.hasher, self.filled) = (RangeHasher::new(self.offset), 0);
     }
 
-    fn finish(mut self) -> Vec<Hash> {
+    fn finish(&mut self) -> Vec<Hash> {
         if self.filled > 0 {
             self.next();
         }
-        self.hashes
+        std::mem::take(&mut self.hashes)
     }
 }

@@ -24,7 +24,7 @@ use crate::exchange::Exchange;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
     service
-        .blocking(&request.from.clone(), move |service| {
+        .whole(&request.from.clone(), move |service| {
             let whole = request.from.whole().map_err(|_| FaultCode::NameTooLong)?;
             // Below `to` the names are those below `from`, and must be sayable as well.
             request.to.whole().map_err(|_| FaultCode::NameTooLong)?;

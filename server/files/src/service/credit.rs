@@ -1,6 +1,6 @@
-//! Pages that the client has room for. Whoever sends pages takes one credit for each, and waits here when there is none.
+//! Pages that the client has room for. Whoever sends pages takes one credit for each, and waits here when there is none: as a task, in no
+//! thread.
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -9,48 +9,48 @@ use towpath_protocol::message::{Answer, Input};
 
 use crate::exchange::{Answers, Exchange};
 
-/// Sends an exchange's pages from a blocking thread, at most as many as the client has granted.
+/// Sends an exchange's pages, at most as many as the client has granted.
 #[derive(Debug)]
 pub(super) struct Pages {
     answers: Answers,
     inputs: mpsc::Receiver<Input>,
     cancel: CancellationToken,
-    runtime: Handle,
     granted: u32,
 }
 
 impl Pages {
-    /// Must be called within the runtime.
     pub(super) fn new(exchange: Exchange, granted: u32) -> Result<Self, Fault> {
         let Exchange { answers, inputs, cancel, .. } = exchange;
-        let mut pages = Self { answers, inputs, cancel, runtime: Handle::current(), granted: 0 };
+        let mut pages = Self { answers, inputs, cancel, granted: 0 };
         pages.grant(granted)?;
         Ok(pages)
     }
 
-    /// `Cancelled` once nobody wants the rest.
-    pub(super) fn check(&self) -> Result<(), Fault> {
-        if self.cancel.is_cancelled() { Err(FaultCode::Cancelled.into()) } else { Ok(()) }
+    /// For work in a thread, which ends with `Cancelled` once nobody wants the rest.
+    pub(super) fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
     }
 
-    /// Sends a page as soon as there is credit for it.
-    pub(super) fn send(&mut self, page: impl Into<Answer>) -> Result<(), Fault> {
+    /// Waits until there is credit for a page. `Cancelled` once nobody wants the rest.
+    pub(super) async fn credit(&mut self) -> Result<(), Fault> {
         while let Ok(input) = self.inputs.try_recv() {
             self.take(&input)?;
         }
         while self.granted == 0 {
-            let input = self.runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    () = self.cancel.cancelled() => None,
-                    input = self.inputs.recv() => input,
-                }
-            });
+            let input = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => None,
+                input = self.inputs.recv() => input,
+            };
             self.take(&input.ok_or(FaultCode::Cancelled)?)?;
         }
-        self.check()?;
+        check(&self.cancel)
+    }
+
+    /// Sends a page that there is credit for.
+    pub(super) async fn send(&mut self, page: impl Into<Answer>) -> Result<(), Fault> {
         self.granted -= 1;
-        self.answers.send_blocking(page)
+        self.answers.send(page).await
     }
 
     fn take(&mut self, input: &Input) -> Result<(), Fault> {
@@ -68,4 +68,9 @@ impl Pages {
             })?;
         Ok(())
     }
+}
+
+/// `Cancelled` once it is.
+pub(super) fn check(cancel: &CancellationToken) -> Result<(), Fault> {
+    if cancel.is_cancelled() { Err(FaultCode::Cancelled.into()) } else { Ok(()) }
 }

@@ -11,6 +11,7 @@ use towpath_protocol::permissions::{Permission, Permissions};
 
 use super::Service;
 use super::allowance::Allowance;
+use super::blocking_pool::Owner;
 use crate::machine;
 
 /// Tells one client's operations from another's. Numbers are not given twice.
@@ -60,11 +61,12 @@ impl Service {
         }
         Ok(Self {
             welcome,
-            root,
+            root: Arc::new(root),
             client: grant.client,
+            owner: Owner::Client(grant.client),
             allowance: Arc::new(Allowance::new(self.allowance.limits(), grant.quota_bytes)),
             outcomes: self.outcomes.clone(),
-            hands: self.hands.clone(),
+            pool: self.pool.clone(),
             buffers: self.buffers.clone(),
             room: self.room.clone(),
             flushing: self.flushing.clone(),

@@ -1,138 +1,170 @@
 //! List: a folder's entries in the order asked for. Names are read and sorted first; only what the order needs and what is
-//! sent is looked at, so the first page of a huge folder comes as fast as its names.
+//! sent is looked at, so the first page of a huge folder comes as fast as its names. Between its pages it holds its names and the open
+//! folder, and no thread.
+
+mod found;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::{Done, ListPage};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
 use towpath_protocol::message::Answer;
-use towpath_protocol::order::{compare, compare_names};
-use towpath_protocol::path::{Location, Name};
+use towpath_protocol::path::Name;
 use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::Service;
-use super::credit::Pages;
+use super::blocking_pool::Class;
+use super::credit::{Pages, check};
+use super::turns::Turn;
 use crate::disk::FolderReader;
 use crate::exchange::Exchange;
 use crate::root::Root;
+use found::Found;
 
 /// Entries of the first page: what a screen shows, at once.
 const FIRST_PAGE_ENTRIES: usize = 128;
 
 pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchange) -> Result<Answer, Fault> {
+    let place = request.folder.clone();
     let mut pages = Pages::new(exchange, request.pages)?;
-    service
-        .blocking(&request.folder.clone(), move |service| {
-            let root = &service.root;
-            let reader = FolderReader::new(root.open_folder(&request.folder)?)?;
-            let mut listing = Folder { root, reader, location: &request.folder };
-            match request.sort {
-                SortKey::Name | SortKey::Extension => listing.by_name(&request, &mut pages)?,
-                SortKey::Size | SortKey::Modified => listing.by_attributes(&request, &mut pages)?,
-            }
-            service.sweep(&listing.reader);
-            Ok(Done {}.into())
-        })
-        .await
+    let cancel = pages.cancel();
+    let opened = service.clone().blocking(&place, move |service| Folder::open(service, request, cancel));
+    let (mut folder, ()) = service.in_turns(Class::Prompt, &place, opened.await?, Folder::read).await?;
+    loop {
+        pages.credit().await?;
+        let (back, page) = service.in_turns(Class::Prompt, &place, folder, Folder::page).await?;
+        folder = back;
+        match page {
+            Next::Page(page) => pages.send(page).await?,
+            Next::End => break,
+        }
+        if folder.has_ended {
+            break;
+        }
+    }
+    let sweep = move |service: &Service| {
+        service.sweep(&folder.reader);
+        Ok(Done {}.into())
+    };
+    service.certainly(&place, sweep).await
 }
 
-/// What is known of an entry before its page is made.
-enum Known {
-    Kind(Option<Kind>),
-    All(Attributes),
-}
-
-struct Folder<'a> {
-    root: &'a Root,
+/// A folder that is being listed.
+struct Folder {
+    request: List,
+    cancel: CancellationToken,
     reader: FolderReader,
-    location: &'a Location,
+    found: Found,
+    /// The page that is being made.
+    page: Vec<Entry>,
+    page_bytes: usize,
+    has_begun: bool,
+    has_ended: bool,
 }
 
-impl Folder<'_> {
-    /// Sorts names, then looks at each entry when its page is made.
-    fn by_name(&mut self, request: &List, pages: &mut Pages) -> Result<(), Fault> {
-        let mut names = Vec::new();
-        while let Some((name, kind)) = self.next(request, pages)? {
-            let kind = match kind {
-                Some(kind) => Some(kind),
-                // The disk does not tell kinds together with names.
-                None => self.reader.look(&name, None)?.map(|(attributes, _)| attributes.kind),
-            };
-            names.push((kind, name));
-        }
-        let is_folder = |kind: &Option<Kind>| *kind == Some(Kind::Folder);
-        names.sort_unstable_by(|(a_kind, a), (b_kind, b)| {
-            compare_names(request.sort, request.direction, (is_folder(a_kind), a), (is_folder(b_kind), b))
-        });
-        let total = names.len();
-        self.send(total, names.into_iter().map(|(kind, name)| (name, Known::Kind(kind))), pages)
+/// What comes next.
+enum Next {
+    Page(ListPage),
+    End,
+}
+
+impl Folder {
+    fn open(service: &Service, request: List, cancel: CancellationToken) -> Result<Self, Fault> {
+        let reader = FolderReader::new(service.root.open_folder(&request.folder)?)?;
+        Ok(Self {
+            request,
+            cancel,
+            reader,
+            found: Found::default(),
+            page: Vec::new(),
+            page_bytes: 0,
+            has_begun: false,
+            has_ended: false,
+        })
     }
 
-    /// Looks at everything, sorts, sends.
-    fn by_attributes(&mut self, request: &List, pages: &mut Pages) -> Result<(), Fault> {
-        let mut entries = Vec::new();
-        while let Some((name, kind)) = self.next(request, pages)? {
-            if let Some((attributes, _)) = self.reader.look(&name, kind)? {
-                entries.push(Entry { name, attributes });
-            }
-        }
-        entries.sort_unstable_by(|a, b| compare(request.sort, request.direction, a, b));
-        let total = entries.len();
-        self.send(total, entries.into_iter().map(|entry| (entry.name, Known::All(entry.attributes))), pages)
-    }
-
-    /// The next name that the request wants.
-    fn next(&mut self, request: &List, pages: &Pages) -> Result<Option<(Name, Option<Kind>)>, Fault> {
-        for entry in &mut self.reader {
-            pages.check()?;
+    /// Reads all names and sorts them.
+    fn read(_: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
+        let Self { request, cancel, reader, found, .. } = folder;
+        while let Some(entry) = reader.next() {
+            check(cancel)?;
             let (name, kind) = entry?;
             if request.hidden == Hidden::Shown || !name.is_hidden() {
-                return Ok(Some((name, kind)));
+                note(request.sort, reader, found, &name, kind)?;
+            }
+            if turn.is_over() {
+                return Ok(None);
             }
         }
-        Ok(None)
+        found.sort(request.sort, request.direction);
+        Ok(Some(()))
     }
 
-    fn send(
-        &self,
-        total: usize,
-        entries: impl Iterator<Item = (Name, Known)>,
-        pages: &mut Pages,
-    ) -> Result<(), Fault> {
-        let total = total as u64;
-        let (mut page, mut bytes, mut entries_max, mut is_first) = (Vec::new(), 0, FIRST_PAGE_ENTRIES, true);
-        for (name, known) in entries {
-            let Some(attributes) = self.complete(&name, known)? else { continue };
-            bytes += entry_bytes(&name, &attributes);
-            page.push(Entry { name, attributes });
-            if page.len() >= entries_max || bytes >= PAGE_BYTES_TARGET {
-                pages.send(ListPage { total, entries: std::mem::take(&mut page) })?;
-                (bytes, entries_max, is_first) = (0, PAGE_ENTRIES_MAX, false);
+    /// Looks at what the next page tells of.
+    fn page(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Next>, Fault> {
+        let entries_max = if folder.has_begun { PAGE_ENTRIES_MAX } else { FIRST_PAGE_ENTRIES };
+        while let Some((name, kind)) = folder.found.take() {
+            check(&folder.cancel)?;
+            if let Some(attributes) = folder.look(&service.root, &name, kind)? {
+                folder.page_bytes += entry_bytes(&name, &attributes);
+                folder.page.push(Entry { name, attributes });
+            }
+            if folder.page.len() >= entries_max || folder.page_bytes >= PAGE_BYTES_TARGET {
+                return Ok(Some(folder.turn_page()));
+            }
+            if turn.is_over() {
+                return Ok(None);
             }
         }
-        if is_first || !page.is_empty() {
-            pages.send(ListPage { total, entries: page })?;
-        }
-        Ok(())
+        Ok(Some(if folder.has_begun && folder.page.is_empty() { Next::End } else { folder.turn_page() }))
+    }
+
+    fn turn_page(&mut self) -> Next {
+        (self.has_begun, self.page_bytes) = (true, 0);
+        self.has_ended = self.found.is_taken();
+        Next::Page(ListPage { total: self.found.len() as u64, entries: std::mem::take(&mut self.page) })
     }
 
     /// All attributes of an entry that is about to be sent; none where it has vanished meanwhile.
-    fn complete(&self, name: &Name, known: Known) -> Result<Option<Attributes>, Fault> {
-        let mut attributes = match known {
-            Known::All(attributes) => attributes,
-            Known::Kind(kind) => match self.reader.look(name, kind)? {
-                Some((attributes, _)) => attributes,
-                None => return Ok(None),
-            },
-        };
+    fn look(&self, root: &Root, name: &Name, kind: Option<Kind>) -> Result<Option<Attributes>, Fault> {
+        let Some((mut attributes, _)) = self.reader.look(name, kind)? else { return Ok(None) };
         if let Some(link) = &mut attributes.link {
-            let path = self.location.join(name).and_then(|location| location.whole());
-            link.kind = path.ok().and_then(|path| self.root.kind_behind(&path));
+            let path = self.request.folder.join(name).and_then(|location| location.whole());
+            link.kind = path.ok().and_then(|path| root.kind_behind(&path));
         }
         Ok(Some(attributes))
     }
+}
+
+/// Notes an entry with what its order needs; nothing where that vanished meanwhile.
+fn note(
+    sort: SortKey,
+    reader: &FolderReader,
+    found: &mut Found,
+    name: &Name,
+    kind: Option<Kind>,
+) -> Result<(), Fault> {
+    let by_name = matches!(sort, SortKey::Name | SortKey::Extension);
+    let (kind, number) = if let (true, Some(kind)) = (by_name, kind) {
+        (kind, 0)
+    } else {
+        // For the order, or since the disk does not tell kinds together with names.
+        let Some((attributes, _)) = reader.look(name, kind)? else { return Ok(()) };
+        let number = match sort {
+            SortKey::Name | SortKey::Extension => 0,
+            SortKey::Size => attributes.size,
+            // The earliest is the smallest.
+            SortKey::Modified => attributes.modified_ns.cast_unsigned() ^ (1 << 63),
+        };
+        (attributes.kind, number)
+    };
+    if found.push(name, Some(kind), number) {
+        return Ok(());
+    }
+    Err(Fault::new(FaultCode::LimitExceeded).because("the folder has too many entries"))
 }
 
 /// About what an entry takes on the wire beyond its numbers.

@@ -10,11 +10,12 @@ use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Measure, Space};
 
 use super::Service;
+use super::blocking_pool::Class;
 use super::tally::Tally;
 use super::tree::{Met, Tree};
+use super::turns::Turn;
 use crate::disk;
 use crate::exchange::Exchange;
-use crate::root::Root;
 
 pub(super) async fn measure(
     service: Arc<Service>,
@@ -22,39 +23,77 @@ pub(super) async fn measure(
     exchange: Exchange,
 ) -> Result<Answer, Fault> {
     let root = Location::through(&WirePath::root());
-    service
-        .blocking(&root, move |service| {
-            let mut tally = Tally::new(&exchange, WirePath::root());
-            for thing in &request.things {
-                let tree = Tree::open(&service.root, thing);
-                if let Err(fault) = tree.and_then(|tree| count(thing, tree, &mut tally)) {
-                    tally.failed(super::at(thing)(fault))?;
-                }
-            }
-            Ok(tally.finish().into())
-        })
-        .await
+    let tally = Tally::new(&exchange, WirePath::root());
+    let measuring = Measuring { things: request.things.into_iter(), at: None, tally };
+    let (Measuring { tally, .. }, ()) =
+        service.in_turns(Class::Turn, &root, measuring, Measuring::go_on).await?;
+    Ok(tally.finish().into())
 }
 
-fn count(thing: &Location, tree: Tree, tally: &mut Tally) -> Result<(), Fault> {
-    let mut below: Vec<Name> = Vec::new();
-    for met in tree {
+/// Things that are being measured.
+struct Measuring {
+    things: std::vec::IntoIter<Location>,
+    /// Which of them, and how far.
+    at: Option<(Location, Counting)>,
+    tally: Tally,
+}
+
+/// A tree that is being counted.
+struct Counting {
+    tree: Tree,
+    below: Vec<Name>,
+}
+
+impl Measuring {
+    fn go_on(service: &Service, measuring: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
+        let Self { things, at, tally } = measuring;
         tally.step()?;
-        let Met { depth, entry, fault } = met?;
-        // The start itself has depth 0, and its own name is the thing's last.
-        below.truncate(depth.saturating_sub(1));
-        if depth > 0 {
-            below.push(entry.name);
-        }
-        match entry.attributes.kind {
-            Kind::Folder => tally.folder(),
-            _ => tally.file(entry.attributes.size),
-        }
-        if let Some(code) = fault {
-            tally.failed(at_below(thing, &below, code))?;
+        loop {
+            let Some((thing, mut counting)) = at.take() else {
+                let Some(thing) = things.next() else { return Ok(Some(())) };
+                match Tree::open(&service.root, &thing) {
+                    Ok(tree) => *at = Some((thing, Counting { tree, below: Vec::new() })),
+                    Err(fault) => tally.failed(super::at(&thing)(fault))?,
+                }
+                continue;
+            };
+            match counting.count(&thing, tally, turn) {
+                Ok(true) => {}
+                Ok(false) => {
+                    *at = Some((thing, counting));
+                    return Ok(None);
+                }
+                Err(fault) => tally.failed(super::at(&thing)(fault))?,
+            }
         }
     }
-    Ok(())
+}
+
+impl Counting {
+    /// Whether the tree has come to its end.
+    fn count(&mut self, thing: &Location, tally: &mut Tally, turn: &Turn) -> Result<bool, Fault> {
+        let Self { tree, below } = self;
+        for met in tree {
+            tally.step()?;
+            let Met { depth, entry, fault } = met?;
+            // The start itself has depth 0, and its own name is the thing's last.
+            below.truncate(depth.saturating_sub(1));
+            if depth > 0 {
+                below.push(entry.name);
+            }
+            match entry.attributes.kind {
+                Kind::Folder => tally.folder(),
+                _ => tally.file(entry.attributes.size),
+            }
+            if let Some(code) = fault {
+                tally.failed(at_below(thing, below, code))?;
+            }
+            if turn.is_over() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A fault of something below a thing; of the thing itself where that lies deeper than any path can say.
@@ -64,10 +103,22 @@ fn at_below(thing: &Location, below: &[Name], code: FaultCode) -> Fault {
 }
 
 /// Of all files below a folder, those that wait for their upload to go on too; what cannot be looked at counts nothing.
-pub(super) fn bytes_below(root: &Root, folder: &Location) -> Result<u64, Fault> {
-    let mut tree = Tree::open(root, folder)?.counting_parts();
-    let met = tree.by_ref().flatten();
-    let bytes = met.map(|met| met.entry.attributes.size).fold(0, u64::saturating_add);
+pub(super) async fn bytes_below(service: Arc<Service>, folder: Location) -> Result<u64, Fault> {
+    let place = folder.clone();
+    let opened = service
+        .clone()
+        .blocking(&place, move |service| Ok((Tree::open(&service.root, &folder)?.counting_parts(), 0_u64)));
+    let ((tree, bytes), ()) = service
+        .in_turns(Class::Turn, &place, opened.await?, |_, (tree, bytes), turn| {
+            for met in tree {
+                *bytes = bytes.saturating_add(met.map_or(0, |met| met.entry.attributes.size));
+                if turn.is_over() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await?;
     Ok(bytes.saturating_add(tree.parts_bytes()))
 }
 

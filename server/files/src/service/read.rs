@@ -1,6 +1,7 @@
-//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile. Hashes of its blocks alone: `blocks`.
+//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile. Hashes of its blocks alone: `blocks`. While
+//! what was read waits for its client, no thread does.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,10 @@ use towpath_protocol::path::Location;
 use towpath_protocol::request::{Read, Wants};
 
 use super::Service;
+use super::blocking_pool::Class;
 use super::buffers::Lender;
+use super::outlet::{Outlet, Pause};
+use super::turns::Turn;
 use crate::disk;
 use crate::disk::holes::{self, Run, Runs};
 use crate::exchange::Exchange;
@@ -28,34 +32,202 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
             .because(format!("more than {READ_BYTES_MAX} bytes at a time")));
     }
     let place = request.file.clone();
-    if request.len > SMALL_FILE_BYTES_MAX as u64 {
-        return service
-            .blocking(&place, move |service| {
-                Source::open(service, &request.file, request.version)?.read(&request, &exchange)
-            })
-            .await;
+    let is_small = request.len <= SMALL_FILE_BYTES_MAX as u64;
+    let outlet = Outlet::new(&exchange);
+    let open = move |service: &Service| Opened::open(service, &request, outlet);
+    let opened = if is_small {
+        service.clone().brief(&place, open).await?
+    } else {
+        service.clone().blocking(&place, open).await?
+    };
+    match opened {
+        Opened::Whole(answer) => Ok(answer),
+        Opened::Range(reading) => to_the_end(&service, &place, reading).await,
+        Opened::Endless(reading) => to_the_end(&service, &place, reading).await,
     }
-    let opened = service.clone().brief(&place, move |service| {
-        let source = Source::open(service, &request.file, request.version)?;
-        if source.is_small_and_whole(&request) {
-            source.read_whole(&request, &exchange).map(Opened::Read)
-        } else {
-            Ok(Opened::Larger(source, request, exchange))
-        }
-    });
-    match opened.await? {
-        Opened::Read(answer) => Ok(answer),
-        // Its data waits for the client.
-        Opened::Larger(source, request, exchange) => {
-            service.blocking(&place, move |_| source.read(&request, &exchange)).await
+}
+
+/// Reads on whenever there is room for what is read.
+async fn to_the_end<R: Piecewise>(
+    service: &Arc<Service>,
+    place: &Location,
+    mut reading: Box<R>,
+) -> Result<Answer, Fault> {
+    loop {
+        let go_on = |_: &Service, reading: &mut Box<R>, turn: &Turn| reading.go_on(turn);
+        let (back, pause) = service.in_turns(Class::Prompt, place, reading, go_on).await?;
+        reading = back;
+        match pause {
+            Pause::Full => reading.outlet().settle().await?,
+            Pause::Done(answer) => return Ok(answer),
         }
     }
 }
 
-/// What a Read of a few bytes found.
+/// Reads a file in pieces.
+trait Piecewise: Send + 'static {
+    /// Reads and sends for one turn, or until it has to wait.
+    fn go_on(&mut self, turn: &Turn) -> Result<Option<Pause>, Fault>;
+
+    fn outlet(&mut self) -> &mut Outlet;
+}
+
+/// A file that is to be read.
 enum Opened {
-    Read(Answer),
-    Larger(Source, Read, Exchange),
+    /// It was read already, in one message.
+    Whole(Answer),
+    Range(Box<Reading>),
+    Endless(Box<Endless>),
+}
+
+impl Opened {
+    fn open(service: &Service, request: &Read, outlet: Outlet) -> Result<Self, Fault> {
+        let source = Source::open(service, &request.file, request.version)?;
+        if source.is_small_and_whole(request) {
+            return source.read_whole(request.len, outlet);
+        }
+        Reading::begin(source, request, outlet).map(|reading| Self::Range(Box::new(reading)))
+    }
+}
+
+/// A range of a file that is being read.
+struct Reading {
+    source: Source,
+    outlet: Outlet,
+    runs: Runs,
+    hasher: Option<RangeHasher>,
+    wants: Wants,
+    start: u64,
+    end: u64,
+    is_whole: bool,
+}
+
+impl Reading {
+    fn begin(source: Source, request: &Read, mut outlet: Outlet) -> Result<Self, Fault> {
+        let start = request.offset;
+        let is_whole = start == 0 && request.len >= source.version.size;
+        let end = start.saturating_add(request.len).min(source.version.size);
+        let is_hashed = is_whole || is_subtree(start, request.len);
+        let hasher = is_hashed.then(|| RangeHasher::new(start));
+        outlet.put(ReadHead { attributes: disk::stat_open(&source.file)? });
+        let is_sparse = (request.holes || request.wants == Wants::Hash) && holes::has_some(&source.file)?;
+        let runs = Runs::new(start..end, READ_STEP_BYTES, is_sparse);
+        Ok(Self { source, outlet, runs, hasher, wants: request.wants, start, end, is_whole })
+    }
+
+    fn step(&mut self, Run { offset, len, is_hole }: Run) -> Result<(), Fault> {
+        let Self { source, outlet, hasher, wants, end, .. } = self;
+        if is_hole {
+            if let Some(hasher) = hasher {
+                hasher.update_zeros(len);
+            }
+            if *wants == Wants::Data {
+                let beyond = source.hole_from(offset + len, *end)?;
+                outlet.put(Hole { offset, len, beyond });
+            }
+            return Ok(());
+        }
+        let data = source.read_step(offset, len as usize)?;
+        if let Some(hasher) = hasher {
+            hasher.update(&data);
+        }
+        if *wants == Wants::Data {
+            put(outlet, offset, &data);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Answer, Fault> {
+        self.source.check_again()?;
+        let Self { start, end, is_whole, .. } = *self;
+        let hash = self.hasher.take().filter(|_| end > start || is_whole);
+        let hash = hash.map(|hasher| if is_whole { hasher.finish_whole() } else { hasher.finish_part() });
+        Ok(ReadDone { len: end.saturating_sub(start), hash, grown: self.source.grown }.into())
+    }
+}
+
+impl Piecewise for Reading {
+    fn go_on(&mut self, turn: &Turn) -> Result<Option<Pause>, Fault> {
+        loop {
+            self.outlet.check()?;
+            if !self.outlet.flush()? {
+                return Ok(Some(Pause::Full));
+            }
+            let Some(run) = self.runs.next(&self.source.file)? else {
+                return self.finish().map(|answer| Some(Pause::Done(answer)));
+            };
+            self.step(run)?;
+            if turn.is_over() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn outlet(&mut self) -> &mut Outlet {
+        &mut self.outlet
+    }
+}
+
+/// A file that does not say how long it is, read as far as `most` bytes.
+struct Endless {
+    source: Source,
+    outlet: Outlet,
+    hasher: RangeHasher,
+    offset: u64,
+    most: u64,
+    /// What was read and is not sent.
+    data: Bytes,
+}
+
+impl Endless {
+    /// `data` is what has been read of it.
+    fn begin(source: Source, data: Bytes, most: u64, mut outlet: Outlet) -> Result<Self, Fault> {
+        if most > SMALL_FILE_BYTES_MAX as u64 {
+            outlet.put(ReadHead { attributes: disk::stat_open(&source.file)? });
+        }
+        Ok(Self { source, outlet, hasher: RangeHasher::new(0), offset: 0, most, data })
+    }
+
+    fn finish(&mut self) -> Result<Answer, Fault> {
+        self.source.check_again()?;
+        if self.source.grown {
+            // It has a size by now, and what of this belongs to it nobody knows.
+            return Err(FaultCode::Changed.into());
+        }
+        Ok(ReadDone { len: self.offset, hash: Some(self.hasher.finish_whole()), grown: false }.into())
+    }
+}
+
+impl Piecewise for Endless {
+    fn go_on(&mut self, turn: &Turn) -> Result<Option<Pause>, Fault> {
+        let Self { source, outlet, hasher, offset, most, data } = self;
+        loop {
+            outlet.check()?;
+            if !outlet.flush()? {
+                return Ok(Some(Pause::Full));
+            }
+            if data.is_empty() {
+                return self.finish().map(|answer| Some(Pause::Done(answer)));
+            }
+            if *offset + data.len() as u64 > *most {
+                let why = format!("it does not say how long it is, and is longer than {most} bytes");
+                return Err(Fault::new(FaultCode::FileTooLarge).because(why));
+            }
+            hasher.update(data);
+            put(outlet, *offset, data);
+            *offset += data.len() as u64;
+            let mut next = Vec::with_capacity(READ_STEP_BYTES);
+            disk::read_at(&source.file, &mut next, *offset, READ_STEP_BYTES)?;
+            *data = next.into();
+            if turn.is_over() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn outlet(&mut self) -> &mut Outlet {
+        &mut self.outlet
+    }
 }
 
 pub(super) struct Source {
@@ -96,45 +268,6 @@ impl Source {
             && self.version.size <= SMALL_FILE_BYTES_MAX as u64
     }
 
-    fn read(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
-        if self.is_small_and_whole(request) {
-            return self.read_whole(request, exchange);
-        }
-        let is_whole = request.offset == 0 && request.len >= self.version.size;
-        let end = request.offset.saturating_add(request.len).min(self.version.size);
-        let is_hashed = is_whole || is_subtree(request.offset, request.len);
-        let mut hasher = is_hashed.then(|| RangeHasher::new(request.offset));
-        exchange.answers.send_blocking(ReadHead { attributes: disk::stat_open(&self.file)? })?;
-        let is_sparse = (request.holes || request.wants == Wants::Hash) && holes::has_some(&self.file)?;
-        for run in Runs::new(self.file.as_fd(), request.offset..end, READ_STEP_BYTES, is_sparse) {
-            let Run { offset, len, is_hole } = run?;
-            if exchange.cancel.is_cancelled() {
-                return Err(FaultCode::Cancelled.into());
-            }
-            if is_hole {
-                if let Some(hasher) = &mut hasher {
-                    hasher.update_zeros(len);
-                }
-                if request.wants == Wants::Data {
-                    let beyond = self.hole_from(offset + len, end)?;
-                    exchange.answers.send_blocking(Hole { offset, len, beyond })?;
-                }
-                continue;
-            }
-            let data = self.read_step(offset, len as usize)?;
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&data);
-            }
-            if request.wants == Wants::Data {
-                send(exchange, offset, &data)?;
-            }
-        }
-        self.check_again()?;
-        let hash = hasher.filter(|_| end > request.offset || is_whole);
-        let hash = hash.map(|hasher| if is_whole { hasher.finish_whole() } else { hasher.finish_part() });
-        Ok(ReadDone { len: end.saturating_sub(request.offset), hash, grown: self.grown }.into())
-    }
-
     /// How far the file goes on as a hole after one that ended at `at`, if that was the `end` of what was asked for.
     fn hole_from(&self, at: u64, end: u64) -> Result<u64, Fault> {
         let size = self.version.size;
@@ -155,7 +288,7 @@ impl Source {
     }
 
     /// A small file in one message. One that says it is empty may not be (`/proc`): it is read to its end.
-    fn read_whole(mut self, request: &Read, exchange: &Exchange) -> Result<Answer, Fault> {
+    fn read_whole(mut self, most: u64, outlet: Outlet) -> Result<Opened, Fault> {
         let size = self.version.size as usize;
         let wanted = if size == 0 { SMALL_FILE_BYTES_MAX + 1 } else { size };
         let mut data = Vec::with_capacity(wanted);
@@ -169,47 +302,17 @@ impl Source {
             data.truncate(size);
         }
         if data.len() > SMALL_FILE_BYTES_MAX {
-            return self.read_to_end(data, request.len, exchange);
+            return Endless::begin(self, data.into(), most, outlet)
+                .map(|reading| Opened::Endless(Box::new(reading)));
         }
-        Ok(FileWhole { attributes, hash: Hash::of(&data), grown: self.grown, data }.into())
-    }
-
-    /// A file that does not say how long it is, as far as `most` bytes; `data` is what has been read of it.
-    fn read_to_end(mut self, data: Vec<u8>, most: u64, exchange: &Exchange) -> Result<Answer, Fault> {
-        let mut hasher = RangeHasher::new(0);
-        let (mut offset, mut data) = (0, Bytes::from(data));
-        if most > SMALL_FILE_BYTES_MAX as u64 {
-            exchange.answers.send_blocking(ReadHead { attributes: disk::stat_open(&self.file)? })?;
-        }
-        while !data.is_empty() {
-            if exchange.cancel.is_cancelled() {
-                return Err(FaultCode::Cancelled.into());
-            }
-            if offset + data.len() as u64 > most {
-                let why = format!("it does not say how long it is, and is longer than {most} bytes");
-                return Err(Fault::new(FaultCode::FileTooLarge).because(why));
-            }
-            hasher.update(&data);
-            send(exchange, offset, &data)?;
-            offset += data.len() as u64;
-            let mut next = Vec::with_capacity(READ_STEP_BYTES);
-            disk::read_at(&self.file, &mut next, offset, READ_STEP_BYTES)?;
-            data = next.into();
-        }
-        self.check_again()?;
-        if self.grown {
-            // It has a size by now, and what of this belongs to it nobody knows.
-            return Err(FaultCode::Changed.into());
-        }
-        Ok(ReadDone { len: offset, hash: Some(hasher.finish_whole()), grown: false }.into())
+        Ok(Opened::Whole(FileWhole { attributes, hash: Hash::of(&data), grown: self.grown, data }.into()))
     }
 }
 
-/// Sends what was read at `offset`, in as many frames as that needs.
-fn send(exchange: &Exchange, offset: u64, data: &Bytes) -> Result<(), Fault> {
+/// What was read at `offset`, in as many frames as that needs.
+fn put(outlet: &mut Outlet, offset: u64, data: &Bytes) {
     for start in (0..data.len()).step_by(DATA_BYTES_MAX) {
         let part = data.slice(start..data.len().min(start + DATA_BYTES_MAX));
-        exchange.answers.send_blocking(Data { offset: offset + start as u64, data: part })?;
+        outlet.put(Data { offset: offset + start as u64, data: part });
     }
-    Ok(())
 }

@@ -11,7 +11,9 @@ use towpath_protocol::path::Name;
 use towpath_protocol::request::{Depth, Remove};
 
 use super::beside::Held;
+use super::blocking_pool::Class;
 use super::tally::Tally;
+use super::turns::Turn;
 use super::{Service, at};
 use crate::disk;
 use crate::disk::writing::{self, Inode};
@@ -25,18 +27,30 @@ pub(super) async fn remove(
     request: Remove,
     exchange: Exchange,
 ) -> Result<Answer, Fault> {
-    service
-        .blocking(&request.thing.clone(), move |service| {
-            let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
-            let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept());
-            let thing = Held::find(&service.root, &request.thing)?;
-            remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
-            Ok(tally.finish().into())
-        })
-        .await
+    let place = request.thing.clone();
+    let begin = move |service: &Service| {
+        let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
+        let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept());
+        let thing = Held::find(&service.root, &request.thing)?;
+        let levels = remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
+        Ok(Removal { top: thing, levels, tally })
+    };
+    let removal = service.clone().blocking(&place, begin).await?;
+    let (Removal { tally, .. }, ()) =
+        service.certainly_in_turns(Class::Turn, &place, removal, Removal::go_on).await?;
+    Ok(tally.finish().into())
 }
 
-fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<(), Fault> {
+/// A folder that is being removed with all in it, from the leaves up, without recursion: a tree may be deeper than a stack.
+struct Removal {
+    top: Held,
+    /// The folders that are being emptied, outermost first; none when all is done.
+    levels: Vec<Level>,
+    tally: Tally,
+}
+
+/// Removes a single thing; of a tree only opens the folder, whose content goes first.
+fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<Vec<Level>, Fault> {
     let there = disk::stat(&*thing.folder, &thing.name)?;
     if request.expected.is_some_and(|expected| expected != there.version()) {
         return Err(FaultCode::Changed.into());
@@ -44,18 +58,19 @@ fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<(),
     tally.step()?;
     tally.check_kept(there.identity)?;
     match (there.kind, request.depth) {
-        (Kind::Folder, Depth::Tree) => remove_tree(thing, tally),
+        (Kind::Folder, Depth::Tree) => {
+            return Ok(vec![Level::open(&thing.folder, thing.name.clone(), tally)?]);
+        }
         (Kind::Folder, Depth::Single) => {
             writing::remove_folder(&*thing.folder, &thing.name)?;
             tally.folder();
-            Ok(())
         }
         _ => {
             writing::remove_file(&*thing.folder, &thing.name)?;
             tally.file(there.size);
-            Ok(())
         }
     }
+    Ok(Vec::new())
 }
 
 /// A folder whose content is being removed.
@@ -77,11 +92,21 @@ impl Level {
     }
 }
 
-/// Removes a folder and all in it, from the leaves up, without recursion: a tree may be deeper than a stack.
-fn remove_tree(top: &Held, tally: &mut Tally) -> Result<(), Fault> {
-    let mut levels = vec![Level::open(&top.folder, top.name.clone(), tally)?];
-    while let Some(level) = levels.last_mut() {
+impl Removal {
+    fn go_on(_: &Service, removal: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
+        while !removal.levels.is_empty() {
+            removal.step()?;
+            if turn.is_over() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    fn step(&mut self) -> Result<(), Fault> {
+        let Self { top, levels, tally } = self;
         tally.step()?;
+        let Some(level) = levels.last_mut() else { return Ok(()) };
         let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
         if let Some(name) = level.names.next() {
             tally.enter(name.clone());
@@ -99,21 +124,19 @@ fn remove_tree(top: &Held, tally: &mut Tally) -> Result<(), Fault> {
                 }
             }
         } else if let Some(emptied) = levels.pop() {
-            match levels.last_mut() {
-                None => return remove_emptied(&top.folder, &emptied, tally),
-                Some(parent) => {
-                    reopen(parent, &emptied)?;
-                    if let Some(folder) = &parent.folder
-                        && let Err(fault) = remove_emptied(folder, &emptied, tally)
-                    {
-                        tally.failed(fault)?;
-                    }
-                    tally.leave();
-                }
+            let Some(parent) = levels.last_mut() else {
+                return remove_emptied(&top.folder, &emptied, tally);
+            };
+            reopen(parent, &emptied)?;
+            if let Some(folder) = &parent.folder
+                && let Err(fault) = remove_emptied(folder, &emptied, tally)
+            {
+                tally.failed(fault)?;
             }
+            tally.leave();
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Removes an entry, or opens it where it is a folder whose content goes first.

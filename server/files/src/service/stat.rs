@@ -10,21 +10,42 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Follow, Stat};
 
 use super::Service;
+use super::blocking_pool::Class;
+use super::turns::Turn;
 use crate::disk;
 use crate::root::Root;
 
 pub(super) async fn stat(service: Arc<Service>, request: Stat) -> Result<Answer, Fault> {
     let base = Location::through(&request.base);
-    service
-        .blocking(&base, move |service| {
-            let Stat { base, paths, follow } = request;
-            let items = paths.into_iter().map(|path| {
-                let location = Location { base: base.clone(), path };
-                StatItem(look(&service.root, &location, follow).map_err(|fault| fault.code))
-            });
-            Ok(Stats { items: items.collect() }.into())
-        })
-        .await
+    let Stat { base: below, paths, follow } = request;
+    let items = Vec::with_capacity(paths.len());
+    let looking = Looking { base: below, paths: paths.into_iter(), follow, items };
+    let (Looking { items, .. }, ()) = service
+        .in_turns(Class::Prompt, &base, looking, |service, looking, turn| Ok(looking.go_on(service, turn)))
+        .await?;
+    Ok(Stats { items }.into())
+}
+
+/// Things that are being looked at.
+struct Looking {
+    base: WirePath,
+    paths: std::vec::IntoIter<WirePath>,
+    follow: Follow,
+    items: Vec<StatItem>,
+}
+
+impl Looking {
+    fn go_on(&mut self, service: &Service, turn: &Turn) -> Option<()> {
+        let Self { base, paths, follow, items } = self;
+        for path in paths {
+            let location = Location { base: base.clone(), path };
+            items.push(StatItem(look(&service.root, &location, *follow).map_err(|fault| fault.code)));
+            if turn.is_over() {
+                return None;
+            }
+        }
+        Some(())
+    }
 }
 
 fn look(root: &Root, location: &Location, follow: Follow) -> Result<Attributes, Fault> {

@@ -17,17 +17,19 @@ use towpath_protocol::limits::{RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 
-use super::Service;
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
+use super::blocking_pool::Class;
 use super::metadata::Wished;
+use super::turns::Turn;
+use super::{Service, credit};
 use crate::disk::{self, durable, parts};
 use crate::exchange::Exchange;
 use arrived::{Arrived, Piece, Step};
 use basis::Basis;
 
 /// Bytes of what an earlier upload left that are hashed in one go.
-const HASH_STEP_BYTES: usize = 1024 * 1024;
+const HASH_STEP_BYTES: usize = 256 * 1024;
 
 /// An unfinished upload: all that outlives a message.
 #[derive(Debug)]
@@ -59,10 +61,10 @@ pub(super) async fn upload(
     let _place = service.allowance.upload().map_err(super::at(&request.file))?;
     let request = Arc::new(request);
     let (begin, cancel) = (request.clone(), exchange.cancel.clone());
-    let mut upload = service
-        .clone()
-        .blocking(&request.file, move |service| Upload::begin(service, &begin, &cancel).map(Box::new))
-        .await?;
+    let begun = service.clone().blocking(&request.file, move |service| Upload::begin(service, &begin));
+    let learning = Learning { upload: Some(Box::new(begun.await?)), size: request.size, cancel };
+    let (_, mut upload) =
+        service.certainly_in_turns(Class::Turn, &request.file, learning, Learning::go_on).await?;
     let basis = upload.basis.as_ref().map(Basis::size);
     let mut arrived =
         Arrived::after(upload.received, request.size, basis, service.room.share(request.window_bytes));
@@ -79,7 +81,7 @@ pub(super) async fn upload(
         let step = arrived.next(upload.received, &mut exchange).await;
         let (ours, cancel, lost) = (request.clone(), exchange.cancel.clone(), exchange.lost.clone());
         // A fault is looked at there as well: the part goes with the upload, and to remove a large file takes its time.
-        let taken = service.clone().blocking(&request.file, move |service| match step {
+        let taken = service.clone().certainly(&request.file, move |service| match step {
             Ok(step) => upload.take(step, &ours, &cancel, service),
             Err(fault) => {
                 if lost.is_cancelled() {
@@ -96,8 +98,35 @@ pub(super) async fn upload(
     }
 }
 
+/// An upload that learns what an earlier one received: hashes it as far as whole pieces go, and cuts off the rest.
+struct Learning {
+    /// None once it has failed.
+    upload: Option<Box<Upload>>,
+    /// Of the whole file.
+    size: u64,
+    cancel: CancellationToken,
+}
+
+impl Learning {
+    fn go_on(_: &Service, learning: &mut Self, turn: &Turn) -> Result<Option<Box<Upload>>, Fault> {
+        let Self { upload: slot, size, cancel } = learning;
+        let mut upload = slot.take().ok_or(FaultCode::Internal)?;
+        match upload.learn_kept(*size, cancel, turn) {
+            Ok(true) => Ok(Some(upload)),
+            Ok(false) => {
+                *slot = Some(upload);
+                Ok(None)
+            }
+            Err(fault) => {
+                upload.wait_for_another()?;
+                Err(fault)
+            }
+        }
+    }
+}
+
 impl Upload {
-    fn begin(service: &Service, request: &BeginUpload, cancel: &CancellationToken) -> Result<Self, Fault> {
+    fn begin(service: &Service, request: &BeginUpload) -> Result<Self, Fault> {
         let to = Held::find(&service.root, &request.file)?;
         Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
         let basis = request.basis.and_then(|version| Basis::open(&to, version));
@@ -124,24 +153,17 @@ impl Upload {
             }
         };
         let (token, hasher) = (UploadToken(token), RangeHasher::new(0));
-        let mut upload = Self { token, to, part, basis, hold, hasher, received: 0, waits_from };
-        let kept = waits_from.map_or(0, |piece| there.min(request.size) / piece * piece);
-        match upload.learn_kept(kept, cancel) {
-            Ok(()) => Ok(upload),
-            Err(fault) => {
-                upload.wait_for_another()?;
-                Err(fault)
-            }
-        }
+        Ok(Self { token, to, part, basis, hold, hasher, received: 0, waits_from })
     }
 
-    /// Hashes what an earlier upload received, as far as `kept`; the rest goes.
-    fn learn_kept(&mut self, kept: u64, cancel: &CancellationToken) -> Result<(), Fault> {
+    /// Whether all that was received is hashed.
+    fn learn_kept(&mut self, size: u64, cancel: &CancellationToken, turn: &Turn) -> Result<bool, Fault> {
+        let Some(piece) = self.waits_from else { return parts::cut_off(self.part.file(), 0).map(|()| true) };
+        let there = disk::stat_open(self.part.file())?.size;
+        let kept = there.min(size) / piece * piece;
         let mut buffer = Vec::new();
         while self.received < kept {
-            if cancel.is_cancelled() {
-                return Err(FaultCode::Cancelled.into());
-            }
+            credit::check(cancel)?;
             buffer.clear();
             let len = HASH_STEP_BYTES.min((kept - self.received) as usize);
             if disk::read_at(self.part.file(), &mut buffer, self.received, len)? < len {
@@ -149,8 +171,12 @@ impl Upload {
             }
             self.hasher.update(&buffer);
             self.received += len as u64;
+            if turn.is_over() {
+                return Ok(false);
+            }
         }
-        parts::cut_off(self.part.file(), kept)
+        parts::cut_off(self.part.file(), kept)?;
+        Ok(true)
     }
 
     /// What was received stays where another upload of the same file finds it.

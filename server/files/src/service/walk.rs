@@ -1,8 +1,9 @@
-//! Walk: a whole tree in pages, as it is read.
+//! Walk: a whole tree in pages, as it is read. Between its pages it holds the folders on the way, and no thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::{Done, WalkItem, WalkPage};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
@@ -10,9 +11,11 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::request::Walk;
 
 use super::Service;
-use super::credit::Pages;
+use super::blocking_pool::Class;
+use super::credit::{Pages, check};
 use super::list::entry_bytes;
 use super::tree::{Met, Tree};
+use super::turns::Turn;
 use crate::exchange::Exchange;
 
 /// A page is sent when its first item is that old, so that whoever waits can begin.
@@ -20,26 +23,54 @@ const PAGE_AGE_MAX: Duration = Duration::from_millis(20);
 
 pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchange) -> Result<Answer, Fault> {
     let mut pages = Pages::new(exchange, request.pages)?;
-    service
-        .blocking(&request.start.clone(), move |service| {
-            let (mut items, mut bytes, mut begun) = (Vec::new(), 0, Instant::now());
-            for met in Tree::open(&service.root, &request.start)? {
-                pages.check()?;
-                let Met { depth, entry, fault } = met?;
-                bytes += entry_bytes(&entry.name, &entry.attributes);
-                items.push(WalkItem { depth: depth as u16, entry, fault });
-                if items.len() >= PAGE_ENTRIES_MAX
-                    || bytes >= PAGE_BYTES_TARGET
-                    || begun.elapsed() >= PAGE_AGE_MAX
-                {
-                    pages.send(WalkPage { items: std::mem::take(&mut items) })?;
-                    (bytes, begun) = (0, Instant::now());
-                }
+    let cancel = pages.cancel();
+    let place = request.start.clone();
+    let opened = service.clone().blocking(&place, move |service| {
+        let mut tree = Tree::open(&service.root, &request.start)?;
+        let ahead = tree.next().transpose()?;
+        Ok(Walking { tree, cancel, ahead, items: Vec::new(), bytes: 0, begun: None })
+    });
+    let mut walking = opened.await?;
+    while walking.ahead.is_some() {
+        pages.credit().await?;
+        let (back, page) = service.in_turns(Class::Prompt, &place, walking, Walking::page).await?;
+        walking = back;
+        pages.send(page).await?;
+    }
+    Ok(Done {}.into())
+}
+
+/// A tree that is being walked.
+struct Walking {
+    tree: Tree,
+    cancel: CancellationToken,
+    /// The first item of the next page: only with one it needs credit. None at the end.
+    ahead: Option<Met>,
+    /// The page that is being made.
+    items: Vec<WalkItem>,
+    bytes: usize,
+    begun: Option<Instant>,
+}
+
+impl Walking {
+    /// The next page.
+    fn page(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<WalkPage>, Fault> {
+        let Self { tree, cancel, ahead, items, bytes, begun } = walking;
+        let since = *begun.get_or_insert_with(Instant::now);
+        while let Some(Met { depth, entry, fault }) = ahead.take() {
+            check(cancel)?;
+            *bytes += entry_bytes(&entry.name, &entry.attributes);
+            items.push(WalkItem { depth: depth as u16, entry, fault });
+            *ahead = tree.next().transpose()?;
+            let is_full = items.len() >= PAGE_ENTRIES_MAX || *bytes >= PAGE_BYTES_TARGET;
+            if is_full || since.elapsed() >= PAGE_AGE_MAX {
+                break;
             }
-            if !items.is_empty() {
-                pages.send(WalkPage { items })?;
+            if turn.is_over() && ahead.is_some() {
+                return Ok(None);
             }
-            Ok(Done {}.into())
-        })
-        .await
+        }
+        (*bytes, *begun) = (0, None);
+        Ok(Some(WalkPage { items: std::mem::take(items) }))
+    }
 }

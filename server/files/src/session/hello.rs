@@ -88,7 +88,7 @@ async fn begin<S: Serve>(
     let (agent, limits) = (hello.agent.clone(), options.limits.lowered_by(hello.limits));
     let packs = hello.has(Capability::ZSTD);
     let has_streams = hello.has(Capability::STREAMS);
-    let service = door.admit(hello).await?;
+    let service = door.admit(hello).await?.for_session();
     let mut welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..service.welcome().clone() };
     if packs {
         welcome.capabilities.push(Capability::new(Capability::ZSTD));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -27,10 +27,8 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// With less room than this, new room is taken.
 const ROOM_BYTES_LEAST: usize = 64 * 1024;
 
-/// Requests of one session that are worked on at a time, in each lane; more wait. Most work holds a thread, and one client must
-/// not take them all. Uploads wait for their client, hold no thread, and do not count.
-const BULK_SERVED_MAX: usize = 32;
-const CONTROL_SERVED_MAX: usize = 96;
+/// Frames that are taken in one go, before other sessions have their turn.
+const FRAMES_AT_ONCE: usize = 64;
 /// What work that did not finish in time has, once it is cancelled, to say so.
 const CANCELLED_TIME: Duration = Duration::from_secs(1);
 
@@ -72,6 +70,13 @@ enum Order {
     Numbered,
 }
 
+/// Whether all was taken that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    All,
+    Some,
+}
+
 /// What is awaited next.
 enum Waited {
     Bytes(usize),
@@ -93,8 +98,6 @@ pub(super) struct Router<S> {
     /// A frame of the primary stream that has no room yet: before it nothing more is read there.
     parked: Option<(u64, Frame)>,
     lanes: Lanes,
-    control_places: Arc<Semaphore>,
-    bulk_places: Arc<Semaphore>,
     options: SessionOptions,
     phase: Phase,
     /// Bytes to read at a time.
@@ -112,8 +115,6 @@ impl<S: Serve> Router<S> {
             streams,
             parked: None,
             lanes,
-            control_places: Arc::new(Semaphore::new(CONTROL_SERVED_MAX)),
-            bulk_places: Arc::new(Semaphore::new(BULK_SERVED_MAX)),
             options,
             phase: Phase::Open,
             read_bytes: READ_BYTES_MIN,
@@ -139,8 +140,12 @@ impl<S: Serve> Router<S> {
         mut pieces: Pieces,
     ) -> Result<std::convert::Infallible, SessionEnd> {
         loop {
-            self.take_all(&mut pieces)?;
+            let is_more_there = self.take_some(&mut pieces)? == Taken::Some;
             self.check_drained()?;
+            if is_more_there {
+                tokio::task::yield_now().await;
+                continue;
+            }
             match self.wait(reader, pieces.decoder()).await {
                 Waited::Bytes(0) => self.input_ends()?,
                 Waited::Bytes(_) | Waited::Frames | Waited::Emptied => {}
@@ -152,26 +157,28 @@ impl<S: Serve> Router<S> {
         }
     }
 
-    /// Takes what is there, of the primary stream and of those whose turn it is.
-    fn take_all(&mut self, pieces: &mut Pieces) -> Result<(), SessionEnd> {
-        loop {
-            while let Some(frame) = self.streams.take() {
+    /// Takes of what is there, of the primary stream and of those whose turn it is, as much as others can wait for.
+    fn take_some(&mut self, pieces: &mut Pieces) -> Result<Taken, SessionEnd> {
+        for _ in 0..FRAMES_AT_ONCE {
+            if let Some(frame) = self.streams.take() {
                 self.take_frame(frame, Order::Numbered)?;
+                continue;
             }
             if let Some((number, frame)) = self.parked.take() {
                 let back = self.streams.put(number, frame).map_err(SessionEnd::Broken)?;
                 self.parked = back.map(|frame| (number, frame));
                 if self.parked.is_some() {
-                    return Ok(());
+                    return Ok(Taken::All);
                 }
                 continue;
             }
             match pieces.next_piece().map_err(SessionEnd::Broken)? {
                 Some(Piece::Plain(frame)) => self.take_frame(frame, Order::AtOnce)?,
                 Some(Piece::Numbered(number, frame)) => self.parked = Some((number, frame)),
-                None => return Ok(()),
+                None => return Ok(Taken::All),
             }
         }
+        Ok(Taken::Some)
     }
 
     fn take_frame(&mut self, frame: Frame, order: Order) -> Result<(), SessionEnd> {
@@ -303,19 +310,12 @@ impl<S: Serve> Router<S> {
         inputs: mpsc::Receiver<Input>,
         cancel: CancellationToken,
     ) {
-        let (lane, places) = match request.lane() {
-            Lane::Control => (&self.lanes.control, &self.control_places),
-            Lane::Bulk => (&self.lanes.bulk, &self.bulk_places),
+        let lane = match request.lane() {
+            Lane::Control => &self.lanes.control,
+            Lane::Bulk => &self.lanes.bulk,
         };
-        let answers = Answers::new(id, lane.clone());
-        let places = (!matches!(request, Request::BeginUpload(_))).then(|| places.clone());
-        let (service, lost) = (self.service.clone(), self.exchanges.end());
-        tokio::spawn(async move {
-            match place(places, &cancel).await {
-                Ok(_place) => service.serve(request, Exchange { answers, inputs, cancel, lost }).await,
-                Err(fault) => drop(answers.send(fault).await),
-            }
-        });
+        let (answers, lost) = (Answers::new(id, lane.clone()), self.exchanges.end());
+        tokio::spawn(self.service.clone().serve(request, Exchange { answers, inputs, cancel, lost }));
     }
 
     fn input(&mut self, id: RequestId, input: Input) -> Result<(), SessionEnd> {
@@ -371,17 +371,4 @@ pub(super) async fn read_some(
         decoder.rest();
     }
     Ok(read)
-}
-
-/// Waits for a place among those that are worked on, unless the client gives up.
-async fn place(
-    places: Option<Arc<Semaphore>>,
-    cancel: &CancellationToken,
-) -> Result<Option<OwnedSemaphorePermit>, Fault> {
-    let Some(places) = places else { return Ok(None) };
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
-        place = places.acquire_owned() => place.map(Some).map_err(|_closed| FaultCode::Cancelled.into()),
-    }
 }

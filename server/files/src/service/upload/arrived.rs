@@ -15,6 +15,8 @@ use crate::service::room::Share;
 
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
 const WRITE_BYTES_TARGET: u64 = 1024 * 1024;
+/// Of a longer span no more is copied in one go, so that others have their turn.
+const SPAN_STEP_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A part of the file: sent, or said to be had without.
 #[derive(Debug)]
@@ -28,6 +30,22 @@ impl Piece {
         match self {
             Self::Data(data) => data.len() as u64,
             Self::Span(span) => span.len,
+        }
+    }
+
+    /// Cuts a span off that is to be copied, and gives the rest.
+    fn split(self) -> (Self, Option<Self>) {
+        match self {
+            Self::Span(UploadSpan { offset, len, of: SpanOf::Basis }) if len > SPAN_STEP_BYTES => {
+                let first = UploadSpan { offset, len: SPAN_STEP_BYTES, of: SpanOf::Basis };
+                let rest = UploadSpan {
+                    offset: offset + SPAN_STEP_BYTES,
+                    len: len - SPAN_STEP_BYTES,
+                    of: SpanOf::Basis,
+                };
+                (Self::Span(first), Some(Self::Span(rest)))
+            }
+            piece => (piece, None),
         }
     }
 
@@ -199,6 +217,10 @@ impl Arrived {
         while bytes < WRITE_BYTES_TARGET
             && let Some(piece) = self.pieces.pop_front()
         {
+            let (piece, rest) = piece.split();
+            if let Some(rest) = rest {
+                self.pieces.push_front(rest);
+            }
             bytes += piece.len();
             batch.push(piece);
         }

@@ -1,7 +1,7 @@
 //! The file that an upload replaces, as the place where it takes parts over from.
 
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::entry::Version;
@@ -46,8 +46,8 @@ impl Basis {
     ) -> Result<u64, Fault> {
         self.is_used = true;
         let mut copied = 0;
-        for run in Runs::new(self.file.as_fd(), range, READ_STEP_BYTES, self.is_sparse) {
-            let Run { offset, len, is_hole } = run?;
+        let mut runs = Runs::new(range, READ_STEP_BYTES, self.is_sparse);
+        while let Some(Run { offset, len, is_hole }) = runs.next(&self.file)? {
             if cancel.is_cancelled() {
                 break;
             }

@@ -1,0 +1,147 @@
+//! How a request's work comes to a thread: in one piece, or in turns of a few milliseconds between which others have theirs. While a request
+//! waits for its client, for room or for its turn, it holds no thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Location;
+
+use super::blocking_pool::Class;
+use super::{Service, at};
+
+/// How long one turn takes.
+const TURN: Duration = Duration::from_millis(10);
+
+tokio::task_local! {
+    /// Set when nobody wants the request any more that this task works on.
+    static CANCEL: CancellationToken;
+}
+
+/// Does the work of one request, which `cancel` ends.
+pub(super) async fn cancelled_by<T>(cancel: CancellationToken, work: impl Future<Output = T>) -> T {
+    CANCEL.scope(cancel, work).await
+}
+
+/// One turn at work.
+#[derive(Debug)]
+pub(super) struct Turn {
+    until: Instant,
+}
+
+impl Turn {
+    fn begin() -> Self {
+        Self { until: Instant::now() + TURN }
+    }
+
+    /// Whether others are to have theirs. To be asked between steps.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+impl Service {
+    /// Does work on the disk in a thread of this client's. Work that has not begun ends with `Cancelled` when its request is cancelled. A
+    /// fault that names no path is of `location`.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.once_begun(Class::Prompt, location, work).await
+    }
+
+    /// As [`blocking`](Self::blocking), for work on a small file, which is over in a moment and waits for nothing but the disk.
+    pub(super) async fn brief<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.once_begun(Class::Brief, location, work).await
+    }
+
+    /// As [`blocking`](Self::blocking), for work that may take long and cannot be done in turns.
+    pub(super) async fn whole<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.once_begun(Class::Whole, location, work).await
+    }
+
+    /// As [`blocking`](Self::blocking), for work that is done also when its request is cancelled before it begins.
+    pub(super) async fn certainly<T: Send + 'static>(
+        self: Arc<Self>,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.run(Class::Prompt, None, work).await.map_err(at(location))
+    }
+
+    /// Does work that takes many steps in turns. `step` gives `None` once its turn is over, and goes on from `state` in the next. Where the
+    /// request is cancelled before the first one, `state` is dropped; later `step` notices, and ends what it has begun.
+    pub(super) async fn in_turns<S: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        class: Class,
+        location: &Location,
+        state: S,
+        step: impl Fn(&Self, &mut S, &Turn) -> Result<Option<T>, Fault> + Copy + Send + 'static,
+    ) -> Result<(S, T), Fault> {
+        let cancel = CANCEL.try_with(Clone::clone).ok();
+        self.turn_by_turn(class, cancel, location, state, step).await
+    }
+
+    /// As [`in_turns`](Self::in_turns), for a `state` that is not to be dropped unseen: `step` is called at least once.
+    pub(super) async fn certainly_in_turns<S: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        class: Class,
+        location: &Location,
+        state: S,
+        step: impl Fn(&Self, &mut S, &Turn) -> Result<Option<T>, Fault> + Copy + Send + 'static,
+    ) -> Result<(S, T), Fault> {
+        self.turn_by_turn(class, None, location, state, step).await
+    }
+
+    async fn turn_by_turn<S: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        class: Class,
+        mut cancel: Option<CancellationToken>,
+        location: &Location,
+        mut state: S,
+        step: impl Fn(&Self, &mut S, &Turn) -> Result<Option<T>, Fault> + Copy + Send + 'static,
+    ) -> Result<(S, T), Fault> {
+        loop {
+            let turn = move |service: &Self| {
+                let outcome = step(service, &mut state, &Turn::begin());
+                Ok((state, outcome))
+            };
+            let (back, outcome) = self.clone().run(class, cancel.take(), turn).await.map_err(at(location))?;
+            state = back;
+            if let Some(done) = outcome.map_err(at(location))? {
+                return Ok((state, done));
+            }
+        }
+    }
+
+    async fn once_begun<T: Send + 'static>(
+        self: Arc<Self>,
+        class: Class,
+        location: &Location,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let cancel = CANCEL.try_with(Clone::clone).ok();
+        self.run(class, cancel, work).await.map_err(at(location))
+    }
+
+    async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        class: Class,
+        cancel: Option<CancellationToken>,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (pool, owner) = (self.pool.clone(), self.owner);
+        let done = pool.run((owner, class), cancel, move || work(&self)).await;
+        done.unwrap_or_else(|code: FaultCode| Err(code.into()))
+    }
+}

@@ -1,0 +1,120 @@
+//! One client does its worst with what it may do; another one is served meanwhile, and the owner can end it.
+
+use std::time::{Duration, Instant};
+
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::input::More;
+use towpath_protocol::message::Answer;
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, SortKey, Stat, Walk};
+
+use super::limits::threads;
+use super::tls::{House, Session};
+use super::world::{at, folder};
+
+/// Sessions of the client that does its worst: enough to take every thread that there is where waiting took one.
+const SESSIONS: usize = 8;
+const REQUESTS: usize = 128;
+/// Entries of the folder: more than one page.
+const ENTRIES: usize = 300;
+/// Trees that one request measures.
+const THINGS: usize = 16;
+/// What nothing here takes, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn list(pages: u32) -> List {
+    let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::Shown);
+    List { folder: at(""), sort, direction, hidden, pages }
+}
+
+fn stat() -> Stat {
+    Stat { base: WirePath::root(), paths: vec![WirePath::root()], follow: Follow::No }
+}
+
+fn house() -> (tempfile::TempDir, House) {
+    let files: Vec<_> = (0..ENTRIES).map(|number| format!("file {number}")).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let root = folder(&files);
+    let house = House::new(root.path(), &[]);
+    (root, house)
+}
+
+fn assert_served(friend: &mut Session) {
+    assert!(matches!(friend.call(stat()).1, Answer::Stats(_)));
+}
+
+#[test]
+fn f70_listings_that_wait_for_their_client_hold_no_thread_and_removal_ends_them() {
+    let (_root, house) = house();
+    let eve = house.paired("eve@box", &["--allow", "list"]);
+    let ann = house.paired("ann@box", &[]);
+    let mut friend = house.meet(&ann, None).unwrap();
+    let mut sessions: Vec<_> = (0..SESSIONS).map(|_| house.meet(&eve, None).unwrap()).collect();
+    for session in &mut sessions {
+        for number in 0..REQUESTS {
+            match number % 2 {
+                0 => session.begin(list(1)),
+                _ => session.begin(Walk { start: at(""), pages: 0 }),
+            };
+        }
+    }
+    for session in &mut sessions {
+        (0..REQUESTS / 2).for_each(|_| assert!(matches!(session.hear(), Some((_, Answer::ListPage(_))))));
+    }
+    // All of them wait now. Their own session is served, another client is, and somebody new is let in.
+    assert!(threads(&house.towd) < 64, "{} threads", threads(&house.towd));
+    assert_served(&mut sessions[0]);
+    assert_served(&mut friend);
+    assert_served(&mut house.meet(&ann, None).unwrap());
+    // And each goes on when it may.
+    sessions[1].input(1, More { pages: 256 });
+    while !matches!(sessions[1].hear(), Some((1, Answer::Done(_)))) {}
+    house.state.says(&["clients", "remove", "1"]);
+    for session in &mut sessions {
+        let (_, last) = std::iter::from_fn(|| session.hear()).last().unwrap();
+        assert!(matches!(last, Answer::Fault(fault) if fault.code == FaultCode::NotPaired));
+    }
+    assert!(house.meet(&eve, None).is_err_and(|fault| fault.code == FaultCode::NotPaired));
+    assert_served(&mut friend);
+}
+
+#[test]
+fn f70_trees_that_are_measured_wait_for_one_another_and_keep_nobody_waiting() {
+    let (_root, house) = house();
+    let eve = house.paired("eve@box", &["--allow", "list"]);
+    let ann = house.paired("ann@box", &[]);
+    let mut friend = house.meet(&ann, None).unwrap();
+    let mut evil = house.meet(&eve, None).unwrap();
+    let things = vec![at(""); THINGS];
+    for _ in 0..96 {
+        evil.begin(Measure { things: things.clone() });
+    }
+    assert_served(&mut friend);
+    assert!(threads(&house.towd) < 64, "{} threads", threads(&house.towd));
+    for _ in 0..96 {
+        let (_, last) = evil.hear_final().unwrap();
+        assert!(matches!(last, Answer::Totals(totals) if totals.files == (THINGS * ENTRIES) as u64));
+    }
+}
+
+#[test]
+fn f70_a_client_that_takes_nothing_is_ended_by_its_removal() {
+    let (_root, house) = house();
+    let eve = house.paired("eve@box", &["--allow", "list"]);
+    let ann = house.paired("ann@box", &[]);
+    let mut friend = house.meet(&ann, None).unwrap();
+    let mut evil = house.meet(&eve, None).unwrap();
+    for _ in 0..400 {
+        evil.begin(list(256));
+    }
+    assert_served(&mut friend);
+    house.state.says(&["clients", "remove", "1"]);
+    house.towd.log.wait_for("the server has removed this client");
+    // What it asked for is given up: the session is gone with all its work.
+    let end = Instant::now() + PATIENCE;
+    while threads(&house.towd) >= 64 {
+        assert!(Instant::now() < end, "{} threads", threads(&house.towd));
+        std::thread::yield_now();
+    }
+    assert_served(&mut friend);
+}
