@@ -2,6 +2,7 @@
 
 mod allowed;
 mod answer;
+mod badge;
 pub mod carry;
 pub mod command;
 pub mod complete;
@@ -39,19 +40,23 @@ use towpath_protocol::path::{Name, WirePath};
 
 use carry::Clipboard;
 use dialog::Dialog;
-use effect::Effect;
+use effect::{Effect, Timer};
 use jobs::{Job, Over};
 use layout::Layout;
 use pane::Pane;
 use servers::{Server, State};
 
 use crate::model::bookmarks::Bookmarks;
+use crate::model::kept::LeftJob;
 use crate::model::{JobId, LinkId, Place, Side};
 
 /// Lines that the log keeps.
 const LOG_LINES_MAX: usize = 500;
 /// How often what turns on the screen turns on, and what counts seconds counts.
 const TURN_MS: u64 = 100;
+/// How long the newest line stands, and how long where it tells of something bad.
+const NEWS_MS: u64 = 8_000;
+const BAD_NEWS_MS: u64 = 20_000;
 const COUNT_MS: u64 = 1_000;
 
 /// What the newest line says.
@@ -95,6 +100,8 @@ pub struct App {
     pub bookmarks: Bookmarks,
     pub clipboard: Option<Clipboard>,
     pub news: (Tone, String),
+    /// Lines that were said so far.
+    said: u64,
     pub log: Vec<(Tone, String)>,
     pub unit: Unit,
     /// The local home folder, shown as `~`.
@@ -104,8 +111,9 @@ pub struct App {
     /// Goes up while something turns.
     pub ticks: u64,
     pub history: Vec<String>,
-    /// The topmost layer came by itself a moment ago: whatever is typed now was meant for something else.
-    is_deaf: bool,
+    /// Jobs that an earlier `tow` left, until somebody says what is to become of them.
+    pub left: Vec<LeftJob>,
+    hands: hands::Hands,
     /// More rows will be looked through.
     looks_on: bool,
     mouse: mouse::Mouse,
@@ -139,13 +147,15 @@ impl App {
             bookmarks: Bookmarks::default(),
             clipboard: None,
             news: (Tone::Plain, String::new()),
+            said: 0,
             log: Vec::new(),
             unit: Unit::Megabytes,
             home,
             pending: None,
             ticks: 0,
             history: Vec::new(),
-            is_deaf: false,
+            left: Vec::new(),
+            hands: hands::Hands::default(),
             looks_on: false,
             mouse: mouse::Mouse::default(),
             looks: Vec::new(),
@@ -182,6 +192,7 @@ impl App {
     pub(crate) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let line = (tone, text.into());
         self.news = line.clone();
+        self.said += 1;
         self.log.push(line);
         if self.log.len() > LOG_LINES_MAX {
             self.log.remove(0);
@@ -191,6 +202,13 @@ impl App {
     /// The newest line, of no use later.
     pub(crate) fn hint(&mut self, text: impl Into<String>) {
         self.news = (Tone::Plain, text.into());
+        self.said += 1;
+    }
+
+    /// The newest line goes once it could be read. `said`: how many lines there were before.
+    fn forget_news(&self, said: u64) -> Option<Effect> {
+        let ms = if self.news.0 == Tone::Bad { BAD_NEWS_MS } else { NEWS_MS };
+        (self.said > said && !self.news.1.is_empty()).then_some(Effect::Wait { timer: Timer::News, ms })
     }
 
     /// How often ticks are wanted, in milliseconds: where something turns on the screen, or seconds are counted.
@@ -296,6 +314,7 @@ impl App {
                         "a question for a connection that nobody waits for"
                     );
                 }
+                Dialog::Left(_) => assert!(!self.left.is_empty(), "a question about no jobs"),
                 Dialog::Jobs { cursor } => {
                     assert!(*cursor < self.job_rows().max(1), "a cursor outside the jobs");
                 }

@@ -50,11 +50,11 @@ struct Scene<'a> {
 pub fn render(app: &App, look: &Look, now_ns: i64, frame: &mut Frame<'_>) -> Hits {
     let area = frame.area();
     let Some(layout) = Layout::of(app, (area.width, area.height)) else {
-        too_small(frame, area);
+        too_small(app, frame, area);
         return Hits::default();
     };
     let dates = Dates::new(now_ns, &look.zone);
-    let scene = Scene { app, theme: &look.theme, dates, hits: RefCell::default() };
+    let scene = Scene { app, theme: &look.theme, dates, hits: RefCell::new(Hits::of_frame()) };
     jobs::top_line(&scene, frame, rect(layout.top));
     for side in [Side::Left, Side::Right] {
         pane::render(&scene, side, frame, &layout);
@@ -90,10 +90,10 @@ fn news_line(scene: &Scene<'_>, width: usize) -> Line<'static> {
     Line::styled(format!(" {sign} {}", text::fitted(text, width.saturating_sub(4))), style)
 }
 
-fn too_small(frame: &mut Frame<'_>, area: Rect) {
+fn too_small(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let text = format!(
-        "tow needs {COLUMNS_MIN} columns and {ROWS_MIN} rows; here are {} and {}.",
-        area.width, area.height
+        "tow needs {COLUMNS_MIN} columns and {ROWS_MIN} rows; here are {} and {}.\n{}",
+        area.width, area.height, app.news.1
     );
     let lines = text::wrapped(&text, area.width as usize).into_iter().map(Line::raw).collect::<Vec<_>>();
     frame.render_widget(Paragraph::new(lines), area);

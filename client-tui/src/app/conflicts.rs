@@ -1,16 +1,16 @@
-//! What is in the way of jobs: one dialog for all conflicts of a job. It comes by itself, beneath whatever a person is busy with; whoever
-//! puts it away finds it again from the jobs view, and what it is about waits as long.
+//! What is in the way of jobs: one dialog for all conflicts of a job, which a key opens. Until then a badge counts them, and what they are
+//! about waits.
 
 use std::collections::BTreeMap;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use towpath_protocol::fault::Fault;
 
-use super::App;
 use super::answer;
-use super::dialog::{Conflicts, Dialog, Reach, Short};
+use super::dialog::{Confirm, Conflicts, Dialog, Doomed, Reach, Short};
 use super::effect::Effect;
 use super::jobs::Job;
+use super::{App, Tone};
 use crate::model::number::counted;
 use crate::model::{Choice, Conflict, ConflictKind, JobId, Scope};
 
@@ -22,8 +22,8 @@ pub const CHOICES: [(Choice, char, &str); 6] = [
     (Choice::Overwrite, 'o', "Overwrite"),
     (Choice::Skip, 's', "Skip"),
     (Choice::KeepBoth, 'b', "Keep both"),
-    (Choice::NewerOnly, 'w', "Newer only"),
-    (Choice::Different, 'd', "Different"),
+    (Choice::NewerOnly, 'w', "If newer"),
+    (Choice::Different, 'd', "If different"),
     (Choice::Resume, 'r', "Resume"),
 ];
 
@@ -34,8 +34,6 @@ pub struct Waiting {
     open: BTreeMap<u64, Open>,
     /// Kinds of which all are decided; what is still on its way here is as well.
     decided: Vec<ConflictKind>,
-    /// Somebody has put the dialog away.
-    is_put_away: bool,
 }
 
 /// A conflict, and whether its two sides hold the same.
@@ -121,11 +119,11 @@ pub(super) fn found(app: &mut App, id: JobId, conflict: Conflict) {
     if waiting.decided.contains(&conflict.kind) {
         return;
     }
+    let is_first = waiting.is_empty();
     waiting.open.insert(conflict.id, Open { conflict, content: Content::Unknown });
-    let is_open = |dialog: &Dialog| matches!(dialog, Dialog::Conflicts(shown) if shown.job == id);
-    if !waiting.is_put_away && !app.dialogs.iter().any(is_open) {
-        // Behind older questions.
-        app.dialogs.insert(0, Dialog::Conflicts(Conflicts::of(id)));
+    if is_first {
+        let title = job.title.clone();
+        app.hint(format!("{title}: something is there already; o opens the question"));
     }
 }
 
@@ -149,34 +147,40 @@ pub(super) fn compared(app: &mut App, id: JobId, conflict: u64, outcome: Result<
 
 /// What a job has found does not fit.
 pub(super) fn short(app: &mut App, id: JobId, needed: u64, free: u64) {
-    if app.jobs.iter().any(|job| job.id == id && !job.is_stopping()) {
-        app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Short(short) if short.job == id));
-        app.dialogs.insert(0, Dialog::Short(Short { job: id, needed, free, focus: 0 }));
-    }
+    let Some(job) = job_of(app, id).filter(|job| !job.is_stopping()) else { return };
+    job.short = Some((needed, free));
+    let title = job.title.clone();
+    app.say(Tone::Bad, format!("{title}: not enough room; o opens the question"));
 }
 
 /// A job that stops has no questions any more.
 pub(super) fn forget(app: &mut App, id: JobId) {
     if let Some(job) = job_of(app, id) {
         job.conflicts.open.clear();
+        job.short = None;
     }
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Short(short) if short.job == id));
 }
 
-/// Shows what waits of a job, also where it was put away.
+/// Asks what a job needs to know.
 pub(super) fn show(app: &mut App, id: JobId) {
-    let Some(job) = job_of(app, id).filter(|job| !job.conflicts.is_empty()) else {
-        app.hint("nothing is in the way of this job");
-        return;
+    let Some(job) = job_of(app, id) else { return };
+    let dialog = match job.short {
+        Some((needed, free)) => Dialog::Short(Short { job: id, needed, free, focus: 0 }),
+        None => Dialog::Conflicts(Conflicts::of(id)),
     };
-    job.conflicts.is_put_away = false;
-    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Conflicts(shown) if shown.job == id));
-    app.dialogs.push(Dialog::Conflicts(Conflicts::of(id)));
+    app.dialogs.push(dialog);
+}
+
+/// The job goes on as far as there is room.
+pub(super) fn goes_on(app: &mut App, id: JobId) {
+    if let Some(job) = job_of(app, id) {
+        job.short = None;
+    }
 }
 
 /// Dialogs show what still waits, and offer what can be done about it.
 pub(super) fn settle(app: &mut App) {
-    let App { dialogs, jobs, .. } = app;
+    let App { dialogs, jobs, left, .. } = app;
     dialogs.retain_mut(|dialog| {
         let job = |id: JobId| jobs.iter().find(|job| job.id == id);
         match dialog {
@@ -188,7 +192,11 @@ pub(super) fn settle(app: &mut App) {
                 shown.go_to(&open.conflict);
                 true
             }
-            Dialog::Short(short) => job(short.job).is_some_and(|job| !job.is_stopping()),
+            Dialog::Short(short) => job(short.job).is_some_and(|job| job.short.is_some()),
+            Dialog::Left(_) | Dialog::Confirm(Confirm { what: Doomed::Left, .. }) => !left.is_empty(),
+            Dialog::Confirm(Confirm { what: Doomed::Job(id), .. }) => {
+                job(*id).is_some_and(|job| !job.is_stopping())
+            }
             _ => true,
         }
     });
@@ -265,11 +273,10 @@ fn put_away(app: &mut App, id: JobId) -> Vec<Effect> {
     app.dialogs.pop();
     let mut count = 0;
     if let Some(job) = job_of(app, id) {
-        job.conflicts.is_put_away = true;
         count = job.conflicts.len();
     }
     let wait = counted(count as u64, "conflict waits", "conflicts wait");
-    app.hint(format!("{wait}; w shows the jobs, and o there asks again"));
+    app.hint(format!("{wait}; o opens the question again"));
     Vec::new()
 }
 

@@ -3,7 +3,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::dialog::{Ask, Dialog, Line, Purpose};
+use super::dialog::{Ask, Confirm, Dialog, Doomed, Line, Purpose};
 use super::effect::Effect;
 use super::servers::{self, State};
 use super::typed::{is_remote, place_of};
@@ -170,7 +170,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 
 pub(super) fn pasted(app: &mut App, text: &str) {
     if let Some(Dialog::Connect(screen)) = app.dialogs.last_mut() {
-        screen.line.insert(text);
+        screen.line.paste(text);
         (screen.cursor, screen.problem) = (None, None);
     }
 }
@@ -262,7 +262,7 @@ pub(super) fn bookmark_here(app: &mut App) {
 fn ask_name(app: &mut App, target: String) {
     let last = target.trim_end_matches('/').rsplit(['/', ':', '=']).next().unwrap_or_default();
     let offered: String = last.chars().map(|c| if is_name(&c.to_string()) { c } else { '_' }).collect();
-    let line = Line::new(if is_name(&offered) { offered } else { String::new() });
+    let line = Line::offered(if is_name(&offered) { offered } else { String::new() });
     let (title, label) = ("Bookmark".to_owned(), format!("Name for {target}"));
     let purpose = Purpose::Bookmark(target);
     app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
@@ -286,11 +286,21 @@ fn forget(app: &mut App) -> Vec<Effect> {
     if !matches!(offer.from, From::Bookmark | From::Recent) {
         return refuse(app, "only bookmarks and targets of late can be taken out here".to_owned());
     }
+    if let Some(name) = offer.name {
+        let what = Doomed::Bookmark { name, target: offer.target };
+        app.dialogs.push(Dialog::Confirm(Confirm { what, focus: 0 }));
+        return Vec::new();
+    }
     screen.all.retain(|known| *known != offer);
     screen.settle();
-    let Some(name) = offer.name else { return vec![Effect::ForgetTarget(offer.target)] };
+    vec![Effect::ForgetTarget(offer.target)]
+}
+
+/// It is agreed that a bookmark goes.
+pub(super) fn remove_bookmark(app: &mut App, name: String, target: &str) -> Vec<Effect> {
     app.bookmarks.set(&name, None);
-    app.say(Tone::Good, format!("{name}: no bookmark any more; it stood for {}", offer.target));
+    app.say(Tone::Good, format!("{name}: no bookmark any more; it stood for {target}"));
+    refresh(app);
     vec![Effect::KeepBookmark { name, target: None }]
 }
 

@@ -107,9 +107,13 @@ pub(super) fn measured(app: &mut App, ticket: u64, outcome: Result<Totals, Fault
         text = format!("{text} in {files} and {folders}");
     }
     if totals.failed > 0 {
-        text = format!("{text}; {} could not be read", totals.failed);
+        let unread = counted(totals.failed, "entry", "entries");
+        text =
+            format!("{name}: contents unreadable ({unread}); at least {}", megabytes_and_bytes(totals.bytes));
+        // A part is no size.
+        return app.say(Tone::Bad, text);
     }
-    app.say(if totals.failed == 0 { Tone::Good } else { Tone::Bad }, text);
+    app.say(Tone::Good, text);
     let (Some(folder), Some(name)) = (place.path.parent(), place.path.name()) else { return };
     for pane in &mut app.panes {
         if pane.place.link == place.link && pane.place.path == folder {

@@ -7,7 +7,6 @@ use super::complete::Completion;
 use super::conflicts::CHOICES;
 use super::connect::Connect;
 pub use super::line::Line;
-use crate::model::kept::LeftJob;
 use crate::model::{Carry, Choice, JobId, LinkId, Place, Question, QuestionKind, Secret};
 
 /// A layer.
@@ -26,6 +25,8 @@ pub enum Dialog {
     Install(Install),
     /// Jobs run, and what is asked for would stop them.
     Stop(Stop),
+    /// Something is to be given up.
+    Confirm(Confirm),
     /// An earlier `tow` left jobs.
     Left(Left),
     /// The list of jobs; the cursor is a row of it.
@@ -185,11 +186,29 @@ pub struct Stop {
     pub focus: usize,
 }
 
-/// A question about jobs that an earlier `tow` left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A question about jobs that an earlier `tow` left: `App::left`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    pub jobs: Vec<LeftJob>,
     pub focus: usize,
+}
+
+/// A question before something is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    pub what: Doomed,
+    pub focus: usize,
+}
+
+/// What would be given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doomed {
+    Job(JobId),
+    /// All that an earlier `tow` left.
+    Left,
+    Bookmark {
+        name: String,
+        target: String,
+    },
 }
 
 /// What comes after the jobs were stopped.
@@ -275,15 +294,23 @@ impl Dialog {
             Self::Left(left) => row(
                 Some(left.focus),
                 &[
-                    ("Leave for later", Some('n'), Answer::No),
-                    ("Go on", Some('y'), Answer::Yes),
-                    ("Forget", Some('f'), Answer::Forget),
+                    ("Later", Some('n'), Answer::No),
+                    ("Resume", Some('y'), Answer::Yes),
+                    ("Discard …", Some('f'), Answer::Forget),
                 ],
             ),
+            Self::Confirm(Confirm { what, focus }) => {
+                let (keep, action) = match what {
+                    Doomed::Job(_) => ("Continue", "Cancel the job"),
+                    Doomed::Left => ("Keep", "Discard"),
+                    Doomed::Bookmark { .. } => ("Keep", "Remove"),
+                };
+                row(Some(*focus), &[(keep, Some('n'), Answer::No), (action, Some('y'), Answer::Yes)])
+            }
             Self::Conflicts(conflicts) => row(Some(conflicts.focus), &conflicts.labels()),
             Self::Short(short) => row(
                 Some(short.focus),
-                &[("Go on", Some('n'), Answer::No), ("Stop the job", Some('y'), Answer::Yes)],
+                &[("Continue", Some('n'), Answer::No), ("Cancel the job", Some('y'), Answer::Yes)],
             ),
         }
     }

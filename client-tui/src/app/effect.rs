@@ -11,8 +11,12 @@ use crate::model::{Asking, Carry, Choice, Conflict, JobId, LinkId, Place, Scope,
 pub enum Timer {
     /// A digit may follow Esc.
     Digit,
-    /// A dialog that came by itself takes no keys yet.
+    /// The topmost layer takes no keys until the fingers pause.
     Hands,
+    /// The key that opened a layer may still be held down.
+    Held,
+    /// The newest line has been read.
+    News,
     /// A frame may be drawn before more rows are looked through.
     Rows,
     /// A lost connection is tried again.

@@ -30,6 +30,12 @@ pub enum Event {
         columns: u16,
         rows: u16,
     },
+    /// A frame has come to the screen as the state is now. `is_whole`: the topmost layer shows with all its buttons.
+    Drawn {
+        is_whole: bool,
+    },
+    /// The terminal is looked at again after something else was: files may have changed meanwhile.
+    LookedAtAgain,
     /// What `Effect::Wait` has asked for.
     Waited(Timer),
     /// As much time has passed as `App::tick_ms` says.

@@ -42,6 +42,8 @@ pub struct Job {
     pub failure: Option<String>,
     /// What is in its way and waits for a decision.
     pub conflicts: Waiting,
+    /// Bytes that it needs and bytes that are free, where that is too little and nobody has answered yet.
+    pub short: Option<(u64, u64)>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
     /// What it works on.
@@ -130,6 +132,7 @@ impl Job {
             failures: 0,
             failure: None,
             conflicts: Waiting::default(),
+            short: None,
             moved_ms: 0,
             source: LinkId::LOCAL,
             sources: Vec::new(),
@@ -183,6 +186,11 @@ impl Job {
     /// A person has paused it.
     pub fn is_paused(&self) -> bool {
         self.hold == Some(Hold::Person)
+    }
+
+    /// Answers that it needs.
+    pub fn answers_wanted(&self) -> usize {
+        self.conflicts.len() + usize::from(self.short.is_some())
     }
 
     /// For how many milliseconds nothing has come.

@@ -1,9 +1,9 @@
-//! Jobs that an earlier `tow` did not bring to their end: a dialog names them and asks. Nothing goes on that nobody has seen.
+//! Jobs that an earlier `tow` did not bring to their end: a badge counts them, and a key opens the question. Nothing goes on that nobody has
+//! seen.
 
 use towpath_protocol::path::WirePath;
 
 use super::carry::things_at;
-use super::dialog::{Dialog, Left};
 use super::effect::Effect;
 use super::jobs::{Hold, Work};
 use super::{App, Tone, queue, servers};
@@ -18,31 +18,25 @@ pub(super) fn not_kept(app: &mut App, why: &str) {
     app.say(Tone::Bad, format!("jobs cannot be kept for next time: {why}"));
 }
 
-/// They come beneath whatever a person is busy with.
+/// They wait until somebody opens the question.
 pub(super) fn come(app: &mut App, jobs: Vec<LeftJob>) {
     if jobs.is_empty() {
         return;
     }
-    if let Some(left) = app.dialogs.iter_mut().find_map(|dialog| match dialog {
-        Dialog::Left(left) => Some(left),
-        _ => None,
-    }) {
-        left.jobs.extend(jobs);
-        return;
-    }
-    app.dialogs.insert(0, Dialog::Left(Left { jobs, focus: 0 }));
+    app.left.extend(jobs);
 }
 
 /// They take their places in the queue, and the servers that they need are connected to. What all jobs together were allowed holds again,
 /// where nobody has said anything else since.
-pub(super) fn go_on(app: &mut App, left: Left) -> Vec<Effect> {
+pub(super) fn go_on(app: &mut App) -> Vec<Effect> {
+    let jobs = std::mem::take(&mut app.left);
     let mut effects = Vec::new();
-    if let (None, Some(limit)) = (app.limit, left.jobs.iter().rev().find_map(|left| left.job.limit_of_all)) {
+    if let (None, Some(limit)) = (app.limit, jobs.iter().rev().find_map(|left| left.job.limit_of_all)) {
         queue::limit_all(app, Some(limit));
         effects.push(Effect::Limit { job: None, bytes_per_second: Some(limit) });
         app.hint(format!("all jobs: at most {}/s, as before", human(limit)));
     }
-    for LeftJob { ticket, job: kept, .. } in left.jobs {
+    for LeftJob { ticket, job: kept, .. } in jobs {
         let source = link_to(app, &kept.source, &mut effects);
         let destination = link_to(app, &kept.destination, &mut effects);
         let from: Vec<WirePath> = kept.items.iter().map(|(from, _)| from.clone()).collect();
@@ -78,17 +72,14 @@ pub fn title(server: &str, from: &[WirePath], items: &[(WirePath, WirePath)]) ->
     format!("{} → {to}", things_at(from))
 }
 
-/// They wait for the next start.
-pub(super) fn leave(app: &mut App, left: Left) -> Vec<Effect> {
-    app.hint(format!("{} left for the next start", counted(left.jobs.len() as u64, "job", "jobs")));
-    left.jobs.into_iter().map(|job| Effect::Leave(KeptId::Left(job.ticket))).collect()
-}
-
 /// Nobody asks about them again.
-pub(super) fn forget(app: &mut App, left: Left) -> Vec<Effect> {
-    let text = format!("{} forgotten", counted(left.jobs.len() as u64, "job", "jobs"));
-    app.say(Tone::Plain, text);
-    left.jobs.into_iter().map(|job| Effect::Forget(KeptId::Left(job.ticket))).collect()
+pub(super) fn forget(app: &mut App) -> Vec<Effect> {
+    let jobs = std::mem::take(&mut app.left);
+    app.say(
+        Tone::Plain,
+        format!("{} discarded", counted(jobs.len() as u64, "unfinished job", "unfinished jobs")),
+    );
+    jobs.into_iter().map(|job| Effect::Forget(KeptId::Left(job.ticket))).collect()
 }
 
 /// The link to a server, which is connected to where it is not.

@@ -6,6 +6,7 @@ use towpath_protocol::path::Name;
 
 use super::marks::Marks;
 use super::rows::Rows;
+use super::sift::passes;
 
 /// Marks follow the cursor from an anchor.
 #[derive(Debug)]
@@ -93,13 +94,13 @@ impl Rows {
         }
     }
 
-    /// Marks all that show, or none where all are.
+    /// Marks all that show; unmarks them if all are marked. What a filter hides stays as it is.
     pub fn mark_all(&mut self) {
         self.end_range();
         self.sift(usize::MAX);
         let are_all = self.shown.iter().all(|index| self.marks.contains(*index as usize));
         if are_all {
-            self.unmark_all();
+            self.set_marks(false, |_| true);
         } else {
             self.set_marks(true, |_| true);
         }
@@ -143,13 +144,14 @@ impl Rows {
     pub fn unmark_all(&mut self) {
         self.end_range();
         self.marks.clear();
-        self.marked_bytes = 0;
+        (self.marked_bytes, self.marks_hidden) = (0, 0);
     }
 
     pub(super) fn mark(&mut self, index: usize) -> bool {
         let is_new = self.marks.insert(index);
         if is_new {
             self.marked_bytes += self.known_bytes(&self.entries[index]);
+            self.marks_hidden += usize::from(!passes(&self.entries[index], &self.filter));
         }
         is_new
     }
@@ -158,6 +160,7 @@ impl Rows {
         let was_there = self.marks.remove(index);
         if was_there {
             self.marked_bytes -= self.known_bytes(&self.entries[index]);
+            self.marks_hidden -= usize::from(!passes(&self.entries[index], &self.filter));
         }
         was_there
     }

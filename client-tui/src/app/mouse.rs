@@ -43,7 +43,7 @@ pub(super) fn moved(app: &mut App, event: MouseEvent, spot: Option<Spot>, at_ms:
 }
 
 fn pressed(app: &mut App, (x, y): (u16, u16), spot: Option<Spot>, at_ms: u64) -> Vec<Effect> {
-    if app.is_deaf() {
+    if !app.is_meant() {
         return Vec::new();
     }
     if !app.dialogs.is_empty() {

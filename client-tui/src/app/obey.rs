@@ -6,8 +6,10 @@ use towpath_protocol::request::{Direction, Hidden, SortKey};
 use super::command::Command;
 use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Stop, Then};
 use super::effect::Effect;
+use super::rows::Rows;
 use super::sift::Found;
-use super::{App, Tone, Unit, carry, connect, delete, servers};
+use super::{App, Tone, Unit, badge, carry, connect, delete, servers};
+use crate::model::number::counted;
 use crate::model::{Carry, LinkId, Place};
 
 /// Does what a person means.
@@ -80,6 +82,7 @@ pub(super) fn obey(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Refresh => return refresh(app),
         Command::FolderSize => return delete::measure_chosen(app),
         Command::Jobs => app.dialogs.push(Dialog::Jobs { cursor: 0 }),
+        Command::Answer => badge::open(app, None),
         Command::Connect => return reconnect_or_ask(app),
         Command::Bookmarks => return connect::open(app),
         Command::Bookmark => connect::bookmark_here(app),
@@ -111,13 +114,15 @@ const fn next_unit(unit: Unit) -> Unit {
 
 /// Opens a window with a line.
 fn ask(app: &mut App, title: &str, label: &str, text: &str, purpose: Purpose) {
-    let (title, label, line) = (title.to_owned(), label.to_owned(), Line::new(text));
+    // A name that is there is edited; anything else is an offer, which typing replaces.
+    let line = if matches!(purpose, Purpose::Rename(_)) { Line::new(text) } else { Line::offered(text) };
+    let (title, label) = (title.to_owned(), label.to_owned());
     app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
 }
 
 /// Opens a line at the bottom.
 pub(super) fn prompt(app: &mut App, kind: PromptKind, text: &str) {
-    let line = Line::new(text);
+    let line = Line::offered(text);
     app.dialogs.push(Dialog::Prompt(Prompt { kind, line, completion: None, recalled: None }));
 }
 
@@ -125,7 +130,8 @@ fn open(app: &mut App) -> Vec<Effect> {
     let (side, pane) = (app.active, app.here());
     let Some(entry) = pane.rows.current() else { return parent(app) };
     if !entry.attributes.leads_to_folder() {
-        app.hint("not a folder; F5 copies it to the other pane");
+        let name = entry.name.display().to_string();
+        app.hint(format!("{name} is a file"));
         return Vec::new();
     }
     match pane.place.path.join(&entry.name) {
@@ -222,12 +228,30 @@ pub(super) fn chosen(app: &mut App) -> Option<(Place, Vec<Name>)> {
     if !app.is_usable(place.link) {
         return None;
     }
-    let names: Vec<Name> = app.here().rows.chosen().into_iter().map(|entry| entry.name.clone()).collect();
-    if names.is_empty() {
-        app.hint("nothing is chosen");
-        return None;
+    let rows = &app.here().rows;
+    let names: Vec<Name> = rows.chosen().into_iter().map(|entry| entry.name.clone()).collect();
+    let hidden = hidden_text(rows);
+    match (names.is_empty(), hidden) {
+        (true, Some(hidden)) => {
+            app.say(Tone::Bad, format!("{hidden}: nothing done; Esc clears the filter"));
+            return None;
+        }
+        (true, None) => {
+            app.hint("Nothing marked");
+            return None;
+        }
+        (false, Some(hidden)) => app.say(Tone::Plain, format!("{hidden} and left out")),
+        (false, None) => {}
     }
     Some((place, names))
+}
+
+/// The marks that a filter hides, in words.
+pub(super) fn hidden_text(rows: &Rows) -> Option<String> {
+    let hidden = rows.marks_hidden() as u64;
+    (hidden > 0).then(|| {
+        format!("{} by the filter", counted(hidden, "marked entry is hidden", "marked entries are hidden"))
+    })
 }
 
 fn ask_new(app: &mut App, title: &str, purpose: Purpose) {

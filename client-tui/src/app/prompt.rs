@@ -10,7 +10,7 @@ use towpath_protocol::path::WirePath;
 use super::command::Command;
 use super::dialog::{Dialog, Line, Prompt, PromptKind};
 use super::effect::Effect;
-use super::obey::{obey, quit};
+use super::obey::{hidden_text, obey, quit};
 use super::typed::{is_remote, place_of};
 use super::{App, Tone, carry, complete, connect, delete, servers};
 use crate::model::words::split;
@@ -74,10 +74,17 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 }
 
 pub(super) fn pasted(app: &mut App, text: &str) {
-    if let Some(Dialog::Prompt(prompt)) = app.dialogs.last_mut() {
-        prompt.line.insert(text);
-        edited(app);
+    let Some(Dialog::Prompt(prompt)) = app.dialogs.last_mut() else { return };
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    match (prompt.kind, lines.as_slice()) {
+        // Two commands in one line would be a third one.
+        (PromptKind::Command, [first, _, ..]) => {
+            prompt.line.paste(first);
+            app.hint(format!("Pasted the first of {} lines", lines.len()));
+        }
+        _ => prompt.line.paste(text),
     }
+    edited(app);
 }
 
 /// Filter and find follow what is typed.
@@ -208,11 +215,19 @@ fn chosen_in(app: &mut App, side: Side) -> Option<Vec<Place>> {
     if !app.is_usable(place.link) {
         return None;
     }
-    let chosen = app.pane(side).rows.chosen();
-    let paths: Vec<WirePath> = chosen.iter().filter_map(|entry| place.path.join(&entry.name).ok()).collect();
+    let rows = &app.pane(side).rows;
+    let paths: Vec<WirePath> =
+        rows.chosen().iter().filter_map(|entry| place.path.join(&entry.name).ok()).collect();
+    let hidden = hidden_text(rows);
     if paths.is_empty() {
-        app.say(Tone::Bad, "which PATH?");
+        app.say(
+            Tone::Bad,
+            hidden.map_or_else(|| "which PATH?".to_owned(), |hidden| format!("{hidden}: nothing done")),
+        );
         return None;
+    }
+    if let Some(hidden) = hidden {
+        app.say(Tone::Plain, format!("{hidden} and left out"));
     }
     Some(paths.into_iter().map(|path| Place { link: place.link, path }).collect())
 }

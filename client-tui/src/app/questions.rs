@@ -65,7 +65,8 @@ pub(super) fn pasted(app: &mut App, text: &str) {
     if let Some(Dialog::Question(asked)) = app.dialogs.last_mut()
         && asked.question.kind == QuestionKind::Secret
     {
-        asked.typed.push(text);
+        // No answer has a second line.
+        asked.typed.push(text.lines().next().unwrap_or_default());
         asked.focus = None;
     }
 }

@@ -4,10 +4,10 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use towpath_protocol::path::WirePath;
 
-use super::dialog::{Ask, Dialog, Line, Purpose};
+use super::dialog::{Ask, Confirm, Dialog, Doomed, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::{Hold, Job, Over, Stage, Work};
-use super::{App, Tone, conflicts, servers};
+use super::{App, Tone, badge, conflicts, servers};
 use crate::model::JobId;
 use crate::model::size::human;
 
@@ -94,6 +94,11 @@ impl App {
         Some(self.enqueue(again))
     }
 
+    /// The job in a row of the jobs view.
+    pub(super) fn job_in(&self, row: usize) -> Option<&Job> {
+        self.jobs.get(row).or_else(|| self.over.get(row.checked_sub(self.jobs.len())?).map(|over| &over.job))
+    }
+
     /// Rows of the jobs view.
     pub const fn job_rows(&self) -> usize {
         self.jobs.len() + self.over.len()
@@ -153,13 +158,13 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Home | KeyCode::Char('g') => *cursor = 0,
         KeyCode::End | KeyCode::Char('G') => *cursor = last,
         KeyCode::Char('x') | KeyCode::Delete | KeyCode::F(8) => {
-            return app.jobs.get(row).map(|job| job.id).map_or_else(Vec::new, |id| cancel(app, id));
+            ask_to_cancel(app, row);
+            return Vec::new();
         }
         KeyCode::Char('p') => return pause(app, row),
         KeyCode::Char('o') => {
-            if let Some(id) = app.jobs.get(row).map(|job| job.id) {
-                conflicts::show(app, id);
-            }
+            let meant = app.jobs.get(row).map(|job| job.id);
+            badge::open(app, meant);
         }
         KeyCode::Char('R') => retry(app, row),
         KeyCode::Char('J') => reorder(app, row, row + 1),
@@ -181,6 +186,18 @@ pub(super) fn settle(app: &mut App) {
         if let Dialog::Jobs { cursor } = dialog {
             *cursor = (*cursor).min(last);
         }
+    }
+}
+
+/// A job is cancelled by an answer, and not by a key.
+fn ask_to_cancel(app: &mut App, row: usize) {
+    match app.jobs.get(row) {
+        Some(job) if job.is_stopping() => app.hint("It is being cancelled"),
+        Some(job) => {
+            let what = Doomed::Job(job.id);
+            app.dialogs.push(Dialog::Confirm(Confirm { what, focus: 0 }));
+        }
+        None => app.hint("That job is over; c clears it away"),
     }
 }
 
@@ -223,7 +240,7 @@ fn retry(app: &mut App, row: usize) {
 fn reorder(app: &mut App, row: usize, other: usize) {
     let waits = |at: usize| app.jobs.get(at).is_some_and(Job::is_waiting);
     if !waits(row) || !waits(other) {
-        app.hint("only jobs that wait can change places");
+        app.hint("Only waiting jobs can be reordered");
         return;
     }
     app.jobs.swap(row, other);
@@ -247,9 +264,9 @@ pub(super) fn limit_all(app: &mut App, limit: Option<u64>) {
 fn ask_limit(app: &mut App, job: Option<JobId>) {
     let known =
         job.map_or(app.limit, |id| app.jobs.iter().find(|job| job.id == id).and_then(|job| job.limit));
-    let whose = if job.is_some() { "this job" } else { "all jobs together" };
-    let line = Line::new(known.map_or_else(String::new, |limit| format!("{}", limit as f64 / 1e6)));
-    let label = format!("MB a second for {whose}; empty: as fast as it goes");
+    let whose = if job.is_some() { "this job" } else { "all jobs" };
+    let line = Line::offered(known.map_or_else(String::new, |limit| format!("{}", limit as f64 / 1e6)));
+    let label = format!("Limit for {whose}, MB/s (empty: none)");
     let (title, purpose) = ("Rate".to_owned(), Purpose::Limit(job));
     app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
 }

@@ -25,6 +25,8 @@ pub struct Rows {
     /// Sizes of all entries as far as they are known. Whatever a server says, sums do not overflow.
     bytes: u128,
     pub(super) marked_bytes: u128,
+    /// Of the marks, those that the filter hides.
+    pub(super) marks_hidden: usize,
     pub filter: String,
     /// A row; `../` counts.
     pub cursor: usize,
@@ -78,12 +80,23 @@ impl Rows {
         self.entry(self.cursor)
     }
 
-    /// The marked entries in their order, or the one under the cursor.
+    /// The marked entries that show, in their order; the one under the cursor if none is marked, shown or not.
     pub fn chosen(&self) -> Vec<&Entry> {
         if self.marks.is_empty() {
             return self.current().into_iter().collect();
         }
-        self.marks.iter().filter_map(|index| self.entries.get(index)).collect()
+        let marked = self.marks.iter().filter_map(|index| self.entries.get(index));
+        marked.filter(|entry| passes(entry, &self.filter)).collect()
+    }
+
+    /// Marked entries that the filter hides.
+    pub const fn marks_hidden(&self) -> usize {
+        self.marks_hidden
+    }
+
+    pub(super) fn count_hidden_marks(&self) -> usize {
+        let marked = self.marks.iter().filter_map(|index| self.entries.get(index));
+        marked.filter(|entry| !passes(entry, &self.filter)).count()
     }
 
     pub fn find(&self, name: &Name) -> Option<&Entry> {
@@ -265,6 +278,7 @@ impl Rows {
         );
         assert!(self.marks.iter().all(|index| index < self.entries.len()), "a mark has no entry");
         assert_eq!(self.marks.iter().count(), self.marks.len(), "marks are counted wrong");
+        assert_eq!(self.marks_hidden, self.count_hidden_marks(), "hidden marks are counted wrong");
         let marked = self.marks.iter().map(|index| self.known_bytes(&self.entries[index])).sum::<u128>();
         assert_eq!(self.marked_bytes, marked, "marked bytes are counted wrong");
         assert_eq!(

@@ -88,6 +88,7 @@ impl Rows {
             None => Rest::Of(seen, 0),
         };
         filter.clone_into(&mut self.filter);
+        self.marks_hidden = self.count_hidden_marks();
         self.cursor = self.up;
         self.sifting = Some(Sifting { rest, here });
         self.sift(if filter.is_empty() { usize::MAX } else { NAMES_AT_ONCE });

@@ -6,6 +6,7 @@ mod carrying;
 mod conflicts;
 mod connect;
 mod costs;
+mod hands;
 mod jobs;
 mod keep;
 mod marking;

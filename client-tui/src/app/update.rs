@@ -5,8 +5,10 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 use zeroize::Zeroizing;
 
+use super::command::{Command, command_of};
 use super::effect::{Effect, Timer};
 use super::event::Event;
+use super::hands::Cause;
 use super::pane::After;
 use super::{
     App, Tone, answer, carry, complete, conflicts, connect, delete, jobs, keys, left, mouse, questions,
@@ -18,10 +20,12 @@ use crate::model::{LinkId, Side};
 
 /// Decides what an event means.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
-    let guest = app.guest();
+    let (before, cause) = ((app.front(), app.dialogs.len()), Cause::of(&event));
+    let said = app.said;
     let mut effects = route(app, event);
     app.settle();
-    effects.extend(app.mind_hands(guest.as_ref()));
+    effects.extend(app.mind_hands(before, cause));
+    effects.extend(app.forget_news(said));
     effects.extend(app.look_on_later());
     effects.extend(app.keep_jobs());
     effects.extend(app.admit());
@@ -31,11 +35,13 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 fn route(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => return pressed(app, key),
-        Event::Paste(_) if app.is_deaf() => {}
+        Event::Paste(_) if !app.takes_pasted() => {}
         // It may have been a secret.
         Event::Paste(text) => return answer::pasted(app, &Zeroizing::new(text)),
         Event::Mouse { event, spot, at_ms } => return mouse::moved(app, event, spot, at_ms),
         Event::Resized { columns, rows } => app.screen = (columns, rows),
+        Event::Drawn { is_whole } => app.drawn(is_whole),
+        Event::LookedAtAgain => return looked_at_again(app),
         Event::Waited(timer) => return waited(app, timer),
         Event::Tick => app.ticks = app.ticks.wrapping_add(1),
         Event::Listed { generation, total, entries } => {
@@ -88,6 +94,8 @@ fn waited(app: &mut App, timer: Timer) -> Vec<Effect> {
     match timer {
         Timer::Digit => keys::escape_over(app),
         Timer::Hands => app.hear_again(),
+        Timer::Held => app.let_go(),
+        Timer::News => app.news = (Tone::Plain, String::new()),
         Timer::Rows => app.look_on(),
         Timer::Reconnect(link) => return servers::retry(app, link),
     }
@@ -98,8 +106,17 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     if key.code == KeyCode::Char('z') && key.modifiers.contains(KeyModifiers::CONTROL) {
         return vec![Effect::Suspend];
     }
-    if app.is_deaf() {
+    if app.is_blank() {
+        let leaves =
+            app.dialogs.is_empty() && app.jobs.is_empty() && command_of(None, key) == Some(Command::Quit);
+        if leaves {
+            return vec![Effect::Quit];
+        }
+        app.hint("Keys do nothing in so small a window");
         return Vec::new();
+    }
+    if let Some(effects) = app.ignored(key) {
+        return effects;
     }
     if !app.dialogs.is_empty() {
         return answer::pressed(app, key);
@@ -108,6 +125,19 @@ fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     let mut effects = keys::pressed(app, key);
     if key.code != KeyCode::Esc {
         effects.extend(servers::retry_at_once(app, side));
+    }
+    effects
+}
+
+/// Both panes are read again, as quietly as while a job fills them.
+fn looked_at_again(app: &mut App) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for side in [Side::Left, Side::Right] {
+        let pane = app.pane(side);
+        if !pane.loading && !pane.rows.is_ranging() {
+            effects.extend(app.reload(side));
+            app.pane_mut(side).is_quiet = true;
+        }
     }
     effects
 }

@@ -1,9 +1,10 @@
 //! The loop: takes all that waits, lets `update` decide, hands effects on, then draws once. No key ever waits for a disk or a network.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, EventStream, KeyEventKind};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -23,6 +24,8 @@ use crate::ui::{Look, render};
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
 /// Typed keys that may wait.
 const INPUT_QUEUED_MAX: usize = 64;
+/// Keys that are taken in one piece.
+const PIECE_MAX: usize = 256;
 
 /// Runs the screen to its end; the exit code.
 pub(super) async fn run(
@@ -55,6 +58,7 @@ pub(super) async fn run(
                 Effect::Suspend => {
                     signals.suspend(&mut terminal).await?;
                     waiting.extend(resized(&mut app)?);
+                    waiting.extend(update(&mut app, Event::LookedAtAgain));
                     pace.change();
                 }
                 Effect::Wait { timer, ms } => timers.set(timer, ms),
@@ -68,8 +72,14 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             () = sleep_until(frame_at), if frame_at.is_some() => {
+                // What was typed before the frame is no answer to what it shows.
+                for typed in at_hand(&mut input).flatten() {
+                    waiting.extend(take_input(&mut app, typed, &hits, begun));
+                }
                 hits = draw(&app, look, &mut terminal)?;
                 pace.drawn(Instant::now());
+                let is_whole = hits.is_whole(&app);
+                waiting.extend(update(&mut app, Event::Drawn { is_whole }));
             }
             // How large the screen is comes before what was typed on it.
             asked = signals.next() => match asked {
@@ -87,7 +97,7 @@ pub(super) async fn run(
             },
             typed = input.recv() => {
                 let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                for typed in std::iter::once(typed).chain(at_hand(&mut input)) {
+                for typed in std::iter::once(typed).chain(at_hand(&mut input)).flatten() {
                     waiting.extend(take_input(&mut app, typed, &hits, begun));
                 }
                 pace.change();
@@ -136,18 +146,34 @@ fn resized(app: &mut App) -> anyhow::Result<Vec<Effect>> {
     Ok(update(app, Event::Resized { columns, rows }))
 }
 
-/// What is typed, from a task of its own: the stream remembers only the waker of its first poll, so nobody may poll it in passing.
-fn read_input() -> mpsc::Receiver<Input> {
+/// What is typed, from a task of its own: the stream remembers only the waker of its first poll, so nobody may poll it in passing. What
+/// came in one piece stays in one piece, so that no frame is drawn in the middle of it.
+fn read_input() -> mpsc::Receiver<Vec<Input>> {
     let (sender, receiver) = mpsc::channel(INPUT_QUEUED_MAX);
     tokio::spawn(async move {
         let mut stream = EventStream::new();
-        while let Some(Ok(input)) = stream.next().await {
-            if sender.send(input).await.is_err() {
+        while let Some(Ok(first)) = stream.next().await {
+            let mut piece = vec![first];
+            while piece.len() < PIECE_MAX
+                && let Some(Ok(next)) = ready(&mut stream).await
+            {
+                piece.push(next);
+            }
+            if sender.send(piece).await.is_err() {
                 return;
             }
         }
     });
     receiver
+}
+
+/// What is there already, asked with the waker of the task that asks.
+async fn ready<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|context| match stream.poll_next_unpin(context) {
+        Poll::Ready(item) => Poll::Ready(item),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn take_input(app: &mut App, input: Input, hits: &Hits, begun: Instant) -> Vec<Effect> {

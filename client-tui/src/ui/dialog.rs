@@ -32,7 +32,8 @@ pub(super) fn render(scene: &Scene<'_>, dialog: &Dialog, frame: &mut Frame<'_>) 
         Dialog::Ask(ask) => input::ask(scene, ask, buttons, frame),
         Dialog::Delete(delete) => question::delete(scene, delete, buttons, frame),
         Dialog::Stop(stop) => question::stop(scene, stop, buttons, frame),
-        Dialog::Left(left) => left::left(scene, left, buttons, frame),
+        Dialog::Left(_) => left::left(scene, buttons, frame),
+        Dialog::Confirm(confirm) => question::confirm(scene, confirm, buttons, frame),
         Dialog::Conflicts(shown) => conflicts::list(scene, shown, frame),
         Dialog::Short(short) => question::short(scene, short, buttons, frame),
         Dialog::Question(asked) => questioned::question(scene, asked, buttons, frame),
@@ -61,7 +62,8 @@ struct ButtonRow {
 fn buttons(scene: &Scene<'_>, dialog: &Dialog, width: usize) -> Vec<ButtonRow> {
     let theme = scene.theme;
     let is_deaf = scene.app.is_deaf() && scene.app.dialogs.last() == Some(dialog);
-    let takes_away = matches!(dialog, Dialog::Delete(_) | Dialog::Stop(_) | Dialog::Short(_));
+    let takes_away =
+        matches!(dialog, Dialog::Delete(_) | Dialog::Stop(_) | Dialog::Short(_) | Dialog::Confirm(_));
     let mut rows: Vec<ButtonRow> = Vec::new();
     for button in dialog.buttons() {
         let style = match button.answer {

@@ -28,6 +28,11 @@ pub(super) fn top_line(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
     if !jobs.is_empty() {
         left.push(Span::styled(format!(" {}", counted(jobs.len() as u64, "job", "jobs")), theme.dim));
     }
+    let wanted = scene.app.answers_wanted() as u64;
+    if wanted > 0 {
+        let text = format!("  ? {} an answer (o)", counted(wanted, "needs", "need"));
+        left.push(Span::styled(text, theme.mark));
+    }
     let left = Line::from(left);
     let used = left.width();
     frame.render_widget(left, area);
@@ -77,7 +82,7 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
                 Some((name, done, size)) => {
                     let part = if *size == 0 { 1.0 } else { *done as f64 / *size as f64 };
                     let sizes = format!("{} / {} MB", text::megabytes(*done), text::megabytes(*size));
-                    row((&format!("   {name}"), &sizes, rates), Some(part), theme.bar_dim, scene, width)
+                    row((&format!("   {name}"), "", &sizes, rates), Some(part), theme.bar_dim, scene, width)
                 }
                 None => Line::default(),
             });
@@ -89,7 +94,11 @@ pub(super) fn render(scene: &Scene<'_>, frame: &mut Frame<'_>, area: Rect) {
         let left = Span::styled(right(&left), theme.strong);
         let title = format!(" {} {}", job.arrow(), job.title);
         let part = (!now.growing).then(|| job.part_done());
-        lines.push(row((&title, &done_of(job), left), part, theme.bar, scene, width));
+        let badge = match job.answers_wanted() as u64 {
+            0 => String::new(),
+            wanted => format!(" {} (o)", thousands(wanted)),
+        };
+        lines.push(row((&title, &badge, &done_of(job), left), part, theme.bar, scene, width));
     }
     let hidden = scene.app.jobs.len().saturating_sub(JOBS_SHOWN_MAX) as u64;
     if hidden > 0 && (area.height as usize) > lines.len() {
@@ -131,7 +140,7 @@ fn done_of(job: &Job) -> String {
 /// A name, and what fits besides: a bar and its percent always, sizes and time left where there is room. No part is known while the
 /// whole still grows.
 fn row(
-    (name, sizes, right): (&str, &str, Span<'static>),
+    (name, badge, sizes, right): (&str, &str, &str, Span<'static>),
     part: Option<f64>,
     bar: Style,
     scene: &Scene<'_>,
@@ -143,8 +152,8 @@ fn row(
     let name_room = (room * 3 / 5).min(38);
     let percent = part.map_or_else(|| "…".to_owned(), |part| format!("{:.0}%", (part * 100.0).floor()));
     let mut spans = vec![
-        Span::raw(text::padded(name, name_room)),
-        Span::raw(" "),
+        Span::raw(text::padded(name, name_room.saturating_sub(text::columns(badge)))),
+        Span::styled(format!("{badge} "), theme.mark),
         Span::styled(text::bar(part.unwrap_or_default(), room - name_room, theme.bar_rest), bar),
         Span::styled(format!(" {percent:>PERCENT$}"), theme.strong),
     ];

@@ -79,7 +79,8 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         "More",
         &[
             (&[Command::Connect, Command::Bookmark, Command::Bookmarks], "connect, bookmarks"),
-            (&[Command::Jobs], "jobs: p x R J K % L c"),
+            (&[Command::Jobs], "jobs: p x R o J K % L c"),
+            (&[Command::Answer], "what needs an answer"),
             (&[Command::CommandLine], "the command line"),
             (&[Command::Log], "what was said so far"),
             (&[Command::Help], "this help"),

@@ -44,14 +44,17 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
         (theme.frame, theme.dim, BorderType::Rounded)
     };
     let state = state(scene, pane, width);
-    let room = width.saturating_sub(5 + state.as_ref().map_or(0, |state| state.width() + 1));
+    let filter =
+        filter(scene, pane, width.saturating_sub(state.as_ref().map_or(0, |state| state.width() + 1)));
+    let beside = [&state, &filter].into_iter().flatten().map(|line| line.width() + 1).sum::<usize>();
+    let room = width.saturating_sub(5 + beside);
     let title = text::fitted_path(&title(app, &pane.place), room);
     let mut block = Block::bordered()
         .border_type(border)
         .border_style(frame_style)
         .title(Span::styled(format!(" {title} "), title_style));
-    if let Some(state) = state {
-        block = block.title(state.right_aligned());
+    for line in [filter, state].into_iter().flatten() {
+        block = block.title(line.right_aligned());
     }
     let room = width.saturating_sub(5);
     let below = counts(app, pane);
@@ -66,6 +69,19 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
         block = block.title_bottom(Line::styled(free, theme.dim).right_aligned());
     }
     block
+}
+
+/// The filter, and the marks that it hides: nothing is done to them unseen.
+fn filter(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> {
+    let rows = &pane.rows;
+    if rows.filter.is_empty() {
+        return None;
+    }
+    let hidden = rows.marks_hidden() as u64;
+    let marks = if hidden > 0 { format!(" · {} marked hidden", thousands(hidden)) } else { String::new() };
+    let room = (width / 2).saturating_sub(text::columns(&marks)).max(3);
+    let text = text::fitted(&format!("filter: {}", rows.filter), room);
+    Some(Line::styled(format!(" {text}{marks} "), scene.theme.mark))
 }
 
 /// Where a pane is: `~/photos`, `tow://box/photos`.
@@ -164,15 +180,15 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
         let known = if bytes == 0 { String::new() } else { format!(" · {some} of {megabytes} MB") };
         let short = if bytes == 0 { String::new() } else { format!(" · {some} MB") };
         vec![
-            format!("{marked} of {all} selected{known}"),
-            format!("{marked} selected{short}"),
+            format!("{marked} of {all} marked{known}"),
+            format!("{marked} marked{short}"),
             format!("{marked}{short}"),
         ]
     } else if rows.filter.is_empty() {
         if rows.bytes() == 0 { vec![items] } else { vec![format!("{items} · {megabytes} MB"), items] }
     } else {
         let shown = thousands(rows.shown.len() as u64);
-        vec![format!("{shown} of {items} · filter: {}", rows.filter), format!("{shown} · {}", rows.filter)]
+        vec![format!("{shown} of {items}"), shown]
     };
     let range = if rows.is_ranging() { "range · " } else { "" };
     counts.into_iter().map(|counts| format!("{range}{counts}")).collect()

@@ -63,6 +63,8 @@ fn cancel(pty: &mut Pty) {
     pty.press("w");
     pty.wait_for("╭ Jobs ─");
     pty.press("x");
+    pty.wait_for("▸ Continue");
+    pty.press("y");
 }
 
 #[test]
@@ -105,9 +107,11 @@ fn after_a_cancel_no_byte_moves_and_nothing_half_is_left() {
         }
         pty.press("w");
         pty.wait_for("╭ Jobs ─");
+        pty.press("x");
+        pty.wait_for("▸ Continue");
         let (mut last_growth, mut bytes) = (Duration::ZERO, part_bytes(&folders.right("")));
         let pressed = Instant::now();
-        pty.press("x");
+        pty.press("y");
         // Until the part is gone, how long it still grows.
         while !parts(&folders.right("")).is_empty() {
             let now = part_bytes(&folders.right(""));

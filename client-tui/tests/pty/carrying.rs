@@ -8,7 +8,9 @@ use std::path::Path;
 
 use crate::names::nasty_names;
 use crate::pty::Pty;
-use crate::stage::{CTRL_A, F5, F6, F8, Folders, HOME, agree, go_to, holds, quit, wait_for_disk, write};
+use crate::stage::{
+    CTRL_A, F5, F6, F8, Folders, HOME, agree, go_to, holds, open_question, quit, wait_for_disk, write,
+};
 use crate::towd::Towd;
 
 fn names_in(folder: &Path) -> BTreeSet<Vec<u8>> {
@@ -43,13 +45,13 @@ fn over_tls_a_file_goes_up_another_comes_down_and_a_third_is_deleted() {
     go_to(&mut pty, "gone.txt");
     pty.press(F8);
     pty.wait_for("1 file    <0.01 MB");
-    pty.wait_for("Goes for good; cannot be undone.");
+    pty.wait_for("Deleted permanently. Cannot be undone.");
     // The safe answer has the focus.
     pty.press("\r");
-    pty.wait_until("the dialog closed", |screen| !screen.contents().contains("Goes for good"));
+    pty.wait_until("the dialog closed", |screen| !screen.contents().contains("Deleted permanently"));
     assert!(folders.right("gone.txt").exists());
     pty.press(F8);
-    pty.wait_for("Goes for good; cannot be undone.");
+    pty.wait_for("Deleted permanently. Cannot be undone.");
     pty.press("y");
     pty.wait_for("✓ deleted 1 file");
     assert_eq!(names_in(&folders.right("")), BTreeSet::from([b"down.txt".to_vec(), b"up.txt".to_vec()]));
@@ -112,7 +114,7 @@ fn names_that_are_hard_on_terminals_are_shown_copied_and_deleted() {
     pty.press(".");
     pty.wait_for(&format!("{} items", names.len()));
     pty.press(CTRL_A);
-    pty.wait_for(&format!("{0} of {0} selected", names.len()));
+    pty.wait_for(&format!("{0} of {0} marked", names.len()));
     pty.press(F5);
     agree(&mut pty, "Copy");
     pty.wait_for(&format!("✓ copied and verified: {} files", names.len()));
@@ -126,12 +128,12 @@ fn names_that_are_hard_on_terminals_are_shown_copied_and_deleted() {
     });
     pty.press(HOME);
     pty.press(CTRL_A);
-    pty.wait_until("all selected there", |screen| {
-        screen.contents().contains(&format!("{0} of {0} selected", names.len()))
+    pty.wait_until("all marked there", |screen| {
+        screen.contents().contains(&format!("{0} of {0} marked", names.len()))
     });
     pty.press(F8);
     pty.wait_for(&format!("{} files", names.len()));
-    pty.wait_for("Goes for good");
+    pty.wait_for("Deleted permanently");
     pty.press("y");
     pty.wait_for(&format!("✓ deleted {} files", names.len()));
     assert_eq!(names_in(&folders.right("")), BTreeSet::new());
@@ -152,9 +154,8 @@ fn what_is_in_the_way_is_asked_about_and_what_fails_is_named() {
     pty.press(CTRL_A);
     pty.press(F5);
     agree(&mut pty, "Copy");
+    open_question(&mut pty, "Skip");
     pty.wait_for("╭ Already there · ");
-    // Keys are taken from the moment on at which one of the answers has the focus.
-    pty.wait_for("▸ Skip");
     wait_for_disk(&pty, "the rest", || holds(folders.right("free"), "free"));
     // The file is newer or as old, as it happens.
     pty.wait_for(" · 1 folder and file");

@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use crate::pty::Pty;
-use crate::stage::{DOWN, F5, F6, Folders, agree, close, go_to, part_bytes, parts, quit, wait_for_disk};
+use crate::stage::{
+    DOWN, F5, F6, Folders, agree, close, go_to, open_jobs, open_question, part_bytes, parts, quit,
+    wait_for_disk,
+};
 use crate::towd::Towd;
 
 const BYTES: usize = 64 << 20;
 /// What has come before somebody dies.
 pub(super) const CUT_AFTER_BYTES: u64 = 24 << 20;
-const QUESTION: &str = "╭ Left from last time ─";
+const QUESTION: &str = "╭ Unfinished jobs ─";
 
 /// A file here that differs from any other at each of its pages.
 pub(super) fn large(folders: &Folders) -> Vec<u8> {
@@ -37,8 +40,9 @@ pub(super) fn connect(folders: &Folders, server: &Towd) -> Pty {
 
 /// So many MB a second: without a limit it is all there before anybody has looked.
 pub(super) fn limit(pty: &mut Pty, megabytes: u32) {
-    pty.press("wL");
-    pty.wait_for("MB a second for all jobs together");
+    open_jobs(pty);
+    pty.press("L");
+    pty.wait_for("Limit for all jobs");
     pty.press(&format!("{megabytes}\r"));
     pty.wait_for(&format!("all jobs: at most {megabytes}"));
     close(pty);
@@ -69,11 +73,12 @@ pub(super) fn kept(folders: &Folders) -> Vec<PathBuf> {
 /// The next start asks about what is left, and goes on with it; nothing is left then.
 fn goes_on(folders: &Folders, server: &Towd, content: &[u8]) {
     let mut pty = connect(folders, server);
+    pty.wait_for("1 needs an answer (o)");
+    assert!(!pty.contents().contains(QUESTION), "nobody has asked for it");
+    assert!(!folders.right("large").exists(), "nobody has said that it may go on");
+    open_question(&mut pty, "Later");
     pty.wait_for(QUESTION);
     pty.wait_for("large → unix:");
-    assert!(!folders.right("large").exists(), "nobody has said that it may go on");
-    // Keys are taken from the moment on at which one of the answers has the focus: the safe one.
-    pty.wait_for("▸ Leave for later");
     pty.press("y");
     pty.wait_for("copied and verified: 1 file");
     assert!(pty.contents().contains("MB of it there from before"), "{}", pty.contents());
@@ -108,11 +113,13 @@ fn who_quits_may_keep_what_is_unfinished_or_stop_it() {
     assert!(pty.wait_for_end().success());
     pty.assert_given_back();
     wait_for_disk(&pty, "what came", || part_bytes(&folders.right("")) > 0);
-    // Left for later it is asked about again.
+    // Left for later it is there again, now and at the next start.
     let mut pty = connect(&folders, &server);
-    pty.wait_for("▸ Leave for later");
-    pty.press("\r");
-    pty.wait_for("1 job left for the next start");
+    for _ in 0..2 {
+        open_question(&mut pty, "Later");
+        pty.press("\r");
+        pty.wait_until("no question", |screen| !screen.contents().contains(QUESTION));
+    }
     quit(pty);
     goes_on(&folders, &server, &content);
     fs::remove_file(folders.right("large")).unwrap();
@@ -133,14 +140,24 @@ fn a_job_that_is_forgotten_is_asked_about_no_more() {
     pty.signal(Signal::KILL);
     pty.wait_for_end();
     let mut pty = connect(&folders, &server);
-    pty.wait_for("▸ Leave for later");
+    pty.wait_for("1 needs an answer (o)");
+    // A key for the panes is no answer.
+    pty.press("f");
+    pty.wait_for("filter: ");
+    pty.press("y\x03");
+    pty.wait_until("no filter", |screen| !screen.contents().contains("filter: "));
+    assert_eq!(kept(&folders).len(), 1, "{}", pty.contents());
+    open_question(&mut pty, "Later");
     // Another tow meanwhile is not asked about the same job.
     let other = Pty::start(folders.tow(&[]), 120, 40);
     other.wait_for("large");
     pty.press("f");
-    pty.wait_for("1 job forgotten");
+    pty.wait_for("▸ Keep");
+    assert_eq!(kept(&folders).len(), 1, "it asks");
+    pty.press("y");
+    pty.wait_for("1 unfinished job discarded");
     wait_for_disk(&pty, "an empty journal", || kept(&folders).is_empty());
-    assert!(!other.contents().contains(QUESTION), "{}", other.contents());
+    assert!(!other.contents().contains("an answer (o)"), "{}", other.contents());
     quit(other);
     quit(pty);
 }
@@ -161,7 +178,7 @@ fn a_download_that_a_kill_cut_off_goes_on_by_bytes_too() {
     pty.wait_for_end();
     // Never in a list.
     let mut pty = connect(&folders, &server);
-    pty.wait_for("▸ Leave for later");
+    open_question(&mut pty, "Later");
     pty.wait_for("↓ large → /");
     assert!(!pty.contents().contains("towpath-part"), "{}", pty.contents());
     pty.press("y");
@@ -249,7 +266,16 @@ fn the_queue_comes_back_in_its_order_and_with_the_rate_of_all() {
         agree(&mut pty, "Copy");
     }
     // The last one goes before the other that waits.
-    pty.press("wGK");
+    open_jobs(&mut pty);
+    pty.press("G");
+    pty.wait_until("the cursor on the last one", |screen| {
+        let shade_of = |name: &str| {
+            let row = screen.rows(0, 120).position(|row| row.contains(&format!("↑ {name} →")))?;
+            screen.cell(row as u16, 8).map(vt100::Cell::bgcolor)
+        };
+        shade_of("four.bin") != shade_of("one.bin")
+    });
+    pty.press("K");
     let is_reordered = || {
         let noted = kept(&folders).into_iter().filter_map(|path| fs::read_to_string(path).ok());
         let mut noted: Vec<String> = noted.filter(|job| job.contains("\"limit_of_all\":1000000")).collect();
@@ -262,8 +288,8 @@ fn the_queue_comes_back_in_its_order_and_with_the_rate_of_all() {
     pty.wait_for_end();
 
     let mut pty = connect(&folders, &server);
-    pty.wait_for(QUESTION);
-    pty.wait_for("▸ Leave for later");
+    pty.wait_for("4 need an answer (o)");
+    open_question(&mut pty, "Later");
     let shown = pty.contents();
     let places = ["one.bin →", "two.bin →", "four.bin →", "three.bin →"].map(|name| shown.find(name));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{shown}");

@@ -30,4 +30,5 @@ mod stage;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;
+mod unseen;
 mod words;

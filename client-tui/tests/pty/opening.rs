@@ -24,6 +24,8 @@ fn a_server_is_paired_with_once_and_known_ever_after() {
     let towd = Towd::start_tls(&folders.right(""), &folders.state().join("towd"), &[]);
     let mut pty = Pty::start(folders.tow(&["--connect", &towd.target("")]), 120, 40);
     pty.wait_for("Pair with");
+    // Keys are taken once they have paused.
+    pty.wait_until("the line", |screen| !screen.hide_cursor());
     // As it is pasted, and not as it is typed.
     pty.press(&format!("\x1b[200~{}\x1b[201~", towd.first_code().unwrap()));
     pty.press("\r");

@@ -22,7 +22,7 @@ fn the_terminal_is_resized_at_any_time() {
     pty.wait_for("file-000");
     // With a question open, too.
     pty.press(F8);
-    pty.wait_for("Goes for good");
+    pty.wait_for("Deleted permanently");
     pty.resize(39, 24);
     pty.wait_for("tow needs 40 columns and 10 rows");
     pty.resize(40, 10);
@@ -79,7 +79,7 @@ fn no_color_is_honoured() {
         let mut pty = Pty::start(tow, 80, 24);
         go_to(&mut pty, "a.txt");
         pty.press(F8);
-        pty.wait_for("Goes for good");
+        pty.wait_for("Deleted permanently");
         pty.wait_until("colours as they are wanted", |screen| has_colour(screen) == is_colourful);
         pty.press("n");
         quit(pty);

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use crate::pty::Pty;
-use crate::stage::{DOWN, F2, F5, F7, Folders, close, quit, wait_for_disk, write};
+use crate::stage::{DOWN, F2, F5, F7, Folders, close, open_jobs, quit, wait_for_disk, write};
 use crate::towd::Towd;
 
 /// Always on the same socket.
@@ -29,7 +29,7 @@ fn a_server_that_was_killed_is_connected_to_again_by_itself_and_the_pane_takes_u
     pty.wait_for("second");
     // The cursor on the second, the first marked.
     pty.press(&format!("\t{DOWN} "));
-    pty.wait_for("1 of 2 selected");
+    pty.wait_for("1 of 2 marked");
     pty.press("\t");
     server.kill();
     pty.wait_for("lost today");
@@ -39,7 +39,7 @@ fn a_server_that_was_killed_is_connected_to_again_by_itself_and_the_pane_takes_u
     let server = serve(&folders);
     pty.wait_for("connected again");
     pty.wait_for("zwischenzeit");
-    pty.wait_for("1 of 3 selected");
+    pty.wait_for("1 of 3 marked");
     // The cursor is where it was: what F2 names is the second.
     pty.press(&format!("\t{F2}"));
     pty.wait_for("New name of second");
@@ -152,8 +152,9 @@ fn copying_slowly(folders: &Folders, server: &Towd) -> Pty {
     let mut pty = connect(folders, &server.target(""));
     pty.wait_for("connected to");
     // The rate of all together first: without it a copy is over before anybody has looked.
-    pty.press("wL");
-    pty.wait_for("MB a second for all jobs together");
+    open_jobs(&mut pty);
+    pty.press("L");
+    pty.wait_for("Limit for all jobs");
     pty.press("1\r");
     pty.wait_for("all jobs: at most 1 MB/s");
     close(&mut pty);
@@ -181,7 +182,10 @@ fn a_copy_that_a_lost_connection_cut_off_goes_on_when_it_is_back() {
     pty.wait_for("waits");
     let _server = serve(&folders);
     pty.wait_for("connected again");
-    pty.press("wL\x15\r");
+    open_jobs(&mut pty);
+    pty.press("L");
+    pty.wait_for("Limit for all jobs");
+    pty.press("\x15\r");
     pty.wait_for("copied and verified");
     assert!(is_whole(&folders), "{}", pty.contents());
     close(&mut pty);
@@ -193,9 +197,12 @@ fn a_copy_is_paused_and_goes_on_and_stays_in_the_view_until_it_is_cleared() {
     let folders = Folders::new();
     let server = serve(&folders);
     let mut pty = copying_slowly(&folders, &server);
-    pty.press("wp");
+    open_jobs(&mut pty);
+    pty.press("p");
     pty.wait_for("· paused");
-    pty.press("L\x15\r");
+    pty.press("L");
+    pty.wait_for("Limit for all jobs");
+    pty.press("\x15\r");
     pty.wait_for("all jobs: as fast as it goes");
     assert!(!is_whole(&folders), "it was paused");
     pty.press("p");
@@ -204,7 +211,7 @@ fn a_copy_is_paused_and_goes_on_and_stays_in_the_view_until_it_is_cleared() {
     // What is over stays until it is cleared.
     pty.wait_for("✓ ↑ many");
     pty.press("c");
-    pty.wait_for("nothing runs");
+    pty.wait_for("No jobs");
     close(&mut pty);
     quit(pty);
 }
@@ -219,6 +226,7 @@ fn a_server_that_is_met_for_the_first_time_is_paired_with_in_a_dialog_and_known_
     pty.wait_for("╭ Connect ");
     pty.press(&format!("{}\r", server.target("")));
     pty.wait_for("Pair with");
+    pty.wait_until("the line", |screen| !screen.hide_cursor());
     pty.press("nonsense\r");
     pty.wait_until("a word against it, and the dialog still there", |screen| {
         screen.contents().contains("Pair with") && screen.contents().contains("code")

@@ -134,6 +134,28 @@ pub(crate) fn agree(pty: &mut Pty, title: &str) {
     pty.wait_until("the dialog closed", |screen| !screen.contents().contains(&format!("╭ {title} ─")));
 }
 
+/// A line of the command line, sent once it shows.
+pub(crate) fn say(pty: &mut Pty, line: &str) {
+    pty.press(&format!(":{line}"));
+    pty.wait_until("the line", |screen| {
+        !screen.hide_cursor() && screen.contents().contains(&format!(":{line}"))
+    });
+    pty.press("\r");
+}
+
+/// Opens the jobs.
+pub(crate) fn open_jobs(pty: &mut Pty) {
+    pty.press("w");
+    pty.wait_for("╭ Jobs ");
+}
+
+/// Opens what needs an answer, and waits until its safe answer has the focus.
+pub(crate) fn open_question(pty: &mut Pty, safe: &str) {
+    pty.wait_for("an answer (o)");
+    pty.press("o");
+    pty.wait_for(&format!("▸ {safe}"));
+}
+
 /// Closes the layer that is open, and waits for that: keys right behind an Esc would be Alt and that key.
 pub(crate) fn close(pty: &mut Pty) {
     let titles = ["╭ Jobs ", "╭ Connect ", "╭ Rename "];

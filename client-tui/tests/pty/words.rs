@@ -1,7 +1,7 @@
 //! The seven words in the line at the bottom.
 
 use crate::pty::Pty;
-use crate::stage::{Folders, holds, quit, wait_for_disk, write};
+use crate::stage::{self, Folders, holds, quit, wait_for_disk, write};
 use crate::towd::Towd;
 
 #[test]
@@ -13,7 +13,7 @@ fn the_seven_words_do_what_they_say() {
     let mut pty = Pty::start(folders.tow(&[]), 120, 40);
     pty.wait_for("up.txt");
     let say = |pty: &mut Pty, line: &str, answer: &str| {
-        pty.press(&format!(":{line}\r"));
+        stage::say(pty, line);
         pty.wait_for(answer);
     };
     say(&mut pty, "connme", "not connected; connme TARGET connects");
@@ -26,10 +26,10 @@ fn the_seven_words_do_what_they_say() {
     say(&mut pty, "size up.txt", "✓ up.txt: 0.000007 MB (7 bytes)");
     say(&mut pty, "download down.txt", "✓ copied and verified: 1 file");
     wait_for_disk(&pty, "down.txt here", || holds(folders.left("down.txt"), "comes down"));
-    say(&mut pty, "rm up.txt down.txt", "Goes for good; cannot be undone.");
+    say(&mut pty, "rm up.txt down.txt", "Deleted permanently. Cannot be undone.");
     // A question for each: the first is answered with yes, the next with no.
     pty.press("y");
-    pty.wait_for("✓ deleted 1 file");
+    pty.wait_for("✓ deleted");
     pty.press("n");
     assert!(!folders.right("up.txt").exists() && folders.right("down.txt").exists());
     say(&mut pty, "frobnicate", "frobnicate: no such word; help lists them");
@@ -45,7 +45,9 @@ fn words_are_completed() {
     write(folders.right("a name with blanks"), "seven b");
     let (_towd, mut pty) = folders.connected();
     pty.wait_for("a name with blanks");
-    pty.press(":si\ta\t\r");
+    pty.press(":si\ta\t");
+    pty.wait_for(":size a\\ name\\ with\\ blanks");
+    pty.press("\r");
     pty.wait_for("a name with blanks: 0.000007 MB (7 bytes)");
     quit(pty);
 }

@@ -7,6 +7,7 @@ use proptest::test_runner::RngSeed;
 use towpath::app::effect::Timer;
 use towpath::app::event::Event;
 use towpath::app::hits::Hits;
+use towpath::app::layout::{COLUMNS_MIN, ROWS_MIN};
 use towpath::config::Colors;
 use towpath::model::{Conflict, ConflictKind, JobId, JobProgress, LinkId, Question, QuestionKind};
 use towpath_protocol::answer::Totals;
@@ -128,6 +129,10 @@ fn assert_fills(world: &World, colors: Colors, size: (u16, u16)) -> Hits {
         assert_eq!(width, size.0 as usize, "row {y}");
         let text: String = cells.iter().map(|cell| cell.symbol()).collect();
         assert!(!text.contains(is_obeyed), "row {y}: {text:?}");
+    }
+    // A question that can be answered can be seen: all its buttons show wherever there is room for anything.
+    if size.0 >= COLUMNS_MIN && size.1 >= ROWS_MIN {
+        assert!(hits.is_whole(&world.app), "not all buttons show: {:?}", world.app.dialogs.last());
     }
     for (area, spot) in hits.iter() {
         assert!(area.right() <= size.0 && area.bottom() <= size.1, "{spot:?} at {area:?} is outside");

@@ -74,6 +74,8 @@ impl World {
     pub fn send(&mut self, event: Event) {
         let effects = update(&mut self.app, event);
         self.app.check();
+        // A frame shows it before the next thing happens.
+        update(&mut self.app, Event::Drawn { is_whole: true });
         self.perform(effects);
     }
 

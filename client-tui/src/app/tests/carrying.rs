@@ -91,7 +91,7 @@ fn n_and_esc_leave_everything_as_it_is() {
 fn letters_are_typed_only_where_the_line_has_the_focus() {
     let play = app().with(["a"]).press("j F5").types("zq");
     assert_eq!(play.ask().line.text, "/right/a");
-    assert_eq!(play.press("BackTab").types("yn").ask().line.text, "/right/ayn");
+    assert_eq!(play.press("BackTab").types("yn").ask().line.text, "yn", "an offer is replaced");
 }
 
 #[test]

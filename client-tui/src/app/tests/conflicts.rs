@@ -7,7 +7,7 @@ use towpath_protocol::fault::FaultCode;
 use super::play::{Play, app, attributes, newer};
 use crate::app::conflicts::Content;
 use crate::app::dialog::{Answer, Dialog, Reach};
-use crate::app::effect::{Effect, Timer};
+use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::app::hits::Spot;
 use crate::model::{Choice, Conflict, ConflictKind, JobId, LinkId, Scope};
@@ -23,7 +23,8 @@ fn four() -> Play {
     let folder = Conflict { kind: ConflictKind::Folder, there, ..newer(4, "right/d") };
     let play = come(play, newer(1, "right/a"));
     let play = come(come(come(play, newer(2, "right/b")), older), folder);
-    play.event(Event::Waited(Timer::Hands))
+    assert_eq!((play.app.dialogs.len(), play.app.answers_wanted()), (0, 4), "a badge, and no layer");
+    play.press("o").lets_go()
 }
 
 fn come(play: Play, conflict: Conflict) -> Play {
@@ -78,7 +79,8 @@ fn answers_to_conflicts() {
 fn what_is_not_offered_is_no_answer() {
     for keys in ["r", "G o", "G y", "G w", "G d", "G r"] {
         let play = four().press(keys);
-        assert_eq!((play.effects.len(), waiting(&play).0), (0, vec![1, 2, 3, 4]), "{keys}");
+        assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Decide { .. })), "{keys}");
+        assert_eq!(waiting(&play).0, [1, 2, 3, 4], "{keys}");
     }
 }
 
@@ -110,16 +112,16 @@ fn what_was_decided_for_all_of_a_kind_is_not_asked_again_when_it_comes_late() {
 }
 
 #[test]
-fn put_away_it_waits_and_comes_back_from_the_jobs_view_only() {
+fn put_away_it_waits_and_a_key_opens_it_again_also_from_the_jobs_view() {
     let play = four().press("Esc");
     assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 0));
-    assert_eq!(play.said(), "4 conflicts wait; w shows the jobs, and o there asks again");
+    assert_eq!(play.said(), "4 conflicts wait; o opens the question again");
     let play = come(play, newer(5, "right/e"));
     assert_eq!((play.app.dialogs.len(), waiting(&play).0.len()), (0, 5));
-    let play = play.press("w o").event(Event::Waited(Timer::Hands)).press("a s");
+    let play = play.press("w o a s");
     assert_eq!(play.effects, [Effect::Decide { job: JOB, scope: Scope::All, choice: Choice::Skip }]);
     assert!(matches!(play.app.dialogs[..], [Dialog::Jobs { .. }]));
-    assert_eq!(play.press("o").said(), "nothing is in the way of this job");
+    assert_eq!(play.press("o").said(), "Nothing needs an answer");
 }
 
 #[test]
@@ -143,7 +145,8 @@ fn contents_are_compared_when_asked_for() {
         play = play.event(Event::JobCompared { id: JOB, conflict: 1, outcome });
         assert_eq!(play.app.jobs[0].conflicts.get(1).unwrap().content, content);
     }
-    assert_eq!(four().press("G =").effects, [], "a folder has no content of that kind");
+    let compares = |effect: &Effect| matches!(effect, Effect::Compare { .. });
+    assert!(!four().press("G =").effects.iter().any(compares), "a folder has no content of that kind");
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn the_mouse_chooses_and_answers() {
 
 #[test]
 fn a_job_that_is_cancelled_takes_its_questions_along() {
-    let play = four().press("Esc w").event(Event::JobShort { id: JOB, needed: 2, free: 1 }).press("x");
+    let play = four().press("Esc w").event(Event::JobShort { id: JOB, needed: 2, free: 1 }).press("x y");
     assert!(matches!(play.app.dialogs[..], [Dialog::Jobs { .. }]), "{:?}", play.app.dialogs);
     let play = come(play, newer(7, "right/g"));
     assert!(matches!(play.app.dialogs[..], [Dialog::Jobs { .. }]), "{:?}", play.app.dialogs);
@@ -175,7 +178,11 @@ fn what_finds_no_room_goes_on_unless_somebody_stops_it() {
     {
         let play =
             app().with(["a"]).press("j F5 Enter").event(Event::JobShort { id: JOB, needed: 2, free: 1 });
-        let play = play.event(Event::Waited(Timer::Hands)).press(keys);
-        assert_eq!((play.effects, play.app.dialogs), (effects, vec![]), "{keys}");
+        assert_eq!((play.app.dialogs.len(), play.app.answers_wanted()), (0, 1));
+        let play = play.press("o").press(keys);
+        // Later is no answer.
+        let wanted = usize::from(keys == "Esc");
+        assert_eq!((play.effects.clone(), play.app.dialogs.len()), (effects, 0), "{keys}");
+        assert_eq!(play.app.answers_wanted(), wanted, "{keys}");
     }
 }

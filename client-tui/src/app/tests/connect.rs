@@ -124,6 +124,8 @@ fn where_a_pane_is_can_be_a_bookmark() {
 #[test]
 fn what_is_offered_can_be_forgotten() {
     let play = opened().press("Down Delete");
+    assert_eq!(play.effects, [], "it asks");
+    let play = play.press("y");
     assert_eq!(play.effects, [Effect::KeepBookmark { name: "box".into(), target: None }]);
     assert_eq!(play.app.bookmarks.target("box"), None);
     let play = opened().types("late").press("Down Delete");

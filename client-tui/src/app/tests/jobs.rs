@@ -1,6 +1,6 @@
 //! Jobs: their list, their end, their questions.
 
-use crossterm::event::{MouseButton, MouseEventKind};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use towpath_protocol::fault::{Fault, FaultCode};
 
 use super::play::{Play, app, entry, newer, path};
@@ -15,11 +15,6 @@ fn copying() -> Play {
 }
 
 fn conflict(play: Play, id: JobId) -> Play {
-    surprise(play, id).event(Event::Waited(Timer::Hands))
-}
-
-/// It has just come.
-fn surprise(play: Play, id: JobId) -> Play {
     play.event(Event::JobConflict { id, conflict: newer(1, "right/a") })
 }
 
@@ -57,6 +52,9 @@ fn marks_that_a_job_is_not_about_stay() {
 #[test]
 fn the_jobs_view_cancels_the_one_under_its_cursor_and_no_other() {
     let play = copying().press("F5 Enter w j x");
+    assert_eq!(play.effects, [], "it asks");
+    assert_eq!(play.app.jobs.iter().filter(|job| job.is_stopping()).count(), 0);
+    let play = play.press("y");
     let second = play.app.jobs[1].id;
     assert_eq!(play.effects, [Effect::CancelJob(second)]);
     assert!(!play.app.jobs[0].is_stopping() && play.app.jobs[1].is_stopping());
@@ -84,55 +82,58 @@ fn quitting_asks_while_jobs_run() {
 }
 
 #[test]
-fn a_question_waits_beneath_what_a_person_is_typing() {
-    let play = copying().press("Tab F7").types("ne");
-    let job = play.job();
-    let play = conflict(play, job).types("wo").press("Enter");
-    assert!(matches!(play.effects[..], [Effect::MakeFolder(_), Effect::Wait { .. }]));
-    assert!(matches!(play.app.dialogs[..], [Dialog::Conflicts(_)]));
-}
-
-#[test]
-fn a_question_that_comes_by_itself_takes_no_keys_for_a_moment() {
-    for keys in ["y", "Enter", "Esc", "o", "a"] {
+fn what_is_in_the_way_of_a_job_opens_nothing_and_takes_no_keys() {
+    // Whatever is typed over the panes meanwhile.
+    for keys in ["y", "Enter", "w r d a", "s a y", "f o l l o w Esc"] {
         let play = copying();
         let job = play.job();
-        let play = surprise(play, job);
-        assert_eq!(play.effects, [Effect::Wait { timer: Timer::Hands, ms: 500 }]);
+        let play = conflict(play, job);
+        assert_eq!((play.app.dialogs.len(), play.app.answers_wanted()), (0, 1));
         let play = play.press(keys);
-        assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1), "{keys}");
-        let play = play.event(Event::Waited(Timer::Hands)).press("y");
-        let scope = Scope::One(1);
-        assert_eq!(play.effects, [Effect::Decide { job, scope, choice: Choice::Overwrite }]);
+        let decided = play.effects.iter().any(|effect| matches!(effect, Effect::Decide { .. }));
+        assert!(!decided && play.app.answers_wanted() == 1, "{keys}");
     }
 }
 
 #[test]
-fn a_click_where_a_question_has_just_come_is_no_answer() {
-    let play = copying();
+fn it_opens_nothing_beneath_what_a_person_is_typing_either() {
+    let play = copying().press("Tab F7").types("ne");
     let job = play.job();
-    let button = Some(Spot::Button(Answer::Choose(Choice::Overwrite)));
-    let down = MouseEventKind::Down(MouseButton::Left);
-    let play = surprise(play, job).mouse(down, (40, 12), button, 0);
-    assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1));
-    let play = play.event(Event::Waited(Timer::Hands)).mouse(down, (40, 12), button, 0);
-    assert_eq!(play.effects.len(), 1);
+    let play = conflict(play, job).types("wo").press("Enter");
+    let Some(Effect::MakeFolder { .. }) = play.effects.first() else { panic!("{:?}", play.effects) };
+    assert!(!play.app.dialogs.iter().any(|dialog| matches!(dialog, Dialog::Conflicts(_))));
 }
 
 #[test]
-fn a_question_that_comes_up_from_beneath_a_typed_line_takes_no_keys_for_a_moment_either() {
-    let play = copying().press("Tab F7").types("new");
+fn the_key_that_opens_a_question_is_no_answer_to_it_while_it_is_held() {
+    let play = copying();
     let job = play.job();
-    let play = surprise(play, job).press("Enter");
-    assert!(play.effects.contains(&Effect::Wait { timer: Timer::Hands, ms: 500 }), "{:?}", play.effects);
-    assert_eq!(play.press("y y y").app.dialogs.len(), 1);
+    let play = conflict(play, job).press("o o o o o");
+    assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1));
+    let play = play.lets_go().press("o");
+    assert_eq!(play.effects, [Effect::Decide { job, scope: Scope::One(1), choice: Choice::Overwrite }]);
+}
+
+#[test]
+fn a_click_before_the_question_was_drawn_is_no_answer() {
+    let play = copying();
+    let job = play.job();
+    let button = Some(Spot::Button(Answer::Choose(Choice::Overwrite)));
+    let click = |x| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let event = MouseEvent { kind, column: x, row: 12, modifiers: KeyModifiers::NONE };
+        Event::Mouse { event, spot: button, at_ms: 0 }
+    };
+    let play = conflict(play, job).burst("o").unseen(click(40));
+    assert_eq!((play.effects.len(), play.app.dialogs.len()), (0, 1));
+    assert_eq!(play.event(Event::Tick).event(click(40)).effects.len(), 1);
 }
 
 #[test]
 fn where_the_question_is_gone_keys_are_taken_again_at_once() {
     let play = copying();
     let job = play.job();
-    let play = surprise(play, job).job_ends(job, false, &[]).press("q");
+    let play = conflict(play, job).press("o").job_ends(job, false, &[]).press("q");
     assert_eq!(play.effects, [Effect::Quit]);
 }
 
@@ -220,9 +221,9 @@ fn where_both_machines_have_the_path_both_are_named() {
 fn a_job_that_ends_takes_its_question_with_it() {
     let play = copying();
     let job = play.job();
-    let play = conflict(play, job).job_ends(job, false, &[]);
+    let play = conflict(play, job).press("o").job_ends(job, false, &[]);
     assert_eq!(play.app.dialogs, []);
-    assert_eq!(conflict(play, job).app.dialogs, []);
+    assert_eq!(conflict(play, job).app.answers_wanted(), 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_copy_is_in_the_journal_from_when_it_is_queued_until_it_is_over() {
     let play = app().with(["a"]).connected([]).press("j F5 Enter").job_ends(JobId(1), true, &["left/a"]);
     assert_eq!(play.notes, [Effect::Forget(JOB)]);
     // Cancelled by a person it is over too; one that failed can be done again as long as the view shows it.
-    let play = app().with(["a"]).connected([]).press("j F5 Enter w x").job_ends(JobId(1), false, &[]);
+    let play = app().with(["a"]).connected([]).press("j F5 Enter w x y").job_ends(JobId(1), false, &[]);
     assert_eq!(play.notes, [Effect::Forget(JOB)]);
     // A deletion is never kept.
     assert_eq!(app().with(["a"]).press("j d y").notes, []);
@@ -132,25 +132,32 @@ fn left(ticket: u64, destination: &str) -> LeftJob {
     LeftJob { ticket, begun_ns: 1, job: KeptJob { place: ticket, ..kept(destination) } }
 }
 
-/// Two jobs were left, and the dialog takes keys.
+/// Two jobs were left, and the question is open.
 fn with_left() -> Play {
     let jobs = vec![left(7, ""), left(8, "tow://box")];
-    app().event(Event::JobsLeft(jobs)).waits([Timer::Hands])
+    app().event(Event::JobsLeft(jobs)).press("o")
 }
 
 #[test]
 fn what_was_left_is_asked_about_and_never_goes_on_by_itself() {
-    let play = app().event(Event::JobsLeft(vec![left(7, "")]));
-    assert_eq!((play.app.jobs.len(), play.notes.len()), (0, 0));
-    assert_eq!(play.press("y").app.dialogs.len(), 1, "typed before anybody can have read it");
-    let later = [7, 8].map(|ticket| Effect::Leave(KeptId::Left(ticket)));
-    for keys in ["Enter", "n", "Esc"] {
+    // No key for the panes answers it.
+    for keys in ["f", "f Enter", "y", "n", "Enter", "k", "Esc", "f f y"] {
+        let play = app().event(Event::JobsLeft(vec![left(7, "")]));
+        assert_eq!((play.app.dialogs.len(), play.app.answers_wanted()), (0, 1));
+        let play = play.press(keys);
+        assert_eq!((play.notes.len(), play.app.jobs.len(), play.app.left.len()), (0, 0, 1), "{keys}");
+    }
+    // Later it is there still.
+    for keys in ["Enter", "n", "Esc", "C-c", "f Enter Esc", "f n Esc"] {
         let play = with_left().press(keys);
-        assert_eq!((play.notes.as_slice(), play.app.jobs.len()), (later.as_slice(), 0), "{keys}");
+        assert_eq!((play.notes.len(), play.app.left.len(), play.app.dialogs.len()), (0, 2, 0), "{keys}");
     }
     let play = with_left().press("f");
+    assert_eq!(play.notes, [], "discarding asks");
+    let play = play.press("y");
     assert_eq!(play.notes, [7, 8].map(|ticket| Effect::Forget(KeptId::Left(ticket))));
-    assert_eq!(app().event(Event::JobsLeft(Vec::new())).app.dialogs, []);
+    assert_eq!((play.app.left.len(), play.app.dialogs.len()), (0, 0));
+    assert_eq!(app().event(Event::JobsLeft(Vec::new())).app.answers_wanted(), 0);
 }
 
 #[test]
@@ -178,7 +185,7 @@ fn what_was_left_goes_on_and_its_servers_are_connected_to() {
 fn what_was_left_uses_the_connection_that_is_there() {
     let play = app().connected([]).event(Event::JobsLeft(vec![left(7, "tow://box")]));
     let link = play.link(Side::Right);
-    let play = play.waits([Timer::Hands]).press("y");
+    let play = play.press("o y");
     let [Effect::Carry { destination, items, .. }] = play.effects.as_slice() else {
         panic!("{:?}", play.effects)
     };
@@ -209,7 +216,7 @@ fn a_server_that_is_not_there_yet_is_tried_again_for_the_jobs_that_wait_for_it()
 fn a_pane_whose_server_jobs_wait_for_says_that_it_is_tried_again_and_shows_it_once_it_is_there() {
     let play = app().line("connme tow://box/srv");
     let link = play.app.servers[0].link;
-    let play = play.event(Event::JobsLeft(vec![left(7, "tow://box")])).waits([Timer::Hands]).press("y");
+    let play = play.event(Event::JobsLeft(vec![left(7, "tow://box")])).press("o y");
     assert_eq!(play.effects, [], "it is being connected to");
     let play = play.event(Event::NotConnected {
         link,
@@ -235,7 +242,7 @@ fn a_pane_whose_server_jobs_wait_for_says_that_it_is_tried_again_and_shows_it_on
 fn what_was_said_for_all_is_not_asked_again() {
     let mut job = left(7, "");
     (job.job.existing, job.job.limit) = (Some(Choice::Skip), Some(5_000));
-    let play = app().event(Event::JobsLeft(vec![job])).waits([Timer::Hands]).press("y");
+    let play = app().event(Event::JobsLeft(vec![job])).press("o y");
     let [Effect::Carry { existing, .. }, Effect::Limit { bytes_per_second, .. }] = play.effects.as_slice()
     else {
         panic!("{:?}", play.effects)
@@ -264,7 +271,7 @@ fn what_all_jobs_are_allowed_and_their_order_are_noted_and_hold_again() {
 
     let mut jobs = vec![left(7, ""), left(9, "")];
     jobs[0].job.limit_of_all = limit;
-    let play = app().event(Event::JobsLeft(jobs.clone())).waits([Timer::Hands]).press("y");
+    let play = app().event(Event::JobsLeft(jobs.clone())).press("o y");
     assert_eq!((play.app.limit, play.app.jobs[0].place, play.app.jobs[1].place), (limit, 7, 9));
     assert!(
         play.effects.contains(&Effect::Limit { job: None, bytes_per_second: limit }),
@@ -276,7 +283,7 @@ fn what_all_jobs_are_allowed_and_their_order_are_noted_and_hold_again() {
     // Behind what is queued already, and by what was said here.
     let play = app().with(["a"]).press("j F5 Enter w L").types("2").press("Enter Esc");
     jobs[0].job.place = 0;
-    let play = play.event(Event::JobsLeft(jobs)).waits([Timer::Hands]).press("y");
+    let play = play.event(Event::JobsLeft(jobs)).press("o y");
     let places: Vec<_> = play.app.jobs.iter().map(|job| job.place).collect();
     assert_eq!((play.app.limit, places.as_slice()), (Some(2_000_000), &[1, 2, 9][..]));
 }

@@ -35,12 +35,50 @@ fn marks_by_keys() {
 
 #[test]
 fn a_pattern_marks_and_unmarks() {
-    let play = app().with(["a.txt", "b.md", "c.txt"]).press("+ Backspace").types("*.txt").press("Enter");
+    let play = app().with(["a.txt", "b.md", "c.txt"]).press("+").types("*.txt").press("Enter");
     assert_eq!(play.marked(), "a.txt c.txt");
-    let play = play.press("- Backspace").types("c*").press("Enter");
+    let play = play.press("-").types("c*").press("Enter");
     assert_eq!(play.marked(), "a.txt");
-    let play = play.press("+ Backspace").types("[").press("Enter");
+    let play = play.press("+").types("[").press("Enter");
     assert!(play.ask().problem.is_some());
+}
+
+#[test]
+fn a_prefix_typed_for_a_pattern_is_all_of_it() {
+    let play =
+        app().with(["IMG_40.jpg", "IMG_41.jpg", "my-IMG_40.jpg"]).press("+").types("IMG_40*").press("Enter");
+    assert_eq!(play.marked(), "IMG_40.jpg");
+}
+
+#[test]
+fn marks_that_a_filter_hides_are_counted_and_nothing_is_done_to_them() {
+    let filtered = |keys: &str| app().with(["ab", "bc", "cd", "IMG"]).press(keys).press("f");
+    // Two marked, both hidden.
+    for key in ["F5", "F6", "F8", "y", "x", "z"] {
+        let play = filtered("j Space Space").types("IMG").press("Enter").press(key);
+        assert_eq!(
+            (play.app.dialogs.len(), play.effects.len(), play.app.clipboard.is_none()),
+            (0, 0, true),
+            "{key}"
+        );
+        assert_eq!(
+            play.said(),
+            "2 marked entries are hidden by the filter: nothing done; Esc clears the filter"
+        );
+    }
+    // One of three shows.
+    let play = filtered("j Space Space Space").types("d").press("Enter");
+    assert_eq!(play.app.pane(Side::Left).rows.marks_hidden(), 2);
+    let play = play.press("F5");
+    assert_eq!(play.said(), "2 marked entries are hidden by the filter and left out");
+    assert_eq!(play.press("Enter").carried(), [("left/cd".to_owned(), "right/cd".to_owned())]);
+    let play = filtered("j Space Space").types("a").press("Enter").line("rm");
+    assert_eq!(play.said(), "1 marked entry is hidden by the filter and left out");
+    // Marking all that shows, and none of it, leaves what is hidden as it is.
+    let play = filtered("j Space").types("b").press("Enter C-a C-a Esc");
+    assert_eq!(play.marked(), "");
+    let play = filtered("j j j Space").types("b").press("Enter C-a C-a Esc");
+    assert_eq!(play.marked(), "cd");
 }
 
 #[test]

@@ -62,16 +62,42 @@ pub(super) fn newer(id: u64, to: &str) -> Conflict {
 }
 
 impl Play {
-    pub(super) fn event(mut self, event: Event) -> Self {
+    /// Something happens, and a frame shows what came of it.
+    pub(super) fn event(self, event: Event) -> Self {
+        let mut play = self.unseen(event);
+        let nothing = update(&mut play.app, Event::Drawn { is_whole: true });
+        assert_eq!(nothing, [], "a frame asks for nothing");
+        play
+    }
+
+    /// Something happens, and no frame shows it yet.
+    pub(super) fn unseen(mut self, event: Event) -> Self {
         let is_note = |effect: &Effect| {
             matches!(
                 effect,
                 Effect::Keep { .. } | Effect::Forget(_) | Effect::Leave(_) | Effect::TakeUp { .. }
             )
         };
-        (self.notes, self.effects) = update(&mut self.app, event).into_iter().partition(is_note);
+        // How long a line stands and a key is held is no part of what is played.
+        let is_of_time =
+            |effect: &Effect| matches!(effect, Effect::Wait { timer: Timer::News | Timer::Held, .. });
+        let effects = update(&mut self.app, event).into_iter().filter(|effect| !is_of_time(effect));
+        (self.notes, self.effects) = effects.partition(is_note);
         self.app.check();
         self
+    }
+
+    /// Keys that come in one piece: no frame is drawn between them.
+    pub(super) fn burst(mut self, keys: &str) -> Self {
+        for key in keys.split_whitespace() {
+            self = self.unseen(Event::Key(key_of(key)));
+        }
+        self
+    }
+
+    /// A key that was pressed once is let go.
+    pub(super) fn lets_go(self) -> Self {
+        self.waits([Timer::Held])
     }
 
     /// So much time passes.

@@ -66,9 +66,9 @@ fn a_job_that_is_paused_gives_its_place_to_the_next_and_goes_on_where_it_was() {
 
 #[test]
 fn one_that_waits_is_cancelled_at_once_and_one_that_is_paused_ends() {
-    let play = three().press("w G x");
+    let play = three().press("w G x y");
     assert_eq!((play.effects.len(), play.app.jobs.len(), play.app.over.len()), (0, 2, 1));
-    let play = three().press("w p x");
+    let play = three().press("w p x y");
     assert_eq!(play.effects, [Effect::CancelJob(JobId(1)), Effect::ResumeJob(JobId(1))]);
 }
 
@@ -150,7 +150,7 @@ fn what_a_lost_connection_leaves_undone_goes_on_when_it_is_back() {
     });
     assert_eq!(items, Some(1));
     // Cancelled is cancelled.
-    let play = app().with(["a"]).connected([]).press("j F5 Enter w x");
+    let play = app().with(["a"]).connected([]).press("j F5 Enter w x y");
     assert_eq!(waiting(&cut_off(play, JobId(1), &[])), [0; 0]);
 }
 
@@ -215,7 +215,7 @@ fn a_job_knows_when_its_newest_byte_came_and_what_went_wrong_last() {
 fn an_answer_to_a_paused_jobs_question_still_counts() {
     let conflict = newer(1, "right/a");
     let play = three().press("w p Esc").event(Event::JobConflict { id: JobId(1), conflict });
-    let play = play.waits([crate::app::effect::Timer::Hands]).press("o");
+    let play = play.press("o").lets_go().press("o");
     let (job, scope) = (JobId(1), Scope::One(1));
     assert_eq!(play.effects, [Effect::Decide { job, scope, choice: Choice::Overwrite }]);
 }

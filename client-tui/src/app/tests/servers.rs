@@ -266,7 +266,7 @@ fn attempts_that_nobody_called_for_ask_for_nothing() {
     // A person's own may.
     let play = given_up().press("C").event(Event::CodeWanted { link: LinkId(1) });
     assert_eq!(play.app.dialogs.len(), 1);
-    let play = play.press("Esc");
+    let play = play.waits([Timer::Hands]).press("Esc");
     assert!(play.effects.contains(&Effect::Disconnect(LinkId(1))));
     assert_eq!(play.app.servers[0].retry(), None);
 }

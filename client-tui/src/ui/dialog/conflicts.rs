@@ -74,7 +74,7 @@ pub(super) fn list(scene: &Scene<'_>, shown: &Conflicts, frame: &mut Frame<'_>) 
         height,
     };
     let title = format!("Already there · {}", text::fitted(&job.title, room.saturating_sub(18)));
-    let keys = [" ↑ ↓ choose · = compares · Esc: later, from the jobs (w, o) ", " Esc: later (w, o) "];
+    let keys = [" ↑ ↓ choose · = compares · Esc: later (o opens it again) ", " Esc: later (o) "];
     let keys = keys.into_iter().find(|keys| text::columns(keys) + 2 <= width as usize).unwrap_or_default();
     let block = block(&title, theme.mark, theme).title_bottom(Span::styled(keys, theme.dim));
     let inner = block.inner(place);
@@ -127,8 +127,8 @@ fn counts(scene: &Scene<'_>, job: &Job, room: usize) -> Line<'static> {
 
 const fn short_text(kind: ConflictKind) -> &'static str {
     match kind {
-        ConflictKind::Newer => "newer here",
-        ConflictKind::Older => "newer there",
+        ConflictKind::Newer => "sources newer",
+        ConflictKind::Older => "sources older",
         ConflictKind::SameTime => "other size",
         ConflictKind::LinkOrFile => "link and file",
         ConflictKind::Folder => "folder and file",

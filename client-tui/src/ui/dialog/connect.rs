@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::block;
-use super::input::visible;
+use super::input::{line_shown, visible};
 use crate::app::connect::{Connect, From, Offer};
 use crate::app::hits::Spot;
 use crate::app::servers::State;
@@ -42,7 +42,7 @@ pub(super) fn screen(scene: &Scene<'_>, screen: &Connect, frame: &mut Frame<'_>)
     hits.push(area(place), Spot::Window);
     let line = Rect { height: 1, ..inner };
     let (shown, cursor) = visible(&screen.line, inner.width as usize);
-    frame.render_widget(Line::styled(shown, theme.field), line);
+    frame.render_widget(line_shown(&screen.line, shown, theme, theme.field), line);
     if screen.cursor.is_none() {
         frame.set_cursor_position(Position { x: line.x + cursor as u16, y: line.y });
     }
@@ -68,7 +68,7 @@ pub(super) fn screen(scene: &Scene<'_>, screen: &Connect, frame: &mut Frame<'_>)
     if rows.is_empty() && inner.height > 3 {
         let row = Rect { y: inner.y + 3, height: 1, ..inner };
         let text =
-            if screen.line.text.is_empty() { "nothing is known yet" } else { "nothing known holds that" };
+            if screen.line.text.is_empty() { "nothing is known yet" } else { "No matching bookmark or host" };
         frame.render_widget(Line::styled(text, theme.dim), row);
     }
 }

@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
@@ -10,6 +11,7 @@ use crate::app::complete::Completion;
 use crate::app::dialog::{self, Ask, Prompt, PromptKind};
 use crate::app::hits::Spot;
 use crate::app::layout::Area;
+use crate::ui::theme::Theme;
 use crate::ui::{Scene, text};
 
 /// A window with a line to be typed.
@@ -21,11 +23,11 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
         lines.push(Line::styled(text::fitted_path(&ask.label, width), theme.dim));
     }
     let above = lines.len() as u16;
-    lines.push(Line::styled(shown, theme.field));
+    lines.push(line_shown(&ask.line, shown, theme, theme.field));
     if let Some(problem) = &ask.problem {
         lines.extend(text::wrapped(problem, width).into_iter().map(|line| Line::styled(line, theme.bad)));
     } else {
-        let hint = if ask.focus.is_some() { "↑ leads to the line" } else { "Enter does it, Esc leaves it" };
+        let hint = if ask.focus.is_some() { "↑ edits the line" } else { "Enter confirms · Esc cancels" };
         lines.push(Line::styled(hint, theme.dim));
     }
     lines.push(Line::default());
@@ -36,7 +38,7 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
     let above = if inner.height < rows { above - 1 } else { above };
     let line = Area::new(inner.x, inner.y + above, inner.width, 1);
     scene.hits.borrow_mut().push(line, Spot::Line);
-    if ask.focus.is_none() {
+    if ask.focus.is_none() && !scene.app.is_deaf() {
         frame.set_cursor_position(Position { x: line.x + cursor as u16, y: line.y });
     }
 }
@@ -53,8 +55,9 @@ pub(super) fn prompt(scene: &Scene<'_>, prompt: &Prompt, frame: &mut Frame<'_>) 
     let room = (area.width as usize).saturating_sub(text::columns(label) + 1);
     let (shown, cursor) = visible(&prompt.line, room);
     frame.render_widget(Clear, place);
-    let spans = vec![Span::raw(" "), Span::styled(label.to_owned(), scene.theme.focus), Span::raw(shown)];
-    frame.render_widget(Line::from(spans), place);
+    let mut line = line_shown(&prompt.line, shown, scene.theme, Style::new());
+    line.spans.insert(0, Span::styled(format!(" {label}"), scene.theme.focus));
+    frame.render_widget(line, place);
     let x = place.x + (1 + text::columns(label) + cursor) as u16;
     frame.set_cursor_position(Position { x, y: place.y });
     if let Some(completion) = &prompt.completion {
@@ -62,6 +65,16 @@ pub(super) fn prompt(scene: &Scene<'_>, prompt: &Prompt, frame: &mut Frame<'_>) 
         frame.render_widget(Clear, place);
         frame.render_widget(offers(scene, completion, area.width as usize), place);
     }
+}
+
+/// A typed line as wide as its room; what is offered shows that typing will replace it.
+pub(super) fn line_shown(line: &dialog::Line, shown: String, theme: &Theme, style: Style) -> Line<'static> {
+    if !line.is_selected {
+        return Line::styled(shown, style);
+    }
+    let text = shown.trim_end_matches(' ').len();
+    let blanks = shown[text..].to_owned();
+    Line::from(vec![Span::styled(shown[..text].to_owned(), theme.button_focus), Span::styled(blanks, style)])
 }
 
 /// What Tab offers, from the one that stands in the line on.

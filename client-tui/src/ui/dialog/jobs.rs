@@ -35,9 +35,9 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
         .limit
         .map_or_else(|| "Jobs".to_owned(), |limit| format!("Jobs · {}/s in all", human(limit)));
     let keys = [
-        " p pause · x cancel · R again · J K move · % rate · L rate of all · c clear · Esc closes ",
-        " p pause · x cancel · R again · J K move · % L rate · c clear ",
-        " p x R J K % L c · Esc closes ",
+        " p pause · x cancel · R retry · o answer · J K move · % limit · L limit all · c clear · Esc closes ",
+        " p pause · x cancel · R retry · o answer · J K move · % L limit · c clear ",
+        " p x R o J K % L c · Esc closes ",
     ];
     let keys = keys.into_iter().find(|keys| text::columns(keys) + 2 <= width as usize).unwrap_or_default();
     let block = block(&title, theme.frame_active, theme).title_bottom(Span::styled(keys, theme.dim));
@@ -59,7 +59,7 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
         scene.hits.borrow_mut().push(area(place), Spot::Row(row));
     }
     if scene.app.job_rows() == 0 {
-        frame.render_widget(Line::styled("nothing runs", theme.dim), inner);
+        frame.render_widget(Line::styled("No jobs", theme.dim), inner);
     }
 }
 
@@ -89,6 +89,9 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
     if !job.conflicts.is_empty() {
         parts
             .push(format!("{} (o)", counted(job.conflicts.len() as u64, "conflict waits", "conflicts wait")));
+    }
+    if job.short.is_some() {
+        parts.push("not enough room (o)".to_owned());
     }
     if job.failures > 0 {
         parts.push(format!("{} failed", thousands(job.failures)));

@@ -5,7 +5,6 @@ use ratatui::text::{Line, Span};
 use towpath_protocol::path::WirePath;
 
 use super::{ButtonRow, inner_width, window};
-use crate::app::dialog::Left;
 use crate::app::left::title;
 use crate::model::Carry;
 use crate::model::kept::LeftJob;
@@ -17,23 +16,25 @@ const JOBS_SHOWN_MAX: usize = 6;
 /// Rows of the window besides those of the jobs.
 const OTHER_ROWS: usize = 10;
 
-pub(super) fn left(scene: &Scene<'_>, left: &Left, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
+pub(super) fn left(scene: &Scene<'_>, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
     let (theme, width) = (scene.theme, inner_width(frame.area()));
-    let count = left.jobs.len();
+    let jobs = &scene.app.left;
+    let count = jobs.len();
     let room = (usize::from(frame.area().height).saturating_sub(OTHER_ROWS) / 2).clamp(1, JOBS_SHOWN_MAX);
-    let what = format!("{} left unfinished.", counted(count as u64, "job was", "jobs were"));
+    let what =
+        format!("{} from an earlier start", counted(count as u64, "unfinished job", "unfinished jobs"));
     let mut lines =
         vec![Line::default(), Line::styled(text::fitted(&what, width), theme.strong), Line::default()];
-    for job in left.jobs.iter().take(room) {
+    for job in jobs.iter().take(room) {
         lines.extend(shown(scene, job, width));
     }
     if count > room {
         lines.push(Line::styled(format!("and {} more", thousands((count - room) as u64)), theme.dim));
     }
     lines.push(Line::default());
-    let hint = "What has come is not sent again.";
+    let hint = "Resume: what has arrived is not sent again.";
     lines.extend([Line::styled(text::fitted(hint, width), theme.dim), Line::default()]);
-    window(("Left from last time", theme.frame_active), lines, buttons, scene, frame);
+    window(("Unfinished jobs", theme.frame_active), lines, buttons, scene, frame);
 }
 
 /// A job in two rows.

@@ -5,7 +5,8 @@ use ratatui::text::Line;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::{ButtonRow, inner_width, window};
-use crate::app::dialog::{Delete, Short, Stop, Then};
+use crate::app::dialog::{Confirm, Delete, Doomed, Short, Stop, Then};
+use crate::app::jobs::Work;
 use crate::model::Place;
 use crate::model::number::{counted, thousands};
 use crate::ui::{Scene, pane, text};
@@ -30,6 +31,8 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
             (what, format!("{} MB", text::megabytes(totals.bytes)))
         }
     };
+    let unread = totals.as_ref().map_or(0, |totals| totals.failed);
+    let what = if unread > 0 { format!("at least {what}") } else { what };
     // Count and size in one row where they have room.
     let both = format!("{what}    {size}");
     let counts = if text::columns(&both) <= width { vec![both] } else { vec![what, size] };
@@ -40,7 +43,15 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
     lines.extend(counts.into_iter().map(|line| Line::styled(line, theme.strong)));
     lines.extend([Line::styled(format!("from {from}"), theme.dim), Line::default()]);
     lines.extend(shown_names(&names, width).into_iter().map(|line| Line::styled(line, theme.mark)));
-    lines.extend([Line::default(), Line::raw("Goes for good; cannot be undone."), Line::default()]);
+    if unread > 0 {
+        let unread = format!(
+            "Contents unreadable: {}. What they hold is not counted.",
+            counted(unread, "entry", "entries")
+        );
+        lines.push(Line::default());
+        lines.extend(text::wrapped(&unread, width).into_iter().map(|line| Line::styled(line, theme.bad)));
+    }
+    lines.extend([Line::default(), Line::raw("Deleted permanently. Cannot be undone."), Line::default()]);
     window(("Delete", theme.bad), lines, buttons, scene, frame);
 }
 
@@ -84,15 +95,49 @@ pub(super) fn stop(scene: &Scene<'_>, stop: &Stop, buttons: Vec<ButtonRow>, fram
     let mut lines = vec![Line::default()];
     lines.extend(text::wrapped(&warning, width).into_iter().map(|line| Line::styled(line, theme.strong)));
     lines.push(Line::default());
-    let mut hints = vec!["Stop: what is under way is given up; nothing half is left behind."];
+    let mut hints = vec!["Stop: cancel; partial files are removed."];
     if stop.can_keep {
-        hints.insert(0, "Keep: what has come waits; the next tow asks whether to go on.");
+        hints.insert(0, "Keep: resume at the next start.");
     }
     for hint in hints {
         lines.extend(text::wrapped(hint, width).into_iter().map(|line| Line::styled(line, theme.dim)));
     }
     lines.push(Line::default());
     let title = if stop.then == Then::Quit { "Quit" } else { "Disconnect" };
+    window((title, theme.bad), lines, buttons, scene, frame);
+}
+
+/// Before something is given up.
+pub(super) fn confirm(scene: &Scene<'_>, confirm: &Confirm, buttons: Vec<ButtonRow>, frame: &mut Frame<'_>) {
+    let (theme, width) = (scene.theme, inner_width(frame.area()));
+    let (title, subject, facts) = match &confirm.what {
+        Doomed::Job(id) => {
+            let Some(job) = scene.app.jobs.iter().find(|job| job.id == *id) else { return };
+            let done = if job.is_waiting() {
+                "It has not begun.".to_owned()
+            } else {
+                format!("{}% done", (job.part_done() * 100.0).floor())
+            };
+            let hint = match job.work {
+                Work::Delete => "What is deleted already stays deleted.",
+                Work::Carry(_) => "What has arrived whole stays; partial files are removed.",
+            };
+            ("Cancel the job", job.title.clone(), vec![done, hint.to_owned()])
+        }
+        Doomed::Left => {
+            let count = counted(scene.app.left.len() as u64, "unfinished job", "unfinished jobs");
+            let hint = "Not offered again. What has arrived whole stays; partial files are removed.";
+            ("Discard", count, vec![hint.to_owned()])
+        }
+        Doomed::Bookmark { name, target } => {
+            ("Remove the bookmark", name.clone(), vec![text::fitted_path(target, width)])
+        }
+    };
+    let mut lines = vec![Line::default(), Line::styled(text::fitted(&subject, width), theme.mark)];
+    for fact in facts {
+        lines.extend(text::wrapped(&fact, width).into_iter().map(|line| Line::styled(line, theme.dim)));
+    }
+    lines.push(Line::default());
     window((title, theme.bad), lines, buttons, scene, frame);
 }
 

@@ -35,8 +35,8 @@ pub(super) fn question(
         lines.push(Line::styled(text::padded(&"•".repeat(dots), width), theme.field));
         lines.push(match (asked.question.is_again, asked.focus) {
             (true, _) => Line::styled("ssh asks again: that was not it.", theme.bad),
-            (_, None) => Line::styled("Enter answers, Esc gives up", theme.dim),
-            _ => Line::styled("↑ leads to the line", theme.dim),
+            (_, None) => Line::styled("Enter answers · Esc gives up", theme.dim),
+            _ => Line::styled("↑ edits the line", theme.dim),
         });
     }
     lines.push(Line::default());

@@ -42,7 +42,9 @@ fn conflicts() {
             assert_looks_in(&mut world, "conflict-just-come", Colors::True, (80, 24), "");
         }
     }
-    world.send(Event::Waited(Timer::Hands));
+    assert_looks(&mut world, "conflicts-wait");
+    world.press("o");
+    world.send(Event::Waited(Timer::Held));
     assert_looks(&mut world, "conflicts");
     world.press("t Right");
     assert_looks(&mut world, "conflicts-of-a-kind");
@@ -60,7 +62,7 @@ fn conflicts() {
 fn a_destination_without_room() {
     let mut world = copying();
     world.send(Event::JobShort { id: JobId(1), needed: 1_987_150_000, free: 512_000_000 });
-    world.send(Event::Waited(Timer::Hands));
+    world.press("o");
     assert_looks(&mut world, "no-room");
 }
 
@@ -118,6 +120,8 @@ fn jobs() {
     });
     assert_looks(&mut world, "jobs-list");
     world.press("x");
+    assert_looks(&mut world, "cancel");
+    world.press("y");
     assert_looks_in(&mut world, "jobs-list-stopping", Colors::True, (80, 24), "");
     world.press("Esc q");
     assert_looks(&mut world, "quit");
@@ -190,12 +194,15 @@ fn jobs_that_were_left() {
         job(2, Carry::Move, ("ssh://ann@attic", ""), &long, None),
     ];
     world.send(Event::JobsLeft(jobs.clone()));
-    world.send(Event::Waited(Timer::Hands));
+    assert_looks_in(&mut world, "left-waits", Colors::True, (80, 24), "");
+    world.press("o");
     assert_looks(&mut world, "left");
-    world.press("Esc");
-    jobs.extend((3..12).map(|ticket| job(ticket, Carry::Copy, up, &["exports"], None)));
+    world.press("f");
+    assert_looks_in(&mut world, "left-discard", Colors::True, (80, 24), "");
+    world.press("Esc Esc");
+    jobs = (3..12).map(|ticket| job(ticket, Carry::Copy, up, &["exports"], None)).collect();
     world.send(Event::JobsLeft(jobs));
-    world.send(Event::Waited(Timer::Hands));
+    world.press("o");
     assert_looks(&mut world, "left-many");
 }
 

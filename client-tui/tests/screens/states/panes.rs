@@ -73,7 +73,10 @@ fn a_filter_and_a_search() {
     assert_looks(&mut world, "filter-typed");
     world.press("Enter");
     assert_looks(&mut world, "filter");
-    world.press("f");
+    world.press("Space Space f");
+    world.write("sheet");
+    assert_looks(&mut world, "filter-hides-marks");
+    world.press("Enter Ctrl-a Esc Down Ctrl-a Ctrl-a f");
     world.write("zzz");
     assert_looks(&mut world, "filter-of-nothing");
     world.press("Esc /");
