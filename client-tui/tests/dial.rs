@@ -9,18 +9,22 @@
     reason = "tests"
 )]
 
+#[path = "support/skip.rs"]
+mod skip;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use skip::skip;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::process::Command;
@@ -200,5 +204,72 @@ fn f68_where_tow_is_the_server_none_of_its_threads_can_gain_rights() {
     tow.wait().unwrap();
     for status in all {
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+}
+
+/// An address that takes no connection and refuses none: its queue is full, and nobody accepts.
+struct Silent {
+    address: SocketAddr,
+    _listener: socket2::Socket,
+    _queued: Vec<std::net::TcpStream>,
+}
+
+impl Silent {
+    fn new(ip: IpAddr) -> std::io::Result<Self> {
+        let address = SocketAddr::new(ip, 0);
+        let listener =
+            socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        listener.bind(&address.into())?;
+        listener.listen(0)?;
+        let address = listener.local_addr()?.as_socket().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
+            queued.push(stream);
+            assert!(queued.len() < 100, "a queue without an end");
+        }
+        Ok(Self { address, _listener: listener, _queued: queued })
+    }
+}
+
+/// `tow ls` of a host whose first address is silent, by the names that `nss_wrapper` gives. `None` if there is none here.
+fn listed_by_its_second_address(silent: IpAddr, answering: &str) -> Option<std::process::Output> {
+    let wrapper = ["/usr/lib/x86_64-linux-gnu/libnss_wrapper.so", "/usr/lib64/libnss_wrapper.so"];
+    let wrapper = wrapper.into_iter().find(|wrapper| Path::new(wrapper).exists())?;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("there.txt"), "there").unwrap();
+    // A port that is free on both addresses.
+    let (silent, port) = (0..20).find_map(|_| {
+        let silent = Silent::new(silent).ok()?;
+        let port = silent.address.port();
+        std::net::TcpListener::bind((answering, port)).ok().map(|_| (silent, port))
+    })?;
+    let address = SocketAddr::new(answering.parse().unwrap(), port).to_string();
+    let towd = towd::Towd::start_tls_again(&address, &root, &dir.path().join("towd"), &[]);
+    let hosts = dir.path().join("hosts");
+    fs::write(&hosts, format!("{} box.test\n{answering} box.test\n", silent.address.ip())).unwrap();
+    let listed = std::process::Command::new(env!("CARGO_BIN_EXE_tow"))
+        .args(["ls", &format!("tow://box.test:{port}/")])
+        .env("LD_PRELOAD", wrapper)
+        .env("NSS_WRAPPER_HOSTS", &hosts)
+        .env("TOW_STATE_DIR", dir.path().join("tow"))
+        .env("TOW_PAIR", towd.first_code().unwrap())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(towd.says(&["clients"]).lines().count(), 2, "one client was paired, once");
+    Some(listed)
+}
+
+#[test]
+fn a_silent_first_address_does_not_keep_the_second_from_answering() {
+    for (silent, answering) in [("::1", "127.0.0.1"), ("127.0.0.1", "::1"), ("127.0.0.2", "127.0.0.1")] {
+        let Some(listed) = listed_by_its_second_address(silent.parse().unwrap(), answering) else {
+            skip("needs nss_wrapper and IPv6");
+            return;
+        };
+        let said = String::from_utf8_lossy(&listed.stderr);
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("there.txt"), "{silent}: {said}");
     }
 }

@@ -4,6 +4,7 @@
 pub mod askpass;
 mod child;
 pub mod install;
+mod reach;
 pub mod ssh;
 mod tls;
 mod unix;

@@ -1,11 +1,9 @@
 //! TCP, encrypted: to a server that is known by its key, or that a pairing code names. Before its key is checked the server learns
 //! nothing about this client. A server that is met for the first time is remembered once it has let us in.
 
-use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
@@ -13,6 +11,7 @@ use towpath_secure::{Identity, SecureFault, connect};
 use towpath_tcp::Line;
 
 use super::DialFault;
+use super::reach::reach;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
 use crate::link::keyring::{Keyring, KeyringFault};
 use crate::link::{BEGIN_TIME, Link};
@@ -77,7 +76,7 @@ impl Dialled<'_> {
         let deadline = Instant::now() + BEGIN_TIME;
         let stream = timeout_at(deadline, reach(self.host, self.port)).await;
         let stream = stream.map_err(|_elapsed| DialFault::TimedOut)??;
-        Ok((stream, deadline))
+        Ok((Line::new(stream, SILENCE), deadline))
     }
 
     /// Off the runtime's threads: it looks at files.
@@ -129,7 +128,7 @@ impl Dialled<'_> {
             let (host, identity) = (host.clone(), identity.clone());
             async move {
                 let reaching = async {
-                    let stream = reach(&host, port).await?;
+                    let stream = Line::new(reach(&host, port).await?, SILENCE);
                     connect(stream, &identity, Pin::Known(key)).await.map_err(DialFault::NoHandshake)
                 };
                 let secure =
@@ -151,17 +150,4 @@ impl Dialled<'_> {
             fault => DialFault::NoHandshake(fault),
         }
     }
-}
-
-/// Tries the host's addresses one after the other.
-async fn reach(host: &str, port: u16) -> Result<Line, DialFault> {
-    let mut fault = DialFault::UnknownHost(io::Error::other("it has no address"));
-    for address in lookup_host((host, port)).await.map_err(DialFault::UnknownHost)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(Line::new(stream, SILENCE)),
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fault = DialFault::Refused,
-            Err(error) => fault = DialFault::Unreachable(error),
-        }
-    }
-    Err(fault)
 }
