@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::NAME_BYTES_MAX;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::Existing;
 
@@ -22,6 +23,8 @@ use crate::model::conflict::{Choice, Conflict, ConflictKind};
 const COPIES_MAX: u32 = 10_000;
 /// Conflicts settled at a time where nobody is asked.
 const SETTLED_AT_ONCE: usize = 16;
+/// Bytes of a name that stay in front of its number.
+const STEM_BYTES_MIN: usize = 16;
 /// Names looked at in one request.
 const NAMES_AT_ONCE: u32 = 16;
 /// Why something stays.
@@ -262,11 +265,21 @@ async fn free_name(shared: &Shared, place: &Location) -> Result<Location, Fault>
     Err(fault_at(FaultCode::AlreadyExists, place).because("and so do all names like it"))
 }
 
-/// `name (2).ext`; the number goes before the last dot that is not the name's first byte.
+/// `name (2).ext`; the number goes before the last dot that is not the name's first byte. The stem of a long name is shortened, never
+/// within a character.
 fn numbered(name: &Name, number: u32) -> Result<Name, FaultCode> {
     let bytes = name.as_bytes();
-    let dot = bytes.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0).unwrap_or(bytes.len());
-    let new = [&bytes[..dot], format!(" ({number})").as_bytes(), &bytes[dot..]].concat();
+    let number = format!(" ({number})");
+    let room = |rest: &[u8]| NAME_BYTES_MAX.saturating_sub(number.len() + rest.len());
+    let dot = bytes.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
+    // A dot behind which hardly anything fits begins no extension.
+    let dot = dot.filter(|dot| room(&bytes[*dot..]) >= STEM_BYTES_MIN.min(*dot)).unwrap_or(bytes.len());
+    let (stem, extension) = bytes.split_at(dot);
+    let mut end = stem.len().min(room(extension));
+    while end > 0 && stem.get(end).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000) {
+        end -= 1;
+    }
+    let new = [&stem[..end], number.as_bytes(), extension].concat();
     Name::new(new).map_err(|_| FaultCode::NameTooLong)
 }
 
@@ -282,5 +295,21 @@ mod tests {
             let numbered = numbered(&Name::try_from(name).unwrap(), 2).unwrap();
             assert_eq!(numbered.as_bytes(), expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_for_its_number_between_two_characters() {
+        let long = |text: &str, count: usize| text.repeat(count);
+        for (name, expected) in [
+            (long("x", 255), long("x", 251) + " (2)"),
+            (long("x", 251) + ".txt", long("x", 247) + " (2).txt"),
+            (long("日", 85), long("日", 83) + " (2)"),
+            ("a.".to_owned() + &long("x", 253), "a.".to_owned() + &long("x", 249) + " (2)"),
+        ] {
+            let numbered = numbered(&Name::try_from(name.as_str()).unwrap(), 2).unwrap();
+            assert_eq!(String::from_utf8_lossy(numbered.as_bytes()), expected);
+        }
+        let bytes = Name::new([0xff; 255]).unwrap();
+        assert_eq!(numbered(&bytes, 9_999).unwrap().as_bytes().len(), 255);
     }
 }
