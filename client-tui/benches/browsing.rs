@@ -24,7 +24,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
@@ -32,6 +31,7 @@ use towpath::link::dial::dial;
 use towpath::model::Choice;
 use towpath::model::target::Server;
 use towpath::transfer;
+use towpath::transfer::excludes::Excludes;
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
 };
@@ -131,7 +131,7 @@ async fn copy(source: Link, destination: Link, name: &str, cancel: CancellationT
         destination,
         items: vec![Item { from: path("big"), to: path(name) }],
         existing: ExistingPolicy::Always(Choice::Overwrite),
-        excludes: GlobSet::empty(),
+        excludes: Excludes::default(),
         durability: Durability::Relaxed,
         is_resumed: false,
         is_dry: false,

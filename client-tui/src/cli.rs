@@ -7,6 +7,7 @@ pub mod args;
 mod asking;
 pub mod askpass;
 mod code;
+pub mod command_word;
 mod copy;
 pub mod exit;
 mod lines;

@@ -1,19 +1,22 @@
 //! `tow`: reads the command line and starts one job, the prompt, or the two panes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::CommandFactory;
 use towpath::cli;
 use towpath::cli::args::{Args, Command};
 use towpath::cli::exit::{Exit, Failure};
 use towpath::cli::ssh::Consent;
 use towpath::config::{Settings, given_code};
 use towpath::link::keyring::Keyring;
+use towpath::model::bookmarks::Bookmarks;
 use towpath::shell;
 use towpath::shell::panes::Opening;
-use towpath_files::root::{RootSpec, local_path};
+use towpath_files::root::{RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig, StoreLimits};
 use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::Access;
@@ -23,7 +26,7 @@ fn main() -> ExitCode {
     if let Some(exit) = cli::askpass::asked(&typed) {
         return exit;
     }
-    match Args::read(&typed).map_or_else(answer, start) {
+    match Args::read(&typed, is_there).map_or_else(answer, start) {
         Ok(exit) => exit,
         Err(error) => {
             cli::output::error(&format!("{error:#}"));
@@ -35,7 +38,11 @@ fn main() -> ExitCode {
 /// To `--help` and `--version`, and to what makes no sense.
 fn answer(answer: Result<String, Failure>) -> anyhow::Result<ExitCode> {
     match answer {
-        Ok(text) => cli::output::write_line(text.trim_end())?,
+        Ok(text) => {
+            if let Err(error) = cli::output::write_line(text.trim_end()) {
+                return Ok(refusal(&error.into()));
+            }
+        }
         Err(failure) => return Ok(refusal(&failure)),
     }
     Ok(ExitCode::SUCCESS)
@@ -45,8 +52,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     if args.join {
         return Ok(cli::stdio::join());
     }
-    let home = std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default();
-    let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home };
+    let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home: home_folder() };
     if args.stdio {
         let local = Arc::new(Service::new(files)?);
         cli::stdio::gain_no_rights();
@@ -79,6 +85,9 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     shell::panic::install(log);
     let bookmarks = &settings.bookmarks;
     let expanded = |typed: Option<OsString>| typed.map(|typed| bookmarks.expand(&typed));
+    if let Some(failure) = no_command(args.left.as_deref(), bookmarks) {
+        return Ok(refusal(&failure));
+    }
     let (left, right) = (expanded(args.left), expanded(args.right.or(args.connect)));
     let opening = Opening { left, right, opens_connect };
     let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent, &keyring)) {
@@ -88,6 +97,18 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring, ready));
     runtime.shutdown_timeout(Duration::from_secs(2));
     panes.map(ExitCode::from).or_else(|error| Ok(refusal(&not_opened(&error))))
+}
+
+/// Of a first operand that neither a folder nor a bookmark is called.
+fn no_command(left: Option<&OsStr>, bookmarks: &Bookmarks) -> Option<Failure> {
+    let word = left.filter(|word| !is_there(word) && bookmarks.expand(word) == **word)?;
+    cli::command_word::no_command(&Args::command(), word)
+}
+
+/// Whether this machine has something of that name here.
+#[allow(clippy::disallowed_methods, reason = "an operand of the person who runs this program")]
+fn is_there(operand: &OsStr) -> bool {
+    Path::new(operand).symlink_metadata().is_ok()
 }
 
 /// The screen never came up: a pane's folder is not there, what was typed makes no sense, or there is no terminal.

@@ -3,6 +3,7 @@
 pub mod bookmarks;
 pub mod conflict;
 pub mod kept;
+pub mod mistyped;
 pub mod number;
 pub mod size;
 pub mod target;

@@ -13,6 +13,7 @@ mod alone;
 mod carry;
 mod conflicts;
 mod dry;
+pub mod excludes;
 mod fold;
 pub mod job;
 pub mod journal;

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use counting::Held;
 
-use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::model::Choice;
+use towpath::transfer::excludes::Excludes;
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb, Within,
 };
@@ -203,7 +203,7 @@ async fn copy(files: u64, holds: Holds, links_to: Option<&'static str>) -> (Summ
         destination: link_to(destination.clone()).await,
         items: vec![Item { from: tree.clone(), to: tree }],
         existing: ExistingPolicy::Always(Choice::Skip),
-        excludes: GlobSet::empty(),
+        excludes: Excludes::default(),
         durability: Durability::Synced,
         is_resumed: false,
         is_dry: false,

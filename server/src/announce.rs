@@ -2,10 +2,12 @@
 //! there.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use anyhow::Context as _;
+use rustix::io::Errno;
 use serde_json::{Map, Value};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::pairing::{KeyHash, PairingCode};
@@ -25,10 +27,14 @@ pub(crate) struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// Prints it, as one JSON line or for a person. A closed standard output is not an error: nobody wants to know.
-    pub(crate) fn print(&self, json: bool) {
+    /// Prints it, as one JSON line or for a person. A standard output that is closed, or that nobody reads, is no error: nobody wants to
+    /// know. One that is full is: somebody does.
+    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         let text = if json { self.json() } else { self.text() };
-        print(&text);
+        match print(&text) {
+            Err(error) if is_closed(&error) => Ok(()),
+            printed => printed,
+        }
     }
 
     fn json(&self) -> String {
@@ -87,10 +93,22 @@ pub(crate) fn code_words() -> String {
     format!("pairing code, for one client within {} minutes; tow asks for it:", OPEN_SECONDS / 60)
 }
 
-/// Prints what an errand found, for a person or a script.
-pub(crate) fn print(text: &str) {
+/// Prints what an errand found, for a person or a script. Fails where nothing takes it.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let printed = if towpath_stdio::stdout_was_closed() {
+        Err(Errno::BADF.into())
+    } else {
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    };
+    printed.context("cannot write the output")
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| {
+        error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::BADF.raw_os_error())
+    })
 }
 
 /// What a client is told to connect to. An address that stands for all of this machine's is of no use elsewhere: its name may be.

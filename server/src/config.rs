@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::Deserialize;
 
 use crate::limits::{self, Limits};
@@ -20,7 +22,7 @@ pub(crate) const NO_STATE_DIR: &str = "no folder for towd's key: set HOME, or na
 /// The headless server of Towpath: serves one folder to tow.
 #[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, Parser)]
-#[command(name = "towd", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "towd", version, about, max_term_width = 100)]
 struct Args {
     #[command(subcommand)]
     errand: Option<ErrandArgs>,
@@ -56,8 +58,8 @@ struct Args {
     /// Print what is listened on as one JSON line, and log as JSON, an object a line on standard error
     #[arg(long)]
     json: bool,
-    /// Where towd keeps its key and the list of paired clients [default: `$XDG_STATE_HOME/towpath`]
-    #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
+    /// Where towd keeps its key and the list of paired clients [env: `TOW_STATE_DIR`] [default: `$XDG_STATE_HOME/towpath`]
+    #[arg(long, value_name = "DIR", global = true)]
     state_dir: Option<PathBuf>,
 }
 
@@ -178,6 +180,9 @@ impl Order {
     pub(crate) fn resolve(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
         let command = Args::command().after_help(limits::help());
         let matches = command.try_get_matches_from(arguments).map_err(ConfigError::Arguments)?;
+        if let Some(conflict) = serving_option(&matches) {
+            return Err(ConfigError::Arguments(conflict));
+        }
         let args = Args::from_arg_matches(&matches).map_err(ConfigError::Arguments)?;
         Self::of(args).map_err(ConfigError::Other)
     }
@@ -204,11 +209,26 @@ impl Order {
     }
 }
 
+/// Refuses an option of serving that stands before an errand's word; `--state-dir` alone is for both.
+fn serving_option(matches: &ArgMatches) -> Option<clap::Error> {
+    let errand = matches.subcommand_name()?;
+    let mut command = Args::command();
+    let is_given = |arg: &&Arg| {
+        let id = arg.get_id().as_str();
+        id != "state_dir"
+            && matches.try_contains_id(id).is_ok()
+            && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    let option = command.get_arguments().find(is_given)?.get_long().unwrap_or_default().to_owned();
+    Some(command.error(ErrorKind::ArgumentConflict, format!("--{option} is for serving, not for '{errand}'")))
+}
+
 /// The nearest that is named; an empty or, but for `TOW_STATE_DIR`, a relative variable names none.
 fn state_dir(named: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
     named
-        .filter(|path| !path.as_os_str().is_empty())
+        .or_else(|| variable("TOW_STATE_DIR"))
         .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("towpath")))
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state/towpath")))
 }

@@ -34,15 +34,13 @@ fn pair(state: &Path, rights: RightsArgs) -> anyhow::Result<()> {
         pairing::open(&folder.lock()?, &identity.hash(), now(), rights.applied_to(&Rights::default()))?;
     // The code alone is what a script reads.
     let _ = writeln!(std::io::stderr(), "{}", code_words());
-    print(&Zeroizing::new(format!("{}\n", code.text().as_str())));
-    Ok(())
+    print(&Zeroizing::new(format!("{}\n", code.text().as_str())))
 }
 
 fn list(state: &Path) -> anyhow::Result<()> {
     let clients = Clients::load(&open_folder(state)?)?;
     if clients.is_empty() {
-        print("no clients are paired; `towd pair` prints a code for one\n");
-        return Ok(());
+        return print("no clients are paired; `towd pair` prints a code for one\n");
     }
     let mut lines = vec![["ID", "NAME", "PAIRED", "MAY", "QUOTA", "FOLDER", "KEY"].map(str::to_owned)];
     lines.extend(clients.iter().map(|client| {
@@ -50,8 +48,7 @@ fn list(state: &Path) -> anyhow::Result<()> {
         let (may, paired) = (rights.may().to_string(), crate::log::time_of(*paired));
         [id.to_string(), client.name(), paired, may, rights.quota(), rights.folder(), key.to_string()]
     }));
-    print(&in_columns(&lines));
-    Ok(())
+    print(&in_columns(&lines))
 }
 
 fn remove(state: &Path, id: u32) -> anyhow::Result<()> {
@@ -62,8 +59,7 @@ fn remove(state: &Path, id: u32) -> anyhow::Result<()> {
         bail!("no client has the number {id}; `towd clients` lists them")
     };
     clients.save(&locked)?;
-    print(&format!("{} is removed; its sessions end\n", gone.name()));
-    Ok(())
+    print(&format!("{} is removed; its sessions end\n", gone.name()))
 }
 
 fn set(state: &Path, id: u32, rights: RightsArgs) -> anyhow::Result<()> {
@@ -80,8 +76,7 @@ fn set(state: &Path, id: u32, rights: RightsArgs) -> anyhow::Result<()> {
     let (name, may, folder) = (client.name(), rights.may(), rights.folder());
     let said = format!("{name} may {may} in {folder}{quota}; its sessions end\n");
     clients.save(&locked)?;
-    print(&said);
-    Ok(())
+    print(&said)
 }
 
 /// Each column as wide as its widest word; the first to the right, the last as it is.

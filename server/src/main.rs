@@ -93,8 +93,7 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if !error.use_stderr() {
-        let _ = std::io::stdout().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
+        return announce::print(&text).map_or_else(|error| fail(&error, EXIT_FAILED), |()| ExitCode::SUCCESS);
     }
     complain(text.strip_prefix("error: ").unwrap_or(&text));
     ExitCode::from(EXIT_USAGE)
@@ -201,7 +200,7 @@ async fn listen(
     let fingerprint = gate.as_deref().map(Gate::fingerprint);
     let pair = pair.as_ref();
     Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only, fingerprint, pair }
-        .print(config.json);
+        .print(config.json)?;
 
     if let Some(gate) = gate {
         for listener in listeners {

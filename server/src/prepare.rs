@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use towpath_files::root::{RootError, RootSpec, local_path};
+use towpath_files::root::{RootError, RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
@@ -68,11 +68,6 @@ fn open_service(config: &Config) -> Result<Service, Failure> {
     };
     let service = Service::with_limits(ServiceConfig { root, access, home }, config.limits.store());
     Ok(service.context("--root")?)
-}
-
-/// The user's home, or the root where there is none.
-fn home_folder() -> WirePath {
-    std::env::home_dir().and_then(|home| local_path(&home).ok()).unwrap_or_default()
 }
 
 /// Where the key and the list of clients are, for whoever comes over TCP.

@@ -7,7 +7,7 @@ use super::dialog::{Ask, CarryPlan, Dialog, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::Work;
 use super::obey::chosen;
-use super::typed::{is_folder_text, place_of};
+use super::typed::{check_not_remote, is_folder_text, place_of};
 use super::{App, Tone};
 use crate::model::words::{escaped, unescaped};
 use crate::model::{Carry, LinkId, Place};
@@ -102,6 +102,9 @@ fn destination(app: &App, plan: &CarryPlan, text: &str) -> Result<(Place, Option
         return Err("where to?".to_owned());
     }
     let typed = unescaped(text);
+    if text != plan.offered {
+        check_not_remote(app, &plan.base, &typed)?;
+    }
     let place = place_of(app, &plan.base, LinkId::LOCAL, &typed)?;
     let into = if is_many(plan) || is_folder_text(&typed) || place.path.is_root() {
         Some(true)

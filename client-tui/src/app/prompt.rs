@@ -11,7 +11,7 @@ use super::command::Command;
 use super::dialog::{Dialog, Line, Prompt, PromptKind};
 use super::effect::Effect;
 use super::obey::{hidden_text, obey, quit};
-use super::typed::{is_remote, place_of};
+use super::typed::{check_not_remote, is_remote, place_of};
 use super::{App, Tone, carry, complete, connect, delete, servers};
 use crate::model::words::split;
 use crate::model::{LinkId, Place, Side};
@@ -268,6 +268,13 @@ fn size(app: &mut App, operands: &[OsString]) -> Vec<Effect> {
 /// One question for each: the first lies on top.
 fn remove(app: &mut App, operands: &[OsString]) -> Vec<Effect> {
     let side = far(app);
+    let last = |operand: &OsString| {
+        operand.as_bytes().split(|byte| *byte == b'/').rfind(|part| !part.is_empty()).map(<[u8]>::to_vec)
+    };
+    if operands.iter().any(|operand| matches!(last(operand).as_deref(), None | Some(b"." | b".." | b"~"))) {
+        app.say(Tone::Bad, "rm: refusing to remove '.', '..' or a home folder; name the folder itself");
+        return Vec::new();
+    }
     let Some(places) = places_or_chosen(app, side, operands) else { return Vec::new() };
     places.into_iter().rev().map(|place| delete::ask_about(app, place.link, vec![place.path])).collect()
 }
@@ -292,7 +299,13 @@ fn transfer(app: &mut App, word: &str, operands: &[OsString]) -> Vec<Effect> {
     let Some(places) = places_or_chosen(app, from, sources) else { return Vec::new() };
     let here = app.pane(to).place.clone();
     let folder = match folder {
-        Some(folder) => place_in(app, to, folder),
+        Some(folder) => match check_not_remote(app, &here, folder.as_bytes()) {
+            Ok(()) => place_in(app, to, folder),
+            Err(why) => {
+                app.say(Tone::Bad, why);
+                None
+            }
+        },
         None => app.is_usable(here.link).then_some(here),
     };
     let Some(folder) = folder else { return Vec::new() };

@@ -7,6 +7,7 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::App;
+use crate::model::mistyped::Mistyped;
 use crate::model::target::Target;
 use crate::model::{LinkId, Place};
 
@@ -44,6 +45,17 @@ pub(super) fn place_of(app: &App, base: &Place, absolute_on: LinkId, text: &[u8]
         }
     }
     Ok(Place { link, path })
+}
+
+/// Refuses a destination that looks remote and is no TARGET, unless `base` shows an entry of its first name. Err in words.
+pub(super) fn check_not_remote(app: &App, base: &Place, text: &[u8]) -> Result<(), String> {
+    let Some(mistyped) = Mistyped::of(app.bookmarks.expand(OsStr::from_bytes(text)).as_bytes()) else {
+        return Ok(());
+    };
+    let panes = || app.panes.iter().filter(|pane| pane.place == *base);
+    let is_there =
+        Name::new(&*mistyped.first).is_ok_and(|first| panes().any(|pane| pane.rows.find(&first).is_some()));
+    if is_there { Ok(()) } else { Err(mistyped.message()) }
 }
 
 /// Whether a target is meant to be on a server, and not a path. What is wrong with it is told by whoever connects.

@@ -1,11 +1,12 @@
 //! What was typed: flags and words, as clap reads them. Nothing is resolved here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::command_word;
 use super::exit::Failure;
 
 const TARGETS: &str = "\
@@ -21,7 +22,7 @@ Exit codes: 0 done; 1 some items failed or were skipped; 2 wrong usage; 3 could 
 
 /// Two panes, two machines: a file manager in the terminal.
 #[derive(Debug, Parser)]
-#[command(name = "tow", version, after_help = TARGETS, args_conflicts_with_subcommands = true)]
+#[command(name = "tow", version, after_help = TARGETS)]
 pub struct Args {
     /// What the left pane shows: a folder or a TARGET [default: the current folder]
     pub left: Option<OsString>,
@@ -30,8 +31,8 @@ pub struct Args {
     /// Opens the current folder on the left and TARGET on the right
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["left", "right"])]
     pub connect: Option<OsString>,
-    /// Where tow keeps its key, the servers that it knows, and its log [default: `$XDG_STATE_HOME/towpath`]
-    #[arg(long, value_name = "DIR", env = "TOW_STATE_DIR", global = true)]
+    /// Where tow keeps its key, the servers that it knows, and its log [env: `TOW_STATE_DIR`] [default: `$XDG_STATE_HOME/towpath`]
+    #[arg(long, value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
     /// Reads the pairing code for a first contact from FILE, which others may not read; `TOW_PAIR` is the other way
     #[arg(long, value_name = "FILE", global = true)]
@@ -163,8 +164,8 @@ pub struct TransferArgs {
     /// Takes DEST as the name itself, also where it is an existing folder
     #[arg(short = 'T', long)]
     pub no_target_folder: bool,
-    /// Leaves out what matches, by name or by path below SOURCE; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    /// Leaves out what matches PATTERN, in gitignore's syntax without `!`, relative to each SOURCE; may be repeated
+    #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
     #[command(flatten)]
     pub conflicts: ConflictArgs,
@@ -257,28 +258,62 @@ pub struct ShellArgs {
 
 impl Args {
     /// Reads what was typed, the program's name first. Err is what to print on standard output where that was asked for (`--help`,
-    /// `--version`), else why it makes no sense.
-    pub fn read(typed: &[OsString]) -> Result<Self, Result<String, Failure>> {
-        Self::try_parse_from(typed).map_err(|error| match error.kind() {
+    /// `--version`), else why it makes no sense. `is_there` tells whether this machine has a file or folder of that name here.
+    pub fn read(
+        typed: &[OsString],
+        is_there: impl Fn(&OsStr) -> bool,
+    ) -> Result<Self, Result<String, Failure>> {
+        let command = Self::command();
+        let args = Self::try_parse_from(command_word::word_first(&command, typed));
+        let args = args.map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(error.render().to_string()),
-            _ => Err(Failure::usage(in_one_line(&error.render().to_string(), typed))),
-        })
+            _ => Err(mistyped_word(&command, typed, is_there)
+                .unwrap_or_else(|| Failure::usage(in_one_line(&error.render().to_string(), typed)))),
+        })?;
+        match (&args.left, &args.command) {
+            (Some(_), Some(_)) => Err(Err(Failure::usage(
+                "the command's word stands before its operands; for a folder of that name write ./WORD",
+            ))),
+            _ => Ok(args),
+        }
     }
+}
+
+/// What clap refuses may begin with a word that was meant as a command.
+fn mistyped_word(
+    command: &clap::Command,
+    typed: &[OsString],
+    is_there: impl Fn(&OsStr) -> bool,
+) -> Option<Failure> {
+    let word = &typed[command_word::first_word(command, typed)?];
+    if command_word::is_command(command, word) || is_there(word) {
+        return None;
+    }
+    command_word::no_command(command, word)
 }
 
 /// clap's paragraphs as `WHAT: WHY; what to do`.
 fn in_one_line(rendered: &str, typed: &[OsString]) -> String {
-    let word = typed.get(1).and_then(|word| word.to_str());
-    let command = word.filter(|word| Args::command().find_subcommand(word).is_some());
+    let root = Args::command();
+    let word = command_word::first_word(&root, typed).and_then(|at| typed[at].to_str());
+    let command = word.filter(|word| root.find_subcommand(word).is_some());
     let paragraphs = rendered.trim_start_matches("error: ").split("\n\n").map(str::trim);
     let told = paragraphs.filter(|paragraph| {
         !paragraph.is_empty()
             && !paragraph.starts_with("Usage:")
             && !paragraph.starts_with("For more information")
+            && !suggests_hidden(&root, paragraph)
     });
     let told: Vec<String> =
         told.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let program = command.map_or_else(|| "tow".to_owned(), |command| format!("tow {command}"));
     let what = command.map_or_else(String::new, |command| format!("{command}: "));
     format!("{what}{}; see {program} --help", told.join("; "))
+}
+
+/// Whether a tip is an option that no help shows.
+fn suggests_hidden(root: &clap::Command, paragraph: &str) -> bool {
+    let all = std::iter::once(root).chain(root.get_subcommands()).flat_map(clap::Command::get_arguments);
+    let mut hidden = all.filter(|arg| arg.is_hide_set()).filter_map(clap::Arg::get_long);
+    paragraph.starts_with("tip:") && hidden.any(|long| paragraph.contains(&format!("'--{long}'")))
 }

@@ -2,7 +2,6 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::json;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
@@ -21,6 +20,7 @@ use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
 use crate::transfer;
+use crate::transfer::excludes::{Excludes, Verdict};
 use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb, Within};
 
 /// What a transfer is told besides its places.
@@ -30,7 +30,7 @@ pub(super) struct Options {
     /// The destination is the new name itself, also where it is a folder.
     pub(super) is_name: bool,
     pub(super) conflicts: ConflictArgs,
-    pub(super) excludes: GlobSet,
+    pub(super) excludes: Excludes,
     pub(super) durability: Durability,
     pub(super) on_request: OnRequest,
     /// Whether an interrupt leaves what the same command, given again, goes on with.
@@ -43,7 +43,7 @@ pub(super) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let (conflicts, excludes) = (ConflictArgs::default(), GlobSet::empty());
+        let (conflicts, excludes) = (ConflictArgs::default(), Excludes::default());
         Self {
             verb: Verb::Copy,
             is_name: false,
@@ -102,13 +102,11 @@ fn no_destination(args: &TransferArgs) -> String {
     format!("{}: where to? SOURCE… DEST are wanted, and this is one of them", source.unwrap_or_default())
 }
 
-fn excludes(globs: &[String]) -> Result<GlobSet, Failure> {
-    let bad = |error: globset::Error| Failure::usage(format!("--exclude: {}", error.kind()));
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(Glob::new(glob).map_err(bad)?);
-    }
-    set.build().map_err(bad)
+fn excludes(patterns: &[String]) -> Result<Excludes, Failure> {
+    let patterns = patterns.iter().map(|pattern| (Verdict::Exclude, pattern.as_str()));
+    Excludes::new(patterns).map_err(|(pattern, fault)| {
+        Failure::usage(format!("--exclude {}: {fault}", DisplayName::new(pattern.as_bytes())))
+    })
 }
 
 /// How all of it ended.
@@ -155,13 +153,17 @@ pub(super) async fn copy(
         if source.is_content {
             on_request.follow = on_request.follow.map(|_| Within::Folder);
         }
+        let mut excludes = options.excludes.clone();
+        if source.is_content {
+            excludes = excludes.relative_to(source.path.clone());
+        }
         let job = Job {
             verb: options.verb,
             source: source.link.clone(),
             destination: destination.link.clone(),
             items,
             existing: policy(options.conflicts.overwrite),
-            excludes: options.excludes.clone(),
+            excludes,
             durability: options.durability,
             on_request,
             is_resumed: options.is_resumed,
@@ -278,18 +280,55 @@ async fn resolve_items(
     Ok((resolved, pin))
 }
 
-/// What a source is; one that is a link is what it leads to, where links are followed.
+/// What a source is. A link is what it leads to where links are followed and where a `/` at its end says so.
 async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), Failure> {
     let attributes = source.stat(Follow::No).await?;
-    if options.on_request.follow.is_some() && attributes.kind == Kind::Link {
-        let behind = transfer::behind(&source.link, &source.path).await;
-        if let Some(path) = behind.map_err(|fault| source.failed(&fault))? {
+    let means_folder = source.is_folder || source.is_content;
+    let itself = if means_folder {
+        source.link.stat(&source.path, Follow::No).await.map_err(|fault| source.failed(&fault))?
+    } else {
+        attributes.clone()
+    };
+    if itself.kind != Kind::Link {
+        return Ok((source, attributes));
+    }
+    if is_descriptor(&source, &itself) {
+        let why = "stands for an open descriptor; name the file itself, or write what comes from it to a file first";
+        return Err(Failure { exit: Exit::Partly, message: format!("{}: {why}", source.typed) });
+    }
+    if !means_folder && options.on_request.follow.is_none() {
+        return Ok((source, attributes));
+    }
+    if means_folder && !source.is_content && options.verb == Verb::Move {
+        let message = format!(
+            "{}: a link; write it without / to move the link, or name the folder itself",
+            source.typed
+        );
+        return Err(Failure { exit: Exit::Partly, message });
+    }
+    let behind = transfer::behind(&source.link, &source.path).await;
+    match behind.map_err(|fault| source.failed(&fault))? {
+        Some(path) => {
             let source = Place { path, ..source };
             let attributes = source.stat(Follow::No).await?;
-            return Ok((source, attributes));
+            Ok((source, attributes))
         }
+        None if means_folder => {
+            Err(source.failed(&Fault::new(FaultCode::NotFound).because("the link leads out of reach")))
+        }
+        None => Ok((source, attributes)),
     }
-    Ok((source, attributes))
+}
+
+/// Whether a link of this machine stands for an open descriptor: `/dev/fd/63` of `<(command)`, `/dev/stdin`, `/proc/self/fd/0`. The
+/// link itself means nothing elsewhere, nor later.
+fn is_descriptor(source: &Place, link: &Attributes) -> bool {
+    let is_fd = |path: &[u8]| path.windows(4).any(|part| part == b"/fd/");
+    let is_of_process =
+        |path: &[u8]| is_fd(path) && (path.starts_with(b"proc/") || path.starts_with(b"dev/"));
+    let target = link.link.as_ref().map_or(&[][..], |target| &target.bytes);
+    source.server.is_none()
+        && (is_of_process(&source.path.to_bytes()) || target.strip_prefix(b"/").is_some_and(is_of_process))
 }
 
 async fn items_of(
@@ -354,7 +393,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
             line = format!("{line}, {count} {what}");
         }
     }
-    output.line(&line)?;
+    output.done(&line)?;
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,

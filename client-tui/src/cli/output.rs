@@ -33,6 +33,11 @@ impl Output {
         if self.quiet || self.json { Ok(()) } else { write_line(text) }
     }
 
+    /// A line that says what was done. With a closed standard output nothing is lost that was asked for.
+    pub fn done(self, text: &str) -> io::Result<()> {
+        if towpath_stdio::stdout_was_closed() { Ok(()) } else { self.line(text) }
+    }
+
     /// A JSON object on a line of its own; nothing without `--json`.
     pub fn object(self, object: &Value) -> io::Result<()> {
         if self.json { write_line(&json_text(object)) } else { Ok(()) }
@@ -64,8 +69,12 @@ fn json_text(object: &Value) -> String {
     text
 }
 
-/// A line on standard output. A reader that has gone away (`tow ls | head`) is an error of kind `BrokenPipe`.
+/// A line on standard output. A reader that has gone away (`tow ls | head`) is an error of kind `BrokenPipe`; a standard output that
+/// was closed from the start takes nothing either.
 pub fn write_line(text: &str) -> io::Result<()> {
+    if towpath_stdio::stdout_was_closed() {
+        return Err(Errno::BADF.into());
+    }
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use towpath_files::root::local_path;
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
-use towpath_protocol::entry::Attributes;
-use towpath_protocol::fault::Fault;
+use towpath_protocol::entry::{Attributes, Kind};
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Follow;
 
@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
 use crate::link::keyring::Keyring;
 use crate::model::bookmarks::Bookmarks;
+use crate::model::mistyped::Mistyped;
 use crate::model::target::{RemotePath, Server, Target};
 
 /// Where something is, and how the person wrote it.
@@ -62,13 +63,31 @@ impl Places {
         let operand = &*self.bookmarks.expand(operand);
         let typed = DisplayName::new(operand.as_bytes()).to_string();
         let target = Target::parse(operand).map_err(|error| Failure::usage(format!("{typed}: {error}")))?;
-        let Target::Remote { server, path: path_bytes } = target else { return self.resolve_local(operand) };
+        let Target::Remote { server, path: path_bytes } = target else {
+            return self.resolve_named_local(operand).await;
+        };
         let bad = |error| Failure::usage(format!("{typed}: {error}"));
         let path = RemotePath::parse(&server, &path_bytes).map_err(bad)?;
-        let (is_folder, is_content) = (path_bytes.ends_with(b"/"), path.is_nameless());
+        let is_content = path.is_nameless() || is_content(&path_bytes);
+        let is_folder = path_bytes.ends_with(b"/");
         let link = self.link(server.clone(), &typed).await?;
         let path = path.on(&link.welcome().home).map_err(bad)?;
         Ok(Place { link, path, server: Some(server), typed, is_folder, is_content })
+    }
+
+    /// A path on this machine, unless it looks remote and nothing here has its first name.
+    pub(super) async fn resolve_named_local(&self, operand: &OsStr) -> Result<Place, Failure> {
+        if let Some(mistyped) = Mistyped::of(operand.as_bytes()) {
+            let first = local_path(Path::new(OsStr::from_bytes(&mistyped.first)));
+            let there = match first {
+                Ok(first) => self.local.stat(&first, Follow::No).await,
+                Err(fault) => Err(fault),
+            };
+            if there.is_err_and(|fault| fault.code == FaultCode::NotFound) {
+                return Err(Failure::usage(mistyped.message()));
+            }
+        }
+        self.resolve_local(operand)
     }
 
     /// A path on this machine, whatever it looks like.
@@ -108,8 +127,15 @@ impl Places {
 }
 
 impl Place {
+    /// What is there. A `/` or `.` at the end means the folder that a link leads to, and never a file.
     pub(super) async fn stat(&self, follow: Follow) -> Result<Attributes, Failure> {
-        self.link.stat(&self.path, follow).await.map_err(|fault| self.failed(&fault))
+        let means_folder = self.is_folder || self.is_content;
+        let follow = if means_folder { Follow::Yes } else { follow };
+        let attributes = self.link.stat(&self.path, follow).await.map_err(|fault| self.failed(&fault))?;
+        if means_folder && attributes.kind != Kind::Folder {
+            return Err(self.failed(&FaultCode::NotAFolder.into()));
+        }
+        Ok(attributes)
     }
 
     /// The fault in the words of the operand.

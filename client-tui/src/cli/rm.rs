@@ -48,6 +48,16 @@ pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Opt
         let why = Fault::new(FaultCode::PermissionDenied).because("a root is never removed");
         return Err(Failure::at(&place.typed, &why));
     }
+    if place.is_content {
+        let message =
+            format!("{}: refusing to remove '.', '..' or a home folder; name the folder itself", place.typed);
+        return Err(Failure { exit: Exit::Partly, message });
+    }
+    if place.is_folder
+        && place.link.stat(&place.path, Follow::No).await.is_ok_and(|there| there.kind != Kind::Folder)
+    {
+        return Err(place.failed(&FaultCode::NotAFolder.into()));
+    }
     if !yes && !confirmed(place, depth).await? {
         return Ok(None);
     }
@@ -93,7 +103,7 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
 
 fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
     totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
-    output.line(&format!(
+    output.done(&format!(
         "removed {}: {} {}, {} {}, {}",
         place.typed,
         totals.files,

@@ -186,7 +186,7 @@ impl Shell<'_> {
         };
         let mut places = Vec::new();
         for source in sources {
-            places.push(self.places.resolve_local(source)?);
+            places.push(self.places.resolve_named_local(source).await?);
         }
         self.copy(places, destination).await
     }
@@ -196,7 +196,7 @@ impl Shell<'_> {
         let (sources, folder) = with_folder(operands);
         let sources = sources.iter().map(|source| self.place(Some(source))).collect::<Result<_, _>>()?;
         let here = OsString::from("./");
-        let destination = self.places.resolve_local(folder.unwrap_or(&here))?;
+        let destination = self.places.resolve_named_local(folder.unwrap_or(&here)).await?;
         self.copy(sources, destination).await
     }
 

@@ -26,6 +26,7 @@ use crate::cli::ssh::{self, Consent};
 use crate::config::Settings;
 use crate::link::Link;
 use crate::link::keyring::Keyring;
+use crate::model::mistyped::Mistyped;
 use crate::model::target::{Server, Target};
 use crate::model::{LinkId, Place, Side};
 use crate::transfer::job::OnRequest;
@@ -128,8 +129,12 @@ impl Opens {
                     anyhow::Error::new(Fault { path: None, ..fault }).context(shown.to_string())
                 };
                 let path = local_path(Path::new(typed)).map_err(failed)?;
-                let attributes = this_machine.stat(&path, Follow::Yes).await.map_err(failed)?;
-                match attributes.kind {
+                let attributes = this_machine.stat(&path, Follow::Yes).await;
+                let mistyped = Mistyped::of(typed.as_bytes()).filter(|_| attributes.is_err());
+                if let Some(mistyped) = mistyped {
+                    return Err(anyhow::anyhow!(mistyped.message()));
+                }
+                match attributes.map_err(failed)?.kind {
                     Kind::Folder => Ok(Self::Local(path)),
                     _ => Err(anyhow::anyhow!("{shown}: not a folder; a pane shows a folder or a TARGET")),
                 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::entry::Kind;
@@ -12,6 +11,7 @@ use towpath_protocol::fault::Fault;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Durability;
 
+use super::excludes::Excludes;
 use super::throttle::Throttle;
 use super::undecided::Undecided;
 use crate::link::Link;
@@ -70,8 +70,8 @@ pub struct Job {
     pub destination: Link,
     pub items: Vec<Item>,
     pub existing: ExistingPolicy,
-    /// What matches by its name, or by its path below its item, is left out.
-    pub excludes: GlobSet,
+    /// What these match by its path below SOURCE is left out.
+    pub excludes: Excludes,
     /// What is known of a file before it counts as done. A move always waits until the copy is on the disk, since its source goes.
     pub durability: Durability,
     pub on_request: OnRequest,

@@ -6,12 +6,9 @@ mod following;
 mod misfits;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use globset::GlobSet;
 use tokio::sync::mpsc;
 use towpath_protocol::answer::WalkItem;
 use towpath_protocol::entry::{Attributes, Kind};
@@ -192,8 +189,9 @@ impl<'a> Plan<'a> {
             self.way.extend((depth > 0).then_some(entry.name));
             let below = WirePath::new(self.way.clone()).map_err(too_long)?;
             let attributes = entry.attributes;
-            if self.is_left_out(&below) || self.is_excluded(&below) {
-                if attributes.kind == Kind::Folder {
+            let is_folder = attributes.kind == Kind::Folder;
+            if self.is_left_out(&below) || self.is_excluded(&below, is_folder) {
+                if is_folder {
                     self.folders.insert(below, None);
                 }
             } else if attributes.kind.is_special() {
@@ -209,9 +207,10 @@ impl<'a> Plan<'a> {
     }
 
     /// By the path below the item. One that is too long is told with its place at the destination, which is no shorter.
-    fn is_excluded(&self, below: &WirePath) -> bool {
+    fn is_excluded(&self, below: &WirePath, is_folder: bool) -> bool {
         let excludes = &self.shared.job.excludes;
-        !excludes.is_empty() && self.above.1.join_path(below).is_ok_and(|below| is_excluded(excludes, &below))
+        let below = || self.bounds.below_source(&self.above.1.join_path(below)?);
+        !excludes.is_empty() && below().is_ok_and(|below| excludes.leave_out(&below, is_folder))
     }
 
     /// Sends a step for each file and link, past the conflicts where nothing can be in the way.
@@ -377,10 +376,4 @@ pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
 /// A link has no mode of its own.
 fn has_other_mode(source: &Attributes, there: &Attributes) -> bool {
     source.kind == Kind::File && source.mode & 0o777 != there.mode & 0o777
-}
-
-fn is_excluded(excludes: &GlobSet, below: &WirePath) -> bool {
-    let Some(name) = below.name().filter(|_| !excludes.is_empty()) else { return false };
-    excludes.is_match(OsStr::from_bytes(name.as_bytes()))
-        || excludes.is_match(OsStr::from_bytes(&below.to_bytes()))
 }

@@ -189,6 +189,7 @@ fn a_reader_that_goes_away_is_no_error_to_speak_of() {
     drop(tow.stdout.take());
     let output = tow.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(1), "and the list was not read to its end");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod again;
 mod following;
 mod listing;
+mod output;
 mod overwriting;
 mod placing;
 mod planning;

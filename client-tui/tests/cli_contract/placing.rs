@@ -196,10 +196,64 @@ const PLACES: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "a slash at the end of a pattern means folders",
+        typed: &["put", "--exclude", "y/", "--exclude", "x/", "tree", "{S}/new"],
+        out: &["1 file,"],
+        after: &[("S/new/x", Some("x of local")), ("S/new/y", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a slash at the beginning of a pattern means SOURCE",
+        typed: &["put", "--exclude", "/z.o", "--exclude", "/x", "tree", "{S}/new"],
+        out: &["1 file,"],
+        after: &[("S/new/x", None), ("S/new/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "patterns are relative to the folder whose content is copied",
+        typed: &["put", "--exclude", "/y/*.o", "--exclude", "/x", "tree/.", "{S}/empty"],
+        out: &["0 files,"],
+        after: &[("S/empty/x", None), ("S/empty/y/z.o", None), ("S/empty/y", Some("/"))],
+        ..ROW
+    },
+    Row {
         promise: "a glob that is none is 2",
         typed: &["put", "--exclude", "[", "tree", "{S}/new"],
         exit: 2,
-        err: &["tow: --exclude: "],
+        err: &["tow: --exclude [: "],
+        after: &[("S/new", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a pattern that can match nothing is 2, and told the one that was meant",
+        typed: &["put", "--exclude", "./x", "tree", "{S}/new"],
+        exit: 2,
+        err: &["tow: --exclude ./x: ", "write /x"],
+        after: &[("S/new", None)],
+        ..ROW
+    },
+    Row {
+        promise: "so is one with two slashes",
+        typed: &["put", "--exclude", "y//", "tree", "{S}/new"],
+        exit: 2,
+        err: &["tow: --exclude y//: ", "write y/"],
+        after: &[("S/new", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a source with a slash is no file",
+        typed: &["cp", "a.txt/", "copy"],
+        exit: 1,
+        err: &["tow: a.txt/: not a folder"],
+        after: &[("L/copy", None)],
+        ..ROW
+    },
+    Row {
+        promise: "nor is it moved, from a server",
+        typed: &["mv", "{S}/a.txt/", "copy"],
+        exit: 1,
+        err: &["tow: ", "not a folder"],
+        after: &[("L/copy", None), ("S/a.txt", Some("aa"))],
         ..ROW
     },
     Row {

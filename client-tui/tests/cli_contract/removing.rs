@@ -80,6 +80,46 @@ const REMOVING: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "the working folder is not removed",
+        typed: &["rm", "-r", "--yes", "."],
+        exit: 1,
+        err: &["tow: .: refusing to remove '.'"],
+        after: &[("L/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "nor is what ends in two dots",
+        typed: &["rm", "-r", "--yes", "tree/y/.."],
+        exit: 1,
+        err: &["tow: tree/y/..: refusing to remove"],
+        after: &[("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "nor, on a server, what ends in a dot",
+        typed: &["rm", "-r", "--yes", "{S}/docs/."],
+        exit: 1,
+        err: &["tow: ", "refusing to remove"],
+        after: &[("S/docs/b", Some("hello"))],
+        ..ROW
+    },
+    Row {
+        promise: "a file with a slash is no file",
+        typed: &["rm", "--yes", "a.txt/"],
+        exit: 1,
+        err: &["tow: a.txt/: not a folder"],
+        after: &[("L/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "nor is a link to one, on a server",
+        typed: &["rm", "-r", "--yes", "{S}/link/"],
+        exit: 1,
+        err: &["tow: ", "not a folder"],
+        after: &[("S/link", Some("aa"))],
+        ..ROW
+    },
+    Row {
         promise: "a dash in front follows --",
         typed: &["rm", "--yes", "--", "-dash"],
         out: &["removed"],

@@ -1,6 +1,9 @@
 //! What is typed around the operands: flags wherever they stand, words that make no sense, words that are kept for later.
 
-use crate::stage::{ANYTHING, ROW, Row, Stage};
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::stage::{ANYTHING, ROW, Row, Stage, told};
 
 const FLAGS: &[Row] = &[
     Row {
@@ -36,6 +39,51 @@ const FLAGS: &[Row] = &[
         typed: &["cp", "--", "-dash", "-dash2"],
         out: ANYTHING,
         after: &[("L/-dash2", Some("local dash"))],
+        ..ROW
+    },
+];
+
+/// The word wins anywhere.
+const BEFORE_THE_WORD: &[Row] = &[
+    Row {
+        promise: "an option of all commands stands before the word",
+        typed: &["--state-dir", "state", "ls", "tree"],
+        out: &["x\n", "total "],
+        ..ROW
+    },
+    Row {
+        promise: "so it does with an equals sign",
+        typed: &["--state-dir=state", "size", "a.txt"],
+        out: &["2 bytes"],
+        ..ROW
+    },
+    Row { promise: "so does a flag", typed: &["--install", "ls", "tree"], out: &["x\n"], ..ROW },
+    Row {
+        promise: "so does a flag of the command itself",
+        typed: &["--json", "ls", "tree"],
+        out: &["{\"name\":\"x\""],
+        ..ROW
+    },
+    Row {
+        promise: "so does an option of the command itself, with its value",
+        typed: &["--overwrite", "always", "-T", "cp", "new.txt", "a.txt"],
+        out: ANYTHING,
+        after: &[("L/a.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "the value of an option is no command",
+        typed: &["--state-dir", "ls", "cp", "new.txt", "copied"],
+        out: ANYTHING,
+        after: &[("L/copied", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "an option that the command does not have is refused before anything is done",
+        typed: &["--connect", "{S}", "rm", "-y", "a.txt"],
+        exit: 2,
+        err: &["tow: rm: ", "'--connect'"],
+        after: &[("L/a.txt", Some("aa"))],
         ..ROW
     },
 ];
@@ -86,8 +134,43 @@ const NONSENSE: &[Row] = &[
     Row {
         promise: "a word misspelt does not take the screen",
         typed: &["lss"],
+        exit: 2,
+        err: &["tow: lss: no command of that name, and no folder; did you mean 'tow ls'?"],
+        ..ROW
+    },
+    Row {
+        promise: "a word of other programs is told ours, with any number of operands",
+        typed: &["copy", "a.txt", "b.txt", "tree"],
+        exit: 2,
+        err: &["tow: copy: no command", "'tow cp'"],
+        ..ROW
+    },
+    Row {
+        promise: "a word that asks for the version is told the option",
+        typed: &["version"],
+        exit: 2,
+        err: &["tow: version: no command", "'tow --version'"],
+        ..ROW
+    },
+    Row {
+        promise: "a folder that is not there, and no command",
+        typed: &["photographs"],
         exit: 4,
-        err: &["tow: lss: no such file or folder"],
+        err: &["tow: photographs: no such file or folder, and no command"],
+        ..ROW
+    },
+    Row {
+        promise: "a command's word behind a folder is not taken for a folder",
+        typed: &["tree", "ls"],
+        exit: 2,
+        err: &["tow: the command's word stands before its operands"],
+        ..ROW
+    },
+    Row {
+        promise: "a hidden flag is never suggested",
+        typed: &["cp", "--recursiv", "a", "b"],
+        exit: 2,
+        err: &["tow: cp: unexpected argument '--recursiv' found; see tow cp --help\n"],
         ..ROW
     },
     Row {
@@ -103,6 +186,87 @@ const NONSENSE: &[Row] = &[
         exit: 5,
         err: &["tow: /root/anything: permission denied"],
         as_nobody: true,
+        ..ROW
+    },
+];
+
+/// Each would have been a local file, "verified", exit 0.
+const MISTYPED: &[Row] = &[
+    Row {
+        promise: "scp's form is no local name",
+        typed: &["put", "a.txt", "user@host:/p"],
+        exit: 2,
+        err: &["tow: user@host:/p: ", "write ssh://user@host/p, or ./user@host:/p "],
+        after: &[("L/user@host:", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a bookmark that is none is no local name",
+        typed: &["cp", "a.txt", "nosuchbookmark:photos"],
+        exit: 2,
+        err: &["tow: nosuchbookmark:photos: ", "no bookmark 'nosuchbookmark'", "tow://nosuchbookmark/photos"],
+        after: &[("L/nosuchbookmark:photos", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a host and its port are no local name",
+        typed: &["put", "a.txt", "127.0.0.1:7171/x"],
+        exit: 2,
+        err: &["tow: ", "write tow://127.0.0.1:7171/x, or ./127.0.0.1:7171/x "],
+        after: &[("L/127.0.0.1:7171", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a scheme with one slash is no local name",
+        typed: &["put", "a.txt", "tow:/host/x"],
+        exit: 2,
+        err: &["tow: tow:/host/x: ", "write tow://host/x"],
+        after: &[("L/tow:", None)],
+        ..ROW
+    },
+    Row {
+        promise: "nor is a user's host without a colon",
+        typed: &["put", "tree", "user@host/backup/"],
+        exit: 2,
+        err: &["tow: ", "write ssh://user@host/backup/"],
+        after: &[("L/user@host", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a source is told the same",
+        typed: &["get", "user@host:p", "."],
+        exit: 2,
+        err: &["tow: ", "write ssh://user@host/~/p"],
+        ..ROW
+    },
+    Row {
+        promise: "a move is told before anything is moved",
+        typed: &["mv", "a.txt", "tree", "box:"],
+        exit: 2,
+        err: &["tow: box:: "],
+        after: &[("L/a.txt", Some("aa")), ("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "no folder is made of one",
+        typed: &["mkdir", "-p", "box:a/b"],
+        exit: 2,
+        err: &["tow: ", "ssh://box/~/a/b"],
+        after: &[("L/box:a", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a pane is told the same",
+        typed: &["user@host:/p"],
+        exit: 2,
+        err: &["tow: user@host:/p: ", "write ssh://user@host/p"],
+        ..ROW
+    },
+    Row {
+        promise: "./ makes it a local name",
+        typed: &["cp", "a.txt", "./user@host:p"],
+        out: ANYTHING,
+        after: &[("L/user@host:p", Some("aa"))],
         ..ROW
     },
 ];
@@ -132,8 +296,50 @@ fn flags_stand_anywhere() {
 }
 
 #[test]
+fn options_stand_before_the_word_too() {
+    Stage::check(BEFORE_THE_WORD);
+}
+
+#[test]
 fn what_makes_no_sense_is_told_in_one_line() {
     Stage::check(NONSENSE);
+}
+
+#[test]
+fn what_looks_remote_is_never_a_local_name() {
+    Stage::check(MISTYPED);
+}
+
+#[test]
+fn a_local_name_that_looks_remote_is_one_where_it_exists() {
+    let scene = Stage::new();
+    let scene = scene.scene("local");
+    for name in ["user@host:p", "box:", "12:30"] {
+        scene.write(&format!("local/{name}"), "mine", 1);
+        let output = scene.tow(&["cp", name, "copy"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", told(&output));
+        std::fs::remove_file(scene.at("L/copy")).unwrap();
+    }
+    // So is what lies, or will lie, below it.
+    std::fs::create_dir(scene.at("L/a:b")).unwrap();
+    let output = scene.tow(&["cp", "a.txt", "a:b/new"]).output().unwrap();
+    assert!(output.status.success() && scene.at("L/a:b/new").exists(), "{}", told(&output));
+}
+
+#[test]
+fn the_prompt_downloads_into_no_folder_that_looks_remote() {
+    let stage = Stage::new();
+    let scene = stage.scene("prompt");
+    let mut tow = scene.tow(&["shell", "--connect", "{S}/"]).stdin(Stdio::piped()).spawn().unwrap();
+    tow.stdin.take().unwrap().write_all(b"download a.txt user@host:/p/\n").unwrap();
+    let output = tow.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("write ssh://user@host/p/"),
+        "{}",
+        told(&output)
+    );
+    assert!(!scene.at("L/user@host:").exists());
 }
 
 #[test]

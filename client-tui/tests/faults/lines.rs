@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use globset::GlobSet;
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use towpath::link::Link;
 use towpath::model::Choice;
+use towpath::transfer::excludes::Excludes;
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Progress, Reports, Summary, Verb,
 };
@@ -154,7 +154,7 @@ impl Story {
             destination,
             items: vec![Item { from: tree.clone(), to: tree }],
             existing: ExistingPolicy::Always(Choice::Overwrite),
-            excludes: GlobSet::empty(),
+            excludes: Excludes::default(),
             durability: self.durability,
             is_resumed: false,
             is_dry: false,

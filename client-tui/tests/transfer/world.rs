@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +18,7 @@ use towpath::link::dial::dial;
 use towpath::link::keyring::Keyring;
 use towpath::model::target::Server;
 use towpath::model::{Choice, Conflict, Scope};
+use towpath::transfer::excludes::{Excludes, Verdict};
 use towpath::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, OnRequest, Planned, Progress, Reports, Summary, Verb,
 };
@@ -209,7 +209,7 @@ impl World {
             destination: self.destination.clone(),
             items: items.iter().map(item).collect(),
             existing: ExistingPolicy::Ask,
-            excludes: GlobSet::empty(),
+            excludes: Excludes::default(),
             durability: Durability::Synced,
             is_resumed: false,
             is_dry: false,
@@ -235,12 +235,8 @@ pub(crate) fn path(text: &str) -> WirePath {
     WirePath::parse(text.as_bytes()).unwrap()
 }
 
-pub(crate) fn globs(globs: &[&str]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(Glob::new(glob).unwrap());
-    }
-    set.build().unwrap()
+pub(crate) fn globs(globs: &[&str]) -> Excludes {
+    Excludes::new(globs.iter().map(|glob| (Verdict::Exclude, *glob))).unwrap()
 }
 
 fn no_answer() -> Decision {

@@ -246,6 +246,14 @@ pub fn local_path(typed: &Path) -> Result<WirePath, Fault> {
     wire_path(resolved.as_os_str())
 }
 
+/// The user's home folder, as a path below [`RootSpec::Whole`]: from `HOME` unless that is empty, else from the system's list of users;
+/// the root if neither names one.
+pub fn home_folder() -> WirePath {
+    let set = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let listed = || nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()?.map(|user| user.dir);
+    set.or_else(listed).and_then(|home| local_path(&home).ok()).unwrap_or_default()
+}
+
 /// The folder that this program was started in, as a path below [`RootSpec::Whole`].
 pub fn working_folder() -> Result<WirePath, Fault> {
     wire_path(working_path()?.as_os_str())

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
+mod closed;
 #[cfg(target_os = "linux")]
 mod join;
 #[cfg(not(target_os = "linux"))]
@@ -22,6 +23,7 @@ mod rendezvous;
 #[cfg(target_os = "linux")]
 mod rendezvous;
 
+pub use closed::stdout_was_closed;
 #[cfg(target_os = "linux")]
 pub use join::join;
 #[cfg(not(target_os = "linux"))]

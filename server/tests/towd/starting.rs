@@ -268,3 +268,54 @@ fn a_standard_output_that_nobody_reads_is_no_reason_to_stop() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let (root, state) = (folder(&[]), State::new());
+    state.says(&["pair"]);
+    let said = |words: &str, redirect: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("exec \"$0\" {words} {redirect}")]).arg(env!("CARGO_BIN_EXE_towd"));
+        shell.env("TOW_STATE_DIR", state.path()).current_dir(root.path()).stdin(Stdio::null());
+        let output = shell.output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    for words in ["--version", "--help", "clients", "pair"] {
+        for redirect in [">/dev/full", ">&-"] {
+            let (exit, said) = said(words, redirect);
+            assert_eq!(exit, Some(1), "{words} {redirect}: {said}");
+            assert!(said.contains("towd: cannot write the output: "), "{words} {redirect}: {said}");
+        }
+    }
+    // What nobody could read: where it listens, and the code.
+    let (exit, said) = said("--listen 127.0.0.1:0", ">/dev/full");
+    assert!(exit == Some(1) && said.contains("cannot write the output"), "{said}");
+}
+
+#[test]
+fn an_errands_word_stands_behind_options_too_and_options_of_serving_are_not_for_it() {
+    let state = State::new();
+    let folder = state.path().into_os_string().into_string().unwrap();
+    let output =
+        towd().env_remove("TOW_STATE_DIR").args(["--state-dir", &folder, "clients"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("no clients are paired"));
+    let output = run(["--read-only", "pair"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("--read-only is for serving, not for 'pair'"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let (home, root) = (folder(&[]), folder(&[]));
+    let mut command = towd();
+    command.current_dir(root.path()).env("HOME", home.path()).args(["clients"]);
+    command.env("TOW_STATE_DIR", "").env("XDG_STATE_HOME", "");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(home.path().join(".local/state/towpath").exists() && !root.path().join("server").exists());
+}

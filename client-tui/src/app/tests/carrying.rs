@@ -154,3 +154,21 @@ fn a_delete_says_what_goes_and_the_safe_answer_has_the_focus() {
         assert!(matches!(play.effects[..], [Effect::Remove { .. }]), "{keys}");
     }
 }
+
+#[test]
+fn a_destination_that_looks_remote_is_refused_unless_it_is_there() {
+    for (text, form) in [
+        ("user@host:/p", "ssh://user@host/p"),
+        ("box:photos", "ssh://box/~/photos"),
+        ("tow:/h/x", "tow://h/x"),
+    ] {
+        let play = app().with(["a"]).press("j F5 BackTab C-u").types(text).press("Enter");
+        let problem = play.ask().problem.as_deref().unwrap_or_default();
+        assert!(play.effects.is_empty() && problem.contains(form), "{text}: {problem}");
+        // The prompt's words are the same.
+        let play = app().with(["a"]).line(&format!("upload a {text}/"));
+        assert!(play.effects.is_empty() && play.said().contains("write "), "{}", play.said());
+    }
+    let play = app().with(["a"]).there(["box:/"]).press("j F5 BackTab C-u").types("box:/b").press("Enter");
+    assert!(play.ask().problem.is_none() && !play.effects.is_empty(), "{:?}", play.ask().problem);
+}

@@ -39,6 +39,18 @@ fn upload_and_download_know_which_pane_is_the_server() {
 }
 
 #[test]
+fn rm_takes_no_dots_and_no_home() {
+    for operand in [".", "..", "a/..", "a/../", "~", "~/", "/"] {
+        let play = app().with(["a/"]).line(&format!("rm {operand}"));
+        assert!(
+            play.effects.is_empty() && play.said().contains("refusing to remove"),
+            "{operand}: {}",
+            play.said()
+        );
+    }
+}
+
+#[test]
 fn rm_asks_for_each_and_goes_on_with_the_next() {
     let play = app().connected(["a", "b"]).line("rm a 'b'");
     assert_eq!((play.effects.len(), play.app.dialogs.len()), (2, 2));

@@ -68,7 +68,7 @@ impl Desk {
         };
         let folder = match run.map(make) {
             Some(Ok(folder)) => folder,
-            _ => make(std::env::temp_dir())?,
+            _ => make(temporary_folder())?,
         };
         match UnixListener::bind(socket_in(&folder)) {
             Ok(listener) => Ok(Self { listener, folder }),
@@ -162,6 +162,11 @@ fn shown(text: &[u8]) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     lines.join("\n")
+}
+
+/// An empty `TMPDIR` is as good as none; a relative one names no folder.
+fn temporary_folder() -> PathBuf {
+    Some(std::env::temp_dir()).filter(|folder| folder.is_absolute()).unwrap_or_else(|| "/tmp".into())
 }
 
 fn socket_in(folder: &Path) -> PathBuf {

@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use globset::GlobSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::Totals;
@@ -22,6 +21,7 @@ use crate::model::number::{counted, thousands};
 use crate::model::size::megabytes_grouped;
 use crate::model::{Carry, Choice, Conflict, JobId, JobProgress, LinkId};
 use crate::transfer;
+use crate::transfer::excludes::Excludes;
 use crate::transfer::job::{
     ExistingPolicy, FACTS_QUEUED_MAX, Fact, Item, Job, Progress, Reports, Summary, Verb,
 };
@@ -76,7 +76,7 @@ impl Effects {
             destination,
             items: items.iter().cloned().map(|(from, to)| Item { from, to }).collect(),
             existing: existing.map_or(ExistingPolicy::Ask, ExistingPolicy::Always),
-            excludes: GlobSet::empty(),
+            excludes: Excludes::default(),
             durability: self.durability,
             on_request: self.on_request,
             is_resumed: false,

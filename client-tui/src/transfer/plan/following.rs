@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::Fault;
-use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::path::{Location, PathError, WirePath};
 
 use super::{Found, Parent, Plan, join, too_long};
 use crate::transfer::job::{Fact, Job, Verb, Within};
@@ -28,6 +28,8 @@ pub(in crate::transfer) struct Bounds {
     trail: Vec<WirePath>,
     /// Links to folders followed within others so far, by all plans of the item.
     nested: Arc<AtomicUsize>,
+    /// The item's path below the folder that excludes are relative to.
+    excluded_at: WirePath,
 }
 
 /// A link that becomes the folder that it leads to.
@@ -41,7 +43,14 @@ pub(super) struct Entered {
 impl Bounds {
     pub(super) fn new(job: &Job, from: &Location) -> Self {
         let is_item = job.on_request.follow == Some(Within::Item);
-        Self { floor: if is_item { from.path.names().len() } else { 0 }, ..Self::default() }
+        let excluded_at = from.whole().map(|whole| job.excludes.place_of(&whole)).unwrap_or_default();
+        let floor = if is_item { from.path.names().len() } else { 0 };
+        Self { floor, excluded_at, ..Self::default() }
+    }
+
+    /// A path below the item, as excludes have it.
+    pub(super) fn below_source(&self, below: &WirePath) -> Result<WirePath, PathError> {
+        self.excluded_at.join_path(below)
     }
 
     /// Whether the plan came through a link.
