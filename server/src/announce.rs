@@ -95,7 +95,7 @@ pub(crate) fn code_words() -> String {
 
 /// Prints what an errand found, for a person or a script. Fails where nothing takes it.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     let printed = if towpath_stdio::stdout_was_closed() {
         Err(Errno::BADF.into())
     } else {
