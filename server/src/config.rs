@@ -128,7 +128,7 @@ enum OneOrMany {
 /// What towd is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    Serve(Config),
+    Serve(Box<Config>),
     Join,
     Errand { errand: Errand, state_dir: PathBuf },
 }
@@ -152,6 +152,8 @@ pub(crate) struct Config {
     pub(crate) json: bool,
     /// Absolute.
     pub(crate) audit: Option<PathBuf>,
+    /// The configuration file. Absolute.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) limits: Limits,
     /// Absolute; none where nothing names one.
     pub(crate) state_dir: Option<PathBuf>,
@@ -193,7 +195,7 @@ impl Order {
             state_dir.map(|path| std::path::absolute(&path)).transpose().context("--state-dir")?;
         let errand = match args.errand {
             None if args.join => return Ok(Self::Join),
-            None => return Config::merge(args, state_dir).map(Self::Serve),
+            None => return Config::merge(args, state_dir).map(Box::new).map(Self::Serve),
             Some(ErrandArgs::Pair { rights }) => Errand::Pair(rights),
             Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,
             Some(ErrandArgs::Clients { change: Some(ClientsArgs::Set { id, rights }) }) => {
@@ -257,10 +259,11 @@ impl Config {
         let read_only = args.read_only || file.read_only.unwrap_or_default();
         let audit = args.audit.or(file.audit);
         let audit = audit.map(|path| std::path::absolute(&path)).transpose().context("--audit")?;
+        let named = args.config.as_deref().map(std::path::absolute).transpose().context("--config")?;
         for pair in &args.limit {
             limits.set_pair(pair).context("--limit")?;
         }
-        Ok(Self { root, doors, read_only, json: args.json, audit, limits, state_dir })
+        Ok(Self { root, doors, read_only, json: args.json, audit, file: named, limits, state_dir })
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use towpath_files::root::{RootError, RootSpec, home_folder};
+use towpath_files::root::{RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
@@ -37,12 +37,7 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
     let mut service = open_service(config)?;
     let root = config.root.as_deref();
     let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
-    if let (Some(state), Some(root)) = (&state, root)
-        && lies_in(state, root)
-    {
-        // Whoever could read there could let itself in, or take this server's name.
-        keep_from_clients(&mut service, state)?;
-    }
+    keep_from_clients(&mut service, config, socket)?;
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
     let within = Within {
         root,
@@ -77,13 +72,33 @@ fn make_state_folder(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(gate::folder_in(state))
 }
 
-/// towd's own folder, and tow's, which lies beside it.
-fn keep_from_clients(service: &mut Service, state: &Path) -> anyhow::Result<()> {
-    service.keep_from_clients(state)?;
-    match service.keep_from_clients(&state.with_file_name("client")) {
-        Err(RootError::Missing(_)) => Ok(()),
-        kept => Ok(kept?),
+/// Keeps from clients what towd itself rests on: whoever could read it could let itself in or take this server's name, and whoever could
+/// change it, or what leads to it, would decide what the next towd does.
+fn keep_from_clients(service: &mut Service, config: &Config, socket: Option<&Path>) -> anyhow::Result<()> {
+    // Where the whole file system is served it is the user's own session, by ssh: it may do what a shell there may.
+    if let (Some(root), Some(state)) = (&config.root, &config.state_dir) {
+        if lies_in(root, state) {
+            let own = [gate::folder_in(state), state.join("client"), state.join("tow.log")];
+            own.iter().try_for_each(|own| service.keep_from_clients(own))?;
+        } else {
+            service.keep_from_clients(state)?;
+        }
     }
+    let mut files = config.file.iter().map(PathBuf::as_path).chain(socket);
+    files.try_for_each(|file| service.keep_from_clients(file))?;
+    written_to().try_for_each(|file| service.keep_from_clients(&file))?;
+    config.audit.iter().try_for_each(|audit| service.keep_log_from_clients(audit))?;
+    Ok(())
+}
+
+/// The files that standard output and standard error go to: announcement and log.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what towd itself was started with, nothing that a client names"
+)]
+fn written_to() -> impl Iterator<Item = PathBuf> {
+    let links = ["/proc/self/fd/1", "/proc/self/fd/2"].into_iter();
+    links.filter_map(|link| std::fs::read_link(link).ok()).filter(|path| path.is_file())
 }
 
 fn open_audit(path: &Path, config: &Config) -> anyhow::Result<AuditFile> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::own_names::leave_part;
 use crate::stage::{Scene, Stage, parts, told};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -90,20 +91,31 @@ fn a_command_that_was_cut_off_goes_on_at_the_destination_that_it_began() {
 fn what_nobody_comes_back_for_is_never_listed_and_swept_after_as_long_as_is_configured() {
     let stage = Stage::new();
     let scene = stage.scene("swept");
-    let part = scene.at("L/.towpath-part-0123456789ab");
     let home = scene.at("home");
     fs::create_dir_all(home.join(".config/towpath")).unwrap();
+    // A person's files, one with a name of the form that ours have, are no leftovers.
+    let theirs = [".towpath-part-notes", ".towpath-part-0123456789ab-0123456789abcdef"].map(|name| {
+        let at = scene.at("L").join(name);
+        fs::write(&at, "IMPORTANT").unwrap();
+        fs::set_permissions(&at, fs::Permissions::from_mode(0o600)).unwrap();
+        at
+    });
     for (kept, stays) in [("", true), ("parts_kept_days = 1\n", true), ("parts_kept_days = 0\n", false)] {
         fs::write(home.join(".config/towpath/config.toml"), kept).unwrap();
-        fs::write(&part, "half").unwrap();
-        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        let part = leave_part(&scene.at("L"));
+        let name = part.file_name().unwrap().to_str().unwrap();
         for all in [&["ls", "{L}"][..], &["ls", "--all", "--json", "{L}"]] {
             let listed = scene.tow(all).env("HOME", &home).output().unwrap();
             assert_eq!(listed.status.code(), Some(0), "{}", told(&listed));
             let said = told(&listed);
-            assert!(said.contains("new.txt") && !said.contains("towpath-part"), "{said}");
+            assert!(said.contains("new.txt") && !said.contains(name), "{said}");
+            assert_eq!(said.contains("towpath-part-notes"), all.len() > 2, "{said}");
         }
         assert_eq!(part.exists(), stays, "{kept}");
+        let _ = fs::remove_file(part);
+    }
+    for theirs in theirs {
+        assert_eq!(fs::read(&theirs).unwrap(), b"IMPORTANT");
     }
 }
 

@@ -14,6 +14,7 @@ mod following;
 mod listing;
 mod output;
 mod overwriting;
+mod own_names;
 mod placing;
 mod planning;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]

@@ -13,7 +13,6 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -23,8 +22,10 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::RootKind;
 use towpath_protocol::path::{Location, Name, WirePath};
 
+use crate::disk::parts::proves_part;
 use crate::disk::{self, code_of};
-use kept::Kept;
+use kept::Names;
+pub(crate) use kept::{Guarded, Kept};
 
 /// Which part of the file system is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub struct Root {
     folder: OwnedFd,
     kind: RootKind,
     resolver: Resolver,
-    kept: Vec<Arc<Kept>>,
+    kept: Kept,
 }
 
 impl Root {
@@ -105,18 +106,21 @@ impl Root {
             other => RootError::Other(path.to_owned(), other.into()),
         })?;
         let resolver = if kernel::is_able(folder.as_fd()) { Resolver::Kernel } else { Resolver::Walk };
-        Ok(Self { folder, kind, resolver, kept: Vec::new() })
+        Ok(Self { folder, kind, resolver, kept: Kept::default() })
     }
 
-    /// Keeps a folder from everybody who comes through this root, wherever it lies and whatever leads there.
-    pub(crate) fn keep(&mut self, folder: &Path) -> Result<(), RootError> {
-        self.kept.push(Arc::new(Kept::open(folder)?));
-        Ok(())
+    /// Keeps a thing from everybody who comes through this root, wherever it lies and whatever leads there.
+    pub(crate) fn keep(&mut self, path: &Path) -> Result<(), RootError> {
+        self.kept.add(path, Names::This)
     }
 
-    /// The identities of folders that are kept from everybody.
-    pub(crate) fn kept(&self) -> Vec<u64> {
-        self.kept.iter().map(|kept| kept.identity).collect()
+    /// As [`keep`](Self::keep), of a log and its older files.
+    pub(crate) fn keep_log(&mut self, path: &Path) -> Result<(), RootError> {
+        self.kept.add(path, Names::Numbered)
+    }
+
+    pub(crate) const fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// A folder below as a root of its own, that nothing leads out of. The root itself stays what it is.
@@ -180,8 +184,12 @@ impl Root {
     /// `NOFOLLOW` among the flags concerns the last name of a path, never that of a base.
     fn open_as(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
         let opened = self.open_anywhere(thing, flags)?;
-        if self.kept.iter().any(|kept| kept.holds(&opened)) {
+        if self.kept.holds(&opened) {
             return Err(FaultCode::PermissionDenied);
+        }
+        // As if it were not there, as in a listing.
+        if thing.path.name().or_else(|| thing.base.name()).is_some_and(|name| proves_part(name, &opened)) {
+            return Err(FaultCode::NotFound);
         }
         Ok(opened)
     }

@@ -144,10 +144,22 @@ impl Service {
         })
     }
 
-    /// Keeps a folder from all clients, wherever it lies: it is there, and nobody may look into it or take it away with what is in it.
-    pub fn keep_from_clients(&mut self, folder: &Path) -> Result<(), RootError> {
-        // Nobody is served yet.
-        Arc::get_mut(&mut self.root).map_or(Ok(()), |root| root.keep(folder))
+    /// Keeps a file or folder from all clients, wherever it lies and even while it is absent: nobody may read it, look into it, make it,
+    /// or change what leads there.
+    pub fn keep_from_clients(&mut self, path: &Path) -> Result<(), RootError> {
+        self.root_of_nobody(path)?.keep(path)
+    }
+
+    /// As [`keep_from_clients`](Self::keep_from_clients), of a log that is turned over to `NAME.1`, `NAME.2` and so on.
+    pub fn keep_log_from_clients(&mut self, path: &Path) -> Result<(), RootError> {
+        self.root_of_nobody(path)?.keep_log(path)
+    }
+
+    /// While nobody is served: what is to be kept is kept from all.
+    fn root_of_nobody(&mut self, path: &Path) -> Result<&mut Root, RootError> {
+        let served =
+            || RootError::Other(path.to_owned(), std::io::Error::other("it is being served already"));
+        Arc::get_mut(&mut self.root).ok_or_else(served)
     }
 
     /// The service as one session sees it. Sessions that the system let in have a share of threads each; those of a paired client share one.

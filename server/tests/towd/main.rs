@@ -8,6 +8,7 @@ mod leaving;
 mod limits;
 mod load;
 mod log;
+mod own;
 mod rights;
 mod starting;
 mod starving;

@@ -1,7 +1,12 @@
 //! Unfinished files: their names, and those that were cut off and wait for somebody to go on with them: found again, locked while
 //! somebody is at them, and swept when nobody came. The same rules as `disk`: an open folder and a name in it.
+//!
+//! A name proves whose it is. It has an exact form, `.towpath-part-ID-TAG`, and its tag is a hash over the ID and the thing itself: over
+//! inode number and time of birth of a file, over the target of a link. So a copy, a restored backup, or a file that a person made under
+//! such a name proves nothing: it is the person's, listed and copied like any other, and never swept. Nothing needs to be written inside
+//! or beside it, so this holds where there are no extended attributes, and at every moment of a crash.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
@@ -11,65 +16,183 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::path::Name;
 
 use super::fault_of;
+use super::writing::{self, Spot};
 
-/// What the names of unfinished files begin with, beside the place where they will be. They are never shown.
+/// The names of unfinished files begin with this.
 const PREFIX: &[u8] = b".towpath-part-";
+const ID_BYTES: usize = 6;
+const TAG_BYTES: usize = 8;
 
 /// A link cannot be locked. Younger ones are left alone, however little is kept.
 const LINK_AGE_LEAST: Duration = Duration::from_mins(1);
 
-/// Whether a name is that of an unfinished file of ours.
-pub(crate) fn is_part(name: &Name) -> bool {
-    name.as_bytes().starts_with(PREFIX)
-}
+/// Names unfinished things of one purpose: those of one upload that can go on, or one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartId([u8; ID_BYTES]);
 
-/// A new name for something that is not yet in place: short, whatever the final name, and not to be guessed.
-pub(crate) fn random_name() -> Result<Name, Fault> {
-    let mut random = [0_u8; 6];
-    getrandom::fill(&mut random).map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
-    named(random)
-}
+impl PartId {
+    /// Not to be guessed.
+    pub(crate) fn random() -> Result<Self, Fault> {
+        let mut random = [0_u8; ID_BYTES];
+        getrandom::fill(&mut random)
+            .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
+        Ok(Self(random))
+    }
 
-/// The name under which what was received of a file is found again: of one place, size and time of modification.
-pub(crate) fn resumable_name(place: &Name, size: u64, modified_ns: i64) -> Result<Name, Fault> {
-    let of = [place.as_bytes(), b"/", &size.to_be_bytes(), &modified_ns.to_be_bytes()].concat();
-    let mut short = [0; 6];
-    short.copy_from_slice(&Hash::of(&of).0[..6]);
-    named(short)
-}
+    /// Under which what was received of a file is found again: of one place, size and time of modification.
+    pub(crate) fn of_upload(place: &Name, size: u64, modified_ns: i64) -> Self {
+        let of = [place.as_bytes(), b"/", &size.to_be_bytes(), &modified_ns.to_be_bytes()].concat();
+        let mut short = [0; ID_BYTES];
+        short.copy_from_slice(&Hash::of(&of).0[..ID_BYTES]);
+        Self(short)
+    }
 
-fn named(id: [u8; 6]) -> Result<Name, Fault> {
-    let digits = id.map(|byte| format!("{byte:02x}")).concat();
-    Name::new([PREFIX, digits.as_bytes()].concat()).map_err(|_| FaultCode::Internal.into())
-}
-
-/// Creates a file that nobody else can open, and locks it; fails where the name exists, as whatever it may be.
-pub(crate) fn create(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
-    let file = super::writing::create_new(folder, name)?;
-    // Nobody else can have it; where there are no locks, nobody else locks either.
-    let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    Ok(file)
-}
-
-/// Opens what was received of a file, to go on with it. None where there is none that is ours alone, or where somebody is at it.
-pub(crate) fn take_up(folder: impl AsFd, name: &Name) -> Result<Option<OwnedFd>, Fault> {
-    match lock(folder, name, OFlags::RDWR) {
-        Ok((file, stat)) => Ok(is_ours_alone(&stat).then_some(file)),
-        // Whatever it is, it is not what we left; or somebody is at it.
-        Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO | Errno::WOULDBLOCK) => {
-            Ok(None)
+    /// The ID in a name of our form.
+    fn in_name(name: &Name) -> Option<Self> {
+        let digits = name.as_bytes().strip_prefix(PREFIX)?;
+        let (id, tag) = (digits.get(..2 * ID_BYTES)?, digits.get(2 * ID_BYTES..)?);
+        let tag = tag.strip_prefix(b"-")?;
+        let is_hex = |digits: &[u8]| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        if tag.len() != 2 * TAG_BYTES || !is_hex(tag) || !is_hex(id) {
+            return None;
         }
-        Err(errno) => Err(fault_of(errno)),
+        let mut bytes = [0; ID_BYTES];
+        for (byte, digits) in bytes.iter_mut().zip(id.chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// The name of what `of` describes.
+    fn name(self, of: &[u8]) -> Result<Name, Fault> {
+        let tag = Hash::of(&[b"towpath part ".as_slice(), &self.0, of].concat());
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let text = format!("{}-{}", hex(&self.0), hex(&tag.0[..TAG_BYTES]));
+        Name::new([PREFIX, text.as_bytes()].concat()).map_err(|_| FaultCode::Internal.into())
+    }
+
+    /// Of a file that was just made, for the moment until its own name is known. It is empty: nobody loses anything with it.
+    fn newborn_name(self) -> Result<Name, Fault> {
+        self.name(b"new")
+    }
+
+    fn file_name(self, file: impl AsFd, stat: &Stat) -> Result<Name, Fault> {
+        let (seconds, nanoseconds) = born(file);
+        let of = [
+            b"file".as_slice(),
+            &stat.st_ino.to_be_bytes(),
+            &seconds.to_be_bytes(),
+            &nanoseconds.to_be_bytes(),
+        ];
+        self.name(&of.concat())
+    }
+
+    /// Of a link that is not yet in place.
+    pub(crate) fn link_name(self, target: &[u8]) -> Result<Name, Fault> {
+        self.name(&[b"link".as_slice(), target].concat())
     }
 }
 
+/// When something was made; 0 where the file system does not say.
+#[cfg(target_os = "linux")]
+fn born(file: impl AsFd) -> (i64, u32) {
+    use rustix::fs::{StatxFlags, statx};
+    let told = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
+    let told =
+        told.ok().filter(|told| StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME));
+    told.map_or((0, 0), |told| (told.stx_btime.tv_sec, told.stx_btime.tv_nsec))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn born(_file: impl AsFd) -> (i64, u32) {
+    (0, 0)
+}
+
+/// Whether a name has the exact form of ours, whatever it names.
+pub(crate) fn has_part_form(name: &Name) -> bool {
+    PartId::in_name(name).is_some()
+}
+
+/// Whether what has this name is provably an unfinished thing of ours.
+pub(crate) fn is_part(folder: impl AsFd, name: &Name) -> bool {
+    has_part_form(name) && writing::look_at(folder, name).is_ok_and(|thing| proves_part(name, thing))
+}
+
+/// As [`is_part`], of something open.
+pub(crate) fn proves_part(name: &Name, thing: impl AsFd) -> bool {
+    let Some(id) = PartId::in_name(name) else { return false };
+    let thing = thing.as_fd();
+    let Ok(stat) = rustix::fs::fstat(thing) else { return false };
+    let ours = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => return is_of_file(id, name, thing, &stat),
+        FileType::Symlink => match rustix::fs::readlinkat(thing, b"".as_slice(), Vec::new()) {
+            Ok(target) => id.link_name(target.as_bytes()),
+            Err(_) => return false,
+        },
+        _ => return false,
+    };
+    ours.is_ok_and(|ours| ours == *name)
+}
+
+fn is_of_file(id: PartId, name: &Name, file: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let is_newborn = stat.st_size == 0 && id.newborn_name().is_ok_and(|newborn| newborn == *name);
+    is_newborn || id.file_name(file, stat).is_ok_and(|own| own == *name)
+}
+
+/// Creates a file that nobody else can open, and locks it. Fails with `AlreadyExists` where the name is taken, as whatever it may be.
+pub(crate) fn create(folder: impl AsFd, id: PartId) -> Result<(Name, OwnedFd), Fault> {
+    let newborn = id.newborn_name()?;
+    let file = writing::create_new(&folder, &newborn)?;
+    // Nobody else can have it; where there are no locks, nobody else locks either.
+    let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let named = rustix::fs::fstat(&file).map_err(fault_of).and_then(|stat| id.file_name(&file, &stat));
+    let named = named.and_then(|name| {
+        writing::rename_new(Spot::new(&folder, &newborn), Spot::new(&folder, &name)).map(|()| name)
+    });
+    match named {
+        Ok(name) => Ok((name, file)),
+        Err(fault) => {
+            let _ = writing::remove_file(&folder, &newborn);
+            Err(fault)
+        }
+    }
+}
+
+/// What was found of an upload that was cut off.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Nothing,
+    Waiting(Name, OwnedFd),
+    /// Somebody is at it.
+    Taken,
+}
+
+/// Opens what was received of a file, to go on with it, where that is provably ours alone.
+pub(crate) fn take_up(folder: &OwnedFd, id: PartId) -> Result<Found, Fault> {
+    let mut found = Found::Nothing;
+    for name in super::names(folder)?.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
+        match lock(folder, &name, OFlags::RDWR) {
+            Ok((file, stat)) if is_ours_alone(&stat) => return Ok(Found::Waiting(name, file)),
+            Err(Errno::WOULDBLOCK) => found = Found::Taken,
+            // Whatever it is, it is not what we left.
+            Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => {}
+            Err(errno) => return Err(fault_of(errno)),
+        }
+    }
+    Ok(found)
+}
+
 /// Opens and locks a file of ours: still under that name then, so that nobody finished or removed it in between. `WOULDBLOCK` where
-/// somebody is at it.
+/// somebody is at it, `ACCESS` where it does not prove to be ours.
 fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat), Errno> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !is_ours_to_sweep(&stat) {
+    let id = PartId::in_name(name).ok_or(Errno::ACCESS)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
+        || !is_ours_to_sweep(&stat)
+        || !is_of_file(id, name, file.as_fd(), &stat)
+    {
         return Err(Errno::ACCESS);
     }
     // Where there are no locks, nobody can know that nobody is at it.
@@ -118,7 +241,9 @@ fn sweep_at(folder: impl AsFd, name: &Name, age: Duration, now: SystemTime) -> O
     let folder = folder.as_fd();
     let stat = rustix::fs::statat(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
     // A link is made and put in place within a moment: an old one is nobody's.
-    let is_link = is_ours_to_sweep(&stat) && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+        && is_ours_to_sweep(&stat)
+        && is_part(folder, name);
     let age = if is_link { age.max(LINK_AGE_LEAST) } else { age };
     // The time of change cannot be set back, as that of modification is when a file is about to be put in place.
     let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_ctime).unwrap_or(0));
@@ -130,70 +255,4 @@ fn sweep_at(folder: impl AsFd, name: &Name, age: Duration, now: SystemTime) -> O
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    #[test]
-    fn a_part_is_found_by_what_it_is_of() {
-        let [one, two] = ["one", "two"].map(|name| Name::try_from(name).unwrap());
-        let name = |place, size, modified_ns| resumable_name(place, size, modified_ns).unwrap();
-        assert_eq!(name(&one, 1, 2), name(&one, 1, 2));
-        for other in [name(&two, 1, 2), name(&one, 3, 2), name(&one, 1, -2)] {
-            assert_ne!(name(&one, 1, 2), other);
-            assert!(is_part(&other));
-        }
-    }
-
-    #[test]
-    fn only_what_is_ours_alone_is_taken_up() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = std::fs::File::open(dir.path()).unwrap();
-        let name = resumable_name(&Name::try_from("file").unwrap(), 7, 0).unwrap();
-        let at = dir.path().join(std::str::from_utf8(name.as_bytes()).unwrap());
-        assert!(take_up(&folder, &name).unwrap().is_none(), "nothing is there");
-        let made = create(&folder, &name).unwrap();
-        assert!(take_up(&folder, &name).unwrap().is_none(), "somebody is at it");
-        drop(made);
-        let taken = take_up(&folder, &name).unwrap();
-        assert!(taken.is_some());
-        drop(taken);
-        std::fs::hard_link(&at, dir.path().join("second name")).unwrap();
-        assert!(take_up(&folder, &name).unwrap().is_none(), "it has a second name");
-        std::fs::remove_file(dir.path().join("second name")).unwrap();
-        std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(take_up(&folder, &name).unwrap().is_none(), "others may read it");
-        std::fs::remove_file(&at).unwrap();
-        symlink("elsewhere", &at).unwrap();
-        assert!(take_up(&folder, &name).unwrap().is_none(), "a link");
-        std::fs::remove_file(&at).unwrap();
-        std::fs::create_dir(&at).unwrap();
-        assert!(take_up(&folder, &name).unwrap().is_none(), "a folder");
-    }
-
-    #[test]
-    fn only_what_is_old_and_left_is_swept() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = std::fs::File::open(dir.path()).unwrap();
-        let name = random_name().unwrap();
-        let made = create(&folder, &name).unwrap();
-        rustix::io::write(&made, b"half").unwrap();
-        assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "somebody is at it");
-        drop(made);
-        assert_eq!(sweep(&folder, &name, Duration::from_hours(1)), None, "it is not old");
-        assert_eq!(sweep(&folder, &name, Duration::ZERO), Some(4));
-        assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "it is gone");
-        // One that was cut off between its mode and its name.
-        let made = create(&folder, &name).unwrap();
-        rustix::fs::fchmod(&made, Mode::from_raw_mode(0o444)).unwrap();
-        drop(made);
-        assert_eq!((take_up(&folder, &name).unwrap().is_some(), waiting_bytes(&folder, &name)), (false, 0));
-        assert_eq!(sweep(&folder, &name, Duration::ZERO), Some(0));
-        symlink("elsewhere", dir.path().join(std::str::from_utf8(name.as_bytes()).unwrap())).unwrap();
-        assert_eq!(sweep(&folder, &name, Duration::ZERO), None, "it may be on its way to its place");
-        let later = SystemTime::now() + 2 * LINK_AGE_LEAST;
-        assert_eq!(sweep_at(&folder, &name, Duration::from_hours(1), later), None, "it is kept for longer");
-        assert_eq!(sweep_at(&folder, &name, Duration::ZERO, later), Some(9));
-    }
-}
+mod tests;

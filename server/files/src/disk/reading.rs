@@ -10,7 +10,8 @@ use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::{code_of, fault_of, is_part, kind_of, parts, stat, stat_open};
+use super::parts::{self, has_part_form, is_part};
+use super::{code_of, fault_of, kind_of, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
 pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
@@ -106,7 +107,7 @@ impl Iterator for FolderReader {
                 Err(errno) => return Some(Err(fault_of(errno))),
             };
             let Ok(name) = Name::new(entry.file_name().to_bytes()) else { continue };
-            if !is_part(&name) {
+            if !has_part_form(&name) || !self.folder.fd().is_ok_and(|folder| is_part(folder, &name)) {
                 let kind = entry.file_type();
                 return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
             }

@@ -193,6 +193,11 @@ impl Inode {
         stat.map(|stat| Self::from(&stat)).map_err(fault_of)
     }
 
+    /// Whether it is on this device.
+    pub(crate) fn is_on(self, device: Dev) -> bool {
+        self.device == device
+    }
+
     pub(crate) fn of_open(thing: impl AsFd) -> Result<Self, Fault> {
         rustix::fs::fstat(thing).map(|stat| Self::from(&stat)).map_err(fault_of)
     }

@@ -1,45 +1,285 @@
-//! A folder that nobody reaches through a root although it may lie in it: where a program keeps its own keys. Found by what it is and by
-//! where the system says that an open thing lies, not by the names that led there.
+//! What a program keeps from everybody who comes through its root, although it may lie there: its own keys, lists and logs. Each is kept
+//! by what it is and by the name that leads to it, while it is absent too; and so is every name on the way, links included, since to
+//! replace one of those is to replace what it leads to.
 
-use std::ffi::OsString;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use towpath_protocol::path::Name;
 
 use super::{LOOK_FOLDER, RootError};
-use crate::disk;
+use crate::disk::writing::{Inode, lies_within};
 
+/// Links followed on the way to what is kept, as many as the system follows.
+const LINKS_MAX: usize = 40;
+
+/// Folders within a folder that is kept, in which a file is looked for that has a second name.
+const FOLDERS_DEEP_MAX: usize = 2;
+
+/// How much of a thing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    /// Nobody reads or changes it, nor anything in it.
+    Kept,
+    /// It leads to what is kept: it stays what and where it is. What else lies in it is everybody's.
+    Way,
+}
+
+/// What names of a log are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    This,
+    /// `NAME.1`, `NAME.2` and so on as well.
+    Numbered,
+}
+
+/// All that is kept. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept(Vec<Arc<Spot>>);
+
+/// A name in a folder, as it was found at the start.
 #[derive(Debug)]
-pub(super) struct Kept {
+struct Spot {
     folder: OwnedFd,
-    pub(super) identity: u64,
+    folder_inode: Inode,
+    name: OsString,
+    names: Names,
+    guarded: Guarded,
+    /// None while it is absent.
+    found: Option<Inode>,
 }
 
 impl Kept {
-    pub(super) fn open(path: &Path) -> Result<Self, RootError> {
-        let folder = rustix::fs::openat(CWD, path, LOOK_FOLDER, Mode::empty());
-        let folder = folder.map_err(|errno| match errno {
-            Errno::NOENT => RootError::Missing(path.to_owned()),
-            errno => RootError::Other(path.to_owned(), errno.into()),
+    /// Keeps what `path` names, and all names that lead there, whether they are there or not.
+    pub(super) fn add(&mut self, path: &Path, names: Names) -> Result<(), RootError> {
+        let told = |error: std::io::Error| RootError::Other(path.to_owned(), error);
+        let absolute = std::path::absolute(path).map_err(told)?;
+        let way = way_to(&absolute, names).map_err(|errno| match errno {
+            Errno::ACCESS => RootError::PermissionDenied(path.to_owned()),
+            errno => told(errno.into()),
         })?;
-        let there = disk::stat_open(&folder).map_err(|_| RootError::PermissionDenied(path.to_owned()))?;
-        Ok(Self { folder, identity: there.identity })
+        self.0.extend(way.into_iter().map(Arc::new));
+        Ok(())
     }
 
-    /// Whether an open thing is this folder or lies in it, as things are named now. Where the system cannot tell, it may.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an open thing is kept or lies in what is. Where the system cannot tell, it may.
     pub(super) fn holds(&self, opened: &OwnedFd) -> bool {
-        match (path_of(opened), path_of(&self.folder)) {
-            (Some(opened), Some(folder)) => opened.starts_with(folder),
-            _ => cfg!(target_os = "linux"),
+        if self.is_empty() {
+            return false;
         }
+        let Ok(stat) = rustix::fs::fstat(opened) else { return true };
+        if !self.is_near(&stat) {
+            return false;
+        }
+        let path = path_of(opened);
+        self.kept()
+            .any(|spot| spot.is_now(Inode::from(&stat)) || spot.contains(opened, &stat, path.as_deref()))
+    }
+
+    /// How much of an open thing is kept that is about to be changed.
+    pub(crate) fn guards_open(&self, opened: &OwnedFd) -> Option<Guarded> {
+        if self.holds(opened) {
+            return Some(Guarded::Kept);
+        }
+        let inode = if self.is_empty() { None } else { Inode::of_open(opened).ok() };
+        inode.filter(|inode| self.0.iter().any(|spot| spot.found == Some(*inode))).map(|_| Guarded::Way)
+    }
+
+    /// How much of what has this name, or is about to have it, is kept. The folder itself was opened through the root.
+    pub(crate) fn guards(&self, folder: impl AsFd, name: &Name) -> Option<Guarded> {
+        if self.is_empty() {
+            return None;
+        }
+        let Ok(folder_stat) = rustix::fs::fstat(&folder) else { return Some(Guarded::Kept) };
+        if !self.is_near(&folder_stat) {
+            return None;
+        }
+        let there = rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok();
+        let inode = there.as_ref().map(Inode::from);
+        let named = self.0.iter().filter(|spot| spot.is_called(Inode::from(&folder_stat), name.as_bytes()));
+        let known = self.0.iter().filter(|spot| inode.is_some_and(|inode| spot.is_now(inode)));
+        let mut guarded: Vec<_> = named.chain(known).map(|spot| spot.guarded).collect();
+        // A second name of a file that lies in a folder that is kept.
+        if there.is_some_and(|there| has_more_names(&there))
+            && self.kept().any(|spot| inode.is_some_and(|inode| spot.has_file(inode)))
+        {
+            guarded.push(Guarded::Kept);
+        }
+        if guarded.contains(&Guarded::Kept) { Some(Guarded::Kept) } else { guarded.first().copied() }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &Arc<Spot>> {
+        self.0.iter().filter(|spot| spot.guarded == Guarded::Kept)
+    }
+
+    /// What lies on another file system is none of it. A folder that is kept stays on its own.
+    fn is_near(&self, stat: &Stat) -> bool {
+        let is_on = |inode: Inode| inode.is_on(stat.st_dev);
+        self.0.iter().any(|spot| is_on(spot.folder_inode) || spot.found.is_some_and(is_on))
     }
 }
 
+impl Spot {
+    /// Whether a thing is this one: the one that was found, or the one that has its place now.
+    fn is_now(&self, inode: Inode) -> bool {
+        self.found == Some(inode) || (self.guarded == Guarded::Kept && self.now() == Some(inode))
+    }
+
+    fn now(&self) -> Option<Inode> {
+        let there = rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        there.ok().map(|there| Inode::from(&there))
+    }
+
+    fn is_called(&self, folder: Inode, name: &[u8]) -> bool {
+        self.folder_inode == folder && self.is_one_of_its_names(name)
+    }
+
+    /// Case does not count: where it does not on the disk, another case is the same name.
+    fn is_one_of_its_names(&self, name: &[u8]) -> bool {
+        let (name, ours) = (folded(name), folded(self.name.as_bytes()));
+        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        name == ours
+            || (self.names == Names::Numbered
+                && name.strip_prefix(&ours).and_then(|rest| rest.strip_prefix('.')).is_some_and(is_number))
+    }
+
+    /// Whether an open thing lies at this name or below it, as things are named now.
+    fn contains(&self, opened: &OwnedFd, stat: &Stat, path: Option<&Path>) -> bool {
+        let (Some(path), Some(folder)) = (path, path_of(&self.folder)) else {
+            return cfg!(target_os = "linux");
+        };
+        if let Ok(below) = path.strip_prefix(&folder)
+            && let Some(Component::Normal(first)) = below.components().next()
+            && self.is_one_of_its_names(first.as_bytes())
+        {
+            return true;
+        }
+        // By a second name, or by way of another mount.
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                mount_of(opened) != mount_of(&self.folder)
+                    && self.now().is_some_and(|inode| lies_within(opened, inode))
+            }
+            _ => {
+                (has_more_names(stat) || mount_of(opened) != mount_of(&self.folder))
+                    && self.has_file(Inode::from(stat))
+            }
+        }
+    }
+
+    /// Whether a file is one of those in this folder.
+    fn has_file(&self, inode: Inode) -> bool {
+        has_file(&self.folder, self.name.as_bytes(), inode, FOLDERS_DEEP_MAX)
+    }
+}
+
+fn has_file(folder: &OwnedFd, name: &[u8], inode: Inode, deep: usize) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(folder) = rustix::fs::openat(folder, name, flags, Mode::empty()) else { return false };
+    let names = crate::disk::names(&folder).unwrap_or_default();
+    names.iter().any(|name| {
+        let there = rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+        let Ok(there) = there else { return false };
+        let is_folder = FileType::from_raw_mode(there.st_mode) == FileType::Directory;
+        Inode::from(&there) == inode
+            || (is_folder && deep > 0 && has_file(&folder, name.as_bytes(), inode, deep - 1))
+    })
+}
+
+/// All names that are met on the way to a path, links followed one by one; the last is what it names, or the first that is absent.
+fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
+    let top = || rustix::fs::openat(CWD, "/", LOOK_FOLDER, Mode::empty());
+    let mut left: VecDeque<OsString> = components_of(path);
+    let (mut at, mut links, mut way) = (top()?, 0, Vec::new());
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            at = rustix::fs::openat(&at, "..", LOOK_FOLDER, Mode::empty())?;
+            continue;
+        }
+        let there = match rustix::fs::statat(&at, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => None,
+            there => Some(there?),
+        };
+        let kind = there.map(|there| FileType::from_raw_mode(there.st_mode));
+        let is_way = match kind {
+            Some(FileType::Symlink) => true,
+            Some(FileType::Directory) => !left.is_empty(),
+            _ => false,
+        };
+        let folder = at.try_clone().map_err(|_| Errno::MFILE)?;
+        way.push(Spot {
+            folder_inode: Inode::of_open(&folder).map_err(|_| Errno::IO)?,
+            folder,
+            name: name.clone(),
+            names: if left.is_empty() { names } else { Names::This },
+            guarded: if is_way { Guarded::Way } else { Guarded::Kept },
+            found: there.as_ref().map(Inode::from),
+        });
+        match kind {
+            Some(FileType::Symlink) => {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(Errno::LOOP);
+                }
+                let target = rustix::fs::readlinkat(&at, &name, Vec::new())?;
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                if target.is_absolute() {
+                    at = top()?;
+                }
+                components_of(&target).into_iter().rev().for_each(|name| left.push_front(name));
+            }
+            Some(FileType::Directory) if is_way => {
+                at = rustix::fs::openat(&at, &name, LOOK_FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
+            }
+            _ => break,
+        }
+    }
+    Ok(way)
+}
+
+fn components_of(path: &Path) -> VecDeque<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some(OsStr::new("..")),
+        _ => None,
+    });
+    names.map(OsStr::to_owned).collect()
+}
+
+fn folded(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_uppercase().to_lowercase()
+}
+
+fn has_more_names(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) != FileType::Directory && stat.st_nlink > 1
+}
+
+/// Where the system says that an open thing lies.
 fn path_of(opened: impl AsFd) -> Option<PathBuf> {
     let link = format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd());
     let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;
     Some(OsString::from_vec(path.into_bytes()).into())
+}
+
+/// By which mount something was opened; None where the system does not tell, as for everything alike.
+#[cfg(target_os = "linux")]
+fn mount_of(opened: impl AsFd) -> Option<u64> {
+    use rustix::fs::{StatxFlags, statx};
+    let told = statx(opened, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::MNT_ID).then_some(told.stx_mnt_id)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount_of(_opened: impl AsFd) -> Option<u64> {
+    None
 }

@@ -1,7 +1,7 @@
 //! Things that are made beside their place and put there when they are complete: whoever looks sees what was there before,
 //! or the new thing, never half of it. Knows the policies for what exists already; knows no request and no connection.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use towpath_protocol::entry::{Attributes, Kind, Version};
@@ -11,9 +11,10 @@ use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 
 use super::metadata::Wished;
+use crate::disk::parts::{Found, PartId};
 use crate::disk::writing::{self, Spot};
 use crate::disk::{self, durable, holes, parts};
-use crate::root::Root;
+use crate::root::{Guarded, Kept, Root};
 
 /// Names tried before giving up; one is enough unless somebody plays with us.
 const NAMES_TRIED_MAX: usize = 8;
@@ -75,9 +76,42 @@ impl Policy {
 }
 
 impl Held {
+    /// Something that may be there and is to be changed, or taken from.
     pub(super) fn find(root: &Root, location: &Location) -> Result<Self, Fault> {
+        let held = Self::look_for(root, location)?;
+        held.check(root.kept())?;
+        if disk::is_part(&*held.folder, &held.name) {
+            return Err(FaultCode::NotFound.into());
+        }
+        Ok(held)
+    }
+
+    /// Something that is to be made, or replaced.
+    pub(super) fn find_new(root: &Root, location: &Location) -> Result<Self, Fault> {
+        let held = Self::look_for(root, location)?;
+        held.check(root.kept())?;
+        held.check_name()?;
+        Ok(held)
+    }
+
+    /// As [`find`](Self::find), of what stays as it is: no more is asked than that it can be reached.
+    pub(super) fn look_for(root: &Root, location: &Location) -> Result<Self, Fault> {
         let (folder, name) = root.parent_of(location)?;
         Ok(Self { folder: Arc::new(folder), name })
+    }
+
+    /// Err where the program keeps this for itself, or where it leads to what it keeps.
+    pub(super) fn check(&self, kept: &Kept) -> Result<(), Fault> {
+        check_kept(kept, &*self.folder, &self.name)
+    }
+
+    /// Err where only unfinished files have such names.
+    pub(super) fn check_name(&self) -> Result<(), Fault> {
+        if parts::has_part_form(&self.name) {
+            return Err(Fault::new(FaultCode::PermissionDenied)
+                .because("names of this form are kept for unfinished files; choose another"));
+        }
+        Ok(())
     }
 
     /// What is there now, looked at itself where it is a link.
@@ -94,6 +128,21 @@ impl Held {
     }
 }
 
+/// Err where the program keeps for itself what has this name, or where it leads to what it keeps.
+pub(super) fn check_kept(kept: &Kept, folder: impl AsFd, name: &Name) -> Result<(), Fault> {
+    match kept.guards(folder, name) {
+        None => Ok(()),
+        Some(Guarded::Kept) => Err(kept_fault()),
+        Some(Guarded::Way) => Err(Fault::new(FaultCode::PermissionDenied)
+            .because("it leads to what the server keeps for itself, and stays as it is")),
+    }
+}
+
+/// Why a client does not get at what is the program's own.
+pub(super) fn kept_fault() -> Fault {
+    Fault::new(FaultCode::PermissionDenied).because("the server keeps it for itself")
+}
+
 /// Something under a temporary name, removed when dropped unless it was put in place.
 #[derive(Debug)]
 struct Beside {
@@ -103,15 +152,14 @@ struct Beside {
 }
 
 impl Beside {
-    /// Makes it with `make`, which fails where the name exists.
+    /// Makes it with `make`, under a name of that ID; fails where the name exists.
     fn make<T>(
         folder: &Arc<OwnedFd>,
-        make: impl Fn(&OwnedFd, &Name) -> Result<T, Fault>,
+        make: impl Fn(&OwnedFd, PartId) -> Result<(Name, T), Fault>,
     ) -> Result<(Self, T), Fault> {
         for _ in 0..NAMES_TRIED_MAX {
-            let name = parts::random_name()?;
-            match make(folder, &name) {
-                Ok(made) => return Ok((Self { folder: folder.clone(), name, placed: false }, made)),
+            match make(folder, PartId::random()?) {
+                Ok((name, made)) => return Ok((Self { folder: folder.clone(), name, placed: false }, made)),
                 Err(fault) if fault.code == FaultCode::AlreadyExists => {}
                 Err(fault) => return Err(fault),
             }
@@ -165,22 +213,21 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn create(folder: &Arc<OwnedFd>) -> Result<Self, Fault> {
-        let (beside, file) = Beside::make(folder, |folder, name| parts::create(folder, name))?;
+        let (beside, file) = Beside::make(folder, |folder, id| parts::create(folder, id))?;
         Ok(Self { file, beside })
     }
 
-    /// A part that another upload can take up, under a name that it finds: the one that is there, if it is ours and nobody is at it,
-    /// else a new one; one of no such name where somebody is at it.
-    pub(super) fn take_up(folder: &Arc<OwnedFd>, name: &Name) -> Result<Self, Fault> {
-        let part = |file| Self {
-            file,
-            beside: Beside { folder: folder.clone(), name: name.clone(), placed: false },
-        };
-        if let Some(file) = parts::take_up(&**folder, name)? {
-            return Ok(part(file));
+    /// A part that another upload can take up, since it knows its ID: the one that is there, if it is ours and nobody is at it,
+    /// else a new one; one of another ID where somebody is at it.
+    pub(super) fn take_up(folder: &Arc<OwnedFd>, id: PartId) -> Result<Self, Fault> {
+        let part = |name, file| Self { file, beside: Beside { folder: folder.clone(), name, placed: false } };
+        match parts::take_up(folder, id)? {
+            Found::Waiting(name, file) => return Ok(part(name, file)),
+            Found::Taken => return Self::create(folder),
+            Found::Nothing => {}
         }
-        match parts::create(&**folder, name) {
-            Ok(file) => Ok(part(file)),
+        match parts::create(&**folder, id) {
+            Ok((name, file)) => Ok(part(name, file)),
             Err(fault) if fault.code == FaultCode::AlreadyExists => Self::create(folder),
             Err(fault) => Err(fault),
         }
@@ -241,7 +288,10 @@ pub(super) fn place_link(
     policy: &Policy,
     wished: Wished<'_>,
 ) -> Result<Parts, Fault> {
-    let (beside, ()) = Beside::make(&to.folder, |folder, name| writing::make_link(folder, name, target))?;
+    let (beside, ()) = Beside::make(&to.folder, |folder, id| {
+        let name = id.link_name(target)?;
+        writing::make_link(folder, &name, target).map(|()| (name, ()))
+    })?;
     let unset = wished.give_link(&beside.folder, &beside.name)?;
     writing::set_modified(&*beside.folder, &beside.name, policy.modified_ns)?;
     beside.place(&to.name, policy)?;

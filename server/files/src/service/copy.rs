@@ -28,10 +28,10 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
             let whole = request.from.whole().map_err(|_| FaultCode::NameTooLong)?;
             // Below `to` the names are those below `from`, and must be sayable as well.
             request.to.whole().map_err(|_| FaultCode::NameTooLong)?;
-            let from = Held::find(&service.root, &request.from)?;
-            let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
+            let from = Held::look_for(&service.root, &request.from)?;
+            let to = Held::look_for(&service.root, &request.to).map_err(at(&request.to))?;
             let mut copying = Copying {
-                tally: Tally::new(&exchange, whole).keeping_out(service.root.kept()),
+                tally: Tally::new(&exchange, whole).keeping_out(service.root.kept().clone()),
                 lot: Lot::new(request.durability),
                 existing: request.existing,
                 expected: request.expected,
@@ -67,6 +67,10 @@ impl Copying {
     /// A fault of the thing itself that was named is the whole copy's.
     fn start(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
         let source = disk::stat(&*from.folder, &from.name)?;
+        if disk::is_part(&*from.folder, &from.name) {
+            return Err(FaultCode::NotFound.into());
+        }
+        to.check_name()?;
         if source.kind == Kind::Folder && writing::lies_within(&to.folder, Inode::of(from.spot())?) {
             return Err(FaultCode::IntoItself.into());
         }
@@ -77,7 +81,10 @@ impl Copying {
         self.tally.step()?;
         self.tally.check_depth()?;
         let source = disk::stat(&*from.folder, &from.name)?;
-        self.tally.check_kept(source.identity)?;
+        self.tally.check_kept(&*from.folder, &from.name)?;
+        if source.kind != Kind::Folder {
+            to.check(self.tally.kept())?;
+        }
         let there = to.look()?;
         if there.as_ref().is_some_and(|there| there.identity == source.identity) {
             return Err(FaultCode::IntoItself.into());
@@ -179,13 +186,13 @@ impl Copying {
         }
         let attributes = disk::stat_open(&*source)?;
         let names = disk::names(&source)?;
-        make_folder(to, FILLABLE, self.existing)?;
+        make_folder(to, FILLABLE, self.existing, self.tally.kept())?;
         self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
         if self.own[0] == self.own[1] {
             self.own[1] = Inode::of_open(&*target)?;
         }
-        for name in names.into_iter().filter(|name| !disk::is_part(name)) {
+        for name in names.into_iter().filter(|name| !disk::is_part(&*source, name)) {
             self.tally.enter(name.clone());
             let from = Held { folder: source.clone(), name: name.clone() };
             let to = Held { folder: target.clone(), name };
@@ -195,6 +202,11 @@ impl Copying {
             self.tally.leave();
         }
         self.lot.touch(&self.tally, &to.folder);
+        if to.check(self.tally.kept()).is_err() {
+            // It was joined, and stays as it is.
+            self.tally.folder();
+            return Ok(());
+        }
         let Attributes { mode, modified_ns, .. } = attributes;
         let made = Made::Folder { folder: target, mode, modified_ns, metadata: self.metadata(&source)? };
         self.lot.add(made, &mut self.tally)

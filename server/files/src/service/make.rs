@@ -14,6 +14,7 @@ use super::beside::{Held, Policy, place_link};
 use super::metadata::Wished;
 use crate::disk;
 use crate::disk::writing;
+use crate::root::{Guarded, Kept};
 
 /// Permission bits that a folder has until its final ones are set, so that it can be filled.
 pub(super) const FILLABLE: u16 = 0o700;
@@ -21,8 +22,9 @@ pub(super) const FILLABLE: u16 = 0o700;
 pub(super) async fn folder(service: Arc<Service>, request: MakeFolder) -> Result<Answer, Fault> {
     service
         .blocking(&request.folder.clone(), move |service| {
-            let to = Held::find(&service.root, &request.folder)?;
-            make_folder(&to, request.mode, request.existing)?;
+            let to = Held::look_for(&service.root, &request.folder)?;
+            to.check_name()?;
+            make_folder(&to, request.mode, request.existing, service.root.kept())?;
             Ok(Stored { attributes: disk::stat(&*to.folder, &to.name)?, unset: Parts::NONE }.into())
         })
         .await
@@ -35,8 +37,18 @@ pub(super) enum Made {
     Joined,
 }
 
-/// Makes a folder, or joins one that exists where `existing` allows it; never through a link.
-pub(super) fn make_folder(to: &Held, mode: u16, existing: Existing) -> Result<Made, Fault> {
+/// Makes a folder, or joins one that exists where `existing` allows it; never through a link. One that leads to what is kept can be
+/// joined and not made.
+pub(super) fn make_folder(to: &Held, mode: u16, existing: Existing, kept: &Kept) -> Result<Made, Fault> {
+    if let Err(refusal) = to.check(kept) {
+        let is_way = kept.guards(&*to.folder, &to.name) == Some(Guarded::Way);
+        let is_folder = to.look()?.is_some_and(|there| there.kind == Kind::Folder);
+        return match existing {
+            Existing::Replace | Existing::ReplaceOlder if is_way && is_folder => Ok(Made::Joined),
+            Existing::Keep if is_way && is_folder => Err(FaultCode::AlreadyExists.into()),
+            _ => Err(refusal),
+        };
+    }
     match writing::make_folder(&*to.folder, &to.name, FILLABLE | writing::permitted(mode)) {
         Ok(()) => Ok(Made::New),
         Err(fault) if fault.code != FaultCode::AlreadyExists || existing == Existing::Keep => Err(fault),
@@ -50,7 +62,7 @@ pub(super) fn make_folder(to: &Held, mode: u16, existing: Existing) -> Result<Ma
 pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Answer, Fault> {
     service
         .blocking(&request.link.clone(), move |service| {
-            let to = Held::find(&service.root, &request.link)?;
+            let to = Held::find_new(&service.root, &request.link)?;
             let policy = Policy {
                 existing: request.existing,
                 expected: request.expected,

@@ -14,6 +14,7 @@ use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{ReadMetadata, SetMetadata};
 
 use super::Service;
+use super::beside::kept_fault;
 use crate::disk::metadata::{self, Authority};
 use crate::disk::{self, writing};
 
@@ -94,6 +95,9 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
             );
         }
         let thing = service.root.thing(&request.thing)?;
+        if service.root.kept().guards_open(&thing).is_some() {
+            return Err(kept_fault());
+        }
         let found = disk::stat_open(&thing)?;
         if found.identity != request.identity {
             return Err(FaultCode::Changed.into());

@@ -10,7 +10,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Depth, Remove};
 
-use super::beside::Held;
+use super::beside::{Held, check_kept};
 use super::blocking_pool::Class;
 use super::tally::Tally;
 use super::turns::Turn;
@@ -30,7 +30,7 @@ pub(super) async fn remove(
     let place = request.thing.clone();
     let begin = move |service: &Service| {
         let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
-        let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept());
+        let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept().clone());
         let thing = Held::find(&service.root, &request.thing)?;
         let levels = remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
         Ok(Removal { top: thing, levels, tally })
@@ -56,7 +56,6 @@ fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<Vec
         return Err(FaultCode::Changed.into());
     }
     tally.step()?;
-    tally.check_kept(there.identity)?;
     match (there.kind, request.depth) {
         (Kind::Folder, Depth::Tree) => {
             return Ok(vec![Level::open(&thing.folder, thing.name.clone(), tally)?]);
@@ -146,7 +145,7 @@ fn remove_entry(folder: &OwnedFd, name: Name, tally: &mut Tally) -> Result<Optio
         Err(fault) if fault.code == FaultCode::NotFound => return Ok(None),
         there => there?,
     };
-    tally.check_kept(there.identity)?;
+    check_kept(tally.kept(), folder, &name)?;
     if there.kind == Kind::Folder {
         return Level::open(folder, name, tally).map(Some);
     }

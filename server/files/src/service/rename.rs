@@ -17,7 +17,7 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
     service
         .blocking(&request.from.clone(), move |service| {
             let from = Held::find(&service.root, &request.from)?;
-            let to = Held::find(&service.root, &request.to).map_err(at(&request.to))?;
+            let to = Held::find_new(&service.root, &request.to).map_err(at(&request.to))?;
             let source = disk::stat(&*from.folder, &from.name)?;
             let policy = Policy {
                 existing: request.existing,

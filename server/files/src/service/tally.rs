@@ -1,5 +1,6 @@
 //! Counts what long work has done and where it is, tells the client about it now and then, and notices when it is to stop.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,9 @@ use towpath_protocol::limits::FAULTS_MAX;
 use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Name, WirePath};
 
+use super::beside::kept_fault;
 use crate::exchange::{Answers, Exchange};
+use crate::root::{Guarded, Kept};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -25,8 +28,7 @@ pub(super) struct Tally {
     /// The work's start, below the root, and where it is below that.
     start: WirePath,
     below: Vec<Name>,
-    /// Identities of folders whose content is nobody's.
-    kept: Vec<u64>,
+    kept: Kept,
 }
 
 impl Tally {
@@ -39,18 +41,25 @@ impl Tally {
             told: Instant::now(),
             start,
             below: Vec::new(),
-            kept: Vec::new(),
+            kept: Kept::default(),
         }
     }
 
-    /// These stay out of the work.
-    pub(super) fn keeping_out(self, kept: Vec<u64>) -> Self {
+    /// This stays out of the work.
+    pub(super) fn keeping_out(self, kept: Kept) -> Self {
         Self { kept, ..self }
     }
 
-    /// Err for one that stays out.
-    pub(super) fn check_kept(&self, identity: u64) -> Result<(), Fault> {
-        if self.kept.contains(&identity) { Err(FaultCode::PermissionDenied.into()) } else { Ok(()) }
+    pub(super) const fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Err for what stays out.
+    pub(super) fn check_kept(&self, folder: impl AsFd, name: &Name) -> Result<(), Fault> {
+        match self.kept.guards(folder, name) {
+            Some(Guarded::Kept) => Err(kept_fault()),
+            Some(Guarded::Way) | None => Ok(()),
+        }
     }
 
     /// To be called between steps, each a fraction of a second at most: tells the client, and ends cancelled work.

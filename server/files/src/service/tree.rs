@@ -10,7 +10,7 @@ use towpath_protocol::path::Location;
 
 use crate::disk::writing::open_folder;
 use crate::disk::{self, FolderReader};
-use crate::root::Root;
+use crate::root::{Guarded, Kept, Root};
 
 /// One thing in a tree.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub(super) struct Tree {
     start: Option<Met>,
     /// The folders whose content is being read, outermost first.
     levels: Vec<FolderReader>,
-    /// Those whose content is nobody's.
-    kept: Vec<u64>,
+    /// Its content is nobody's.
+    kept: Kept,
     /// Bytes of unfinished files in folders that were read to their end, where somebody wants to know.
     parts_bytes: Option<u64>,
 }
@@ -54,11 +54,19 @@ impl Tree {
                 return Self::of_file_behind(root, start);
             }
             let reader = FolderReader::new(root.open_folder(start)?)?;
-            return Ok(Self { start: None, levels: vec![reader], kept: root.kept(), parts_bytes: None });
+            return Ok(Self {
+                start: None,
+                levels: vec![reader],
+                kept: root.kept().clone(),
+                parts_bytes: None,
+            });
         };
         let (parent, _) = root.parent_of(start)?;
+        if disk::is_part(&parent, name) {
+            return Err(FaultCode::NotFound.into());
+        }
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
-        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept(), parts_bytes: None };
+        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept().clone(), parts_bytes: None };
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
@@ -69,7 +77,7 @@ impl Tree {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
-        Ok(Self { start: Some(met), levels: Vec::new(), kept: Vec::new(), parts_bytes: None })
+        Ok(Self { start: Some(met), levels: Vec::new(), kept: Kept::default(), parts_bytes: None })
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
@@ -93,12 +101,12 @@ fn content_of(
     parent: impl AsFd,
     entry: &Entry,
     depth: usize,
-    kept: &[u64],
+    kept: &Kept,
 ) -> Result<Option<FolderReader>, Fault> {
     if entry.attributes.kind != Kind::Folder {
         return Ok(None);
     }
-    if kept.contains(&entry.attributes.identity) {
+    if kept.guards(&parent, &entry.name) == Some(Guarded::Kept) {
         return Err(FaultCode::PermissionDenied.into());
     }
     if depth >= PATH_COMPONENTS_MAX {

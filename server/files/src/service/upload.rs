@@ -23,7 +23,8 @@ use super::blocking_pool::Class;
 use super::metadata::Wished;
 use super::turns::Turn;
 use super::{Service, credit};
-use crate::disk::{self, durable, parts};
+use crate::disk::parts::{self, PartId};
+use crate::disk::{self, durable};
 use crate::exchange::Exchange;
 use arrived::{Arrived, Piece, Step};
 use basis::Basis;
@@ -127,7 +128,7 @@ impl Learning {
 
 impl Upload {
     fn begin(service: &Service, request: &BeginUpload) -> Result<Self, Fault> {
-        let to = Held::find(&service.root, &request.file)?;
+        let to = Held::find_new(&service.root, &request.file)?;
         Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
         let basis = request.basis.and_then(|version| Basis::open(&to, version));
         let mut token = [0; 16];
@@ -137,8 +138,8 @@ impl Upload {
         let waits_from = request.resume.filter(|_| is_kept).map(piece_bytes).transpose()?;
         let part = match waits_from {
             Some(_) => {
-                let name = parts::resumable_name(&to.name, request.size, request.store.modified_ns)?;
-                Part::take_up(&to.folder, &name)?
+                let id = PartId::of_upload(&to.name, request.size, request.store.modified_ns);
+                Part::take_up(&to.folder, id)?
             }
             None => Part::create(&to.folder)?,
         };

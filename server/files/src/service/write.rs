@@ -42,7 +42,7 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     if Hash::of(&request.data) != request.hash {
         return Err(FaultCode::HashMismatch.into());
     }
-    let to = Held::find(&service.root, &request.file)?;
+    let to = Held::find_new(&service.root, &request.file)?;
     let policy = Policy::from(&request.store);
     if policy.existing != Existing::Keep {
         policy.allows_over(to.look()?.as_ref())?;

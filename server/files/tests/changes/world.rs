@@ -18,7 +18,7 @@ use towpath_protocol::answer::{Stored, Totals};
 use towpath_protocol::entry::Version;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
-use towpath_protocol::input::{CommitUpload, UploadData};
+use towpath_protocol::input::{AbortUpload, CommitUpload, UploadData};
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
@@ -128,6 +128,20 @@ impl World {
         let mut parts = Vec::new();
         collect(&self.at(""), &mut parts);
         parts
+    }
+
+    /// An unfinished file of 1 MiB that somebody left in a folder and may come back for; its path.
+    pub(crate) async fn leave_part(&self, folder: &str) -> String {
+        const BYTES: usize = 1 << 20;
+        let place = format!("{folder}/coming").trim_start_matches('/').to_owned();
+        let begin = BeginUpload { resume: Some(BYTES as u64), ..begin(&place, 2 * BYTES, Existing::Keep) };
+        let before = self.parts();
+        let mut talk = self.open(begin);
+        talk.send_all(&vec![7; BYTES]).await.unwrap();
+        talk.send(AbortUpload { keep: true }).await;
+        talk.end().await.unwrap();
+        let part = self.parts().into_iter().find(|part| !before.contains(part)).unwrap();
+        part.strip_prefix(self.at("")).unwrap().to_str().unwrap().to_owned()
     }
 
     pub(crate) fn open(&self, request: impl Into<Request>) -> Talk {
