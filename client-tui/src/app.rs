@@ -16,6 +16,7 @@ mod hands;
 pub mod hits;
 pub mod jobs;
 mod keep;
+mod keyboard;
 mod keys;
 pub mod layout;
 pub mod left;

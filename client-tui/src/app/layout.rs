@@ -93,7 +93,7 @@ impl Layout {
     /// Whether a cell belongs to the line between the panes.
     pub const fn is_divider(&self, x: u16, y: u16) -> bool {
         let right = &self.panes[1];
-        (x == right.x || x + 1 == right.x) && y >= right.y && y < right.bottom()
+        (x == right.x || x.saturating_add(1) == right.x) && y >= right.y && y < right.bottom()
     }
 }
 

@@ -25,8 +25,14 @@ pub(super) struct Mouse {
 }
 
 pub(super) fn moved(app: &mut App, event: MouseEvent, spot: Option<Spot>, at_ms: u64) -> Vec<Effect> {
-    let (x, y) = (event.column, event.row);
+    // Terminals report what lies beside their window, too: a drag may end there, and nothing else is meant.
+    let (columns, rows) = app.screen;
+    let is_outside = event.column >= columns || event.row >= rows;
+    let (x, y) = (event.column.min(columns.saturating_sub(1)), event.row.min(rows.saturating_sub(1)));
     match event.kind {
+        MouseEventKind::Down(_) | MouseEventKind::ScrollDown | MouseEventKind::ScrollUp if is_outside => {
+            Vec::new()
+        }
         MouseEventKind::Down(MouseButton::Left) => pressed(app, (x, y), spot, at_ms),
         MouseEventKind::Drag(MouseButton::Left) if app.mouse.drags_divider => {
             app.left_permille = (u32::from(x) * 1000 / u32::from(app.screen.0.max(1))).min(1000) as u16;

@@ -9,6 +9,7 @@ mod costs;
 mod hands;
 mod jobs;
 mod keep;
+mod keyboard;
 mod marking;
 mod mouse;
 mod panes;

@@ -11,8 +11,8 @@ use super::event::Event;
 use super::hands::Cause;
 use super::pane::After;
 use super::{
-    App, Tone, answer, carry, complete, conflicts, connect, delete, jobs, keys, left, mouse, questions,
-    servers,
+    App, Tone, answer, carry, complete, conflicts, connect, delete, jobs, keyboard, keys, left, mouse,
+    questions, servers,
 };
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;
@@ -34,7 +34,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 
 fn route(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
-        Event::Key(key) => return pressed(app, key),
+        Event::Key(key) => return pressed(app, keyboard::meant(app, key)),
         Event::Paste(_) if !app.takes_pasted() => {}
         // It may have been a secret.
         Event::Paste(text) => return answer::pasted(app, &Zeroizing::new(text)),

@@ -93,3 +93,19 @@ fn a_click_beside_the_help_closes_it() {
     assert_eq!(app().press("F1").mouse(down, (0, 0), Some(Spot::Window), 0).app.dialogs.len(), 1);
     assert_eq!(app().press("F1").mouse(down, (0, 0), None, 0).app.dialogs.len(), 0);
 }
+
+#[test]
+fn f85_a_mouse_beside_the_screen_does_nothing_but_end_a_drag_at_its_edge() {
+    let left = MouseButton::Left;
+    let outside = [(u16::MAX, 1), (80, 5), (5, 24), (u16::MAX, u16::MAX)];
+    for at in outside {
+        let before = app().there(["a", "f/"]);
+        for kind in [MouseEventKind::Down(left), MouseEventKind::ScrollDown, MouseEventKind::ScrollUp] {
+            let play = app().there(["a", "f/"]).mouse(kind, at, None, 0);
+            assert_eq!((play.app.active, play.here()), (before.app.active, before.here()));
+        }
+    }
+    let play = app().mouse(MouseEventKind::Down(left), (40, 5), None, 0);
+    let play = play.mouse(MouseEventKind::Drag(left), (u16::MAX, u16::MAX), None, 1);
+    assert_eq!(Layout::of(&play.app, (80, 24)).unwrap().panes[0].width, 64);
+}
