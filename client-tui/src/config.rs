@@ -2,7 +2,9 @@
 //!
 //! Nothing else in the client reads the environment, but for what concerns ssh alone (`link/dial/ssh`).
 
+mod edit;
 pub mod file;
+mod place;
 pub mod ssh_hosts;
 
 use std::ffi::OsString;

@@ -1,9 +1,8 @@
-//! The configuration file, `config.toml`: what a person has set, and the bookmarks, which `tow` itself adds and takes out line by line,
-//! so that everything else in it stays as it was written.
+//! The configuration file, `config.toml`: what a person has set, and the bookmarks, which `tow` itself adds and takes out.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +11,8 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::request::Durability;
 
 use super::Background;
+use super::edit::with_bookmark;
+use super::place::{self, ConfigPlace};
 use crate::model::bookmarks::{Bookmarks, is_name};
 use crate::model::wire::{STREAMS_DEFAULT, STREAMS_MAX, Wire};
 
@@ -26,9 +27,6 @@ const PARTS_KEPT_DAYS_MAX: u16 = 365;
 
 /// A job of so many seconds rings the bell at its end where nobody says otherwise.
 pub const BELL_SECONDS: u32 = 10;
-
-/// Where the bookmarks stand.
-const SECTION: &str = "[bookmarks]";
 
 /// What the file says; what it does not say is up to the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,11 +79,10 @@ enum ThemeName {
 
 /// Reads it. One that is not there, or in a folder that this user may not look into, says nothing; Err names the line that makes no
 /// sense.
-#[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
 pub fn read(path: &Path) -> anyhow::Result<ConfigFile> {
-    match std::fs::read_to_string(path) {
+    match place::read(path) {
         Ok(text) => parse(&text).with_context(|| shown(path)),
-        Err(_) if std::fs::metadata(path).is_err() => Ok(ConfigFile::default()),
+        Err(error) if place::is_absent(path, &error) => Ok(ConfigFile::default()),
         Err(error) => Err(error).with_context(|| shown(path)),
     }
 }
@@ -95,6 +92,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn parse(text: &str) -> anyhow::Result<ConfigFile> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let line =
             error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
@@ -137,75 +135,19 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     })
 }
 
-/// Writes a bookmark into the file, or takes it out where there is no target. The file is replaced in one step; a symbolic link stays
-/// one. Blocks.
-#[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
+/// Writes a bookmark into the file, or takes it out if there is no target. Everything else in the file stays, and so do its mode and the
+/// links that lead to it; the file is replaced in one step. Blocks.
 pub fn keep_bookmark(path: &Path, name: &str, target: Option<&str>) -> anyhow::Result<()> {
     let shown = || shown(path);
-    let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(shown),
-    };
-    let text = with_bookmark(&text, name, target);
-    // What would not be read again is not written.
-    let written = parse(&text).with_context(shown)?;
-    anyhow::ensure!(written.bookmarks.target(name) == target, "{}: add {name} by hand", shown());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(shown)?;
-    }
-    let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &path)).with_context(shown)
-}
-
-/// The text with this bookmark, and every other line as it was.
-fn with_bookmark(text: &str, name: &str, target: Option<&str>) -> String {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let line = target.map(|target| format!("{name} = {}", quoted(target)));
-    let Some(head) = lines.iter().position(|line| line.trim() == SECTION) else {
-        if let Some(line) = line {
-            if !lines.is_empty() {
-                lines.push(String::new());
-            }
-            lines.extend([SECTION.to_owned(), line]);
-        }
-        return joined(&lines);
-    };
-    let rest = head + 1;
-    let end = lines[rest..].iter().position(|line| line.trim_start().starts_with('['));
-    let end = end.map_or(lines.len(), |at| rest + at);
-    let is_it = |line: &String| {
-        line.split_once('=').is_some_and(|(key, _)| key.trim().trim_matches(['"', '\'']) == name)
-    };
-    match (lines[rest..end].iter().position(is_it), line) {
-        (Some(at), Some(line)) => lines[rest + at] = line,
-        (Some(at), None) => drop(lines.remove(rest + at)),
-        (None, Some(line)) => {
-            let last = lines[rest..end].iter().rposition(|line| !line.trim().is_empty());
-            lines.insert(last.map_or(rest, |at| rest + at + 1), line);
-        }
-        (None, None) => {}
-    }
-    joined(&lines)
-}
-
-/// As a string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(c)).chars()),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-fn joined(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    let place = ConfigPlace::open(path).with_context(shown)?;
+    let text = place.text().with_context(shown)?;
+    let edited = with_bookmark(&text, name, target).with_context(shown)?;
+    // What would not be read again as it was meant is not written.
+    let mut expected = parse(&text).with_context(shown)?.bookmarks;
+    expected.set(name, target);
+    let written = parse(&edited).with_context(shown)?;
+    anyhow::ensure!(written.bookmarks == expected, "{}: add {name} by hand", shown());
+    place.replace(&edited).with_context(shown)
 }
 
 #[cfg(test)]
@@ -251,31 +193,6 @@ mod tests {
     }
 
     #[test]
-    fn a_bookmark_is_written_and_every_other_line_stays_as_it_was() {
-        let table = [
-            ("", "a", Some("x"), "[bookmarks]\na = \"x\"\n"),
-            ("# mine\njobs = 2\n", "a", Some("x"), "# mine\njobs = 2\n\n[bookmarks]\na = \"x\"\n"),
-            (
-                "[bookmarks]\nb = \"y\" # old\n\n[x]\na = 1\n",
-                "a",
-                Some("z"),
-                "[bookmarks]\nb = \"y\" # old\na = \"z\"\n\n[x]\na = 1\n",
-            ),
-            (
-                "[bookmarks]\n# c\n\"a\" = \"y\"\nb = \"z\"\n",
-                "a",
-                Some("x"),
-                "[bookmarks]\n# c\na = \"x\"\nb = \"z\"\n",
-            ),
-            ("[bookmarks]\na = \"y\"\nb = \"z\"\n", "a", None, "[bookmarks]\nb = \"z\"\n"),
-            ("jobs = 2\n", "a", None, "jobs = 2\n"),
-        ];
-        for (text, name, target, expected) in table {
-            assert_eq!(with_bookmark(text, name, target), expected, "{text:?}");
-        }
-    }
-
-    #[test]
     fn a_bookmark_that_is_kept_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let (real, path) = (dir.path().join("dotfiles.toml"), dir.path().join("towpath/config.toml"));
@@ -293,5 +210,73 @@ mod tests {
         std::fs::write(&real, "jobs = x\n").unwrap();
         assert!(keep_bookmark(&path, "a", Some("b")).is_err());
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "jobs = x\n");
+    }
+
+    fn kept(before: impl FnOnce(&Path)) -> (tempfile::TempDir, anyhow::Result<()>) {
+        let dir = tempfile::tempdir().unwrap();
+        before(dir.path());
+        let kept = keep_bookmark(&dir.path().join("config.toml"), "new", Some("/tmp"));
+        (dir, kept)
+    }
+
+    #[test]
+    fn mode_links_and_line_ends_stay_and_nothing_else_is_left_beside() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let private = std::fs::Permissions::from_mode(0o600);
+        let (dir, done) = kept(|dir| {
+            std::fs::write(dir.join("config.toml"), "jobs = 2\r\n").unwrap();
+            std::fs::set_permissions(dir.join("config.toml"), private).unwrap();
+        });
+        done.unwrap();
+        let path = dir.path().join("config.toml");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "jobs = 2\r\n\r\n[bookmarks]\r\nnew = \"/tmp\"\r\n");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A link that leads to nothing yet, by way of another.
+        let (dir, done) = kept(|dir| {
+            std::fs::create_dir(dir.join("dots")).unwrap();
+            symlink("other.toml", dir.join("config.toml")).unwrap();
+            symlink("dots/real.toml", dir.join("other.toml")).unwrap();
+        });
+        done.unwrap();
+        assert!(std::fs::symlink_metadata(dir.path().join("config.toml")).unwrap().is_symlink());
+        assert!(std::fs::symlink_metadata(dir.path().join("other.toml")).unwrap().is_symlink());
+        assert_eq!(read(&dir.path().join("dots/real.toml")).unwrap().bookmarks.target("new"), Some("/tmp"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_stays_and_nothing_waits_for_it() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let fifo = |path: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+            assert!(made.success());
+        };
+        let (dir, done) = kept(|dir| fifo(&dir.join("config.toml")));
+        let path = dir.path().join("config.toml");
+        assert!(format!("{:#}", done.unwrap_err()).contains("not a file"));
+        assert!(format!("{:#}", read(&path).unwrap_err()).contains("not a file"));
+        assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+        let (dir, done) = kept(|dir| symlink("config.toml", dir.join("config.toml")).unwrap());
+        assert!(done.is_err());
+        assert!(std::fs::symlink_metadata(dir.path().join("config.toml")).unwrap().is_symlink());
+        let (dir, done) = kept(|dir| symlink("/dev/null", dir.join("config.toml")).unwrap());
+        assert!(format!("{:#}", done.unwrap_err()).contains("not a file"));
+        assert_eq!(read(&dir.path().join("config.toml")).unwrap(), ConfigFile::default());
+        let (_dir, done) = kept(|dir| symlink("none/real.toml", dir.join("config.toml")).unwrap());
+        assert!(done.is_err(), "no folders are made where a link leads");
+    }
+
+    #[test]
+    fn bookmarks_that_two_keep_at_once_are_both_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let path = &path;
+                scope.spawn(move || keep_bookmark(path, &format!("b{number}"), Some("/tmp")).unwrap());
+            }
+        });
+        assert_eq!(read(&path).unwrap().bookmarks.iter().count(), 8);
     }
 }
