@@ -6,6 +6,7 @@ mod edit;
 pub mod file;
 mod place;
 pub mod ssh_hosts;
+pub mod zone;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Entry, Kind};
@@ -14,6 +13,7 @@ use super::args::{LsArgs, SortBy};
 use super::exit::{Exit, Failure};
 use super::output::{Output, write_line};
 use super::place::{Place, Places};
+use crate::config::zone;
 use crate::model::size;
 
 /// How sizes are written.
@@ -156,7 +156,7 @@ fn timestamp(modified_ns: i64) -> Timestamp {
 }
 
 pub(super) fn local_time(modified_ns: i64) -> String {
-    timestamp(modified_ns).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+    timestamp(modified_ns).to_zoned(zone::local().clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn object(entry: &Entry) -> Value {

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
@@ -23,7 +22,7 @@ use crate::app::effect::Effect;
 use crate::app::pane::Pane;
 use crate::cli::exit::Failure;
 use crate::cli::ssh::{self, Consent};
-use crate::config::Settings;
+use crate::config::{Settings, zone};
 use crate::link::Link;
 use crate::link::keyring::Keyring;
 use crate::model::mistyped::Mistyped;
@@ -90,7 +89,7 @@ pub async fn run(
             Opens::Server(target) => first.push(app.open_on(side, &target)),
         }
     }
-    let look = Look::new(settings.colors, settings.background, TimeZone::system());
+    let look = Look::new(settings.colors, settings.background, zone::local().clone());
     if opening.opens_connect {
         first.extend(app.open_connect());
     }
