@@ -31,6 +31,10 @@ pub struct Settings {
     pub home: Option<PathBuf>,
     pub colors: Colors,
     pub background: Background,
+    /// Whether to ask the terminal for its background: if nobody says, it matters, and the terminal is one that can be asked.
+    pub asks_background: bool,
+    /// Columns and rows of a terminal that does not say how many it has.
+    pub screen_size: (u16, u16),
     /// How connections are used.
     pub wire: Wire,
     pub bookmarks: Bookmarks,
@@ -102,7 +106,9 @@ impl Settings {
                 .map(|folder| folder.join("towpath/config.toml")),
             home: absolute("HOME"),
             colors: colors(variable),
-            background: background(variable),
+            background: background(variable).unwrap_or(Background::Dark),
+            asks_background: asks_background(variable),
+            screen_size: screen_size(variable),
             wire: Wire::default(),
             bookmarks: Bookmarks::default(),
             jobs_at_once: JOBS_AT_ONCE,
@@ -132,6 +138,7 @@ impl Settings {
         } = file;
         Ok(Self {
             background: background.unwrap_or(self.background),
+            asks_background: self.asks_background && background.is_none(),
             wire,
             jobs_at_once: jobs_at_once.unwrap_or(self.jobs_at_once),
             durability: durability.unwrap_or(self.durability),
@@ -160,14 +167,29 @@ fn colors(variable: impl Fn(&str) -> Option<OsString>) -> Colors {
     }
 }
 
-/// What `COLORFGBG` says (`15;0`, foreground first): the sixteen colours' white and light ones are a light background. Dark where nobody
-/// says.
-fn background(variable: impl Fn(&str) -> Option<OsString>) -> Background {
-    let colors = variable("COLORFGBG").and_then(|colors| colors.into_string().ok()).unwrap_or_default();
-    match colors.rsplit(';').next().and_then(|number| number.parse::<u8>().ok()) {
-        Some(7 | 9..=15) => Background::Light,
-        _ => Background::Dark,
+/// `COLUMNS` and `LINES`, or the size that all terminals once had.
+fn screen_size(variable: impl Fn(&str) -> Option<OsString>) -> (u16, u16) {
+    let number = |name: &str| {
+        let number = variable(name).and_then(|value| value.to_str()?.trim().parse().ok());
+        number.filter(|number| *number > 0)
+    };
+    (number("COLUMNS").unwrap_or(80), number("LINES").unwrap_or(24))
+}
+
+/// What `COLORFGBG` says (`15;0`, foreground first): the sixteen colours' white and light ones are a light background. `None` if it says
+/// nothing.
+fn background(variable: impl Fn(&str) -> Option<OsString>) -> Option<Background> {
+    let colors = variable("COLORFGBG")?.into_string().ok()?;
+    match colors.rsplit(';').next()?.parse::<u8>().ok()? {
+        7 | 9..=15 => Some(Background::Light),
+        _ => Some(Background::Dark),
     }
+}
+
+/// The Linux console, and what has no colours, is not asked.
+fn asks_background(variable: impl Fn(&str) -> Option<OsString> + Copy) -> bool {
+    let is_console = variable("TERM").is_none_or(|term| term == "linux");
+    !is_console && colors(variable) != Colors::Off && background(variable).is_none()
 }
 
 /// A pairing code from `--pair-file`, or from `TOW_PAIR` as `variable` gives it; an empty one is as good as none.
@@ -248,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_that_says_no_size_has_the_one_in_the_environment_or_that_of_old() {
+        let size = |environment: &[(&str, &str)]| resolve(None, environment).screen_size;
+        assert_eq!(size(&[]), (80, 24));
+        assert_eq!(size(&[("COLUMNS", "100"), ("LINES", "30")]), (100, 30));
+        assert_eq!(size(&[("COLUMNS", "0"), ("LINES", "-3")]), (80, 24));
+        assert_eq!(size(&[("COLUMNS", "70000"), ("LINES", "")]), (80, 24));
+    }
+
+    #[test]
     fn a_terminal_that_says_so_has_a_light_background() {
         for (says, background) in [
             ("0;15", Background::Light),
@@ -257,6 +288,18 @@ mod tests {
             ("", Background::Dark),
         ] {
             assert_eq!(resolve(None, &[("COLORFGBG", says)]).background, background, "{says}");
+        }
+    }
+
+    #[test]
+    fn only_a_terminal_that_nobody_speaks_for_is_asked_for_its_background() {
+        let asks = |environment: &[(&str, &str)]| resolve(None, environment).asks_background;
+        assert!(asks(&[("TERM", "xterm")]));
+        assert!(asks(&[("TERM", "xterm"), ("COLORFGBG", "default;default")]));
+        for other in
+            [("COLORFGBG", "0;15"), ("NO_COLOR", "1"), ("TERM", "linux"), ("TERM", "dumb"), ("TERM", "")]
+        {
+            assert!(!asks(&[other, ("TERM", "xterm")]), "{other:?}");
         }
     }
 

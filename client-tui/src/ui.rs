@@ -27,13 +27,19 @@ use theme::Theme;
 /// What the screen looks like whatever it shows: colours, and the zone of its dates.
 #[derive(Debug)]
 pub struct Look {
+    colors: Colors,
     theme: Theme,
     zone: TimeZone,
 }
 
 impl Look {
     pub const fn new(colors: Colors, background: Background, zone: TimeZone) -> Self {
-        Self { theme: Theme::of(colors, background), zone }
+        Self { colors, theme: Theme::of(colors, background), zone }
+    }
+
+    /// The terminal's background is known now, or has changed.
+    pub const fn set_background(&mut self, background: Background) {
+        self.theme = Theme::of(self.colors, background);
     }
 }
 

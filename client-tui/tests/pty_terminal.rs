@@ -32,7 +32,7 @@ fn takes_the_terminal_and_panics() {
         return;
     }
     panic::install(Some(PathBuf::from("/state/tow.log")));
-    let mut terminal = Terminal::take().unwrap();
+    let mut terminal = Terminal::take((80, 24)).unwrap();
     terminal.draw(|frame| frame.render_widget("the screen", frame.area())).unwrap();
     panic!("an \x1b[31mexample");
 }
@@ -68,7 +68,7 @@ async fn holds_the_terminal() {
         return;
     }
     let mut signals = Signals::listen().unwrap();
-    let mut terminal = Terminal::take().unwrap();
+    let mut terminal = Terminal::take((80, 24)).unwrap();
     loop {
         terminal.draw(|frame| frame.render_widget("the screen", frame.area())).unwrap();
         match signals.next().await {

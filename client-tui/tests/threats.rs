@@ -29,11 +29,12 @@ const OPENERS: &[(&str, &str)] = &[
     ("server/src/prepare.rs", "towd's own folders"),
     ("server/src/wall.rs", "what the wall is tried with"),
     ("client-tui/src/cli/code.rs", "the terminal"),
-    ("client-tui/src/config/file.rs", "tow's configuration"),
+    ("client-tui/src/config/place.rs", "tow's configuration"),
     ("client-tui/src/config/ssh_hosts.rs", "ssh's configuration"),
     ("client-tui/src/link/dial/askpass.rs", "the folder of a socket of tow's own"),
     ("client-tui/src/link/dial/install.rs", "tow's own executable"),
     ("client-tui/src/link/dial/ssh/master.rs", "a socket of tow's own"),
+    ("client-tui/src/shell/job_control.rs", "the system's list of processes"),
     ("client-tui/src/shell/log.rs", "tow's log"),
 ];
 

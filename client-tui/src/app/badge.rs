@@ -9,7 +9,7 @@ use crate::model::JobId;
 impl App {
     /// Answers that are missing.
     pub fn answers_wanted(&self) -> usize {
-        let of_jobs: usize = self.jobs.iter().map(|job| job.answers_wanted()).sum();
+        let of_jobs: usize = self.jobs.iter().map(super::jobs::Job::answers_wanted).sum();
         of_jobs + self.left.len()
     }
 

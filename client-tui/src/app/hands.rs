@@ -130,8 +130,7 @@ impl App {
         let is_again = self.hands.held == Some((key.code, key.modifiers)) || key.kind == KeyEventKind::Repeat;
         let is_layer_seen = seen.is_some_and(|seen| seen.layer == front.layer);
         let is_taken = match used {
-            Use::Close if is_asked_for => true,
-            Use::Type if is_asked_for => true,
+            Use::Close | Use::Type if is_asked_for => true,
             Use::Move if is_asked_for && is_layer_seen => true,
             _ if self.hands.is_deaf => false,
             Use::Close | Use::Type | Use::Move => is_layer_seen,
@@ -246,8 +245,17 @@ fn use_of(dialog: &Dialog, key: KeyEvent) -> Use {
             _ => Use::Act,
         },
         Dialog::Conflicts(_) => match key.code {
-            Up | Down | Left | Right | Tab | BackTab | PageUp | PageDown | Home | End => Use::Move,
-            Char('j' | 'k' | 'g' | 'G') => Use::Move,
+            Up
+            | Down
+            | Left
+            | Right
+            | Tab
+            | BackTab
+            | PageUp
+            | PageDown
+            | Home
+            | End
+            | Char('j' | 'k' | 'g' | 'G') => Use::Move,
             _ => Use::Act,
         },
         Dialog::Ask(_)

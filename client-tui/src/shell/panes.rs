@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
@@ -16,7 +17,7 @@ use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Follow;
 
 use super::effects::{Effects, Kept};
-use super::runtime;
+use super::runtime::{self, Screen};
 use crate::app::App;
 use crate::app::effect::Effect;
 use crate::app::pane::Pane;
@@ -107,7 +108,9 @@ pub async fn run(
         kept,
         (settings.durability, OnRequest { metadata: settings.preserve, follow: None }),
     );
-    runtime::run(app, first, &look, effects, events).await
+    let (size_otherwise, asks_background) = (settings.screen_size, settings.asks_background);
+    let screen = Screen { look, size_otherwise, asks_background, begun: Instant::now() };
+    runtime::run(app, first, screen, effects, events).await
 }
 
 /// What a pane begins with.

@@ -1,16 +1,16 @@
 //! The loop: takes all that waits, lets `update` decide, hands effects on, then draws once. No key ever waits for a disk or a network.
 
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as Input, EventStream, KeyEventKind};
-use futures_util::{Stream, StreamExt};
+use crossterm::event::KeyEventKind;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::effects::Effects;
+use super::input::{self, Input};
+use super::output;
 use super::pace::Pace;
-use super::signals::{Asked, Signals};
+use super::signals::{Asked, HUNG_UP, Signals};
 use super::terminal::Terminal;
 use super::timers::Timers;
 use crate::app::App;
@@ -18,46 +18,68 @@ use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::app::hits::Hits;
 use crate::app::update::update;
+use crate::config::Background;
 use crate::ui::{Look, render};
 
 /// Events of the doing wing that may wait.
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
-/// Typed keys that may wait.
-const INPUT_QUEUED_MAX: usize = 64;
-/// Keys that are taken in one piece.
-const PIECE_MAX: usize = 256;
+/// How long a key waits for the frame that is on its way when it comes.
+const FRAME_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the screen goes by.
+#[derive(Debug)]
+pub(super) struct Screen {
+    pub(super) look: Look,
+    /// Columns and rows of a terminal that does not say how many it has.
+    pub(super) size_otherwise: (u16, u16),
+    /// Whether the terminal is asked which background it has, since nobody else says.
+    pub(super) asks_background: bool,
+    /// What the moments of clicks are counted from.
+    pub(super) begun: Instant,
+}
+
+impl Screen {
+    /// Which background the terminal has.
+    fn told(&mut self, background: Background) {
+        if self.asks_background {
+            self.look.set_background(background);
+        }
+    }
+}
 
 /// Runs the screen to its end; the exit code.
 pub(super) async fn run(
     mut app: App,
     first: Vec<Effect>,
-    look: &Look,
+    mut screen: Screen,
     mut effects: Effects,
     mut events: mpsc::Receiver<Event>,
 ) -> anyhow::Result<u8> {
     let mut signals = Signals::listen()?;
-    let mut terminal = Terminal::take()?;
-    let mut input = read_input();
+    let mut terminal = Terminal::take(screen.size_otherwise)?;
+    let mut input = input::read()?;
+    let mut frames = Frames::default();
+    if screen.asks_background {
+        terminal.ask_background();
+    }
     let mut pace = Pace::default();
     let mut timers = Timers::default();
     let mut tick_at: Option<Instant> = None;
-    let begun = Instant::now();
-    let mut hits = Hits::default();
     let mut waiting = first;
-    waiting.extend(resized(&mut app)?);
+    waiting.extend(resized(&mut app, &terminal));
     pace.change();
     loop {
+        waiting.extend(frames.seen(&mut app));
         for effect in std::mem::take(&mut waiting) {
             match effect {
                 Effect::Quit => {
-                    // Jobs may take a while to end.
-                    draw(&app, look, &mut terminal)?;
+                    frames.draw_last(&app, &screen.look, &mut terminal)?;
                     effects.end().await;
                     return Ok(0);
                 }
                 Effect::Suspend => {
                     signals.suspend(&mut terminal).await?;
-                    waiting.extend(resized(&mut app)?);
+                    waiting.extend(resized(&mut app, &terminal));
                     waiting.extend(update(&mut app, Event::LookedAtAgain));
                     pace.change();
                 }
@@ -68,38 +90,34 @@ pub(super) async fn run(
         let frame_at = pace.next_frame(Instant::now());
         tick_at = next_tick(&app, tick_at);
         let next = timers.next();
+        let is_out = output::is_out();
         // A frame that is due comes first, and the next is due only a while later: neither keys nor events can starve the others.
         tokio::select! {
             biased;
-            () = sleep_until(frame_at), if frame_at.is_some() => {
+            () = sleep_until(frame_at), if frame_at.is_some() && is_out => {
                 // What was typed before the frame is no answer to what it shows.
-                for typed in at_hand(&mut input).flatten() {
-                    waiting.extend(take_input(&mut app, typed, &hits, begun));
-                }
-                hits = draw(&app, look, &mut terminal)?;
+                waiting.extend(take_input((&mut app, &mut screen), at_hand(&mut input), &frames.hits));
+                frames.draw(&app, &screen.look, &mut terminal)?;
                 pace.drawn(Instant::now());
-                let is_whole = hits.is_whole(&app);
-                waiting.extend(update(&mut app, Event::Drawn { is_whole }));
             }
+            // A terminal that does not read gets its next frame when it does; all else goes on.
+            out = output::out(), if !is_out => if out.is_err() { return leave(effects, HUNG_UP).await },
             // How large the screen is comes before what was typed on it.
             asked = signals.next() => match asked {
-                Asked::End(code) => {
-                    effects.leave_jobs();
-                    effects.end().await;
-                    return Ok(code);
-                }
+                Asked::End(code) => return leave(effects, code).await,
                 Asked::Suspend => waiting.push(Effect::Suspend),
                 Asked::Continued | Asked::Resized => {
                     if asked == Asked::Continued { terminal.take_again()? } else { terminal.clear()? }
-                    waiting.extend(resized(&mut app)?);
+                    waiting.extend(resized(&mut app, &terminal));
                     pace.change();
                 }
             },
             typed = input.recv() => {
-                let Some(typed) = typed else { anyhow::bail!("the terminal is gone") };
-                for typed in std::iter::once(typed).chain(at_hand(&mut input)).flatten() {
-                    waiting.extend(take_input(&mut app, typed, &hits, begun));
-                }
+                // The terminal is gone, and no signal has told.
+                let Some(typed) = typed else { return leave(effects, HUNG_UP).await };
+                waiting.extend(frames.wait_until_seen(&mut app).await);
+                let pieces = std::iter::once(typed).chain(at_hand(&mut input));
+                waiting.extend(take_input((&mut app, &mut screen), pieces, &frames.hits));
                 pace.change();
             }
             Some(event) = events.recv() => {
@@ -127,11 +145,40 @@ fn at_hand<T>(waiting: &mut mpsc::Receiver<T>) -> impl Iterator<Item = T> {
     std::iter::from_fn(|| waiting.try_recv().ok()).take(most)
 }
 
-fn draw(app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<Hits> {
-    let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-    let mut hits = Hits::default();
-    terminal.draw(|frame| hits = render(app, look, now_ns, frame))?;
-    Ok(hits)
+/// The newest frame.
+#[derive(Debug, Default)]
+struct Frames {
+    hits: Hits,
+    /// It is on its way to the terminal; whether it shows all of the topmost layer.
+    on_its_way: Option<bool>,
+}
+
+impl Frames {
+    fn draw(&mut self, app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<()> {
+        let now_ns = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        terminal.draw(|frame| self.hits = render(app, look, now_ns, frame))?;
+        self.on_its_way = Some(self.hits.is_whole(app));
+        Ok(())
+    }
+
+    /// Jobs may take a while to end, and the screen says so, if the terminal reads.
+    fn draw_last(&mut self, app: &App, look: &Look, terminal: &mut Terminal) -> anyhow::Result<()> {
+        if output::is_out() { self.draw(app, look, terminal) } else { Ok(()) }
+    }
+
+    /// Only what the terminal has taken was seen.
+    fn seen(&mut self, app: &mut App) -> Vec<Effect> {
+        match self.on_its_way.take_if(|_| output::is_out()) {
+            Some(is_whole) => update(app, Event::Drawn { is_whole }),
+            None => Vec::new(),
+        }
+    }
+
+    /// A key may be the answer to what a terminal shows already, a moment before we know that it has all of it.
+    async fn wait_until_seen(&mut self, app: &mut App) -> Vec<Effect> {
+        let _ = tokio::time::timeout(FRAME_PATIENCE, output::out()).await;
+        self.seen(app)
+    }
 }
 
 /// When the screen is to turn or count on; no later than was meant before.
@@ -140,52 +187,42 @@ fn next_tick(app: &App, tick_at: Option<Instant>) -> Option<Instant> {
     Some(tick_at.map_or(soonest, |at| at.min(soonest)))
 }
 
+/// Leaves the jobs for the next start.
+async fn leave(mut effects: Effects, code: u8) -> anyhow::Result<u8> {
+    effects.leave_jobs();
+    effects.end().await;
+    Ok(code)
+}
+
 /// The screen may have another size than was known.
-fn resized(app: &mut App) -> anyhow::Result<Vec<Effect>> {
-    let (columns, rows) = crossterm::terminal::size()?;
-    Ok(update(app, Event::Resized { columns, rows }))
+fn resized(app: &mut App, terminal: &Terminal) -> Vec<Effect> {
+    let (columns, rows) = terminal.size();
+    update(app, Event::Resized { columns, rows })
 }
 
-/// What is typed, from a task of its own: the stream remembers only the waker of its first poll, so nobody may poll it in passing. What
-/// came in one piece stays in one piece, so that no frame is drawn in the middle of it.
-fn read_input() -> mpsc::Receiver<Vec<Input>> {
-    let (sender, receiver) = mpsc::channel(INPUT_QUEUED_MAX);
-    tokio::spawn(async move {
-        let mut stream = EventStream::new();
-        while let Some(Ok(first)) = stream.next().await {
-            let mut piece = vec![first];
-            while piece.len() < PIECE_MAX
-                && let Some(Ok(next)) = ready(&mut stream).await
-            {
-                piece.push(next);
+/// What was typed, piece by piece. What came in one piece is taken in one, so that no frame is drawn in the middle of it.
+fn take_input(
+    (app, screen): (&mut App, &mut Screen),
+    pieces: impl Iterator<Item = Vec<Input>>,
+    hits: &Hits,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for input in pieces.flatten() {
+        effects.extend(match input {
+            Input::Key(key) if key.kind != KeyEventKind::Release => update(app, Event::Key(key)),
+            Input::Paste(text) => update(app, Event::Paste(text)),
+            Input::Mouse(event) => {
+                let (spot, at_ms) = (hits.at(event.column, event.row), screen.begun.elapsed().as_millis());
+                update(app, Event::Mouse { event, spot, at_ms: at_ms as u64 })
             }
-            if sender.send(piece).await.is_err() {
-                return;
+            Input::Background(background) => {
+                screen.told(background);
+                Vec::new()
             }
-        }
-    });
-    receiver
-}
-
-/// What is there already, asked with the waker of the task that asks.
-async fn ready<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
-    std::future::poll_fn(|context| match stream.poll_next_unpin(context) {
-        Poll::Ready(item) => Poll::Ready(item),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
-fn take_input(app: &mut App, input: Input, hits: &Hits, begun: Instant) -> Vec<Effect> {
-    match input {
-        Input::Key(key) if key.kind != KeyEventKind::Release => update(app, Event::Key(key)),
-        Input::Paste(text) => update(app, Event::Paste(text)),
-        Input::Mouse(event) => {
-            let (spot, at_ms) = (hits.at(event.column, event.row), begun.elapsed().as_millis() as u64);
-            update(app, Event::Mouse { event, spot, at_ms })
-        }
-        _ => Vec::new(),
+            Input::Key(_) | Input::Focus(_) | Input::Attributes => Vec::new(),
+        });
     }
+    effects
 }
 
 async fn sleep_until(moment: Option<Instant>) {

@@ -1,11 +1,14 @@
 //! Signals: which ones end the program, how Ctrl-Z stops it and `fg` brings it back, and that the terminal has another size.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use futures_util::FutureExt;
-use rustix::process::{Signal as Kill, getpid, getsid, kill_current_process_group};
+use rustix::process::{Signal as Kill, kill_current_process_group};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::job_control::can_be_continued;
 use super::terminal::{self, Terminal};
 
 /// What a signal asks for.
@@ -21,38 +24,53 @@ pub enum Asked {
     Resized,
 }
 
+/// The exit code of a program whose terminal went away.
+pub(super) const HUNG_UP: u8 = 128 + Kill::HUP.as_raw() as u8;
+
+/// All that would end the program where it stands, by default: whoever sends one, the terminal is given back and jobs are left in order.
+const ENDING: [Kill; 11] = [
+    Kill::INT,
+    Kill::TERM,
+    Kill::HUP,
+    Kill::QUIT,
+    Kill::USR1,
+    Kill::USR2,
+    Kill::ALARM,
+    Kill::VTALARM,
+    Kill::PROF,
+    Kill::XCPU,
+    Kill::POWER,
+];
+
 /// The signals that the program listens to, from its making on.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
+    ending: Vec<(Kill, Signal)>,
     stop: Signal,
     carry_on: Signal,
-    // crossterm tells of it too, behind the keys that wait.
     window_change: Signal,
+    /// Listened to and not acted on: what is too large for the user's limit fails as a full disk does, and ends nothing else.
+    _file_size: Signal,
 }
 
 impl Signals {
     /// Must be called within a tokio runtime.
     pub fn listen() -> io::Result<Self> {
+        let listen = |kill: Kill| signal(SignalKind::from_raw(kill.as_raw()));
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            stop: signal(SignalKind::from_raw(Kill::TSTP.as_raw()))?,
-            carry_on: signal(SignalKind::from_raw(Kill::CONT.as_raw()))?,
-            window_change: signal(SignalKind::window_change())?,
+            ending: ENDING.into_iter().map(|kill| Ok((kill, listen(kill)?))).collect::<io::Result<_>>()?,
+            stop: listen(Kill::TSTP)?,
+            carry_on: listen(Kill::CONT)?,
+            window_change: listen(Kill::WINCH)?,
+            _file_size: listen(Kill::XFSZ)?,
         })
     }
 
     /// Waits for the next one. Dropped while it waits, it loses none.
     pub async fn next(&mut self) -> Asked {
-        let ended_by = |signal: Kill| Asked::End(128 + signal.as_raw() as u8);
         tokio::select! {
-            _ = self.interrupt.recv() => ended_by(Kill::INT),
-            _ = self.terminate.recv() => ended_by(Kill::TERM),
-            _ = self.hang_up.recv() => ended_by(Kill::HUP),
+            biased;
+            kill = any(&mut self.ending) => Asked::End(128 + kill.as_raw() as u8),
             _ = self.stop.recv() => Asked::Suspend,
             _ = self.carry_on.recv() => Asked::Continued,
             _ = self.window_change.recv() => Asked::Resized,
@@ -60,9 +78,9 @@ impl Signals {
     }
 
     /// Gives the terminal back, stops the process (and whoever started it in the same job, as the terminal itself would), and takes the
-    /// terminal again once somebody continues it. Does nothing where nobody could: `tow` is all that the terminal runs.
+    /// terminal again once somebody continues it. Does nothing if nobody could, as the kernel does with a `SIGTSTP` then.
     pub async fn suspend(&mut self, terminal: &mut Terminal) -> io::Result<()> {
-        if getsid(None)? == getpid() {
+        if !can_be_continued() {
             return Ok(());
         }
         while self.carry_on.recv().now_or_never().is_some() {}
@@ -72,4 +90,14 @@ impl Signals {
         self.carry_on.recv().await;
         terminal.take_again()
     }
+}
+
+async fn any(signals: &mut [(Kill, Signal)]) -> Kill {
+    poll_fn(|context| {
+        let mut came = signals
+            .iter_mut()
+            .filter_map(|(kill, signal)| signal.poll_recv(context).is_ready().then_some(*kill));
+        came.next().map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }

@@ -5,35 +5,88 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use ratatui::backend::CrosstermBackend;
-use ratatui::{Frame, Terminal as Ratatui};
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal as Ratatui, TerminalOptions, Viewport};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use towpath_protocol::display::DisplayName;
 
+use super::cells::Cells;
+use super::output;
+
 /// Alternate screen; mouse buttons, drags and wheel (no bare motion: it would wake us for nothing), SGR coordinates; bracketed paste;
-/// hidden cursor.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b[?25l";
+/// hidden cursor; and what is wider than we think goes on no further row.
+const TAKE: &[u8] = b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b[?25l\x1b[?7l";
 /// The same backwards, after the end of a frame that may have been cut short.
 const GIVE_BACK: &[u8] =
-    b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h";
+    b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?7h\x1b[?25h";
 /// Between these two a terminal that knows them shows nothing half drawn; others ignore them.
 const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
 const FRAME_END: &[u8] = b"\x1b[?2026l";
 
-/// The bell, and the notice that many terminals show when they are not looked at (OSC 9). `text` is escaped once more.
+/// Asks which background the terminal has; and what it is, which every terminal answers, and after everything that was asked before.
+const ASK: &[u8] = b"\x1b]11;?\x1b\\\x1b[c";
+/// How long after the question answers may come that nobody else should get.
+const ANSWERS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A screen that says it is larger is not: each cell costs memory.
+const SIZE_MAX: (u16, u16) = (2_000, 600);
+
+/// The bell, and the notice that many terminals show when they are not looked at (OSC 9). `text` is escaped once more. A terminal that is
+/// gone, or does not read, is told nothing.
 pub(super) fn ring(text: &str) {
-    if TAKEN.load(Ordering::Acquire) {
+    if lock(&OURS.0).is_some() {
         let text = DisplayName::new(text.as_bytes()).to_string();
-        // A terminal that is gone is told nothing.
-        let _ = io::stdout().lock().write_all(format!("\x1b]9;tow: {text}\x07\x07").as_bytes());
-        let _ = io::stdout().lock().flush();
+        output::send_if_there_is_room(format!("\x1b]9;tow: {text}\x07\x07").as_bytes());
     }
 }
 
-/// Whether the terminal is ours now. One process has one terminal.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// While the terminal is ours: its modes of before. One process has one terminal.
+static OURS: (Mutex<Option<Termios>>, Condvar) = (Mutex::new(None), Condvar::new());
+
+/// When the terminal was asked something, until it has answered.
+static ASKED: (Mutex<Option<Instant>>, Condvar) = (Mutex::new(None), Condvar::new());
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the terminal is ours, if it is not; `true` if it was not.
+pub(super) fn wait_until_taken() -> bool {
+    let (modes, changed) = &OURS;
+    let mut ours = lock(modes);
+    let waits = ours.is_none();
+    while ours.is_none() {
+        ours = changed.wait(ours).unwrap_or_else(PoisonError::into_inner);
+    }
+    waits
+}
+
+fn ask() {
+    *lock(&ASKED.0) = Some(Instant::now());
+    output::send(ASK);
+}
+
+/// All answers have come.
+pub(super) fn answered() {
+    *lock(&ASKED.0) = None;
+    ASKED.1.notify_all();
+}
+
+/// Waits for answers that are still on their way, for a short while after the question: the next program would take them for keys.
+fn wait_for_answers() {
+    let mut asked = lock(&ASKED.0);
+    while let Some(at) = *asked {
+        let left = ANSWERS_PATIENCE.saturating_sub(at.elapsed());
+        if left.is_zero() {
+            *asked = None;
+            return;
+        }
+        asked = ASKED.1.wait_timeout(asked, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
 
 /// Why the terminal cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +99,12 @@ pub enum TerminalError {
 
 /// The terminal while it is ours. Dropped, it is given back.
 pub struct Terminal {
-    ratatui: Ratatui<CrosstermBackend<FrameBytes>>,
+    ratatui: Ratatui<Cells<FrameBytes>>,
     bytes: FrameBytes,
+    /// Columns and rows where the terminal says none.
+    otherwise: (u16, u16),
+    /// It is asked for its background whenever it is taken: that may be another then.
+    asked: bool,
 }
 
 impl std::fmt::Debug for Terminal {
@@ -57,8 +114,8 @@ impl std::fmt::Debug for Terminal {
 }
 
 impl Terminal {
-    /// Takes standard input and output for the screen; both must be a terminal.
-    pub fn take() -> Result<Self, TerminalError> {
+    /// Takes standard input and output for the screen; both must be a terminal. `otherwise` is the size of one that says none.
+    pub fn take(otherwise: (u16, u16)) -> Result<Self, TerminalError> {
         for (name, is_terminal) in
             [("standard input", io::stdin().is_terminal()), ("standard output", io::stdout().is_terminal())]
         {
@@ -66,28 +123,44 @@ impl Terminal {
                 return Err(TerminalError::NotATerminal(name));
             }
         }
+        output::start()?;
         take()?;
-        let (ratatui, bytes) = blank().inspect_err(|_| give_back())?;
-        Ok(Self { ratatui, bytes })
+        let (ratatui, bytes) = blank(size(otherwise)).inspect_err(|_| give_back())?;
+        Ok(Self { ratatui, bytes, otherwise, asked: false })
     }
 
-    /// Draws a frame: only what differs from the last one, in one write.
+    /// Asks which background it has. The answer comes among the keys, if ever.
+    pub(super) fn ask_background(&mut self) {
+        self.asked = true;
+        ask();
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        size(self.otherwise)
+    }
+
+    /// Draws a frame: only what differs from the last one, in one piece. Call it once the last one is out.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.ratatui.draw(render)?;
-        self.bytes.send(&mut io::stdout().lock())
+        output::send(&self.bytes.take());
+        Ok(())
     }
 
     /// Takes the terminal again after it was given back or somebody else may have written on it. The next frame is drawn whole.
     pub fn take_again(&mut self) -> io::Result<()> {
         give_back();
         take()?;
+        if self.asked {
+            ask();
+        }
         self.clear()
     }
 
-    /// The next frame is drawn whole, on a screen that it wipes itself.
+    /// The next frame is drawn whole, on a screen that it wipes itself, and is as large as the terminal is now.
     pub fn clear(&mut self) -> io::Result<()> {
         // Not `Ratatui::clear`: it asks the terminal where the cursor is, and the answer would come in between the keys.
-        (self.ratatui, self.bytes) = blank()?;
+        (self.ratatui, self.bytes) = blank(self.size())?;
         self.bytes.write_all(b"\x1b[0m\x1b[2J")
     }
 }
@@ -98,39 +171,56 @@ impl Drop for Terminal {
     }
 }
 
+/// What the terminal says. Serial lines and containers often say 0.
+fn size(otherwise: (u16, u16)) -> (u16, u16) {
+    let says = tcgetwinsize(rustix::stdio::stdout()).or_else(|_| tcgetwinsize(rustix::stdio::stdin()));
+    let says = says.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let known = |says: u16, otherwise: u16, most: u16| if says > 0 { says } else { otherwise }.clamp(1, most);
+    (known(says.0, otherwise.0, SIZE_MAX.0), known(says.1, otherwise.1, SIZE_MAX.1))
+}
+
 /// A screen on which nothing was drawn.
-fn blank() -> io::Result<(Ratatui<CrosstermBackend<FrameBytes>>, FrameBytes)> {
+fn blank((columns, rows): (u16, u16)) -> io::Result<(Ratatui<Cells<FrameBytes>>, FrameBytes)> {
     let bytes = FrameBytes::default();
-    Ok((Ratatui::new(CrosstermBackend::new(bytes.clone()))?, bytes))
+    let area = Rect::new(0, 0, columns, rows);
+    let viewport = Viewport::Fixed(area);
+    let ratatui = Ratatui::with_options(Cells::new(bytes.clone(), area), TerminalOptions { viewport })?;
+    Ok((ratatui, bytes))
 }
 
 fn take() -> io::Result<()> {
-    enable_raw_mode()?;
-    TAKEN.store(true, Ordering::SeqCst);
-    let mut out = io::stdout().lock();
-    out.write_all(TAKE).and_then(|()| out.flush()).inspect_err(|_| give_back())
+    let (modes, changed) = &OURS;
+    let mut ours = lock(modes);
+    let before = ours.clone().map_or_else(|| tcgetattr(rustix::stdio::stdin()), Ok)?;
+    let mut raw = before.clone();
+    raw.make_raw();
+    tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw)?;
+    *ours = Some(before);
+    drop(ours);
+    changed.notify_all();
+    output::send(TAKE);
+    Ok(())
 }
 
-/// Gives the terminal back, if it is ours. What cannot be undone (the terminal is gone) is left.
+/// Gives the terminal back, if it is ours. What cannot be undone (the terminal is gone, or does not read) is left.
 pub fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(GIVE_BACK).and_then(|()| out.flush());
-        let _ = disable_raw_mode();
+    wait_for_answers();
+    let before = lock(&OURS.0).take();
+    if let Some(before) = before {
+        output::send_last(GIVE_BACK);
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &before);
     }
 }
 
-/// Collects what a frame writes, until it is sent whole: no flush in between, no half frame on the screen.
+/// Collects what a frame writes, until it is taken whole: no flush in between, no half frame on the screen.
 #[derive(Debug, Clone, Default)]
 struct FrameBytes(Rc<RefCell<Vec<u8>>>);
 
 impl FrameBytes {
-    fn send(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut bytes = self.0.borrow_mut();
+    fn take(&self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut *self.0.borrow_mut());
         bytes.extend_from_slice(FRAME_END);
-        out.write_all(&bytes)?;
-        bytes.clear();
-        out.flush()
+        bytes
     }
 }
 
@@ -159,13 +249,9 @@ mod tests {
         bytes.write_all(b"one").unwrap();
         bytes.flush().unwrap();
         bytes.write_all(b"two").unwrap();
-        let mut out = Vec::new();
-        bytes.send(&mut out).unwrap();
-        assert_eq!(out, b"\x1b[?2026honetwo\x1b[?2026l");
+        assert_eq!(bytes.take(), b"\x1b[?2026honetwo\x1b[?2026l");
         bytes.write_all(b"three").unwrap();
-        out.clear();
-        bytes.send(&mut out).unwrap();
-        assert_eq!(out, b"\x1b[?2026hthree\x1b[?2026l");
+        assert_eq!(bytes.take(), b"\x1b[?2026hthree\x1b[?2026l");
     }
 
     #[test]
@@ -176,12 +262,12 @@ mod tests {
                 .filter_map(|part| part.strip_prefix("[?")?.strip_suffix(last).map(str::to_owned))
                 .collect::<Vec<_>>()
         };
-        // What is switched on is switched off; the cursor alone is the other way round.
+        // What is switched on is switched off; the cursor and the ends of lines alone are the other way round.
         let mut on = modes(TAKE, 'h');
         let off = modes(GIVE_BACK, 'l');
         on.reverse();
         assert_eq!(off, ["2026".to_owned()].into_iter().chain(on).collect::<Vec<_>>());
-        assert!(TAKE.ends_with(b"\x1b[?25l"));
-        assert!(GIVE_BACK.ends_with(b"\x1b[?25h"));
+        assert!(TAKE.ends_with(b"\x1b[?25l\x1b[?7l"));
+        assert!(GIVE_BACK.ends_with(b"\x1b[?7h\x1b[?25h"));
     }
 }

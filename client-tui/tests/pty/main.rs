@@ -14,6 +14,7 @@ mod busy;
 mod carrying;
 mod changing;
 mod keeping;
+mod line;
 #[path = "../support/names.rs"]
 mod names;
 mod opening;
@@ -27,8 +28,10 @@ mod sleeping;
 #[path = "../support/sshd.rs"]
 mod sshd;
 mod stage;
+mod stalled;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;
+mod typed;
 mod unseen;
 mod words;

@@ -87,10 +87,54 @@ fn no_color_is_honoured() {
 }
 
 #[test]
+fn a_terminal_that_says_it_is_light_gets_a_light_theme_and_one_that_was_spoken_for_is_not_asked() {
+    let folders = Folders::new();
+    write(folders.left("a.txt"), "a");
+    let frame = |screen: &vt100::Screen| screen.cell(1, 0).map(vt100::Cell::fgcolor);
+    let tow = |name: &str, value: &str| {
+        let mut tow = folders.tow(&[]);
+        tow.env("COLORTERM", "truecolor");
+        tow.env(name, value);
+        tow
+    };
+    let mut pty = Pty::start(tow("TERM", "xterm-256color"), 80, 24);
+    // The first frame waits for no answer.
+    pty.wait_for("a.txt");
+    pty.wait_for_bytes("\x1b]11;?\x1b\\\x1b[c");
+    let mut dark = None;
+    pty.wait_until("a frame", |screen| frame(screen).is_some());
+    pty.wait_until("its colour", |screen| frame(screen).is_some_and(|color| color != vt100::Color::Default));
+    pty.look(|screen| dark = frame(screen));
+    pty.press("\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\\x1b[?62;22c");
+    pty.wait_until("another colour", |screen| frame(screen) != dark);
+    pty.press("\x1b]11;rgb:0000/2b2b/3636\x07");
+    pty.wait_until("the dark one again", |screen| frame(screen) == dark);
+    quit(pty);
+    for (name, value) in [("COLORFGBG", "0;15"), ("NO_COLOR", "1"), ("TERM", "linux")] {
+        let pty = Pty::start(tow(name, value), 80, 24);
+        pty.wait_for("a.txt");
+        pty.wait_for("q Quit");
+        assert!(!String::from_utf8_lossy(&pty.written()).contains("]11;?"), "{name}");
+        quit(pty);
+    }
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back() {
     let folders = Folders::new();
     write(folders.left("a.txt"), "a");
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+    // All that would end it by default, of those that one can be sent.
+    let signals = [
+        (Signal::TERM, 143),
+        (Signal::INT, 130),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+        (Signal::USR1, 138),
+        (Signal::USR2, 140),
+        (Signal::ALARM, 142),
+        (Signal::XCPU, 152),
+    ];
+    for (signal, code) in signals {
         let mut pty = Pty::start(folders.tow(&[]), 80, 24);
         pty.wait_for("a.txt");
         pty.signal(signal);

@@ -77,7 +77,12 @@ impl Pty {
 
     /// Types `text`, control characters and escapes included.
     pub fn press(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).unwrap();
+        self.press_bytes(text.as_bytes());
+    }
+
+    /// As `press`, with bytes that are no text.
+    pub fn press_bytes(&mut self, bytes: &[u8]) {
+        self.keys.write_all(bytes).unwrap();
         self.keys.flush().unwrap();
     }
 
@@ -144,6 +149,11 @@ impl Pty {
         };
         self.reader.take().map(JoinHandle::join);
         status
+    }
+
+    /// Hands the screen of now to `look`.
+    pub fn look(&self, look: impl FnOnce(&vt100::Screen)) {
+        look(self.seen().emulator.screen());
     }
 
     pub fn contents(&self) -> String {
