@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     if let Some(exit) = cli::askpass::asked(&typed) {
         return exit;
     }
-    match Args::read(&typed, is_there).map_or_else(answer, start) {
+    match Args::read(&typed, is_there).map_or_else(|said| Ok(answer(said)), start) {
         Ok(exit) => exit,
         Err(error) => {
             cli::output::error(&format!("{error:#}"));
@@ -36,16 +36,12 @@ fn main() -> ExitCode {
 }
 
 /// To `--help` and `--version`, and to what makes no sense.
-fn answer(answer: Result<String, Failure>) -> anyhow::Result<ExitCode> {
-    match answer {
-        Ok(text) => {
-            if let Err(error) = cli::output::write_line(text.trim_end()) {
-                return Ok(refusal(&error.into()));
-            }
-        }
-        Err(failure) => return Ok(refusal(&failure)),
+fn answer(said: Result<String, Failure>) -> ExitCode {
+    match said.map(|text| cli::output::write_line(text.trim_end())) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => refusal(&error.into()),
+        Err(failure) => refusal(&failure),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn start(args: Args) -> anyhow::Result<ExitCode> {
