@@ -31,6 +31,7 @@ use towpath::model::{LinkId, Place, Side};
 use towpath::ui::{Look, render};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::time::Time;
 
 const COLUMNS: u16 = 120;
 const ROWS: u16 = 40;
@@ -114,14 +115,15 @@ impl Screen {
 }
 
 fn entry(number: usize) -> Entry {
-    let modified_ns = NOW_NS - number as i64 * 1_000_000_000;
+    let modified = Time::from_ns(NOW_NS - number as i64 * 1_000_000_000);
     let attributes = Attributes {
         kind: if number.is_multiple_of(50) { Kind::Folder } else { Kind::File },
         size: number as u64 * 1_234,
-        modified_ns,
-        changed_ns: modified_ns,
+        modified,
+        changed: modified,
         mode: 0o644,
         identity: number as u64,
+        is_unknown: false,
         link: None,
     };
     Entry { name: Name::new(format!("raw-{number:07}.dng").as_bytes()).expect("a name"), attributes }

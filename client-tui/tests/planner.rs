@@ -33,6 +33,7 @@ use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Durability, Stat, Walk};
+use towpath_protocol::time::Time;
 
 /// Files in each folder of the tree.
 const FILES_EACH: u64 = 250;
@@ -82,9 +83,10 @@ impl MadeUp {
     }
 
     fn file(&self) -> Attributes {
-        let (size, modified_ns) = if self.holds == Holds::Others { (8, 2) } else { (7, 1) };
-        let (changed_ns, mode, identity, link) = (0, 0o644, 1, None);
-        Attributes { kind: Kind::File, size, modified_ns, changed_ns, mode, identity, link }
+        let (size, modified) = if self.holds == Holds::Others { (8, 2) } else { (7, 1) };
+        let (modified, changed) = (Time::from_ns(modified), Time::default());
+        let (mode, identity, link) = (0o644, 1, None);
+        Attributes { kind: Kind::File, size, modified, changed, mode, identity, is_unknown: false, link }
     }
 
     async fn answer(&self, request: Request, exchange: &mut Exchange) -> Result<Answer, Fault> {
@@ -169,8 +171,9 @@ fn link_to_folder(target: &str) -> LinkTarget {
 }
 
 const fn folder() -> Attributes {
-    let (size, modified_ns, changed_ns, mode, identity, link) = (0, 1, 0, 0o755, 2, None);
-    Attributes { kind: Kind::Folder, size, modified_ns, changed_ns, mode, identity, link }
+    let (modified, changed) = (Time::from_ns(1), Time::from_ns(0));
+    let (size, mode, identity, link) = (0, 0o755, 2, None);
+    Attributes { kind: Kind::Folder, size, modified, changed, mode, identity, is_unknown: false, link }
 }
 
 impl Serve for MadeUp {

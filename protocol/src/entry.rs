@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits::LINK_TARGET_BYTES_MAX;
 use crate::path::Name;
+use crate::time::Time;
 use crate::wire::numbered;
 
 numbered! {
@@ -36,10 +37,19 @@ pub struct Version {
     pub identity: u64,
     /// Bytes.
     pub size: u64,
-    /// Nanoseconds since 1970-01-01T00:00:00Z.
-    pub modified_ns: i64,
-    /// Nanoseconds since 1970-01-01T00:00:00Z of the last change of content or attributes (ctime).
-    pub changed_ns: i64,
+    pub modified: Time,
+    /// Of the last change of content or attributes (ctime).
+    pub changed: Time,
+}
+
+impl Version {
+    /// Whether a version that a peer names is `self`. An end of the narrow form of times stands for all that lies beyond it.
+    pub fn is_named_by(&self, named: &Self) -> bool {
+        self.identity == named.identity
+            && self.size == named.size
+            && self.modified.agrees_with(named.modified)
+            && self.changed.agrees_with(named.changed)
+    }
 }
 
 /// All that a listing says of a thing, without its name. An array on the wire, frozen for protocol version 1.
@@ -48,14 +58,15 @@ pub struct Attributes {
     pub kind: Kind,
     /// Bytes; for a file only, else 0.
     pub size: u64,
-    /// Nanoseconds since 1970-01-01T00:00:00Z.
-    pub modified_ns: i64,
-    /// Nanoseconds since 1970-01-01T00:00:00Z of the last change of content or attributes (ctime).
-    pub changed_ns: i64,
+    pub modified: Time,
+    /// Of the last change of content or attributes (ctime).
+    pub changed: Time,
     /// Permission bits, 0o7777 at most.
     pub mode: u16,
     /// A hash of device and inode.
     pub identity: u64,
+    /// Nothing but the kind is known, and that may be a guess: the thing is there and cannot be looked at. All else is 0 then.
+    pub is_unknown: bool,
     /// For a link, where it can be read: where it points, as stored. Nothing else has one.
     pub link: Option<LinkTarget>,
 }
@@ -77,13 +88,21 @@ pub struct Entry {
 }
 
 impl Attributes {
+    /// Of a thing that is there and cannot be looked at.
+    pub const fn unknown(kind: Kind) -> Self {
+        let (modified, changed) = (Time::from_ns(0), Time::from_ns(0));
+        Self { kind, size: 0, modified, changed, mode: 0, identity: 0, is_unknown: true, link: None }
+    }
+
+    /// As a peer without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads them.
+    pub(crate) fn narrow(&mut self) {
+        self.is_unknown = false;
+        self.modified = self.modified.narrowed();
+        self.changed = self.changed.narrowed();
+    }
+
     pub const fn version(&self) -> Version {
-        Version {
-            identity: self.identity,
-            size: self.size,
-            modified_ns: self.modified_ns,
-            changed_ns: self.changed_ns,
-        }
+        Version { identity: self.identity, size: self.size, modified: self.modified, changed: self.changed }
     }
 
     /// A folder, or a link that leads to one.
@@ -94,38 +113,57 @@ impl Attributes {
 
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.identity, self.size, self.modified_ns, self.changed_ns).serialize(serializer)
+        (self.identity, self.size, self.modified, self.changed).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (identity, size, modified_ns, changed_ns) = Deserialize::deserialize(deserializer)?;
-        Ok(Self { identity, size, modified_ns, changed_ns })
+        let (identity, size, modified, changed) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { identity, size, modified, changed })
     }
 }
 
-/// `[kind, size, modified_ns, changed_ns, mode, identity, target | nil, target_kind | nil]`.
-type AttributesArray<'a> = (Kind, u64, i64, i64, u16, u64, Option<&'a serde_bytes::Bytes>, Option<Kind>);
+/// `[kind, size, modified, changed, mode, identity, target | nil, target_kind | nil]`; all from `size` to `identity` are nil if unknown.
+type AttributesArray<'a> = (
+    Kind,
+    Option<u64>,
+    Option<Time>,
+    Option<Time>,
+    Option<u16>,
+    Option<u64>,
+    Option<&'a serde_bytes::Bytes>,
+    Option<Kind>,
+);
 
 impl Attributes {
     fn as_array(&self) -> AttributesArray<'_> {
+        if self.is_unknown {
+            return (self.kind, None, None, None, None, None, None, None);
+        }
         let target = self.link.as_ref().map(|link| serde_bytes::Bytes::new(&link.bytes));
         let target_kind = self.link.as_ref().and_then(|link| link.kind);
         (
             self.kind,
-            self.size,
-            self.modified_ns,
-            self.changed_ns,
-            self.mode,
-            self.identity,
+            Some(self.size),
+            Some(self.modified),
+            Some(self.changed),
+            Some(self.mode),
+            Some(self.identity),
             target,
             target_kind,
         )
     }
 
     fn from_array<E: serde::de::Error>(array: AttributesArray<'_>) -> Result<Self, E> {
-        let (kind, size, modified_ns, changed_ns, mode, identity, target, target_kind) = array;
+        let (kind, size, modified, changed, mode, identity, target, target_kind) = array;
+        let (size, modified, changed, mode, identity) = match (size, modified, changed, mode, identity) {
+            (Some(size), Some(modified), Some(changed), Some(mode), Some(identity)) => {
+                (size, modified, changed, mode, identity)
+            }
+            (None, None, None, None, None) if target.is_none() => return Ok(Self::unknown(kind)),
+            _ => return Err(E::custom("attributes that are known in part")),
+        };
         if mode > 0o7777 {
             return Err(E::custom("a mode has more than the permission bits"));
         }
@@ -138,7 +176,7 @@ impl Attributes {
             return Err(E::custom("only a link has a target"));
         }
         let link = target.map(|target| LinkTarget { bytes: Box::from(&**target), kind: target_kind });
-        Ok(Self { kind, size, modified_ns, changed_ns, mode, identity, link })
+        Ok(Self { kind, size, modified, changed, mode, identity, is_unknown: false, link })
     }
 }
 

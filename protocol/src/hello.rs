@@ -42,6 +42,8 @@ impl Capability {
     pub const BLOCKS: &str = "blocks";
     /// Holes are told by a Read and taken by an upload, in place of their zeros.
     pub const HOLES: &str = "holes";
+    /// Times beyond an i64 of nanoseconds, and attributes that are not known, are told as such. Said by both sides.
+    pub const ATTRIBUTES: &str = "attributes";
     /// Metadata is read and set on request.
     pub const METADATA: &str = "metadata";
 }

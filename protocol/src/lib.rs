@@ -22,7 +22,7 @@
 //! | [`hello`] | preamble, Hello, Welcome, how limits are lowered |
 //! | [`request`], [`input`] | what a client asks, and says within an exchange that is open |
 //! | [`answer`], [`fault`] | what a server answers, and what went wrong |
-//! | [`path`], [`entry`] | names, paths, locations; attributes and versions |
+//! | [`path`], [`entry`], [`time`] | names, paths, locations; attributes and versions; moments |
 //! | [`frame`], [`outgoing`] | messages as bytes, in and out |
 //! | [`pace`] | how fast a line is, and how little may wait before it |
 //! | [`packing`] | frames made smaller for slow lines |
@@ -66,4 +66,5 @@ pub mod path;
 pub mod permissions;
 pub mod request;
 pub mod sequence;
+pub mod time;
 mod wire;

@@ -7,6 +7,7 @@ use crate::answer::{
     BlockHashes, Data, Done, FileWhole, Hole, ListPage, MetadataSet, Progress, ReadDone, ReadHead, SpaceInfo,
     Stats, Stored, Totals, UploadAck, UploadReady, WalkPage,
 };
+use crate::entry::{Attributes, Version};
 use crate::fault::Fault;
 use crate::hello::{Hello, Welcome};
 use crate::input::{AbortUpload, Cancel, CommitUpload, More, UploadData, UploadSpan};
@@ -298,7 +299,67 @@ impl ToServer {
     }
 }
 
+impl Request {
+    /// As a server without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads it: its times at the nearest moment that
+    /// such a server knows.
+    pub fn narrow(&mut self) {
+        let narrow = |version: &mut Option<Version>| {
+            if let Some(version) = version {
+                version.modified = version.modified.narrowed();
+                version.changed = version.changed.narrowed();
+            }
+        };
+        match self {
+            Self::Put(Put { store, .. }) => {
+                store.modified = store.modified.narrowed();
+                narrow(&mut store.expected);
+            }
+            Self::BeginUpload(BeginUpload { store, basis, .. }) => {
+                store.modified = store.modified.narrowed();
+                narrow(&mut store.expected);
+                narrow(basis);
+            }
+            Self::MakeLink(MakeLink { modified, expected, .. }) => {
+                *modified = modified.narrowed();
+                narrow(expected);
+            }
+            Self::SetTimes(SetTimes { modified, .. }) => *modified = modified.narrowed(),
+            Self::Rename(Rename { expected, .. })
+            | Self::Copy(Copy { expected, .. })
+            | Self::Remove(Remove { expected, .. }) => narrow(expected),
+            Self::Read(Read { version, .. }) | Self::ReadMetadata(ReadMetadata { version, .. }) => {
+                narrow(version)
+            }
+            Self::Blocks(Blocks { version, .. }) => narrow(version),
+            Self::List(_)
+            | Self::Walk(_)
+            | Self::Stat(_)
+            | Self::Space(_)
+            | Self::Measure(_)
+            | Self::MakeFolder(_)
+            | Self::SetMode(_)
+            | Self::Flush(_)
+            | Self::SetMetadata(_) => {}
+        }
+    }
+}
+
 impl Answer {
+    /// As a client without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads it.
+    pub fn narrow(&mut self) {
+        match self {
+            Self::ListPage(page) => page.entries.iter_mut().for_each(|entry| entry.attributes.narrow()),
+            Self::WalkPage(page) => page.items.iter_mut().for_each(|item| item.entry.attributes.narrow()),
+            Self::Stats(stats) => {
+                stats.items.iter_mut().filter_map(|item| item.0.as_mut().ok()).for_each(Attributes::narrow)
+            }
+            Self::FileWhole(file) => file.attributes.narrow(),
+            Self::ReadHead(head) => head.attributes.narrow(),
+            Self::Stored(stored) => stored.attributes.narrow(),
+            _ => {}
+        }
+    }
+
     /// Whether it ends its exchange.
     pub const fn is_final(&self) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! What a thing has besides its attributes: whose it is, and what else was attached to it. It travels only where somebody asks for it,
-//! and is a wish where it arrives: what could not be given to a thing is told, and fails nothing.
+//! What a thing has besides its attributes: its owner and group, and what else was attached to it. It travels on request only. What could
+//! not be given to a thing, its mode and time included, is told and fails nothing.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::request::bytes_up_to;
 use crate::wire::{bounded, bounded_text, is_default, numbered};
 
 numbered! {
-    /// One part of what is kept on request. The numbers are bits of [`Parts`] on the wire.
+    /// One part of what a copy keeps: the first four on request, mode and time always. The numbers are bits of [`Parts`] on the wire.
     pub enum Part: u8 {
         Owner = 1,
         Group = 2,
@@ -20,6 +20,10 @@ numbered! {
         Special = 4,
         /// Extended attributes, access lists among them.
         Extended = 8,
+        /// The permission bits.
+        Mode = 16,
+        /// The time of modification.
+        Modified = 32,
     }
 }
 
@@ -30,6 +34,8 @@ impl Part {
             Self::Group => "group",
             Self::Special => "setuid, setgid or sticky bits",
             Self::Extended => "extended attributes",
+            Self::Mode => "mode",
+            Self::Modified => "modification time",
         }
     }
 }
@@ -42,7 +48,7 @@ impl Parts {
     pub const NONE: Self = Self(0);
 
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 0b1111)
+        Self(bits & 0b11_1111)
     }
 
     pub const fn bits(self) -> u8 {
@@ -186,7 +192,7 @@ mod tests {
     fn parts_are_a_sum_of_bits_and_unknown_ones_are_ignored() {
         let parts = Parts::NONE.with(Part::Owner).with(Part::Extended);
         assert_eq!((parts.bits(), parts.to_string().as_str()), (9, "owner, extended attributes"));
-        assert_eq!(Parts::from_bits(0xf9), parts);
+        assert_eq!(Parts::from_bits(0xc9), parts);
         assert_eq!(Parts::NONE.to_string(), "nothing");
     }
 }

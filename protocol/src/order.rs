@@ -16,7 +16,7 @@ pub fn compare(sort: SortKey, direction: Direction, a: &Entry, b: &Entry) -> Ord
     let by_key = match sort {
         SortKey::Name | SortKey::Extension => Ordering::Equal,
         SortKey::Size => a.attributes.size.cmp(&b.attributes.size),
-        SortKey::Modified => a.attributes.modified_ns.cmp(&b.attributes.modified_ns),
+        SortKey::Modified => a.attributes.modified.cmp(&b.attributes.modified),
     };
     arrange(sort, direction, by_key, named(a), named(b))
 }
@@ -108,11 +108,17 @@ mod tests {
     use super::*;
     use crate::entry::Attributes;
     use crate::path::Name;
+    use crate::time::Time;
 
-    fn entry(name: &str, kind: Kind, size: u64, modified_ns: i64) -> Entry {
+    fn entry(name: &str, kind: Kind, size: u64, modified: i64) -> Entry {
         let name = Name::try_from(name).unwrap();
-        let attributes =
-            Attributes { kind, size, modified_ns, changed_ns: 0, mode: 0o644, identity: 1, link: None };
+        let attributes = Attributes {
+            kind,
+            size,
+            modified: Time::from_ns(modified),
+            mode: 0o644,
+            ..Attributes::unknown(kind)
+        };
         Entry { name, attributes }
     }
 

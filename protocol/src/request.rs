@@ -8,6 +8,7 @@ use crate::hash::Hash;
 use crate::limits::{DATA_BYTES_MAX, PATHS_MAX};
 use crate::metadata::Metadata;
 use crate::path::{Location, WirePath};
+use crate::time::Time;
 use crate::wire::{bounded, fixed_bytes, is_default, numbered};
 
 fixed_bytes! {
@@ -179,8 +180,8 @@ pub struct Measure {
 pub struct StoreAs {
     /// Permission bits; only `mode & 0777 & ~umask` is applied, but where `metadata` says more.
     pub mode: u16,
-    /// Nanoseconds since 1970-01-01T00:00:00Z.
-    pub modified_ns: i64,
+    #[serde(rename = "modified_ns")]
+    pub modified: Time,
     pub existing: Existing,
     /// With `existing` other than `Keep`: what the file there must still be, else `Changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -257,7 +258,8 @@ pub struct MakeLink {
     /// 1 to 4,095 bytes, stored as they are; absolute and dangling ones too.
     #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "link_target")]
     pub target: Vec<u8>,
-    pub modified_ns: i64,
+    #[serde(rename = "modified_ns")]
+    pub modified: Time,
     pub existing: Existing,
     /// Where `existing` is not Keep: what the file or link at `link` must still be, looked at right before it is replaced, else `Changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -278,7 +280,8 @@ pub struct SetMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetTimes {
     pub thing: Location,
-    pub modified_ns: i64,
+    #[serde(rename = "modified_ns")]
+    pub modified: Time,
 }
 
 /// Renames within the root, atomically. Answer: Done; `OtherFileSystem` where it would have to copy.

@@ -165,7 +165,7 @@ pub(super) fn too_much(needed: u64, free: u64) -> String {
 }
 
 fn side(attributes: &Attributes) -> String {
-    let time = local_time(attributes.modified_ns);
+    let time = local_time(attributes.modified);
     match attributes.kind {
         Kind::Folder => format!("a folder, {time}"),
         Kind::Link => format!("a link, {time}"),
@@ -188,7 +188,7 @@ fn about_one(conflict: &Conflict, sides: &Sides<'_>) -> String {
             "{name}: another name of the source differs only in case, and is the same there.\n{choices}; in capitals for all:"
         );
     };
-    let newer = if conflict.source.modified_ns > there.modified_ns {
+    let newer = if conflict.source.modified > there.modified {
         "the new one is newer"
     } else {
         "the one there is newer or as old"

@@ -397,7 +397,7 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
-        "saved": summary.saved, "unset": summary.unset,
+        "saved": summary.saved, "unset": summary.unset, "not_kept": summary.unset,
     }))?;
     Ok(())
 }

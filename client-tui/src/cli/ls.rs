@@ -7,13 +7,17 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Entry, Kind};
+use towpath_protocol::fault::Fault;
+use towpath_protocol::path::Name;
 use towpath_protocol::request::{Direction, Follow, Hidden, SortKey};
+use towpath_protocol::time::Time;
 
 use super::args::{LsArgs, SortBy};
 use super::exit::{Exit, Failure};
 use super::output::{Output, write_line};
 use super::place::{Place, Places};
 use crate::config::zone;
+use crate::model::number::noun;
 use crate::model::size;
 
 /// How sizes are written.
@@ -51,7 +55,7 @@ pub(super) async fn run(args: &LsArgs, places: &mut Places) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// Prints a folder's entries and their total, or the one entry that a file is.
+/// Prints a folder's entries and their total, or the one entry that a file is. Fails at the end if some entries could not be looked at.
 pub(super) async fn list(
     place: &Place,
     (sort, direction, hidden): (SortKey, Direction, Hidden),
@@ -66,16 +70,35 @@ pub(super) async fn list(
     }
     let mut listing = place.link.list(&place.path, sort, direction, hidden);
     let (mut entries, mut bytes) = (0_u64, 0_u64);
+    let (mut unknown, mut first_unknown) = (0_u64, None);
     while let Some(page) = listing.next_page().await.map_err(|fault| Failure::at(&place.typed, &fault))? {
         for entry in &page.entries {
             show(entry, look, output)?;
             entries += 1;
             bytes = bytes.saturating_add(entry.attributes.size);
+            if entry.attributes.is_unknown {
+                unknown += 1;
+                first_unknown.get_or_insert_with(|| entry.name.clone());
+            }
         }
     }
     output.line(&total(entries, bytes, look.unit))?;
     io::stdout().flush()?;
-    Ok(())
+    match first_unknown {
+        Some(name) => Err(not_known(place, &name, (unknown, entries)).await),
+        None => Ok(()),
+    }
+}
+
+/// Some entries are there and cannot be looked at; `name` is one of them.
+async fn not_known(place: &Place, name: &Name, (unknown, entries): (u64, u64)) -> Failure {
+    let looked = match place.path.join(name) {
+        Ok(path) => place.link.stat(&path, Follow::No).await.map(drop),
+        Err(_) => Ok(()),
+    };
+    let why = looked.err().map(|fault| format!(": {}", Fault { path: None, ..fault })).unwrap_or_default();
+    let all = format!("{unknown} of {entries} {}", noun(entries, "entry", "entries"));
+    Failure { exit: Exit::Partly, message: format!("{}: cannot look at {all}{why}", place.typed) }
 }
 
 fn total(entries: u64, bytes: u64, unit: Unit) -> String {
@@ -98,16 +121,19 @@ fn show(entry: &Entry, look: Look, output: Output) -> io::Result<()> {
 }
 
 fn line(entry: &Entry, look: Look) -> String {
-    let Attributes { kind, size, mode, modified_ns, .. } = entry.attributes;
+    let Attributes { kind, size, mode, modified, .. } = entry.attributes;
     let size = match (kind, look.unit) {
+        _ if entry.attributes.is_unknown => "?".to_owned(),
         (Kind::Folder, _) => "-".to_owned(),
         (_, Unit::Megabytes) => size::megabytes(size),
         (_, Unit::Human) => size::human(size),
         (_, Unit::Bytes) => size.to_string(),
     };
     let name = shown_name(entry);
-    if look.long {
-        format!("{} {:04o} {size:>14} {}  {name}", letter(kind), mode, local_time(modified_ns))
+    if look.long && entry.attributes.is_unknown {
+        format!("{} ???? {size:>14} {:>16}  {name}", letter(kind), "unknown")
+    } else if look.long {
+        format!("{} {:04o} {size:>14} {}  {name}", letter(kind), mode, local_time(modified))
     } else {
         format!("{size:>14}  {name}")
     }
@@ -150,13 +176,14 @@ pub(super) const fn kind_word(kind: Kind) -> &'static str {
     }
 }
 
-/// Whole seconds, clamped to what a calendar can show.
-fn timestamp(modified_ns: i64) -> Timestamp {
-    Timestamp::from_second(modified_ns.div_euclid(1_000_000_000)).unwrap_or(Timestamp::UNIX_EPOCH)
+/// Whole seconds; the first or last moment of the calendar if it does not reach that far.
+fn timestamp(modified: Time) -> Timestamp {
+    let end = if modified.seconds() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(modified.seconds()).unwrap_or(end)
 }
 
-pub(super) fn local_time(modified_ns: i64) -> String {
-    timestamp(modified_ns).to_zoned(zone::local().clone()).strftime("%Y-%m-%d %H:%M").to_string()
+pub(super) fn local_time(modified: Time) -> String {
+    timestamp(modified).to_zoned(zone::local().clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn object(entry: &Entry) -> Value {
@@ -164,9 +191,10 @@ fn object(entry: &Entry) -> Value {
     let mut object = Map::new();
     put_name(&mut object, "name", entry.name.as_bytes(), &entry.name.display().to_string());
     object.insert("kind".into(), kind_word(attributes.kind).into());
-    object.insert("size".into(), attributes.size.into());
-    object.insert("modified".into(), timestamp(attributes.modified_ns).to_string().into());
-    object.insert("mode".into(), format!("{:04o}", attributes.mode).into());
+    let known = |value: Value| if attributes.is_unknown { Value::Null } else { value };
+    object.insert("size".into(), known(attributes.size.into()));
+    object.insert("modified".into(), known(timestamp(attributes.modified).to_string().into()));
+    object.insert("mode".into(), known(format!("{:04o}", attributes.mode).into()));
     if let Some(link) = &attributes.link {
         put_name(&mut object, "target", &link.bytes, &DisplayName::new(&link.bytes).to_string());
     }

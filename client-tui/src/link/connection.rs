@@ -115,7 +115,10 @@ impl Connection {
         self.noise.as_deref()
     }
 
-    pub(super) fn open_exchange(self: &Arc<Self>, request: Request) -> Exchange {
+    pub(super) fn open_exchange(self: &Arc<Self>, mut request: Request) -> Exchange {
+        if !self.welcome.has(Capability::ATTRIBUTES) {
+            request.narrow();
+        }
         let (id, answers) = match self.welcome.refusal(&request) {
             Some(fault) => Exchanges::refused(fault),
             None => self.exchanges.open(request),

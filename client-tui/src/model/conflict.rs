@@ -66,8 +66,8 @@ impl ConflictKind {
     pub fn of(source: &Attributes, there: &Attributes) -> Self {
         match (source.kind == Kind::Folder, there.kind == Kind::Folder) {
             (false, false) if source.kind != there.kind => Self::LinkOrFile,
-            (false, false) if source.modified_ns > there.modified_ns => Self::Newer,
-            (false, false) if source.modified_ns < there.modified_ns => Self::Older,
+            (false, false) if source.modified > there.modified => Self::Newer,
+            (false, false) if source.modified < there.modified => Self::Older,
             (false, false) => Self::SameTime,
             _ => Self::Folder,
         }
@@ -131,17 +131,20 @@ impl Conflict {
 
 #[cfg(test)]
 mod tests {
+    use towpath_protocol::time::Time;
+
     use super::*;
 
-    const fn attributes(kind: Kind, modified_ns: i64, size: u64) -> Attributes {
-        let (changed_ns, mode, identity, link) = (0, 0o644, 1, None);
-        Attributes { kind, size, modified_ns, changed_ns, mode, identity, link }
+    const fn attributes(kind: Kind, modified: i64, size: u64) -> Attributes {
+        let (modified, changed) = (Time::from_ns(modified), Time::from_ns(0));
+        let (mode, identity, is_unknown, link) = (0o644, 1, false, None);
+        Attributes { kind, size, modified, changed, mode, identity, is_unknown, link }
     }
 
     #[test]
     fn every_pair_of_sides_has_its_kind_and_its_choices() {
         use Choice::{Different, KeepBoth, NewerOnly, Overwrite, Resume, Skip};
-        let file = |modified_ns, size| attributes(Kind::File, modified_ns, size);
+        let file = |modified, size| attributes(Kind::File, modified, size);
         let (link, folder) = (attributes(Kind::Link, 5, 1), attributes(Kind::Folder, 5, 0));
         let plain: &[Choice] = &[Overwrite, Skip, KeepBoth, NewerOnly, Different];
         let shorter: &[Choice] = &[Overwrite, Skip, KeepBoth, NewerOnly, Different, Resume];

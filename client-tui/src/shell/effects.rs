@@ -21,6 +21,7 @@ use towpath_protocol::request::{
     Direction, Durability, Existing, Follow, Hidden, MakeFolder, Measure, OperationId, Put, Rename, SortKey,
     StoreAs,
 };
+use towpath_protocol::time::Time;
 
 use super::panes::Ready;
 use super::terminal::ring;
@@ -357,7 +358,7 @@ async fn make_file(link: Link, operation: OperationId, path: WirePath) -> Result
     let now = jiff::Timestamp::now().as_nanosecond();
     let store = StoreAs {
         mode: 0o666,
-        modified_ns: i64::try_from(now).unwrap_or(i64::MAX),
+        modified: Time::from_ns(i64::try_from(now).unwrap_or(i64::MAX)),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Synced,

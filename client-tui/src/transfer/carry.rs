@@ -77,12 +77,13 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
         operation: operation_id()?,
         link: step.to.clone(),
         target: target.to_vec(),
-        modified_ns: step.attributes.modified_ns,
+        modified: step.attributes.modified,
         existing: step.existing,
         expected: step.expected(),
         metadata: metadata::of(shared, &step.from, version).await?,
     };
-    metadata::stored(shared, &shared.job.destination.call(request).await?);
+    let stored = shared.job.destination.call(request).await?;
+    metadata::stored(shared, &stored, step.attributes.modified);
     Ok(Carried { bytes: 0, grown: false, source: Some(version) })
 }
 
@@ -105,7 +106,8 @@ async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let bytes = data.len() as u64;
     let store = shared.store_as(step, &attributes, metadata);
     let request = Put { operation: operation_id()?, file: step.to.clone(), store, hash, data };
-    metadata::stored(shared, &shared.job.destination.call(request).await?);
+    let stored = shared.job.destination.call(request).await?;
+    metadata::stored(shared, &stored, attributes.modified);
     shared.tally.small_moved(&step.from, bytes);
     Ok(Carried { bytes, grown, source: Some(version) })
 }

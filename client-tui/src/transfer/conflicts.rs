@@ -173,7 +173,7 @@ async fn why_not(
     kind: ConflictKind,
 ) -> Result<Option<&'static str>, Fault> {
     let is_newer = kind == ConflictKind::Newer
-        || step.there.as_ref().is_some_and(|there| step.attributes.modified_ns > there.modified_ns);
+        || step.there.as_ref().is_some_and(|there| step.attributes.modified > there.modified);
     Ok(match choice {
         Choice::Skip => Some(why_left(kind)),
         _ if !kind.offers(choice) && kind != ConflictKind::LinkOrFile => Some(why_left(kind)),

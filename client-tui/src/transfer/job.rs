@@ -182,7 +182,7 @@ pub struct Summary {
     /// The same at both ends already.
     pub unchanged: u64,
     pub skipped: u64,
-    /// Things that arrived without all the metadata that was to be kept.
+    /// Things that arrived without all of the mode, time and metadata that were to be kept.
     pub unset: u64,
     pub failed: u64,
     pub cancelled: bool,

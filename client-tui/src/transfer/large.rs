@@ -78,7 +78,7 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     match shared.unless_stopped(filling).await.flatten() {
         Ok((hash, grown)) => {
             let (bytes, resumed) = (upload.sent(), upload.resumed());
-            metadata::stored(shared, &upload.commit(bytes, hash).await?);
+            metadata::stored(shared, &upload.commit(bytes, hash).await?, step.attributes.modified);
             under_way.arrived();
             shared.tally.resumed(resumed);
             Ok(Carried { bytes, grown, source: Some(version) })

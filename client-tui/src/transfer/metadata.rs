@@ -1,14 +1,15 @@
-//! What a copy keeps on request besides contents, modes and times: read at the source while the thing is what it was, sent with the
-//! copy, and told once where the destination could not give it. Nothing fails by it.
+//! What a copy keeps besides contents: modes and times, and on request owners and extended attributes, read at the source while the thing is
+//! what it was and sent with the copy. What the destination could not give is told once. Nothing fails by it.
 
-use towpath_protocol::answer::Unset;
+use towpath_protocol::answer::{Stored, Unset};
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Capability;
 use towpath_protocol::message::Answer;
-use towpath_protocol::metadata::{Metadata, Parts};
+use towpath_protocol::metadata::{Metadata, Part, Parts};
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{ReadMetadata, SetMetadata};
+use towpath_protocol::time::Time;
 
 use super::job::Fact;
 use super::shared::Shared;
@@ -61,32 +62,54 @@ pub(super) async fn of(
     }
 }
 
-/// Counts what was stored without all of its metadata.
-pub(super) fn stored(shared: &Shared, answer: &Answer) {
-    if let Answer::Stored(stored) = answer {
-        count(shared, stored.unset);
+/// Counts what was stored without all that it was to have: `modified`, and its metadata. An older server does not tell that a time did not hold.
+pub(super) fn stored(shared: &Shared, answer: &Answer, modified: Time) {
+    if let Answer::Stored(Stored { attributes, unset }) = answer {
+        let is_timed = attributes.modified.is_rounded_from(modified);
+        count(shared, if is_timed { *unset } else { unset.with(Part::Modified) });
     }
 }
 
-/// Gives it to something that is there.
+/// What a refusal to set an attribute leaves out. `Err` if it is about more than the attribute.
+pub(super) fn unless(part: Part, set: Result<(), Fault>) -> Result<Parts, Fault> {
+    match set {
+        Ok(()) => Ok(Parts::NONE),
+        Err(fault) if is_of_attribute(fault.code) => Ok(Parts::NONE.with(part)),
+        Err(fault) => Err(fault),
+    }
+}
+
+const fn is_of_attribute(code: FaultCode) -> bool {
+    matches!(
+        code,
+        FaultCode::PermissionDenied
+            | FaultCode::NotSupportedHere
+            | FaultCode::Unsupported
+            | FaultCode::Busy
+            | FaultCode::NoSpace
+            | FaultCode::Io
+            | FaultCode::SpecialFile
+    )
+}
+
+/// Gives it to something that is there. Returns what could not be given.
 pub(super) async fn set(
     shared: &Shared,
     thing: &Location,
     identity: u64,
     mode: u16,
     metadata: Metadata,
-) -> Result<(), Fault> {
+) -> Result<Parts, Fault> {
     let request = SetMetadata { thing: thing.clone(), identity, mode, metadata };
-    match shared.job.destination.call(request).await? {
-        Answer::MetadataSet(set) => {
-            count(shared, set.unset);
-            Ok(())
-        }
-        _ => Err(FaultCode::Malformed.into()),
+    match shared.job.destination.call(request).await {
+        Ok(Answer::MetadataSet(set)) => Ok(set.unset),
+        Ok(_) => Err(FaultCode::Malformed.into()),
+        Err(fault) => unless(Part::Mode, Err(fault)),
     }
 }
 
-fn count(shared: &Shared, parts: Parts) {
+/// Counts a thing that lacks these.
+pub(super) fn count(shared: &Shared, parts: Parts) {
     if !parts.are_none() {
         shared.tally.unset(Unset { parts, things: 1 });
     }
@@ -97,7 +120,7 @@ pub(super) async fn tell_unset(shared: &Shared) {
     let Unset { parts, things } = shared.tally.all_unset();
     if things > 0 {
         let things = format!("{things} {}", noun(things, "thing", "things"));
-        tell(shared, format!("{parts} could not be kept, of {things}")).await;
+        tell(shared, format!("not kept: {parts}, of {things}")).await;
     }
 }
 

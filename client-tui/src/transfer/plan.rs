@@ -369,7 +369,7 @@ pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
     source.kind == there.kind
         && match source.kind {
             Kind::Link => target(source) == target(there),
-            _ => source.size == there.size && source.modified_ns == there.modified_ns,
+            _ => source.size == there.size && source.modified == there.modified,
         }
 }
 

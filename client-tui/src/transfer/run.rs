@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use towpath_protocol::entry::Attributes;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
+use towpath_protocol::metadata::{Part, Parts};
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{Depth, Durability, Flush, Remove, SetMode, SetTimes};
 
@@ -273,21 +274,23 @@ impl Shared {
     async fn set_mode_of_twin(&self, step: &Step) -> Result<(), Fault> {
         let there = step.there.as_ref().map(|there| there.identity);
         let source = (&step.from, &step.attributes);
-        self.set_attributes(source, (&step.to, there.unwrap_or_default())).await
+        let unset = self.set_attributes(source, (&step.to, there.unwrap_or_default())).await?;
+        metadata::count(self, unset);
+        Ok(())
     }
 
-    /// Gives a thing that is there its mode, and what it is to have besides.
+    /// Gives a thing that is there its mode, and what it is to have besides. Returns what could not be given.
     async fn set_attributes(
         &self,
         (from, attributes): (&Location, &Attributes),
         (to, identity): (&Location, u64),
-    ) -> Result<(), Fault> {
+    ) -> Result<Parts, Fault> {
         match metadata::of(self, from, attributes.version()).await? {
             Some(metadata) => {
                 self.touch();
                 metadata::set(self, to, identity, attributes.mode, *metadata).await
             }
-            None => self.set_mode(to, attributes.mode).await,
+            None => metadata::unless(Part::Mode, self.set_mode(to, attributes.mode).await),
         }
     }
 
@@ -311,11 +314,13 @@ impl Shared {
 
     /// Sets mode and time of a folder whose content is complete; a move takes away the source's.
     async fn finish(&self, Filled { from, to, attributes, identity, .. }: &Filled) -> Result<(), Fault> {
-        let link = &self.job.destination;
-        let modified_ns = attributes.modified_ns;
-        tokio::try_join!(self.set_attributes((from, attributes), (to, *identity)), async {
-            link.call(SetTimes { thing: to.clone(), modified_ns }).await.map(drop)
-        },)?;
+        let set_time = SetTimes { thing: to.clone(), modified: attributes.modified };
+        let (unset, timed) = tokio::join!(
+            self.set_attributes((from, attributes), (to, *identity)),
+            self.job.destination.call(set_time)
+        );
+        let unset = unset?.and_also(metadata::unless(Part::Modified, timed.map(drop))?);
+        metadata::count(self, unset);
         if self.job.verb == Verb::Move {
             let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
             match self.job.source.call(Remove { operation, thing, depth, expected: None }).await {

@@ -136,7 +136,7 @@ impl Shared {
     ) -> StoreAs {
         StoreAs {
             mode: attributes.mode,
-            modified_ns: attributes.modified_ns,
+            modified: attributes.modified,
             existing: step.existing,
             expected: step.expected(),
             durability: self.durability(),

@@ -98,7 +98,7 @@ impl Folder {
         hand_over: &Arc<HandOver>,
     ) -> Self {
         let is_same = there.is_some_and(|there| {
-            there.modified_ns == attributes.modified_ns && there.mode & 0o777 == attributes.mode & 0o777
+            there.modified == attributes.modified && there.mode & 0o777 == attributes.mode & 0o777
         });
         if let Some(parent) = &parent
             && there.is_none()
@@ -159,6 +159,7 @@ impl HandOver {
 mod tests {
     use towpath_protocol::entry::Kind;
     use towpath_protocol::path::WirePath;
+    use towpath_protocol::time::Time;
 
     use super::*;
 
@@ -166,9 +167,10 @@ mod tests {
         Location::of(&WirePath::parse(path.as_bytes()).unwrap())
     }
 
-    const fn attributes(modified_ns: i64) -> Attributes {
-        let (size, changed_ns, mode, identity, link) = (0, 0, 0o755, 1, None);
-        Attributes { kind: Kind::Folder, size, modified_ns, changed_ns, mode, identity, link }
+    const fn attributes(modified: i64) -> Attributes {
+        let (modified, changed) = (Time::from_ns(modified), Time::from_ns(0));
+        let (size, mode, identity, is_unknown, link) = (0, 0o755, 1, false, None);
+        Attributes { kind: Kind::Folder, size, modified, changed, mode, identity, is_unknown, link }
     }
 
     fn folder(

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use towpath_protocol::time::Time;
 
 /// Now, in the zone that all dates are shown in.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(super) struct Dates<'a> {
 
 impl<'a> Dates<'a> {
     pub(super) fn new(now_ns: i64, zone: &'a TimeZone) -> Self {
-        Self { now: at(now_ns, zone), now_ns, zone }
+        Self { now: at(Time::from_ns(now_ns), zone), now_ns, zone }
     }
 
     /// Rounded up; none are left of what is over.
@@ -24,8 +25,8 @@ impl<'a> Dates<'a> {
     }
 
     /// 12 cells at most: `today 06:58`, `19 Nov 14:02`, `19 Nov 2025`.
-    pub(super) fn long(&self, ns: i64) -> String {
-        let then = at(ns, self.zone);
+    pub(super) fn long(&self, time: Time) -> String {
+        let then = at(time, self.zone);
         if then.date() == self.now.date() {
             format!("today {:02}:{:02}", then.hour(), then.minute())
         } else if then.year() == self.now.year() {
@@ -36,8 +37,8 @@ impl<'a> Dates<'a> {
     }
 
     /// 8 cells at most: `06:58`, `19 Nov`, `Nov 2025`.
-    pub(super) fn short(&self, ns: i64) -> String {
-        let then = at(ns, self.zone);
+    pub(super) fn short(&self, time: Time) -> String {
+        let then = at(time, self.zone);
         if then.date() == self.now.date() {
             format!("{:02}:{:02}", then.hour(), then.minute())
         } else if then.year() == self.now.year() {
@@ -48,8 +49,11 @@ impl<'a> Dates<'a> {
     }
 }
 
-fn at(ns: i64, zone: &TimeZone) -> DateTime {
-    zone.to_datetime(Timestamp::from_nanosecond(ns.into()).unwrap_or(Timestamp::UNIX_EPOCH))
+/// The first or last moment of the years 1 to 9999 if they do not reach that far.
+fn at(time: Time, zone: &TimeZone) -> DateTime {
+    /// 0001-01-02T00:00:00Z: in year 1 in every zone.
+    const FIRST: i64 = -62_135_510_400;
+    zone.to_datetime(Timestamp::from_second(time.seconds().max(FIRST)).unwrap_or(Timestamp::MAX))
 }
 
 fn month(date: DateTime) -> &'static str {
@@ -65,6 +69,7 @@ mod tests {
     #[test]
     fn a_date_is_the_more_exact_the_nearer_it_is() {
         let ns = |text: &str| text.parse::<Timestamp>().unwrap().as_nanosecond() as i64;
+        let at = |text: &str| Time::from_ns(ns(text));
         let utc = TimeZone::UTC;
         let dates = Dates::new(ns("2026-11-23T16:45:00Z"), &utc);
         let table = [
@@ -76,15 +81,20 @@ mod tests {
             ("1960-05-06T00:00:00Z", "06 May 1960", "May 1960"),
         ];
         for (then, long, short) in table {
-            assert_eq!((dates.long(ns(then)).as_str(), dates.short(ns(then)).as_str()), (long, short));
+            assert_eq!((dates.long(at(then)).as_str(), dates.short(at(then)).as_str()), (long, short));
         }
         let east = TimeZone::fixed(jiff::tz::offset(9));
         assert_eq!(
-            Dates::new(ns("2026-11-23T16:45:00Z"), &east).long(ns("2026-11-23T06:58:00Z")),
+            Dates::new(ns("2026-11-23T16:45:00Z"), &east).long(at("2026-11-23T06:58:00Z")),
             "23 Nov 15:58"
         );
-        for ns in [i64::MIN, i64::MAX] {
-            assert!(dates.long(ns).len() <= 12 && dates.short(ns).len() <= 8);
+        let after_2262 = Time::new(10_413_792_000, 0);
+        assert_eq!(
+            (dates.long(after_2262).as_str(), dates.short(after_2262).as_str()),
+            ("01 Jan 2300", "Jan 2300")
+        );
+        for end in [Time::new(i64::MIN, 0), Time::FIRST_NS, Time::LAST_NS, Time::new(i64::MAX, 0)] {
+            assert!(dates.long(end).len() <= 12 && dates.short(end).len() <= 8, "{}", dates.long(end));
         }
     }
 }

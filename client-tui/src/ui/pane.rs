@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, BorderType, Paragraph};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Entry, Kind};
 use towpath_protocol::request::{Direction, SortKey};
+use towpath_protocol::time::Time;
 
 use super::{Scene, rect, text};
 use crate::app::command::Command;
@@ -106,7 +107,7 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
             (format!(" ○ lost {} ", turn(scene.app)), scene.theme.bad)
         }
         State::Connecting { loss: Some(Loss { at_ns: Some(at_ns), .. }), .. } => {
-            let since = scene.dates.long(*at_ns);
+            let since = scene.dates.long(Time::from_ns(*at_ns));
             (format!(" ○ lost {since} · {} connecting ", turn(scene.app)), scene.theme.bad)
         }
         State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
@@ -117,7 +118,7 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
             let what = match at_ns {
                 None => "not connected".to_owned(),
                 Some(_) if is_short => "lost".to_owned(),
-                Some(at_ns) => format!("lost {}", scene.dates.long(*at_ns)),
+                Some(at_ns) => format!("lost {}", scene.dates.long(Time::from_ns(*at_ns))),
             };
             let again = retry.map_or_else(String::new, |retry| {
                 let words = if is_short { "" } else { "again in " };
@@ -330,15 +331,19 @@ fn entry_line(
     let (sign, style) = sign_of(scene, entry);
     let style = if is_marked { theme.mark } else { style };
     let size = match size {
-        Some(bytes) if matches!(entry.attributes.kind, Kind::File | Kind::Folder) => {
+        Some(bytes)
+            if matches!(entry.attributes.kind, Kind::File | Kind::Folder) && !entry.attributes.is_unknown =>
+        {
             (size_in(scene.app.unit, bytes, columns.size), Style::new())
         }
+        _ if entry.attributes.is_unknown => ("?".to_owned(), theme.dim),
         _ => ("–".to_owned(), theme.dim),
     };
     let date = match columns.date {
         0 => String::new(),
-        Columns::DATE_LONG => scene.dates.long(entry.attributes.modified_ns),
-        _ => scene.dates.short(entry.attributes.modified_ns),
+        _ if entry.attributes.is_unknown => "unknown".to_owned(),
+        Columns::DATE_LONG => scene.dates.long(entry.attributes.modified),
+        _ => scene.dates.short(entry.attributes.modified),
     };
     let mut spans =
         vec![Span::styled(if is_marked { "▌" } else { " " }, theme.mark), Span::styled(sign, style)];

@@ -14,6 +14,7 @@ use towpath_protocol::input::{AbortUpload, UploadData};
 use towpath_protocol::message::RequestId;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs};
+use towpath_protocol::time::Time;
 
 use crate::stage::{Stage, told};
 
@@ -40,7 +41,7 @@ pub(crate) fn leave_part(folder: &Path) -> PathBuf {
         };
         let store = StoreAs {
             mode: 0o644,
-            modified_ns: 5,
+            modified: Time::from_ns(5),
             existing: Existing::Keep,
             expected: None,
             durability: Durability::Relaxed,

@@ -20,6 +20,7 @@ use towpath_protocol::message::{Answer, Input, Request};
 use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs, UploadToken};
+use towpath_protocol::time::Time;
 
 use crate::fault_link::{Cut, Dice, FaultLink};
 use crate::peer::{attributes, data, list, read, stat, welcome};
@@ -138,7 +139,7 @@ async fn read_all(link: Link) -> Result<(), Fault> {
 async fn upload_all(link: Link) -> Result<(), Fault> {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,

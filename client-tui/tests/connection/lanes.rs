@@ -11,6 +11,7 @@ use towpath_protocol::input::{CommitUpload, UploadData};
 use towpath_protocol::message::{Input, Request, RequestId, ToServer};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs, UploadToken};
+use towpath_protocol::time::Time;
 
 use crate::peer::{Peer, list, session, stat};
 
@@ -20,7 +21,7 @@ const FRAMES: u64 = 100;
 async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,

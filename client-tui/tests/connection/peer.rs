@@ -11,6 +11,7 @@ use towpath_protocol::message::{Answer, Input, Request, RequestId, Session, ToSe
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Direction, Follow, Hidden, List, Read, SortKey, Stat, Wants};
+use towpath_protocol::time::Time;
 
 /// The far end of a pipe.
 pub(crate) struct Peer {
@@ -145,5 +146,14 @@ pub(crate) fn data(offset: u64, len: usize) -> Data {
 
 pub(crate) fn attributes() -> Attributes {
     let (kind, link) = (Kind::File, None);
-    Attributes { kind, size: 1, modified_ns: 0, changed_ns: 0, mode: 0o644, identity: 1, link }
+    Attributes {
+        kind,
+        size: 1,
+        modified: Time::from_ns(0),
+        changed: Time::from_ns(0),
+        mode: 0o644,
+        identity: 1,
+        is_unknown: false,
+        link,
+    }
 }

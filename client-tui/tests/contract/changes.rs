@@ -13,6 +13,7 @@ use towpath_protocol::request::{
     Copy, Depth, Direction, Durability, Existing, Follow, Hidden, MakeFolder, MakeLink, Put, Read, Rename,
     SetMode, SetTimes, SortKey, Wants,
 };
+use towpath_protocol::time::Time;
 
 use crate::world::{SOME_TIME_NS, World, code, location, path, store_as};
 
@@ -35,7 +36,7 @@ pub(crate) async fn folders_and_links_are_made(world: Arc<World>) {
         operation: operation_id().unwrap(),
         link: location("folder/link"),
         target: b"/absolute/and/dangling".to_vec(),
-        modified_ns: SOME_TIME_NS,
+        modified: Time::from_ns(SOME_TIME_NS),
         existing: Existing::Keep,
         expected: None,
         metadata: None,
@@ -49,7 +50,11 @@ pub(crate) async fn folders_and_links_are_made(world: Arc<World>) {
 pub(crate) async fn times_and_modes_are_set(world: Arc<World>) {
     world.write("file", "x");
     world.link.call(SetMode { thing: location("file"), mode: 0o4750 }).await.unwrap();
-    world.link.call(SetTimes { thing: location("file"), modified_ns: SOME_TIME_NS }).await.unwrap();
+    world
+        .link
+        .call(SetTimes { thing: location("file"), modified: Time::from_ns(SOME_TIME_NS) })
+        .await
+        .unwrap();
     let metadata = fs::metadata(world.at("file")).unwrap();
     assert_eq!(metadata.mode() & 0o7777, 0o750, "no special bits come over the wire");
     assert_eq!(metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(), SOME_TIME_NS);

@@ -13,6 +13,7 @@ use towpath_protocol::input::{AbortUpload, CommitUpload, SpanOf, UploadData, Upl
 use towpath_protocol::limits::{DATA_BYTES_MAX, RANGE_BYTES};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Existing, Follow, Put, StoreAs};
+use towpath_protocol::time::Time;
 
 use crate::world::{SOME_TIME_NS, World, code, location, noise, path, store_as, stored};
 
@@ -25,7 +26,7 @@ pub(crate) async fn files_of_every_size_are_stored(world: Arc<World>) {
             world.upload("file", &content, Hash::of(&content)).await.unwrap()
         };
         assert_eq!(stored.attributes.size, size as u64);
-        assert_eq!(stored.attributes.modified_ns, SOME_TIME_NS);
+        assert_eq!(stored.attributes.modified, Time::from_ns(SOME_TIME_NS));
         assert!(fs::read(world.at("file")).unwrap() == content, "{size} bytes");
         assert!(world.download("file", RANGE_BYTES).await.unwrap() == content, "{size} bytes back");
     }

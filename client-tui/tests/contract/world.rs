@@ -30,6 +30,7 @@ use towpath_protocol::limits::DATA_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, Put, Read, StoreAs, Wants};
+use towpath_protocol::time::Time;
 
 use crate::towd::{Towd, program};
 
@@ -231,7 +232,7 @@ pub(crate) async fn read(mut exchange: Exchange, offset: u64) -> Result<(Vec<u8>
 pub(crate) const fn store_as() -> StoreAs {
     StoreAs {
         mode: 0o640,
-        modified_ns: SOME_TIME_NS,
+        modified: Time::from_ns(SOME_TIME_NS),
         existing: Existing::Replace,
         expected: None,
         durability: Durability::Relaxed,

@@ -116,8 +116,8 @@ impl Round {
     fn part(&self) -> PathBuf {
         let side = if self.copying.from() == Side::Server { "served/tree/large" } else { "local/tree/large" };
         let source = fs::metadata(self.world.at(side)).unwrap();
-        let modified_ns = source.mtime() * 1_000_000_000 + source.mtime_nsec();
-        let of = [&b"large/"[..], &source.len().to_be_bytes(), &modified_ns.to_be_bytes()].concat();
+        let modified = source.mtime() * 1_000_000_000 + source.mtime_nsec();
+        let of = [&b"large/"[..], &source.len().to_be_bytes(), &modified.to_be_bytes()].concat();
         let hash = blake3::hash(&of).to_hex();
         self.destination().join(format!("{PART}{}", &hash[..12]))
     }

@@ -36,7 +36,7 @@ const REMOVE: u16 = 43;
 fn store() -> Value {
     Map(vec![
         ("mode", Number(0o644)),
-        ("modified_ns", Number(0)),
+        ("modified", Number(0)),
         ("existing", Number(1)),
         ("durability", Number(0)),
     ])
@@ -86,12 +86,12 @@ fn requests(thing: &Value, whole: &Value) -> Vec<(u16, Value)> {
                 operation(),
                 ("link", thing.clone()),
                 ("target", bytes(b"target")),
-                ("modified_ns", Number(0)),
+                ("modified", Number(0)),
                 existing(),
             ]),
         ),
         (SET_MODE, Map(vec![("thing", thing.clone()), ("mode", Number(0o777))])),
-        (SET_TIMES, Map(vec![("thing", thing.clone()), ("modified_ns", Number(0))])),
+        (SET_TIMES, Map(vec![("thing", thing.clone()), ("modified", Number(0))])),
         (RENAME, Map(vec![operation(), ("from", thing.clone()), ("to", good()), existing()])),
         (RENAME, Map(vec![operation(), ("from", at(&[b"file"])), ("to", thing.clone()), existing()])),
         (

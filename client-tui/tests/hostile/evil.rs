@@ -127,7 +127,7 @@ pub(crate) fn welcome_with(id: u32, capabilities: &[&str]) -> Vec<u8> {
     frame(WELCOME, id, &Map(fields))
 }
 
-/// `[kind, size, modified_ns, changed_ns, mode, identity, target, target_kind]`.
+/// `[kind, size, modified, changed, mode, identity, target, target_kind]`.
 pub(crate) fn attributes(kind: u64, size: usize, target: Option<&[u8]>) -> Value {
     let (time, mode) = (Number(1_600_000_000_000_000_000), if kind == 1 { 0o755 } else { 0o644 });
     let target = target.map_or(Nil, bytes);

@@ -19,6 +19,7 @@ use towpath_protocol::request::{
     Copy, Depth, Durability, Existing, MakeFolder, OperationId, Put, Read as ReadFile, Remove, Rename,
     SetMode, SetTimes, Space, StoreAs, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::clients::world::Client;
 use super::memory::PATIENCE;
@@ -97,7 +98,7 @@ fn f49_a_server_without_descriptors_waits_for_some_and_goes_on() {
 fn put(name: &str, number: u8) -> ToServer {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Replace,
         expected: None,
         durability: Durability::Synced,
@@ -182,7 +183,7 @@ fn about_file(round: usize) -> Vec<Request> {
             }
             .into(),
             SetMode { thing: file.clone(), mode: 0o777 }.into(),
-            SetTimes { thing: file.clone(), modified_ns: 1 }.into(),
+            SetTimes { thing: file.clone(), modified: Time::from_ns(1) }.into(),
             Rename {
                 operation: operation(way),
                 from: file.clone(),

@@ -268,7 +268,7 @@ fn f33_a_server_gives_no_owner_and_no_setuid_because_a_client_says_so_and_that_i
     let output = world.done(&["put", "--preserve", "tree", &world.served("up")]);
     let said = errors(&output);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("could not be kept, of ") && said.contains("setuid"), "{said}");
+    assert!(said.contains("not kept: ") && said.contains("setuid"), "{said}");
     let plain = plainly(&tree, ours());
     let up = kept(&world.at("served/up"));
     for (path, thing) in &up {

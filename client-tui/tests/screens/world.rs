@@ -13,6 +13,7 @@ use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::{Attributes, Entry, Kind, LinkTarget};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Name, WirePath};
+use towpath_protocol::time::Time;
 
 use crate::picture::NOW_NS;
 
@@ -178,8 +179,17 @@ pub fn name(text: impl AsRef<[u8]>) -> Name {
 
 /// Attributes of something that was changed so many hours ago.
 pub const fn attributes(kind: Kind, size: u64, hours: i64) -> Attributes {
-    let modified_ns = NOW_NS - hours * HOUR_NS;
-    Attributes { kind, size, modified_ns, changed_ns: modified_ns, mode: 0o644, identity: 0, link: None }
+    let modified = Time::from_ns(NOW_NS - hours * HOUR_NS);
+    Attributes {
+        kind,
+        size,
+        modified,
+        changed: modified,
+        mode: 0o644,
+        identity: 0,
+        is_unknown: false,
+        link: None,
+    }
 }
 
 pub fn file(text: impl AsRef<[u8]>, size: u64, hours: i64) -> Entry {

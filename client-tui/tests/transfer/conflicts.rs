@@ -80,9 +80,9 @@ async fn each_conflict_is_asked_and_the_question_shows_both_sides() {
     let told = run(world.job(Verb::Copy, &[("left/tree", "right/tree")]), |conflict| {
         assert_eq!(conflict.from.path.name(), conflict.to.path.name());
         let there = conflict.there.as_ref().unwrap();
-        assert_ne!(conflict.source.modified_ns, there.modified_ns);
+        assert_ne!(conflict.source.modified, there.modified);
         sizes.push((conflict.source.size, there.size));
-        once(if conflict.source.modified_ns > there.modified_ns { Choice::Overwrite } else { Choice::Skip })
+        once(if conflict.source.modified > there.modified { Choice::Overwrite } else { Choice::Skip })
     })
     .await;
     assert_eq!(sides(&world), ["left", "right"]);

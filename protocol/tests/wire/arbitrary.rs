@@ -28,6 +28,7 @@ use towpath_protocol::request::{
     MakeFolder, MakeLink, Measure, OperationId, Put, Read, ReadMetadata, Remove, Rename, SetMetadata,
     SetMode, SetTimes, SortKey, Space, Stat, StoreAs, UploadToken, Walk, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::Message;
 
@@ -62,9 +63,20 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn version() -> impl Strategy<Value = Version> {
-    (any::<u64>(), any::<u64>(), any::<i64>(), any::<i64>()).prop_map(
-        |(identity, size, modified_ns, changed_ns)| Version { identity, size, modified_ns, changed_ns },
-    )
+    (any::<u64>(), any::<u64>(), time(), time()).prop_map(|(identity, size, modified, changed)| Version {
+        identity,
+        size,
+        modified,
+        changed,
+    })
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    prop_oneof![
+        8 => any::<i64>().prop_map(Time::from_ns),
+        1 => (any::<i64>(), any::<u32>()).prop_map(|(seconds, nanoseconds)| Time::new(seconds, nanoseconds)),
+        1 => select(&[Time::FIRST_NS, Time::LAST_NS][..]),
+    ]
 }
 
 fn link_target() -> impl Strategy<Value = Vec<u8>> {
@@ -72,13 +84,17 @@ fn link_target() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn attributes() -> impl Strategy<Value = Attributes> {
+    prop_oneof![8 => known_attributes(), 1 => select(Kind::ALL).prop_map(Attributes::unknown)]
+}
+
+fn known_attributes() -> impl Strategy<Value = Attributes> {
     let link = (link_target(), option::of(select(Kind::ALL)));
     (select(Kind::ALL), version(), 0..=0o7777_u16, option::of(link)).prop_map(
         |(kind, version, mode, link)| {
             let link = link.filter(|_| kind == Kind::Link);
             let link = link.map(|(bytes, kind)| LinkTarget { bytes: bytes.into(), kind });
-            let Version { identity, size, modified_ns, changed_ns } = version;
-            Attributes { kind, size, modified_ns, changed_ns, mode, identity, link }
+            let Version { identity, size, modified, changed } = version;
+            Attributes { kind, size, modified, changed, mode, identity, is_unknown: false, link }
         },
     )
 }
@@ -136,10 +152,10 @@ fn wished() -> impl Strategy<Value = Option<Box<Metadata>>> {
 
 fn store() -> impl Strategy<Value = StoreAs> {
     let choices = (select(Existing::ALL), select(Durability::ALL));
-    (any::<u16>(), any::<i64>(), option::of(version()), choices, wished()).prop_map(
-        |(mode, modified_ns, expected, (existing, durability), metadata)| StoreAs {
+    (any::<u16>(), time(), option::of(version()), choices, wished()).prop_map(
+        |(mode, modified, expected, (existing, durability), metadata)| StoreAs {
             mode,
-            modified_ns,
+            modified,
             existing,
             expected,
             durability,
@@ -264,9 +280,9 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
         },
     );
     let over = (select(Existing::ALL), option::of(version()), wished());
-    let link = (operation(), location(), link_target(), any::<i64>(), over).prop_map(
-        |(operation, link, target, modified_ns, (existing, expected, metadata))| {
-            Request::MakeLink(MakeLink { operation, link, target, modified_ns, existing, expected, metadata })
+    let link = (operation(), location(), link_target(), time(), over).prop_map(
+        |(operation, link, target, modified, (existing, expected, metadata))| {
+            Request::MakeLink(MakeLink { operation, link, target, modified, existing, expected, metadata })
         },
     );
     vec![boxed(put), boxed(begin), boxed(folder), boxed(link)]
@@ -274,8 +290,8 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
 
 fn changing() -> Vec<BoxedStrategy<Message>> {
     let mode = (location(), any::<u16>()).prop_map(|(thing, mode)| Request::SetMode(SetMode { thing, mode }));
-    let times = (location(), any::<i64>())
-        .prop_map(|(thing, modified_ns)| Request::SetTimes(SetTimes { thing, modified_ns }));
+    let times =
+        (location(), time()).prop_map(|(thing, modified)| Request::SetTimes(SetTimes { thing, modified }));
     let over = (select(Existing::ALL), option::of(version()));
     let rename = (operation(), location(), location(), over).prop_map(
         |(operation, from, to, (existing, expected))| {

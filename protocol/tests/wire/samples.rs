@@ -23,11 +23,12 @@ use towpath_protocol::request::{
     MakeFolder, MakeLink, Measure, OperationId, Put, Read, ReadMetadata, Remove, Rename, SetMetadata,
     SetMode, SetTimes, SortKey, Space, Stat, StoreAs, UploadToken, Walk, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::Message;
 
-const MODIFIED_NS: i64 = 1_700_000_000_123_456_789;
-const CHANGED_NS: i64 = 1_700_000_001_000_000_000;
+const MODIFIED: Time = Time::from_ns(1_700_000_000_123_456_789);
+const CHANGED: Time = Time::from_ns(1_700_000_001_000_000_000);
 
 fn name(name: &str) -> Name {
     Name::try_from(name).unwrap()
@@ -49,10 +50,11 @@ fn file_attributes(size: u64) -> Attributes {
     Attributes {
         kind: Kind::File,
         size,
-        modified_ns: MODIFIED_NS,
-        changed_ns: CHANGED_NS,
+        modified: MODIFIED,
+        changed: CHANGED,
         mode: 0o644,
         identity: 0x0123_4567_89ab_cdef,
+        is_unknown: false,
         link: None,
     }
 }
@@ -73,7 +75,7 @@ fn version() -> Version {
 fn store() -> StoreAs {
     StoreAs {
         mode: 0o644,
-        modified_ns: MODIFIED_NS,
+        modified: MODIFIED,
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,
@@ -203,14 +205,14 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 operation: operation(4),
                 link: location("docs", "bin"),
                 target: b"../bin".to_vec(),
-                modified_ns: MODIFIED_NS,
+                modified: MODIFIED,
                 existing,
                 expected: None,
                 metadata: None,
             }),
         ),
         (13, Request::SetMode(SetMode { thing: location("docs", "new"), mode: 0o750 })),
-        (14, Request::SetTimes(SetTimes { thing: location("docs", "new"), modified_ns: MODIFIED_NS })),
+        (14, Request::SetTimes(SetTimes { thing: location("docs", "new"), modified: MODIFIED })),
         (
             15,
             Request::Rename(Rename {

@@ -8,8 +8,10 @@
 pub(crate) mod durable;
 pub(crate) mod holes;
 pub(crate) mod metadata;
+pub(crate) mod mode;
 pub(crate) mod parts;
 mod reading;
+pub(crate) mod times;
 pub(crate) mod writing;
 
 use std::os::fd::AsFd;
@@ -19,6 +21,7 @@ use rustix::io::Errno;
 use towpath_protocol::entry::{Attributes, Kind, LinkTarget};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
+use towpath_protocol::time::Time;
 
 pub(crate) use parts::is_part;
 pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, read_into, space};
@@ -107,17 +110,13 @@ fn attributes_of(stat: &Stat) -> Attributes {
     Attributes {
         kind,
         size: if kind == Kind::File { stat.st_size as u64 } else { 0 },
-        modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
-        changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+        modified: Time::new(stat.st_mtime, stat.st_mtime_nsec as u32),
+        changed: Time::new(stat.st_ctime, stat.st_ctime_nsec as u32),
         mode: (stat.st_mode & 0o7777) as u16,
         identity: identity(stat),
+        is_unknown: false,
         link: None,
     }
-}
-
-/// Nanoseconds since 1970; what does not fit (years before 1677 and after 2262) is moved to the nearest that does.
-const fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
 /// One number for device and inode: different for any two inodes of one device.

@@ -112,9 +112,14 @@ impl Service {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
             agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
-            capabilities: [Capability::BLOCKS, Capability::HOLES, Capability::METADATA]
-                .map(Capability::new)
-                .to_vec(),
+            capabilities: [
+                Capability::BLOCKS,
+                Capability::HOLES,
+                Capability::METADATA,
+                Capability::ATTRIBUTES,
+            ]
+            .map(Capability::new)
+            .to_vec(),
             limits: Limits::OURS,
             root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             root_kind,
@@ -129,7 +134,7 @@ impl Service {
             ticket: None,
         };
         // Found out now: later a wall may stand between us and what tells it.
-        crate::disk::writing::learn_umask();
+        crate::disk::mode::learn_umask();
         Ok(Self {
             welcome,
             root: Arc::new(root),
@@ -226,8 +231,8 @@ impl Service {
             Request::BeginUpload(request) => Box::pin(upload::upload(self, request, exchange)),
             Request::MakeFolder(request) => Box::pin(make::folder(self, request)),
             Request::MakeLink(request) => Box::pin(make::link(self, request)),
-            Request::SetMode(request) => Box::pin(make::mode(self, request)),
-            Request::SetTimes(request) => Box::pin(make::times(self, request)),
+            Request::SetMode(request) => Box::pin(make::set_mode(self, request)),
+            Request::SetTimes(request) => Box::pin(make::set_times(self, request)),
             Request::Rename(request) => Box::pin(rename::rename(self, request)),
             Request::Copy(request) => Box::pin(copy::copy(self, request, exchange)),
             Request::Remove(request) => Box::pin(remove::remove(self, request, exchange)),

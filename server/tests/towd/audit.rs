@@ -10,6 +10,7 @@ use towpath_protocol::request::{
     Copy, Depth, Direction, Durability, Existing, Hidden, List, MakeFolder, MakeLink, OperationId, Remove,
     Rename, SetMode, SetTimes, SortKey,
 };
+use towpath_protocol::time::Time;
 
 use super::log::put;
 use super::tls::{House, Person};
@@ -34,14 +35,14 @@ fn changes() -> [Request; 8] {
             operation: operation(3),
             link: at("link"),
             target: b"x".into(),
-            modified_ns: 0,
+            modified: Time::from_ns(0),
             existing,
             expected,
             metadata: None,
         }
         .into(),
         SetMode { thing: at("made"), mode: 0o750 }.into(),
-        SetTimes { thing: at("made"), modified_ns: 0 }.into(),
+        SetTimes { thing: at("made"), modified: Time::from_ns(0) }.into(),
         Rename { operation: operation(4), from: at("made"), to: at("moved"), existing, expected }.into(),
         Copy {
             operation: operation(5),
@@ -148,7 +149,7 @@ fn it_takes_no_more_room_than_it_is_given() {
     let towd = Towd::on_socket_with(root.path(), &limits);
     let mut client = towd.connect();
     for _ in 0..100 {
-        client.call(SetTimes { thing: at("missing"), modified_ns: 0 });
+        client.call(SetTimes { thing: at("missing"), modified: Time::from_ns(0) });
     }
     drop(client);
     assert!(towd.stop().success());

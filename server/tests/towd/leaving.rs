@@ -13,6 +13,7 @@ use towpath_protocol::input::{CommitUpload, UploadData};
 use towpath_protocol::message::{Answer, Bye};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, Space, StoreAs};
+use towpath_protocol::time::Time;
 
 use super::tls::House;
 use super::world::{Client, Towd, at, folder, towd};
@@ -20,7 +21,7 @@ use super::world::{Client, Towd, at, folder, towd};
 fn upload(path: &str, size: u64) -> BeginUpload {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,

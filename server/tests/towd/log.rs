@@ -11,6 +11,7 @@ use towpath_protocol::message::{Answer, Bye, Session, ToServer};
 use towpath_protocol::request::{
     Depth, Durability, Existing, OperationId, Put, Read, Remove, StoreAs, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::world::{Client, Towd, at, folder, towd};
 
@@ -19,7 +20,7 @@ const BIG_BYTES: u64 = 2 * RANGE_BYTES + 77;
 pub(crate) fn put(path: &str, data: &[u8]) -> Put {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,

@@ -13,6 +13,7 @@ use towpath_protocol::request::{
     Copy, Depth, Durability, Existing, MakeFolder, MakeLink, OperationId, Put, Read, Remove, Rename, SetMode,
     SetTimes, Stat, StoreAs, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::log::put;
 use super::world::{Client, Towd, at, towd, write};
@@ -58,7 +59,7 @@ fn attacks(path: &str) -> Vec<Request> {
             operation: id(),
             link: at(path),
             target: b"mine".to_vec(),
-            modified_ns: 0,
+            modified: Time::from_ns(0),
             existing: Existing::Replace,
             expected: None,
             metadata: None,
@@ -78,7 +79,7 @@ fn attacks(path: &str) -> Vec<Request> {
         }
         .into(),
         SetMode { thing: at(path), mode: 0o777 }.into(),
-        SetTimes { thing: at(path), modified_ns: 5 }.into(),
+        SetTimes { thing: at(path), modified: Time::from_ns(5) }.into(),
         Remove { operation: id(), thing: at(path), depth: Depth::Tree, expected: None }.into(),
     ]
 }

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Location, Name, WirePath};
+use towpath_protocol::time::Time;
 
 use crate::app::App;
 use crate::app::dialog::{Ask, Dialog};
@@ -50,8 +51,9 @@ pub(super) fn entry(text: &str) -> Entry {
     Entry { name, attributes: attributes(kind, size, 0) }
 }
 
-pub(super) fn attributes(kind: Kind, size: u64, modified_ns: i64) -> Attributes {
-    Attributes { kind, size, modified_ns, changed_ns: 0, mode: 0o644, identity: 1, link: None }
+pub(super) fn attributes(kind: Kind, size: u64, modified: i64) -> Attributes {
+    let (modified, changed) = (Time::from_ns(modified), Time::default());
+    Attributes { kind, size, modified, changed, mode: 0o644, identity: 1, is_unknown: false, link: None }
 }
 
 /// A file that is newer than the one at its place.

@@ -128,7 +128,7 @@ async fn say_hello(
     writer: &mut (impl AsyncWrite + Unpin),
     Asks { pairing, wire, join }: Asks,
 ) -> io::Result<()> {
-    let mut capabilities = vec![Capability::new(Capability::STREAMS)];
+    let mut capabilities = [Capability::STREAMS, Capability::ATTRIBUTES].map(Capability::new).to_vec();
     if wire.compresses {
         capabilities.push(Capability::new(Capability::ZSTD));
     }

@@ -161,7 +161,7 @@ fn list_row(scene: &Scene<'_>, open: &Open, is_here: bool, room: usize) -> Line<
     let conflict = &open.conflict;
     let date = |attributes: &Attributes| {
         if room >= DATES_FROM {
-            format!("  {:<DATE$}", scene.dates.long(attributes.modified_ns))
+            format!("  {:<DATE$}", scene.dates.long(attributes.modified))
         } else {
             String::new()
         }
@@ -199,11 +199,11 @@ fn sides(scene: &Scene<'_>, job: &Job, open: &Open, room: usize) -> Vec<Line<'st
     let path = conflict.to.whole().unwrap_or_default();
     let path = pane::title(scene.app, &Place { link: job.destination, path });
     let newer = |one: &Attributes, other: Option<&Attributes>| {
-        other.is_some_and(|other| one.modified_ns > other.modified_ns)
+        other.is_some_and(|other| one.modified > other.modified)
     };
     let side = |name: &'static str, attributes: &Attributes, is_newer: bool| {
         let columns = if room < ROOMY_FROM { SIZE } else { SIZE + 3 };
-        let (size, date) = (size(attributes), scene.dates.long(attributes.modified_ns));
+        let (size, date) = (size(attributes), scene.dates.long(attributes.modified));
         let figures = format!("{size:>columns$}  {date:<DATE$}");
         Line::from(vec![
             Span::styled(format!("{name:<6}"), theme.dim),

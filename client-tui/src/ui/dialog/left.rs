@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
 use towpath_protocol::path::WirePath;
+use towpath_protocol::time::Time;
 
 use super::{ButtonRow, inner_width, window};
 use crate::app::left::title;
@@ -48,7 +49,7 @@ fn shown(scene: &Scene<'_>, LeftJob { begun_ns, job, .. }: &LeftJob, width: usiz
     let from: Vec<_> = job.items.iter().map(|(from, _)| from.clone()).collect();
     let title = format!("{arrow} {}", title(&job.destination, &from, &job.items));
     let verb = if job.carry == Carry::Copy { "copy" } else { "move" };
-    let mut parts = vec![format!("{verb} begun {}", scene.dates.long(*begun_ns))];
+    let mut parts = vec![format!("{verb} begun {}", scene.dates.long(Time::from_ns(*begun_ns)))];
     if let Some((files, bytes)) = job.totals {
         parts.push(format!("{}, {} MB", counted(files, "file", "files"), text::megabytes(bytes)));
     }

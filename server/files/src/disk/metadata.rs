@@ -1,10 +1,10 @@
 //! Whose things are, and their extended attributes: read, and given to something open. What cannot be given is told and fails nothing.
 //! The same rules as `disk`: descriptors only, also of what was opened only to be looked at.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::unistd::{Gid as GroupNumber, Group, Uid as UserNumber, User};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, RawMode, Stat, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Gid, RawMode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::limits::{
@@ -12,8 +12,8 @@ use towpath_protocol::limits::{
 };
 use towpath_protocol::metadata::{Extended, Metadata, Owner, Part, Parts};
 
-use super::fault_of;
-use super::writing::permitted;
+use super::mode::handle;
+use super::{fault_of, mode};
 
 /// Attributes that everybody may have on their own files. All others mean something to the system.
 const USER: &[u8] = b"user.";
@@ -97,23 +97,18 @@ fn list(thing: BorrowedFd<'_>, names: &mut [u8]) -> Result<usize, Errno> {
     }
 }
 
-fn value_of(thing: BorrowedFd<'_>, name: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
+pub(super) fn value_of(thing: BorrowedFd<'_>, name: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
     match rustix::fs::fgetxattr(thing, name, &mut *value) {
         Err(Errno::BADF) => rustix::fs::getxattr(handle(thing), name, value),
         read => read,
     }
 }
 
-/// Most calls refuse a descriptor that was opened only to look. The name under /proc leads to the very inode.
-fn handle(thing: BorrowedFd<'_>) -> String {
-    format!("/proc/self/fd/{}", thing.as_raw_fd())
-}
-
 /// Gives an open file, folder or link what is in `metadata`, and a file or folder its mode: the owner first, since that takes special
-/// bits away and must be right before there are any. Gives what could not be set.
+/// bits away and must be right before there are any. Without authority it gets `permitted` of the mode. Returns what could not be set.
 pub(crate) fn give(
     thing: impl AsFd,
-    mode: u16,
+    (wanted, permitted): (u16, u16),
     metadata: &Metadata,
     authority: Authority,
 ) -> Result<Parts, Fault> {
@@ -139,18 +134,22 @@ pub(crate) fn give(
     if FileType::from_raw_mode(now.st_mode) == FileType::Symlink {
         return Ok(unset);
     }
-    let wanted = RawMode::from(mode & 0o7777);
+    let wanted = RawMode::from(wanted & 0o7777);
     let given = match authority {
-        Authority::User => special_here(&now) | RawMode::from(permitted(mode)),
+        Authority::User => special_here(&now) | RawMode::from(permitted),
         Authority::Process => {
             let with = |has: bool, bit: RawMode| if has { wanted & bit } else { 0 };
             with(has_owner, 0o4000) | with(has_group, 0o2000) | wanted & 0o1777
         }
     };
-    set_mode(thing, given).map_err(fault_of)?;
+    // What is right is left alone: some systems refuse the call itself.
+    let is_set = now.st_mode & 0o7777 == given || mode::change(thing, given).is_ok();
     // The system drops setgid without a word where it is not ours to give.
-    let is_special = rustix::fs::fstat(thing).map_err(fault_of)?.st_mode & 0o7000;
-    if wanted & 0o7000 & !is_special != 0 {
+    let is = rustix::fs::fstat(thing).map_err(fault_of)?.st_mode;
+    if !is_set || (is ^ given) & 0o777 != 0 {
+        unset = unset.with(Part::Mode);
+    }
+    if wanted & 0o7000 & !is != 0 {
         unset = unset.with(Part::Special);
     }
     Ok(unset)
@@ -177,16 +176,9 @@ fn give_owner(
     if authority == Authority::User || !is_single || (owner.is_none() && group.is_none()) {
         return Ok(before);
     }
-    if let Err(errno) = change_owner(thing, owner, group) {
-        let is_partly = owner.is_some() && group.is_some() && change_owner(thing, None, group).is_ok();
-        if !is_partly
-            && !matches!(
-                errno,
-                Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::OVERFLOW
-            )
-        {
-            return Err(fault_of(errno));
-        }
+    // Whatever the reason, what the thing is afterwards tells what it could not be given.
+    if change_owner(thing, owner, group).is_err() && owner.is_some() {
+        let _ = change_owner(thing, None, group);
     }
     rustix::fs::fstat(thing).map_err(fault_of)
 }
@@ -201,14 +193,6 @@ fn change_owner(thing: BorrowedFd<'_>, owner: Option<u32>, group: Option<u32>) -
 fn set(thing: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     match rustix::fs::fsetxattr(thing, name, value, XattrFlags::empty()) {
         Err(Errno::BADF) => rustix::fs::setxattr(handle(thing), name, value, XattrFlags::empty()),
-        set => set,
-    }
-}
-
-fn set_mode(thing: BorrowedFd<'_>, mode: RawMode) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(mode);
-    match rustix::fs::fchmod(thing, mode) {
-        Err(Errno::BADF) => rustix::fs::chmod(handle(thing), mode),
         set => set,
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
 use towpath_protocol::path::Name;
+use towpath_protocol::time::Time;
 
 use super::fault_of;
 use super::writing::{self, Spot};
@@ -40,8 +41,8 @@ impl PartId {
     }
 
     /// Under which what was received of a file is found again: of one place, size and time of modification.
-    pub(crate) fn of_upload(place: &Name, size: u64, modified_ns: i64) -> Self {
-        let of = [place.as_bytes(), b"/", &size.to_be_bytes(), &modified_ns.to_be_bytes()].concat();
+    pub(crate) fn of_upload(place: &Name, size: u64, modified: Time) -> Self {
+        let of = [place.as_bytes(), b"/", &size.to_be_bytes(), &modified.wide_ns().to_be_bytes()].concat();
         let mut short = [0; ID_BYTES];
         short.copy_from_slice(&Hash::of(&of).0[..ID_BYTES]);
         Self(short)
@@ -139,10 +140,10 @@ fn is_of_file(id: PartId, name: &Name, file: BorrowedFd<'_>, stat: &Stat) -> boo
     is_newborn || id.file_name(file, stat).is_ok_and(|own| own == *name)
 }
 
-/// Creates a file that nobody else can open, and locks it. Fails with `AlreadyExists` where the name is taken, as whatever it may be.
-pub(crate) fn create(folder: impl AsFd, id: PartId) -> Result<(Name, OwnedFd), Fault> {
+/// Creates a file with what this folder gives of `mode`, and locks it. Fails with `AlreadyExists` where the name is taken, as whatever it may be.
+pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Result<(Name, OwnedFd), Fault> {
     let newborn = id.newborn_name()?;
-    let file = writing::create_new(&folder, &newborn)?;
+    let file = writing::create_new(&folder, &newborn, mode)?;
     // Nobody else can have it; where there are no locks, nobody else locks either.
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
     let named = rustix::fs::fstat(&file).map_err(fault_of).and_then(|stat| id.file_name(&file, &stat));

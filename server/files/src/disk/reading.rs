@@ -87,13 +87,9 @@ impl FolderReader {
         match stat(self.folder()?, name) {
             Ok(attributes) => Ok(Some((attributes, None))),
             Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
-            Err(fault) => Ok(Some((unknown(kind.unwrap_or(Kind::Other)), Some(fault.code)))),
+            Err(fault) => Ok(Some((Attributes::unknown(kind.unwrap_or(Kind::Other)), Some(fault.code)))),
         }
     }
-}
-
-const fn unknown(kind: Kind) -> Attributes {
-    Attributes { kind, size: 0, modified_ns: 0, changed_ns: 0, mode: 0, identity: 0, link: None }
 }
 
 impl Iterator for FolderReader {

@@ -2,9 +2,8 @@
 //! that name, and knows nothing of policies, requests or answers.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, Dev, Mode, OFlags, RawMode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
@@ -15,10 +14,10 @@ use super::fault_of;
 pub(crate) const COPY_STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Creates a file that nobody else can open; fails where the name exists, as whatever it may be.
-pub(crate) fn create_new(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
+/// Creates a file with what this folder gives of `mode`; fails where the name exists, as whatever it may be.
+pub(crate) fn create_new(folder: impl AsFd, name: &Name, mode: u16) -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(0o600)).map_err(fault_of)
+    rustix::fs::openat(folder, name.as_bytes(), flags, Mode::from_raw_mode(mode.into())).map_err(fault_of)
 }
 
 /// Writes all of `data` at the file's position.
@@ -34,69 +33,7 @@ pub(crate) fn write_all(file: impl AsFd, mut data: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Sets permission bits of an open file or folder, exactly these.
-pub(crate) fn set_open_mode(thing: impl AsFd, mode: u16) -> Result<(), Fault> {
-    rustix::fs::fchmod(thing, Mode::from_raw_mode(mode.into())).map_err(fault_of)
-}
-
-/// Sets permission bits of a file or folder, exactly these; refuses a link. A folder keeps the setgid and sticky bits that
-/// it has here, since they are this system's, not the client's.
-pub(crate) fn set_mode(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), Fault> {
-    let thing = look_at(&folder, name)?;
-    let stat = rustix::fs::fstat(&thing).map_err(fault_of)?;
-    let kept = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-        rustix::fs::FileType::Symlink => {
-            return Err(Fault::new(FaultCode::NotSupportedHere).because("a link has no mode of its own"));
-        }
-        rustix::fs::FileType::Directory => stat.st_mode & 0o7000,
-        _ => 0,
-    };
-    let mode = Mode::from_raw_mode(RawMode::from(mode) | kept);
-    // `fchmod` refuses a descriptor of this kind, and opening the thing for reading may not be allowed. The name under
-    // /proc leads to the very inode that was looked at, whatever has taken its place meanwhile.
-    let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&thing));
-    match rustix::fs::chmod(handle, mode) {
-        Err(Errno::NOENT | Errno::NOTDIR) => set_mode_by_opening(folder.as_fd(), name, mode),
-        done => done.map_err(fault_of),
-    }
-}
-
-/// As [`set_mode`], where /proc is not mounted.
-fn set_mode_by_opening(folder: BorrowedFd<'_>, name: &Name, mode: Mode) -> Result<(), Fault> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let thing = rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)?;
-    rustix::fs::fchmod(thing, mode).map_err(fault_of)
-}
-
-fn modified_at(modified_ns: i64) -> Timestamps {
-    const SECOND_NS: i64 = 1_000_000_000;
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec {
-            tv_sec: modified_ns.div_euclid(SECOND_NS),
-            tv_nsec: modified_ns.rem_euclid(SECOND_NS),
-        },
-    }
-}
-
-/// As [`set_open_mode`], for a folder: keeps the setgid and sticky bits that it has here.
-pub(crate) fn set_open_folder_mode(folder: impl AsFd, mode: u16) -> Result<(), Fault> {
-    let kept = rustix::fs::fstat(&folder).map_err(fault_of)?.st_mode & 0o7000;
-    rustix::fs::fchmod(folder, Mode::from_raw_mode(RawMode::from(mode) | kept)).map_err(fault_of)
-}
-
-/// Sets the time of modification of an open file or folder.
-pub(crate) fn set_open_modified(thing: impl AsFd, modified_ns: i64) -> Result<(), Fault> {
-    rustix::fs::futimens(thing, &modified_at(modified_ns)).map_err(fault_of)
-}
-
-/// Sets the time of modification of whatever has this name, a link itself too.
-pub(crate) fn set_modified(folder: impl AsFd, name: &Name, modified_ns: i64) -> Result<(), Fault> {
-    rustix::fs::utimensat(folder, name.as_bytes(), &modified_at(modified_ns), AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(fault_of)
-}
-
-/// Makes a folder with these permission bits, the process's umask taken away; fails where the name exists.
+/// Makes a folder with what its parent gives of these permission bits; fails where the name exists.
 pub(crate) fn make_folder(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), Fault> {
     rustix::fs::mkdirat(folder, name.as_bytes(), Mode::from_raw_mode(mode.into())).map_err(fault_of)
 }
@@ -342,33 +279,4 @@ pub(crate) fn free_bytes(folder: impl AsFd) -> Result<Option<u64>, Fault> {
     // What is kept back for root is root's.
     let blocks = if rustix::process::geteuid().is_root() { space.f_bfree } else { space.f_bavail };
     Ok((space.f_blocks > 0).then(|| blocks.saturating_mul(space.f_frsize)))
-}
-
-/// What `mode` from a client becomes here: permission bits only, the process's umask taken away.
-pub(crate) fn permitted(mode: u16) -> u16 {
-    mode & 0o777 & !umask()
-}
-
-/// Reads the process's umask, once for all.
-pub(crate) fn learn_umask() {
-    umask();
-}
-
-/// The process's umask, read once.
-fn umask() -> u16 {
-    static UMASK: OnceLock<u16> = OnceLock::new();
-    *UMASK.get_or_init(|| umask_from_proc().unwrap_or_else(umask_by_setting))
-}
-
-/// Linux tells it without a moment in which it is another one.
-fn umask_from_proc() -> Option<u16> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u16::from_str_radix(octal.trim(), 8).ok()
-}
-
-fn umask_by_setting() -> u16 {
-    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
-    rustix::process::umask(umask);
-    (umask.as_raw_mode() & 0o777) as u16
 }

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::metadata::Parts;
+use towpath_protocol::metadata::{self, Parts};
 use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
+use towpath_protocol::time::Time;
 
-use super::metadata::Wished;
+use super::metadata::{Wished, unless};
 use crate::disk::parts::{Found, PartId};
 use crate::disk::writing::{self, Spot};
-use crate::disk::{self, durable, holes, parts};
+use crate::disk::{self, durable, holes, mode, parts, times};
 use crate::root::{Guarded, Kept, Root};
 
+/// What the owner of a part must be allowed while it is written.
+const OURS: u16 = 0o600;
 /// Names tried before giving up; one is enough unless somebody plays with us.
 const NAMES_TRIED_MAX: usize = 8;
 
@@ -31,7 +34,7 @@ pub(super) struct Held {
 pub(super) struct Policy {
     pub(super) existing: Existing,
     pub(super) expected: Option<Version>,
-    pub(super) modified_ns: i64,
+    pub(super) modified: Time,
     pub(super) durability: Durability,
 }
 
@@ -40,7 +43,7 @@ impl From<&StoreAs> for Policy {
         Self {
             existing: store.existing,
             expected: store.expected,
-            modified_ns: store.modified_ns,
+            modified: store.modified,
             durability: store.durability,
         }
     }
@@ -63,13 +66,13 @@ impl Policy {
             Existing::Replace | Existing::ReplaceOlder if there.kind.is_special() => {
                 return Err(FaultCode::SpecialFile.into());
             }
-            Existing::ReplaceOlder if self.modified_ns <= there.modified_ns => {
+            Existing::ReplaceOlder if self.modified <= there.modified => {
                 return Err(Fault::new(FaultCode::AlreadyExists).because("and is not older"));
             }
             Existing::Replace | Existing::ReplaceOlder => {}
         }
         match self.expected {
-            Some(expected) if expected != there.version() => Err(FaultCode::Changed.into()),
+            Some(expected) if !there.version().is_named_by(&expected) => Err(FaultCode::Changed.into()),
             _ => Ok(()),
         }
     }
@@ -209,26 +212,54 @@ pub(super) struct Part {
     // Closed before the name goes.
     file: OwnedFd,
     beside: Beside,
+    /// Permission bits, and those that it is to have in place.
+    modes: (u16, u16),
+}
+
+/// What others may do with a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What they may do with the file in place.
+    Final,
+    /// Nothing once it has content, if the file system can keep them out.
+    Hidden,
+    /// Nothing at any time: the file in place may be another owner's.
+    Secret,
 }
 
 impl Part {
-    pub(super) fn create(folder: &Arc<OwnedFd>) -> Result<Self, Fault> {
-        let (beside, file) = Beside::make(folder, |folder, id| parts::create(folder, id))?;
-        Ok(Self { file, beside })
+    /// The system itself says which of the bits of `mode` a new file gets in this folder.
+    pub(super) fn create(folder: &Arc<OwnedFd>, mode: u16, reach: Reach) -> Result<Self, Fault> {
+        let asked = asked(mode, reach);
+        let (beside, file) = Beside::make(folder, |folder, id| parts::create(folder, id, asked))?;
+        Ok(Self::begun(file, beside, mode, reach))
+    }
+
+    fn begun(file: OwnedFd, beside: Beside, mode: u16, reach: Reach) -> Self {
+        if reach == Reach::Secret {
+            let permitted = mode::permitted_in(&*beside.folder, mode);
+            return Self { file, beside, modes: (OURS, permitted) };
+        }
+        let given = disk::stat_open(&file).map_or(asked(mode, reach), |made| made.mode & 0o777);
+        let is_hidden = reach == Reach::Hidden && given != OURS && mode::set_open_mode(&file, OURS).is_ok();
+        Self { file, beside, modes: (if is_hidden { OURS } else { given }, given & (mode | !OURS)) }
     }
 
     /// A part that another upload can take up, since it knows its ID: the one that is there, if it is ours and nobody is at it,
     /// else a new one; one of another ID where somebody is at it.
-    pub(super) fn take_up(folder: &Arc<OwnedFd>, id: PartId) -> Result<Self, Fault> {
-        let part = |name, file| Self { file, beside: Beside { folder: folder.clone(), name, placed: false } };
+    pub(super) fn take_up(folder: &Arc<OwnedFd>, id: PartId, mode: u16, reach: Reach) -> Result<Self, Fault> {
+        let beside = |name| Beside { folder: folder.clone(), name, placed: false };
         match parts::take_up(folder, id)? {
-            Found::Waiting(name, file) => return Ok(part(name, file)),
-            Found::Taken => return Self::create(folder),
+            Found::Waiting(name, file) => {
+                let modes = (OURS, mode::permitted_in(&**folder, mode));
+                return Ok(Self { file, beside: beside(name), modes });
+            }
+            Found::Taken => return Self::create(folder, mode, reach),
             Found::Nothing => {}
         }
-        match parts::create(&**folder, id) {
-            Ok((name, file)) => Ok(part(name, file)),
-            Err(fault) if fault.code == FaultCode::AlreadyExists => Self::create(folder),
+        match parts::create(&**folder, id, asked(mode, reach)) {
+            Ok((name, file)) => Ok(Self::begun(file, beside(name), mode, reach)),
+            Err(fault) if fault.code == FaultCode::AlreadyExists => Self::create(folder, mode, reach),
             Err(fault) => Err(fault),
         }
     }
@@ -256,16 +287,18 @@ impl Part {
         &self.beside.folder
     }
 
-    /// Gives the complete file its mode, what it is to have besides, and its time. Tells what it could not be given.
+    /// Gives the complete file its mode, what it is to have besides, and its time. Returns what it could not be given.
     pub(super) fn finish(&self, mode: u16, policy: &Policy, wished: Wished<'_>) -> Result<Parts, Fault> {
-        let unset = wished.give(&self.file, mode)?;
-        writing::set_open_modified(&self.file, policy.modified_ns)?;
-        Ok(unset)
+        let (is, permitted) = self.modes;
+        let is_done = is == permitted && !wished.is_any();
+        let unset = if is_done { Parts::NONE } else { wished.give(&self.file, mode, permitted)? };
+        let timed = times::set_open_modified(&self.file, policy.modified);
+        Ok(unset.and_also(unless(metadata::Part::Modified, timed)))
     }
 
     /// Renames the finished file to its final name, whatever is on the disk of it. Gives the file.
     pub(super) fn put_in_place(self, name: &Name, policy: &Policy) -> Result<OwnedFd, Fault> {
-        let Self { file, beside } = self;
+        let Self { file, beside, .. } = self;
         beside.put_in_place(name, policy)?;
         Ok(file)
     }
@@ -275,9 +308,17 @@ impl Part {
         if policy.durability == Durability::Synced {
             durable::flush(&self.file)?;
         }
-        let Self { file, beside } = self;
+        let Self { file, beside, .. } = self;
         beside.place(name, policy)?;
         disk::stat_open(&file)
+    }
+}
+
+/// Permission bits to create a part with.
+const fn asked(mode: u16, reach: Reach) -> u16 {
+    match reach {
+        Reach::Final | Reach::Hidden => OURS | mode & 0o777,
+        Reach::Secret => OURS,
     }
 }
 
@@ -293,7 +334,7 @@ pub(super) fn place_link(
         writing::make_link(folder, &name, target).map(|()| (name, ()))
     })?;
     let unset = wished.give_link(&beside.folder, &beside.name)?;
-    writing::set_modified(&*beside.folder, &beside.name, policy.modified_ns)?;
+    let timed = times::set_modified(&*beside.folder, &beside.name, policy.modified);
     beside.place(&to.name, policy)?;
-    Ok(unset)
+    Ok(unset.and_also(unless(metadata::Part::Modified, timed)))
 }

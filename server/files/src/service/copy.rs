@@ -6,21 +6,26 @@ use std::sync::Arc;
 
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::metadata::Metadata;
 use towpath_protocol::request::{Copy, Durability, Existing};
 
 use super::allowance::{Allowance, Hold};
-use super::beside::{Held, Part, Policy, place_link};
+use super::beside::{Held, Part, Policy, Reach, place_link};
 use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
 use super::metadata::{self, Wished};
 use super::tally::Tally;
 use super::{Service, at};
 use crate::disk::metadata::Authority;
+use crate::disk::mode::permitted_in;
 use crate::disk::writing::{self, Inode, Pump};
 use crate::disk::{self, holes};
 use crate::exchange::Exchange;
+
+/// Bytes of a file that is written in a moment and need not be hidden meanwhile.
+const SMALL: u64 = SMALL_FILE_BYTES_MAX as u64;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
     service
@@ -102,7 +107,7 @@ impl Copying {
         Policy {
             existing: self.existing,
             expected: self.expected,
-            modified_ns: source.modified_ns,
+            modified: source.modified,
             durability: Durability::Relaxed,
         }
     }
@@ -113,12 +118,19 @@ impl Copying {
         let policy = self.policy(&source);
         policy.allows_over(there)?;
         let mut hold = self.allowance.hold(&*to.folder, source.size)?;
-        let part = Part::create(&to.folder)?;
+        let metadata = self.metadata(&file)?;
+        let wished = Wished::from(metadata.as_ref());
+        let reach = match source.size {
+            _ if wished.is_any() => Reach::Secret,
+            0..=SMALL => Reach::Final,
+            _ => Reach::Hidden,
+        };
+        let part = Part::create(&to.folder, source.mode, reach)?;
         let copied = self.content(&file, part.file(), source.size, &mut hold)?;
         if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
             return Err(FaultCode::Changed.into());
         }
-        let unset = part.finish(source.mode, &policy, Wished::from(self.metadata(&file)?.as_ref()))?;
+        let unset = part.finish(source.mode, &policy, wished)?;
         self.tally.unset(unset);
         let made = Made::File { part, name: to.name.clone(), policy, hold, bytes: copied };
         self.lot.add(made, &mut self.tally)
@@ -207,26 +219,33 @@ impl Copying {
             self.tally.folder();
             return Ok(());
         }
-        let Attributes { mode, modified_ns, .. } = attributes;
-        let made = Made::Folder { folder: target, mode, modified_ns, metadata: self.metadata(&source)? };
+        let Attributes { mode, modified, .. } = attributes;
+        let permitted = permitted_in(&*to.folder, mode);
+        let made =
+            Made::Folder { folder: target, mode, permitted, modified, metadata: self.metadata(&source)? };
         self.lot.add(made, &mut self.tally)
     }
 }
 
 /// Whether a file was written to while it was read, other than at its end.
-const fn changed(before: &Version, after: &Version) -> bool {
-    let touched = before.modified_ns != after.modified_ns || before.changed_ns != after.changed_ns;
+fn changed(before: &Version, after: &Version) -> bool {
+    let touched = before.modified != after.modified || before.changed != after.changed;
     after.size < before.size || (after.size == before.size && touched)
 }
 
 #[cfg(test)]
 mod tests {
+    use towpath_protocol::time::Time;
+
     use super::*;
 
     #[test]
     fn a_file_that_only_grew_is_the_same_and_any_other_change_counts() {
-        let before = Version { identity: 1, size: 10, modified_ns: 100, changed_ns: 100 };
-        let after = |size, modified_ns, changed_ns| Version { identity: 1, size, modified_ns, changed_ns };
+        let after = |size, modified, changed| {
+            let (modified, changed) = (Time::from_ns(modified), Time::from_ns(changed));
+            Version { identity: 1, size, modified, changed }
+        };
+        let before = after(10, 100, 100);
         assert!(!changed(&before, &before));
         assert!(!changed(&before, &after(11, 200, 200)), "grown");
         assert!(changed(&before, &after(9, 200, 200)), "shrunk");

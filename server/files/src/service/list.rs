@@ -156,8 +156,10 @@ fn note(
         let number = match sort {
             SortKey::Name | SortKey::Extension => 0,
             SortKey::Size => attributes.size,
-            // The earliest is the smallest.
-            SortKey::Modified => attributes.modified_ns.cast_unsigned() ^ (1 << 63),
+            // The earliest is the smallest; all that lie beyond an i64 of nanoseconds are ordered by name.
+            SortKey::Modified => {
+                attributes.modified.narrowed().ns().unwrap_or_default().cast_unsigned() ^ (1 << 63)
+            }
         };
         (attributes.kind, number)
     };

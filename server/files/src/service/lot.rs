@@ -6,17 +6,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use towpath_protocol::fault::Fault;
-use towpath_protocol::metadata::Metadata;
+use towpath_protocol::metadata::{Metadata, Part};
 use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Durability;
+use towpath_protocol::time::Time;
 
 use super::allowance::Hold;
-use super::beside::{Part, Policy};
-use super::metadata::Wished;
+use super::beside::{self, Policy};
+use super::metadata::{Wished, unless};
 use super::tally::Tally;
 use crate::disk::durable::{Flushed, flush_together};
 use crate::disk::metadata::Authority;
-use crate::disk::writing;
+use crate::disk::times;
 
 /// Things of one lot; each has a descriptor or two open.
 const THINGS_MAX: usize = 256;
@@ -37,7 +38,7 @@ pub(super) struct Lot {
 #[derive(Debug)]
 pub(super) enum Made {
     File {
-        part: Part,
+        part: beside::Part,
         name: Name,
         policy: Policy,
         hold: Hold,
@@ -47,7 +48,9 @@ pub(super) enum Made {
     Folder {
         folder: Arc<OwnedFd>,
         mode: u16,
-        modified_ns: i64,
+        /// What the folder that it is in gives of the mode.
+        permitted: u16,
+        modified: Time,
         metadata: Option<(Metadata, Authority)>,
     },
 }
@@ -141,9 +144,10 @@ impl Made {
                 tally.file(bytes);
                 Ok(folder)
             }
-            Self::Folder { folder, mode, modified_ns, metadata } => {
-                tally.unset(Wished::from(metadata.as_ref()).give_folder(&*folder, mode)?);
-                writing::set_open_modified(&*folder, modified_ns)?;
+            Self::Folder { folder, mode, permitted, modified, metadata } => {
+                let unset = Wished::from(metadata.as_ref()).give_folder(&*folder, mode, permitted)?;
+                let timed = unless(Part::Modified, times::set_open_modified(&*folder, modified));
+                tally.unset(unset.and_also(timed));
                 tally.folder();
                 Ok(folder)
             }

@@ -12,8 +12,7 @@ use towpath_protocol::request::{Durability, Existing, MakeFolder, MakeLink, SetM
 use super::Service;
 use super::beside::{Held, Policy, place_link};
 use super::metadata::Wished;
-use crate::disk;
-use crate::disk::writing;
+use crate::disk::{self, mode, times, writing};
 use crate::root::{Guarded, Kept};
 
 /// Permission bits that a folder has until its final ones are set, so that it can be filled.
@@ -49,7 +48,7 @@ pub(super) fn make_folder(to: &Held, mode: u16, existing: Existing, kept: &Kept)
             _ => Err(refusal),
         };
     }
-    match writing::make_folder(&*to.folder, &to.name, FILLABLE | writing::permitted(mode)) {
+    match writing::make_folder(&*to.folder, &to.name, FILLABLE | mode & 0o777) {
         Ok(()) => Ok(Made::New),
         Err(fault) if fault.code != FaultCode::AlreadyExists || existing == Existing::Keep => Err(fault),
         Err(_) => match to.look()? {
@@ -66,7 +65,7 @@ pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Ans
             let policy = Policy {
                 existing: request.existing,
                 expected: request.expected,
-                modified_ns: request.modified_ns,
+                modified: request.modified,
                 durability: Durability::Relaxed,
             };
             policy.allows_over(to.look()?.as_ref())?;
@@ -77,21 +76,22 @@ pub(super) async fn link(service: Arc<Service>, request: MakeLink) -> Result<Ans
         .await
 }
 
-pub(super) async fn mode(service: Arc<Service>, request: SetMode) -> Result<Answer, Fault> {
+pub(super) async fn set_mode(service: Arc<Service>, request: SetMode) -> Result<Answer, Fault> {
     service
         .blocking(&request.thing.clone(), move |service| {
             let thing = Held::find(&service.root, &request.thing)?;
-            writing::set_mode(&*thing.folder, &thing.name, writing::permitted(request.mode))?;
+            let permitted = mode::permitted_in(&*thing.folder, request.mode);
+            mode::set_mode(&*thing.folder, &thing.name, permitted)?;
             Ok(Done {}.into())
         })
         .await
 }
 
-pub(super) async fn times(service: Arc<Service>, request: SetTimes) -> Result<Answer, Fault> {
+pub(super) async fn set_times(service: Arc<Service>, request: SetTimes) -> Result<Answer, Fault> {
     service
         .blocking(&request.thing.clone(), move |service| {
             let thing = Held::find(&service.root, &request.thing)?;
-            writing::set_modified(&*thing.folder, &thing.name, request.modified_ns)?;
+            times::set_modified(&*thing.folder, &thing.name, request.modified)?;
             Ok(Done {}.into())
         })
         .await

@@ -8,7 +8,7 @@ use towpath_protocol::answer::MetadataSet;
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
-use towpath_protocol::metadata::{Metadata, Parts};
+use towpath_protocol::metadata::{Metadata, Part, Parts};
 use towpath_protocol::path::Name;
 use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{ReadMetadata, SetMetadata};
@@ -16,7 +16,7 @@ use towpath_protocol::request::{ReadMetadata, SetMetadata};
 use super::Service;
 use super::beside::kept_fault;
 use crate::disk::metadata::{self, Authority};
-use crate::disk::{self, writing};
+use crate::disk::{self, mode, writing};
 
 /// What this client may give to things, and see of them.
 pub(super) const fn authority(service: &Service) -> Authority {
@@ -32,19 +32,23 @@ impl<'a> Wished<'a> {
         Self(metadata.map(|metadata| (metadata, authority(service))))
     }
 
-    /// To an open file that nobody else has. Gives what could not be set.
-    pub(super) fn give(self, file: impl AsFd, mode: u16) -> Result<Parts, Fault> {
+    pub(super) const fn is_any(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// To an open file that nobody else has. `permitted` is what its folder gives of the mode. Returns what could not be set.
+    pub(super) fn give(self, file: impl AsFd, mode: u16, permitted: u16) -> Result<Parts, Fault> {
         match self.0 {
-            Some((wished, authority)) => metadata::give(file, mode, wished, authority),
-            None => writing::set_open_mode(file, writing::permitted(mode)).map(|()| Parts::NONE),
+            Some((wished, authority)) => metadata::give(file, (mode, permitted), wished, authority),
+            None => Ok(unless(Part::Mode, mode::set_open_mode(file, permitted))),
         }
     }
 
     /// To an open folder.
-    pub(super) fn give_folder(self, folder: impl AsFd, mode: u16) -> Result<Parts, Fault> {
+    pub(super) fn give_folder(self, folder: impl AsFd, mode: u16, permitted: u16) -> Result<Parts, Fault> {
         match self.0 {
-            Some((wished, authority)) => metadata::give(folder, mode, wished, authority),
-            None => writing::set_open_folder_mode(folder, writing::permitted(mode)).map(|()| Parts::NONE),
+            Some((wished, authority)) => metadata::give(folder, (mode, permitted), wished, authority),
+            None => Ok(unless(Part::Mode, mode::set_open_folder_mode(folder, permitted))),
         }
     }
 
@@ -55,7 +59,7 @@ impl<'a> Wished<'a> {
         if disk::stat_open(&link)?.kind != Kind::Link {
             return Err(FaultCode::Changed.into());
         }
-        metadata::give(link, 0, wished, authority)
+        metadata::give(link, (0, 0), wished, authority)
     }
 }
 
@@ -63,6 +67,11 @@ impl<'a> From<Option<&'a (Metadata, Authority)>> for Wished<'a> {
     fn from(wished: Option<&'a (Metadata, Authority)>) -> Self {
         Self(wished.map(|(metadata, authority)| (metadata, *authority)))
     }
+}
+
+/// The part that was not set, if it was not: an attribute never fails the content.
+pub(super) fn unless(part: Part, set: Result<(), Fault>) -> Parts {
+    if set.is_ok() { Parts::NONE } else { Parts::NONE.with(part) }
 }
 
 pub(super) async fn read(service: Arc<Service>, request: ReadMetadata) -> Result<Answer, Fault> {
@@ -80,7 +89,7 @@ pub(super) async fn read(service: Arc<Service>, request: ReadMetadata) -> Result
 /// A file that only grew is the same, and so is a folder in which something changed.
 fn check(wanted: &Version, found: &Attributes) -> Result<(), Fault> {
     let version = found.version();
-    let is_same = version == *wanted
+    let is_same = version.is_named_by(wanted)
         || (version.identity == wanted.identity
             && (found.kind == Kind::Folder || version.size > wanted.size));
     if is_same { Ok(()) } else { Err(FaultCode::Changed.into()) }
@@ -94,6 +103,7 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
                 Fault::new(FaultCode::Malformed).because("names what a path leads to, not the thing itself")
             );
         }
+        let (folder, _) = service.root.parent_of(&request.thing)?;
         let thing = service.root.thing(&request.thing)?;
         if service.root.kept().guards_open(&thing).is_some() {
             return Err(kept_fault());
@@ -105,7 +115,8 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
         if !matches!(found.kind, Kind::File | Kind::Folder) {
             return Err(Fault::new(FaultCode::NotSupportedHere).because("neither a file nor a folder"));
         }
-        let unset = metadata::give(thing, request.mode, &request.metadata, authority(service))?;
+        let modes = (request.mode, mode::permitted_in(folder, request.mode));
+        let unset = metadata::give(thing, modes, &request.metadata, authority(service))?;
         Ok(MetadataSet { unset }.into())
     };
     service.brief(&place, set).await

@@ -242,7 +242,7 @@ impl Source {
     pub(super) fn open(service: &Service, place: &Location, version: Option<Version>) -> Result<Self, Fault> {
         let file = service.root.open_file(place)?;
         let found = disk::stat_open(&file)?.version();
-        let version = version.unwrap_or(found);
+        let version = version.filter(|named| !found.is_named_by(named)).unwrap_or(found);
         let mut source = Self { file, version, grown: false, buffers: service.buffers.lender() };
         source.check(found)?;
         Ok(source)

@@ -52,7 +52,7 @@ struct Removal {
 /// Removes a single thing; of a tree only opens the folder, whose content goes first.
 fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<Vec<Level>, Fault> {
     let there = disk::stat(&*thing.folder, &thing.name)?;
-    if request.expected.is_some_and(|expected| expected != there.version()) {
+    if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
         return Err(FaultCode::Changed.into());
     }
     tally.step()?;

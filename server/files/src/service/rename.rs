@@ -22,7 +22,7 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
             let policy = Policy {
                 existing: request.existing,
                 expected: request.expected,
-                modified_ns: source.modified_ns,
+                modified: source.modified,
                 durability: Durability::Relaxed,
             };
             move_to(&from, &source, &to, &policy).map_err(at(&request.to))?;

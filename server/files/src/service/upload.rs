@@ -18,7 +18,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Durability, UploadToken};
 
 use super::allowance::Hold;
-use super::beside::{Held, Part, Policy};
+use super::beside::{Held, Part, Policy, Reach};
 use super::blocking_pool::Class;
 use super::metadata::Wished;
 use super::turns::Turn;
@@ -136,12 +136,14 @@ impl Upload {
             .map_err(|_| Fault::new(FaultCode::Internal).because("no random numbers"))?;
         let is_kept = !service.allowance.limits().parts_kept.is_zero();
         let waits_from = request.resume.filter(|_| is_kept).map(piece_bytes).transpose()?;
+        let mode = request.store.mode;
+        let reach = if request.store.metadata.is_some() { Reach::Secret } else { Reach::Hidden };
         let part = match waits_from {
             Some(_) => {
-                let id = PartId::of_upload(&to.name, request.size, request.store.modified_ns);
-                Part::take_up(&to.folder, id)?
+                let id = PartId::of_upload(&to.name, request.size, request.store.modified);
+                Part::take_up(&to.folder, id, mode, reach)?
             }
-            None => Part::create(&to.folder)?,
+            None => Part::create(&to.folder, mode, reach)?,
         };
         let there = disk::stat_open(part.file())?.size;
         let hold = match service.allowance.hold_on(&*to.folder, request.size, there) {

@@ -12,7 +12,7 @@ use towpath_protocol::path::Name;
 use towpath_protocol::request::{Durability, Existing, Put};
 
 use super::allowance::Hold;
-use super::beside::{Held, Part, Policy};
+use super::beside::{Held, Part, Policy, Reach};
 use super::metadata::Wished;
 use super::{Service, at};
 use crate::disk;
@@ -49,9 +49,11 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     }
     let bytes = request.data.len() as u64;
     let hold = service.allowance.hold(&*to.folder, bytes)?;
-    let part = Part::create(&to.folder)?;
-    part.write(&request.data)?;
     let wished = Wished::of(service, request.store.metadata.as_deref());
+    // Written in one go, it need not be hidden meanwhile.
+    let reach = if wished.is_any() { Reach::Secret } else { Reach::Final };
+    let part = Part::create(&to.folder, request.store.mode, reach)?;
+    part.write(&request.data)?;
     let unset = part.finish(request.store.mode, &policy, wished)?;
     if policy.durability == Durability::Synced {
         return Ok(Written::Beside(part, to.name, policy, hold, unset));

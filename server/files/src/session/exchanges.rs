@@ -48,6 +48,8 @@ struct Table {
 pub(super) struct Exchanges {
     table: Mutex<Table>,
     open_max: usize,
+    /// The client knows the narrow form of attributes only.
+    narrows: bool,
     emptied: Notify,
     all: CancellationToken,
     log: Arc<dyn SessionLog>,
@@ -60,9 +62,9 @@ impl std::fmt::Debug for Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn new(open_max: usize, log: Arc<dyn SessionLog>) -> Self {
+    pub(super) fn new(open_max: usize, narrows: bool, log: Arc<dyn SessionLog>) -> Self {
         let (table, emptied, all) = (Mutex::default(), Notify::new(), CancellationToken::new());
-        Self { table, open_max, emptied, all, log }
+        Self { table, open_max, narrows, emptied, all, log }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -126,7 +128,10 @@ impl Exchanges {
     }
 
     /// Takes note of an answer that is about to leave: a final one frees the slot. Returns what is to be said instead.
-    pub(super) fn answered(&self, id: RequestId, answer: Answer) -> Answer {
+    pub(super) fn answered(&self, id: RequestId, mut answer: Answer) -> Answer {
+        if self.narrows {
+            answer.narrow();
+        }
         let mut table = self.table();
         let Table { open, records } = &mut *table;
         let Some(exchange) = open.get_mut(&id) else { return answer };

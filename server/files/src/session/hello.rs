@@ -88,12 +88,13 @@ async fn begin<S: Serve>(
     let (agent, limits) = (hello.agent.clone(), options.limits.lowered_by(hello.limits));
     let packs = hello.has(Capability::ZSTD);
     let has_streams = hello.has(Capability::STREAMS);
+    let narrows = !hello.has(Capability::ATTRIBUTES);
     let service = door.admit(hello).await?.for_session();
     let mut welcome = Welcome { protocol: PROTOCOL_VERSION, limits, ..service.welcome().clone() };
     if packs {
         welcome.capabilities.push(Capability::new(Capability::ZSTD));
     }
-    let (streams, bulk) = Streams::new(welcome.clone(), options);
+    let (streams, bulk) = Streams::new(welcome.clone(), narrows, options);
     let joining = options.joining.as_ref().filter(|_| has_streams);
     let offer = joining.and_then(|joining| joining.offer(streams.clone()));
     if let Some(offer) = &offer {

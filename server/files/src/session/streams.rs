@@ -53,10 +53,10 @@ pub(super) struct Streams {
 pub(super) type BulkSender = mpsc::Sender<(RequestId, Answer)>;
 
 impl Streams {
-    pub(super) fn new(welcome: Welcome, options: &SessionOptions) -> (Arc<Self>, BulkSender) {
+    pub(super) fn new(welcome: Welcome, narrows: bool, options: &SessionOptions) -> (Arc<Self>, BulkSender) {
         let (sender, queue) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
         let open_max = welcome.limits.requests_in_flight as usize;
-        let exchanges = Arc::new(Exchanges::new(open_max, options.log.clone()));
+        let exchanges = Arc::new(Exchanges::new(open_max, narrows, options.log.clone()));
         let streams = Self {
             bulk: Bulk::new(queue, exchanges.clone()),
             exchanges,

@@ -17,6 +17,7 @@ use towpath_protocol::request::{
     BeginUpload, Blocks, Copy, Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, MakeLink,
     Measure, Put, Read, Remove, Rename, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::world::{World, begin, below, commit, copy, make_folder, make_link, put, remove, rename};
 
@@ -156,7 +157,7 @@ const CHANGES: &[Verb] = &[
         MakeLink { link: at(&name_of("link", round)), ..make_link("x", b"target", Existing::Keep) }.into()
     }),
     ("SetMode", |_, at| SetMode { thing: at("file"), mode: 0o777 }.into()),
-    ("SetTimes", |_, at| SetTimes { thing: at("file"), modified_ns: 1 }.into()),
+    ("SetTimes", |_, at| SetTimes { thing: at("file"), modified: Time::from_ns(1) }.into()),
     ("Rename from", |round, at| {
         Rename { from: at("file"), ..rename("x", &name_of("taken", round), Existing::Keep) }.into()
     }),

@@ -11,6 +11,7 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Copy, Durability, Existing, SetTimes};
+use towpath_protocol::time::Time;
 
 use super::world::{Access, SOME_TIME_NS, Talk, World, below, copy, make_fifo, umask};
 
@@ -27,7 +28,7 @@ async fn a_tree_is_copied_with_modes_times_and_links() {
     world.link("from/dangling", "nowhere");
     fs::set_permissions(world.at("from/file"), fs::Permissions::from_mode(0o4751)).unwrap();
     for path in ["from/file", "from/link", "from/closed/deep", "from/closed", "from/empty", "from"] {
-        world.ask(SetTimes { thing: below(path), modified_ns: SOME_TIME_NS }).await.unwrap();
+        world.ask(SetTimes { thing: below(path), modified: Time::from_ns(SOME_TIME_NS) }).await.unwrap();
     }
     fs::set_permissions(world.at("from/closed"), fs::Permissions::from_mode(0o555)).unwrap();
     let totals =
@@ -38,7 +39,7 @@ async fn a_tree_is_copied_with_modes_times_and_links() {
     assert_eq!(world.mode("to/closed"), 0o555 & !umask());
     assert!(!world.exists(&part.replace("from", "to")));
     fs::remove_file(world.at(&part)).unwrap();
-    world.ask(SetTimes { thing: below("from"), modified_ns: SOME_TIME_NS }).await.unwrap();
+    world.ask(SetTimes { thing: below("from"), modified: Time::from_ns(SOME_TIME_NS) }).await.unwrap();
     // The special bits are not kept, and that alone.
     fs::set_permissions(world.at("from/file"), fs::Permissions::from_mode(0o751)).unwrap();
     match Command::new("rsync")
@@ -64,7 +65,7 @@ async fn many_small_files_are_in_place_and_counted_before_their_folders_get_thei
     }
     let folders = (0..30).flat_map(|folder| [format!("from/{folder}/deeper"), format!("from/{folder}")]);
     for path in folders.chain(["from".to_owned()]) {
-        world.ask(SetTimes { thing: below(&path), modified_ns: SOME_TIME_NS }).await.unwrap();
+        world.ask(SetTimes { thing: below(&path), modified: Time::from_ns(SOME_TIME_NS) }).await.unwrap();
     }
     // Nothing may take its place, and the others go on.
     world.folder("to/7/deeper/7");
@@ -157,8 +158,8 @@ async fn only_older_files_are_replaced_where_that_was_asked() {
             world.write(&format!("{folder}/{file}"), folder);
         }
     }
-    for (path, modified_ns) in [("from/a", 2), ("to/a", 1), ("from/b", 1), ("to/b", 2)] {
-        world.ask(SetTimes { thing: below(path), modified_ns }).await.unwrap();
+    for (path, modified) in [("from/a", 2), ("to/a", 1), ("from/b", 1), ("to/b", 2)] {
+        world.ask(SetTimes { thing: below(path), modified: Time::from_ns(modified) }).await.unwrap();
     }
     let totals = world.totals(copy("from", "to", Existing::ReplaceOlder)).await;
     assert_eq!((totals.files, totals.failed), (1, 1));

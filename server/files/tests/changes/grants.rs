@@ -16,6 +16,7 @@ use towpath_protocol::request::{
     BeginUpload, Blocks, Depth, Direction, Existing, Flush, Follow, Hidden, List, Measure, Read,
     ReadMetadata, SetMetadata, SetMode, SetTimes, SortKey, Space, Stat, Walk, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
 
@@ -49,7 +50,7 @@ const TABLE: &[Row] = &[
     ("MakeLink", || make_link("new", b"file", Existing::Keep).into(), "write"),
     ("MakeLink over", || make_link("file", b"folder", Existing::Replace).into(), "write,delete"),
     ("SetMode", || SetMode { thing: below("file"), mode: 0o600 }.into(), "write"),
-    ("SetTimes", || SetTimes { thing: below("file"), modified_ns: 0 }.into(), "write"),
+    ("SetTimes", || SetTimes { thing: below("file"), modified: Time::from_ns(0) }.into(), "write"),
     ("Rename", || rename("file", "new", Existing::Keep).into(), "write,delete"),
     ("Rename over", || rename("file", "other", Existing::Replace).into(), "write,delete"),
     ("Copy", || copy("file", "new", Existing::Keep).into(), "read,write"),
@@ -71,7 +72,7 @@ fn blocks() -> Request {
 }
 
 fn with_basis() -> Request {
-    let basis = Some(Version { identity: 1, size: 2, modified_ns: 3, changed_ns: 4 });
+    let basis = Some(Version { identity: 1, size: 2, modified: Time::from_ns(3), changed: Time::from_ns(4) });
     BeginUpload { basis, ..begin("file", 3, Existing::Replace) }.into()
 }
 

@@ -14,6 +14,7 @@ mod full_disk;
 mod grants;
 mod links;
 mod metadata;
+mod modes;
 mod own;
 mod removals;
 mod renames;

@@ -183,7 +183,7 @@ async fn whoever_was_granted_it_gives_all_of_it_in_every_way() {
         }
     }
     for path in ["small", "large", "copied"] {
-        let found = if path == "copied" { world.modified_ns("large") } else { world.modified_ns(path) };
+        let found = if path == "copied" { world.modified("large") } else { world.modified(path) };
         assert_eq!(found, SOME_TIME_NS, "{path}: the time is set last");
     }
     // Without being asked, the copy is as ever.

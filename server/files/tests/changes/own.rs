@@ -18,6 +18,7 @@ use towpath_protocol::request::{
     Blocks, Copy, Depth, Direction, Existing, Follow, Hidden, List, Measure, Read, ReadMetadata, SetMetadata,
     SetMode, SetTimes, SortKey, Stat, Walk, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::world::{Talk, World, begin, below, copy, make_folder, make_link, names, put, remove, rename};
 
@@ -144,7 +145,7 @@ async fn f82_what_is_ours_is_not_there_for_whoever_names_it() {
         remove(&part, Depth::Single).into(),
         remove(&part, Depth::Tree).into(),
         SetMode { thing: below(&part), mode: 0o644 }.into(),
-        SetTimes { thing: below(&part), modified_ns: 5 }.into(),
+        SetTimes { thing: below(&part), modified: Time::from_ns(5) }.into(),
         SetMetadata { thing: below(&part), identity: 1, mode: 0o644, metadata: Metadata::default() }.into(),
     ];
     for request in requests {
@@ -258,7 +259,7 @@ impl Home {
             make_link(path, b"free", Existing::Replace).into(),
             make_link(path, b"free", Existing::Keep).into(),
             SetMode { thing: thing(), mode: 0o777 }.into(),
-            SetTimes { thing: thing(), modified_ns: 5 }.into(),
+            SetTimes { thing: thing(), modified: Time::from_ns(5) }.into(),
             SetMetadata { thing: thing(), identity, mode: 0o777, metadata: Metadata::default() }.into(),
             rename(path, "away", Existing::Keep).into(),
             rename("free/towd.toml", path, Existing::Replace).into(),

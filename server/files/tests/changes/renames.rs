@@ -6,6 +6,7 @@ use towpath_protocol::entry::Version;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::message::Request;
 use towpath_protocol::request::{Copy, Existing, MakeLink, Rename};
+use towpath_protocol::time::Time;
 
 use super::world::{World, below, copy, make_link, rename};
 
@@ -51,7 +52,7 @@ async fn only_an_older_file_is_replaced_where_that_was_asked() {
     let world = World::new();
     world.write("old", "old");
     world.write("new", "new");
-    let time = |ns| towpath_protocol::request::SetTimes { thing: below("old"), modified_ns: ns };
+    let time = |ns| towpath_protocol::request::SetTimes { thing: below("old"), modified: Time::from_ns(ns) };
     world.ask(time(1)).await.unwrap();
     assert_eq!(world.refused(rename("old", "new", Existing::ReplaceOlder)).await, FaultCode::AlreadyExists);
     world.ask(rename("new", "old", Existing::ReplaceOlder)).await.unwrap();

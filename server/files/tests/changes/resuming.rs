@@ -11,6 +11,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{BeginUpload, Existing, StoreAs};
+use towpath_protocol::time::Time;
 
 use super::world::{Talk, World, begin, below, store};
 
@@ -81,8 +82,10 @@ async fn what_waits_is_not_mixed_with_another_source() {
     let [old, new] = [7, 8].map(|byte| vec![byte; 3 << 20]);
     cut_off(&world, &old, 2 << 20).await;
     // Of another size, or time, it is another file's.
-    let other =
-        BeginUpload { store: StoreAs { modified_ns: 5, ..store(Existing::Keep) }, ..resumed(old.len()) };
+    let other = BeginUpload {
+        store: StoreAs { modified: Time::from_ns(5), ..store(Existing::Keep) },
+        ..resumed(old.len())
+    };
     for other in [other, resumed(old.len() + 1), BeginUpload { resume: None, ..resumed(old.len()) }] {
         let mut talk = Talk::open(&world.service, other.into());
         assert_eq!(ready(&mut talk).await.offset, 0);

@@ -7,6 +7,7 @@ use towpath_protocol::fault::FaultCode::{
 };
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::request::{Depth, Existing, SetMode, SetTimes};
+use towpath_protocol::time::Time;
 
 use super::world::{
     SOME_TIME_NS, World, begin, below, copy, make_fifo, make_folder, make_link, put, remove, rename,
@@ -127,12 +128,12 @@ async fn modes_and_times_are_set_on_the_thing_itself() {
     let link = Some(NotSupportedHere);
     let mode = || SetMode { thing: below("x"), mode: 0o600 }.into();
     table("SetMode", mode, [Some(NotFound), OK, OK, link, link, link, link, OK]).await;
-    let times = || SetTimes { thing: below("x"), modified_ns: SOME_TIME_NS }.into();
+    let times = || SetTimes { thing: below("x"), modified: Time::from_ns(SOME_TIME_NS) }.into();
     table("SetTimes", times, ANYTHING).await;
     let world = shape("link outside");
     let before = fs::metadata(world.at("x")).unwrap().modified().unwrap();
-    world.ask(SetTimes { thing: below("x"), modified_ns: SOME_TIME_NS }).await.unwrap();
-    assert_eq!(world.modified_ns("x"), SOME_TIME_NS);
+    world.ask(SetTimes { thing: below("x"), modified: Time::from_ns(SOME_TIME_NS) }).await.unwrap();
+    assert_eq!(world.modified("x"), SOME_TIME_NS);
     assert_eq!(fs::metadata(world.at("x")).unwrap().modified().unwrap(), before);
 }
 
@@ -178,7 +179,7 @@ async fn nothing_is_changed_through_a_link_below_the_base() {
         || make_folder("x/new", Existing::Replace).into(),
         || make_link("x/new", b"target", Existing::Replace).into(),
         || SetMode { thing: below("x/file"), mode: 0o777 }.into(),
-        || SetTimes { thing: below("x/file"), modified_ns: 0 }.into(),
+        || SetTimes { thing: below("x/file"), modified: Time::from_ns(0) }.into(),
         || rename("source", "x/new", Existing::Replace).into(),
         || copy("source", "x/new", Existing::Replace).into(),
         || remove("x/file", Depth::Tree).into(),
@@ -215,7 +216,7 @@ async fn a_read_only_service_changes_nothing() {
         make_folder("y", Existing::Replace).into(),
         make_link("y", b"target", Existing::Replace).into(),
         SetMode { thing: below("x"), mode: 0o777 }.into(),
-        SetTimes { thing: below("x"), modified_ns: 0 }.into(),
+        SetTimes { thing: below("x"), modified: Time::from_ns(0) }.into(),
         rename("x", "y", Existing::Replace).into(),
         copy("x", "y", Existing::Replace).into(),
         remove("x", Depth::Tree).into(),

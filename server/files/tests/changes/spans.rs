@@ -11,6 +11,7 @@ use towpath_protocol::input::{AbortUpload, CommitUpload, SpanOf, UploadSpan};
 use towpath_protocol::limits::{SPAN_BYTES_MAX, SPAN_CREDIT_BYTES};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{BeginUpload, Existing};
+use towpath_protocol::time::Time;
 
 use super::world::{Talk, World, begin, commit};
 
@@ -137,7 +138,7 @@ async fn nothing_is_taken_from_what_nobody_named_or_from_another_version() {
     let world = World::new();
     world.write("file", "what is there");
     let named = changed(&world, 13).await;
-    let other = Version { changed_ns: 1, ..named.basis.unwrap() };
+    let other = Version { changed: Time::from_ns(1), ..named.basis.unwrap() };
     let missing = BeginUpload { file: super::world::below("new"), ..named.clone() };
     world.folder("folder");
     let folder = BeginUpload { file: super::world::below("folder/new"), ..named.clone() };

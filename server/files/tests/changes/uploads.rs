@@ -48,7 +48,7 @@ async fn files_of_every_size_arrive() {
         let Answer::Stored(stored) = answer else { panic!("{answer:?}") };
         assert_eq!(stored.attributes.size, size as u64);
         assert!(world.read("file") == content, "{size}");
-        assert_eq!((world.mode("file"), world.modified_ns("file")), (0o644 & !umask(), SOME_TIME_NS));
+        assert_eq!((world.mode("file"), world.modified("file")), (0o644 & !umask(), SOME_TIME_NS));
     }
     world.check();
 }

@@ -25,6 +25,7 @@ use towpath_protocol::request::{
     BeginUpload, Copy, Depth, Durability, Existing, Follow, MakeFolder, MakeLink, OperationId, Put, Remove,
     Rename, Stat, StoreAs,
 };
+use towpath_protocol::time::Time;
 
 /// 2020-09-13T12:26:40Z and a bit.
 pub(crate) const SOME_TIME_NS: i64 = 1_600_000_000_123_456_789;
@@ -92,7 +93,7 @@ impl World {
         fs::symlink_metadata(self.at(path)).unwrap().permissions().mode() & 0o7777
     }
 
-    pub(crate) fn modified_ns(&self, path: &str) -> i64 {
+    pub(crate) fn modified(&self, path: &str) -> i64 {
         let metadata = fs::symlink_metadata(self.at(path)).unwrap();
         metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
     }
@@ -305,7 +306,7 @@ pub(crate) fn operation() -> OperationId {
 pub(crate) fn store(existing: Existing) -> StoreAs {
     StoreAs {
         mode: 0o644,
-        modified_ns: SOME_TIME_NS,
+        modified: Time::from_ns(SOME_TIME_NS),
         existing,
         expected: None,
         durability: Durability::Relaxed,
@@ -344,7 +345,7 @@ pub(crate) fn make_link(path: &str, target: &[u8], existing: Existing) -> MakeLi
         operation: operation(),
         link: below(path),
         target: target.to_vec(),
-        modified_ns: SOME_TIME_NS,
+        modified: Time::from_ns(SOME_TIME_NS),
         existing,
         expected: None,
         metadata: None,

@@ -10,6 +10,7 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Durability, Existing, SetMode, SetTimes};
+use towpath_protocol::time::Time;
 
 use super::world::{SOME_TIME_NS, World, below, make_folder, make_link, put, umask};
 
@@ -23,9 +24,9 @@ async fn a_file_arrives_with_its_content_mode_and_time() {
         let stored = world.stored(request).await.attributes;
         assert_eq!(world.read("new"), content);
         assert_eq!(world.mode("new"), 0o777 & !umask(), "special bits and the umask's are taken away");
-        assert_eq!(world.modified_ns("new"), SOME_TIME_NS);
+        assert_eq!(world.modified("new"), SOME_TIME_NS);
         assert_eq!((stored.kind, stored.size), (Kind::File, content.len() as u64));
-        assert_eq!(stored.modified_ns, SOME_TIME_NS);
+        assert_eq!(stored.modified, Time::from_ns(SOME_TIME_NS));
         assert_eq!(u32::from(stored.mode), world.mode("new"));
     }
     world.check();
@@ -63,12 +64,10 @@ async fn only_the_expected_version_is_replaced() {
 async fn an_older_file_is_replaced_and_a_newer_one_is_not() {
     let world = World::new();
     world.stored(put("file", b"first", Existing::Keep)).await;
-    for (modified_ns, replaced) in
-        [(SOME_TIME_NS - 1, false), (SOME_TIME_NS, false), (SOME_TIME_NS + 1, true)]
-    {
+    for (modified, replaced) in [(SOME_TIME_NS - 1, false), (SOME_TIME_NS, false), (SOME_TIME_NS + 1, true)] {
         let mut request = put("file", b"second", Existing::ReplaceOlder);
-        request.store.modified_ns = modified_ns;
-        assert_eq!(world.ask(request).await.is_ok(), replaced, "{modified_ns}");
+        request.store.modified = Time::from_ns(modified);
+        assert_eq!(world.ask(request).await.is_ok(), replaced, "{modified}");
     }
     assert_eq!(world.read("file"), b"second");
 }
@@ -118,7 +117,7 @@ async fn a_link_is_stored_as_it_is() {
     for target in [&b"../outside/file"[..], b"/etc/passwd", b"nowhere", b"\xff\n\x1b[2J", &[b'a'; 4095]] {
         let stored = world.stored(make_link("link", target, Existing::Replace)).await.attributes;
         assert_eq!(fs::read_link(world.at("link")).unwrap().as_os_str().as_bytes(), target);
-        assert_eq!(world.modified_ns("link"), SOME_TIME_NS);
+        assert_eq!(world.modified("link"), SOME_TIME_NS);
         assert_eq!(stored.kind, Kind::Link);
         assert_eq!(&*stored.link.unwrap().bytes, target);
     }
@@ -129,12 +128,12 @@ async fn a_link_is_stored_as_it_is() {
 async fn times_before_1970_and_far_away_are_set() {
     let world = World::new();
     world.write("file", "");
-    for modified_ns in [-1, 0, -1_000_000_001, 4_000_000_000_999_999_999] {
-        world.ask(SetTimes { thing: below("file"), modified_ns }).await.unwrap();
-        assert_eq!(world.modified_ns("file"), modified_ns);
+    for modified in [-1, 0, -1_000_000_001, 4_000_000_000_999_999_999] {
+        world.ask(SetTimes { thing: below("file"), modified: Time::from_ns(modified) }).await.unwrap();
+        assert_eq!(world.modified("file"), modified);
     }
-    for modified_ns in [i64::MIN, i64::MAX] {
-        let _ = world.ask(SetTimes { thing: below("file"), modified_ns }).await;
+    for modified in [i64::MIN, i64::MAX] {
+        let _ = world.ask(SetTimes { thing: below("file"), modified: Time::from_ns(modified) }).await;
     }
     let accessed = fs::metadata(world.at("file")).unwrap().atime();
     assert!(accessed > 1_700_000_000, "the time of access stays");

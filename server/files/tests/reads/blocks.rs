@@ -10,6 +10,7 @@ use towpath_protocol::hash::{Hash, RangeHasher, RangeMerger};
 use towpath_protocol::limits::{BLOCK_BYTES_LEAST, BLOCKS_MAX, RANGE_BYTES, READ_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::Blocks;
+use towpath_protocol::time::Time;
 
 use crate::world::{World, below};
 
@@ -129,7 +130,7 @@ async fn another_version_is_refused_and_one_that_grew_is_hashed_as_it_was() {
     let before = content(50_000);
     world.write("file", &before);
     let asked = request(&world, 0, 4 * BLOCK).await;
-    let other = Version { changed_ns: 1, ..asked.version.unwrap() };
+    let other = Version { changed: Time::from_ns(1), ..asked.version.unwrap() };
     assert_eq!(world.refused(Blocks { version: Some(other), ..asked.clone() }).await, FaultCode::Changed);
     fs::File::options().append(true).open(world.at("file")).unwrap().write_all(b"more").unwrap();
     let blocks = hashes(&world, asked.clone()).await.unwrap();

@@ -12,6 +12,7 @@ use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX, PAGES_CREDIT
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Direction, Hidden, List, SortKey};
+use towpath_protocol::time::Time;
 
 use crate::world::{Talk, World, below, make_fifo};
 
@@ -63,7 +64,7 @@ async fn a_listing_says_what_the_disk_says() {
     let of = |name: &str| &entries.iter().find(|e| e.name.as_bytes() == name.as_bytes()).unwrap().attributes;
     assert_eq!(entries.len(), 6);
     assert_eq!((of("file").kind, of("file").size), (Kind::File, 7));
-    assert_eq!(of("file").modified_ns, world.modified_ns("file"));
+    assert_eq!(of("file").modified, Time::from_ns(world.modified("file")));
     assert_eq!(u32::from(of("file").mode), world.mode("file"));
     assert_eq!((of("folder").kind, of("folder").size), (Kind::Folder, 0));
     assert_eq!(of("fifo").kind, Kind::Fifo);

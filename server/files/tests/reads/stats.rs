@@ -12,6 +12,7 @@ use towpath_protocol::hello::{Access, RootKind};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Follow, MakeFolder, Space, Stat};
+use towpath_protocol::time::Time;
 
 use crate::world::{Talk, World, below, make_fifo, make_folder, serve};
 
@@ -93,7 +94,7 @@ async fn times_far_away_are_told_as_far_as_they_can_be() {
         last_modification: rustix::fs::Timespec { tv_sec: -1, tv_nsec: 999_999_999 },
     };
     rustix::fs::utimensat(rustix::fs::CWD, world.at("old"), &times, rustix::fs::AtFlags::empty()).unwrap();
-    assert_eq!(stat(&world, "", &["old"], Follow::No).await[0].as_ref().unwrap().modified_ns, -1);
+    assert_eq!(stat(&world, "", &["old"], Follow::No).await[0].as_ref().unwrap().modified, Time::from_ns(-1));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use towpath_protocol::input::UploadData;
 use towpath_protocol::limits::HELD_BYTES_MAX;
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Request, Session};
 use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs};
+use towpath_protocol::time::Time;
 
 use super::world::{Client, World, at, bulk, control, data, hello};
 
@@ -74,7 +75,7 @@ fn hello_with_streams(join: Option<Ticket>) -> Session {
 fn begin_upload() -> Request {
     let store = StoreAs {
         mode: 0o644,
-        modified_ns: 0,
+        modified: Time::from_ns(0),
         existing: Existing::Keep,
         expected: None,
         durability: Durability::Relaxed,

@@ -19,6 +19,7 @@ use towpath_protocol::message::{Answer, Input, NUMBERED_BY_CLIENT, Request, Requ
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{Read, Space, Wants};
+use towpath_protocol::time::Time;
 
 /// Bytes that the pipe holds in each direction.
 pub(crate) const PIPE_BYTES: usize = 64 * 1024;
@@ -285,7 +286,16 @@ pub(crate) fn at(path: &str) -> Location {
 }
 
 pub(crate) fn file_of(size: u64) -> Attributes {
-    Attributes { kind: Kind::File, size, modified_ns: 0, changed_ns: 0, mode: 0o644, identity: 1, link: None }
+    Attributes {
+        kind: Kind::File,
+        size,
+        modified: Time::from_ns(0),
+        changed: Time::from_ns(0),
+        mode: 0o644,
+        identity: 1,
+        is_unknown: false,
+        link: None,
+    }
 }
 
 /// A frame of 64 KiB.

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use super::*;
+use crate::disk::{mode, times};
 
 const ID: PartId = PartId([7; ID_BYTES]);
 
@@ -24,7 +25,7 @@ impl Stage {
     }
 
     fn left(&self, content: &str) -> Name {
-        let (name, file) = create(&self.folder, ID).unwrap();
+        let (name, file) = create(&self.folder, ID, 0o600).unwrap();
         rustix::io::write(&file, content.as_bytes()).unwrap();
         name
     }
@@ -40,7 +41,7 @@ fn name(text: &str) -> Name {
 
 #[test]
 fn an_upload_is_found_by_its_place_size_and_time() {
-    let of = |place: &str, size, modified_ns| PartId::of_upload(&name(place), size, modified_ns);
+    let of = |place: &str, size, ns| PartId::of_upload(&name(place), size, Time::from_ns(ns));
     assert_eq!(of("one", 1, 2), of("one", 1, 2));
     for other in [of("two", 1, 2), of("one", 3, 2), of("one", 1, -2)] {
         assert_ne!(of("one", 1, 2), other);
@@ -51,7 +52,7 @@ fn an_upload_is_found_by_its_place_size_and_time() {
 fn only_what_is_ours_alone_is_taken_up() {
     let stage = Stage::new();
     assert!(!stage.waits(), "nothing is there");
-    let (made_name, made) = create(&stage.folder, ID).unwrap();
+    let (made_name, made) = create(&stage.folder, ID, 0o600).unwrap();
     assert!(matches!(take_up(&stage.folder, ID).unwrap(), Found::Taken));
     drop(made);
     assert!(stage.waits());
@@ -72,7 +73,7 @@ fn only_what_is_ours_alone_is_taken_up() {
 #[test]
 fn only_what_is_old_and_left_is_swept() {
     let stage = Stage::new();
-    let (part, made) = create(&stage.folder, ID).unwrap();
+    let (part, made) = create(&stage.folder, ID, 0o600).unwrap();
     rustix::io::write(&made, b"half").unwrap();
     assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), None, "somebody is at it");
     drop(made);
@@ -80,7 +81,7 @@ fn only_what_is_old_and_left_is_swept() {
     assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), Some(4));
     assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), None, "it is gone");
     // One that was cut off between its mode and its name.
-    let (part, made) = create(&stage.folder, ID).unwrap();
+    let (part, made) = create(&stage.folder, ID, 0o600).unwrap();
     rustix::fs::fchmod(&made, Mode::from_raw_mode(0o444)).unwrap();
     drop(made);
     assert_eq!((stage.waits(), waiting_bytes(&stage.folder, &part)), (false, 0));
@@ -156,7 +157,7 @@ fn f82_a_crash_between_any_two_steps_leaves_what_is_provably_ours() {
     let stage = Stage::new();
     // Made, and not yet renamed to its own name.
     let newborn = ID.newborn_name().unwrap();
-    drop(writing::create_new(&stage.folder, &newborn).unwrap());
+    drop(writing::create_new(&stage.folder, &newborn, 0o600).unwrap());
     assert!(is_part(&stage.folder, &newborn));
     fs::write(stage.at(&newborn), "content").unwrap();
     assert!(!is_part(&stage.folder, &newborn), "only while it is empty");
@@ -164,8 +165,8 @@ fn f82_a_crash_between_any_two_steps_leaves_what_is_provably_ours() {
     assert_eq!(sweep(&stage.folder, &newborn, Duration::ZERO), Some(0));
     // Written, given its mode and time, renamed to another folder of this disk by its owner.
     let part = stage.left("half");
-    writing::set_modified(&stage.folder, &part, 5).unwrap();
-    writing::set_mode(&stage.folder, &part, 0o444).unwrap();
+    times::set_modified(&stage.folder, &part, Time::from_ns(5)).unwrap();
+    mode::set_mode(&stage.folder, &part, 0o444).unwrap();
     assert!(is_part(&stage.folder, &part));
     fs::create_dir(stage.dir.path().join("elsewhere")).unwrap();
     let moved = stage.dir.path().join("elsewhere").join(stage.at(&part).file_name().unwrap());

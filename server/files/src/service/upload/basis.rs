@@ -27,9 +27,10 @@ impl Basis {
     /// None where it is not that version, or cannot be read: then everything is sent.
     pub(super) fn open(place: &Held, version: Version) -> Option<Self> {
         let file = disk::open_file(&*place.folder, &place.name).ok()?;
-        let is_it = disk::stat_open(&file).is_ok_and(|found| found.version() == version);
+        let found = disk::stat_open(&file).ok()?.version();
         let is_sparse = holes::has_some(&file).ok()?;
-        is_it.then(|| Self { file, version, is_sparse, is_used: false, buffer: Vec::new() })
+        let is_it = found.is_named_by(&version);
+        is_it.then(|| Self { file, version: found, is_sparse, is_used: false, buffer: Vec::new() })
     }
 
     pub(super) const fn size(&self) -> u64 {
