@@ -179,11 +179,12 @@ async fn what_a_program_said_last_explains_the_loss() {
 fn f68_where_tow_is_the_server_none_of_its_threads_can_gain_rights() {
     use std::process::{Command, Stdio};
 
+    let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tow"));
     let mut tow = command
         .arg("--stdio")
         // Whoever has set that there is served too.
-        .env("TOW_STATE_DIR", "/nonexistent")
+        .env("TOW_STATE_DIR", dir.path().join("not made"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -12,6 +12,8 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/image.rs"]
 mod image;
+#[path = "support/skip.rs"]
+mod skip;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
@@ -52,7 +54,7 @@ fn fill(folder: &Path, files: usize) -> BTreeMap<PathBuf, Vec<u8>> {
 /// journal is another matter.
 fn copy_traced(dir: &Path, inject: &[&str], arguments: &[&Path]) -> Option<(Output, usize)> {
     if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("skipped: there is no strace");
+        skip::skip("there is no strace");
         return None;
     }
     let log = dir.join("strace.log");

@@ -19,32 +19,45 @@ mod sshd;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
+#[path = "support/trials.rs"]
+mod trials;
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitCode, Output, Stdio};
 
 use portable_pty::CommandBuilder;
 use pty::Pty;
 use sshd::Sshd;
 
-const INSTALLED: &str = concat!(".local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));
 const BARE: &str = "/usr/bin:/bin";
 
-/// A server where towd is in the PATH.
-fn with_towd() -> Option<Sshd> {
-    let folder = towd::program().parent().unwrap().to_owned();
-    start(&format!("{}:{BARE}", folder.display()))
+fn main() -> ExitCode {
+    let tests = trials![
+        a_copy_that_does_not_run_is_not_there,
+        a_login_shell_that_never_runs_the_command_is_told_apart,
+        what_a_login_is_configured_for_does_not_keep_a_session_from_beginning,
+        a_host_that_accepts_and_says_nothing_is_given_up,
+        names_that_ssh_takes_are_taken,
+        files_go_and_come_over_ssh_whatever_the_login_shell,
+        what_a_login_shell_prints_is_skipped_and_reported_once_and_safely,
+        a_port_in_the_target_and_a_jump_host_of_the_configuration_are_taken,
+        what_keeps_ssh_from_connecting_is_told_in_words,
+        a_script_puts_nothing_anywhere_unless_it_says_so,
+        what_arrives_otherwise_than_it_was_sent_is_not_kept,
+        a_person_is_asked_before_anything_is_put_there,
+        the_terminals_interrupt_does_not_reach_ssh,
+        ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was,
+        a_password_is_asked_for_on_the_terminal_or_by_the_persons_own_program,
+    ];
+    trials::run(sshd::missing(), tests)
 }
 
-/// None, and said so, where this machine has not what it takes.
-fn start(path_there: &str) -> Option<Sshd> {
-    if let Some(missing) = sshd::missing() {
-        eprintln!("skipped: there is no {missing} here");
-        return None;
-    }
-    Some(Sshd::start(path_there))
+/// A server where towd is in the PATH.
+fn with_towd() -> Sshd {
+    let folder = towd::program().parent().unwrap().to_owned();
+    Sshd::start(&format!("{}:{BARE}", folder.display()))
 }
 
 fn tow(sshd: &Sshd, arguments: &[&str]) -> Command {
@@ -86,7 +99,7 @@ fn at_a_terminal(sshd: &Sshd, arguments: &[&str]) -> Pty {
 }
 
 fn installed(sshd: &Sshd, user: &str) -> PathBuf {
-    sshd.home(user).join(INSTALLED)
+    sshd.installed(user)
 }
 
 /// Nothing half is left beside what was put there.
@@ -99,9 +112,8 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-#[test]
 fn files_go_and_come_over_ssh_whatever_the_login_shell() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     let here = sshd.dir.path().join("here.txt");
     fs::write(&here, "over ssh").unwrap();
     let here = here.to_str().unwrap();
@@ -116,9 +128,8 @@ fn files_go_and_come_over_ssh_whatever_the_login_shell() {
     }
 }
 
-#[test]
 fn what_a_login_shell_prints_is_skipped_and_reported_once_and_safely() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     let output = run(&sshd, &["ls", "ssh://noisy@box/"]);
     assert_done(&output);
     let said = text(&output.stderr);
@@ -128,16 +139,14 @@ fn what_a_login_shell_prints_is_skipped_and_reported_once_and_safely() {
     assert_eq!(text(&run(&sshd, &["ls", "ssh://plain@box/"]).stderr), "");
 }
 
-#[test]
 fn a_port_in_the_target_and_a_jump_host_of_the_configuration_are_taken() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     assert_done(&run(&sshd, &["ls", &format!("ssh://plain@127.0.0.1:{}/", sshd.port)]));
     assert_done(&run(&sshd, &["ls", "ssh://csh@inner/"]));
 }
 
-#[test]
 fn what_keeps_ssh_from_connecting_is_told_in_words() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     let ls = |target: &str| run(&sshd, &["ls", target]);
     assert_refused(
         &ls("ssh://nobody-here@box/"),
@@ -157,9 +166,8 @@ fn what_keeps_ssh_from_connecting_is_told_in_words() {
     assert_refused(&none, "there is no ssh on this machine, or TOW_SSH names no program");
 }
 
-#[test]
 fn a_script_puts_nothing_anywhere_unless_it_says_so() {
-    let Some(sshd) = start(BARE) else { return };
+    let sshd = Sshd::start(BARE);
     assert_refused(
         &run(&sshd, &["ls", "ssh://noisy@box/"]),
         "neither towd nor this version of tow is there (",
@@ -171,14 +179,16 @@ fn a_script_puts_nothing_anywhere_unless_it_says_so() {
     assert_done(&run(&sshd, &["ls", "--install", "ssh://noisy@box/"]));
     let ours = fs::read(env!("CARGO_BIN_EXE_tow")).unwrap();
     assert!(fs::read(installed(&sshd, "noisy")).unwrap() == ours, "another program arrived");
-    assert_eq!(names_in(older.parent().unwrap()), ["tow-0.0.1", INSTALLED.rsplit('/').next().unwrap()]);
+    assert_eq!(
+        names_in(older.parent().unwrap()),
+        ["tow-0.0.1", installed(&sshd, "noisy").file_name().unwrap().to_str().unwrap()]
+    );
     // From now on it is just there.
     assert_done(&run(&sshd, &["ls", "ssh://noisy@box/"]));
 }
 
-#[test]
 fn what_arrives_otherwise_than_it_was_sent_is_not_kept() {
-    let Some(sshd) = start(BARE) else { return };
+    let sshd = Sshd::start(BARE);
     // A line that turns one byte: the eighth of what it carries first, which is the hash.
     let ssh = sshd.ssh();
     let broken = sshd.dir.path().join("broken");
@@ -193,9 +203,8 @@ fn what_arrives_otherwise_than_it_was_sent_is_not_kept() {
     assert_eq!(names_in(installed(&sshd, "csh").parent().unwrap()), [""; 0]);
 }
 
-#[test]
 fn a_person_is_asked_before_anything_is_put_there() {
-    let Some(sshd) = start(BARE) else { return };
+    let sshd = Sshd::start(BARE);
     let mut refusing = at_a_terminal(&sshd, &["ls", "ssh://csh@box/"]);
     refusing.wait_for("Copy this tow to ~/.local/share/towpath/bin/tow-");
     refusing.press("\r");
@@ -211,9 +220,8 @@ fn a_person_is_asked_before_anything_is_put_there() {
     agreeing.assert_given_back();
 }
 
-#[test]
 fn the_terminals_interrupt_does_not_reach_ssh() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     fs::write(sshd.home("plain").join("there.txt"), "there!").unwrap();
     let mut shell = at_a_terminal(&sshd, &["shell", "--connect", "ssh://plain@box/"]);
     fs::File::create(sshd.dir.path().join("person/long")).unwrap().set_len(3 << 30).unwrap();
@@ -235,9 +243,8 @@ fn the_terminals_interrupt_does_not_reach_ssh() {
     assert!(!sshd.home("plain").join("long").exists());
 }
 
-#[test]
 fn ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     let key = sshd.dir.path().join("key");
     let locked =
         Command::new("ssh-keygen").args(["-q", "-p", "-P", "", "-N", "open sesame", "-f"]).arg(&key).status();
@@ -258,9 +265,8 @@ fn ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was() {
     assert_refused(&run(&sshd, &["ls", target]), "not let in: ");
 }
 
-#[test]
 fn a_password_is_asked_for_on_the_terminal_or_by_the_persons_own_program() {
-    let Some(sshd) = with_towd() else { return };
+    let sshd = with_towd();
     let target = "ssh://plain@by-password/";
     let mut at_terminal = at_a_terminal(&sshd, &["ls", target]);
     for (word, count) in [("wrong", 1), (sshd::PASSWORD, 2)] {
@@ -276,4 +282,91 @@ fn a_password_is_asked_for_on_the_terminal_or_by_the_persons_own_program() {
     fs::set_permissions(&asks, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut asked = tow(&sshd, &["ls", target]);
     assert_done(&asked.env("SSH_ASKPASS", &asks).env("SSH_ASKPASS_REQUIRE", "force").output().unwrap());
+}
+
+/// What an earlier version, a crash or another machine of the same home may have left.
+fn broken_programs() -> Vec<(&'static str, Vec<u8>)> {
+    let tow = fs::read(env!("CARGO_BIN_EXE_tow")).unwrap();
+    let mut foreign = tow[..4096].to_vec();
+    foreign[18..20].copy_from_slice(&[0xb7, 0]);
+    vec![
+        ("of another processor", foreign),
+        ("cut off", tow[..100_000].to_vec()),
+        ("empty", Vec::new()),
+        ("in want of a library", b"#!/bin/sh\necho 'libc.so.6: not found' >&2\nexit 1\n".to_vec()),
+        ("killed at its start", b"#!/bin/sh\nkill -KILL $$\n".to_vec()),
+    ]
+}
+
+fn a_copy_that_does_not_run_is_not_there() {
+    let (bare, with_towd) = (Sshd::start(BARE), with_towd());
+    for (what, program) in broken_programs() {
+        for sshd in [&bare, &with_towd] {
+            let place = installed(sshd, "plain");
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            let _ = fs::remove_file(&place);
+            fs::write(&place, &program).unwrap();
+            fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        // Where towd is, it is taken.
+        let listed = run(&with_towd, &["ls", "ssh://plain@box/"]);
+        assert!(listed.status.success(), "{what}: {}", text(&listed.stderr));
+        let refused = run(&bare, &["ls", "ssh://plain@box/"]);
+        assert_refused(&refused, "the tow there does not run, and otherwise neither towd nor this version");
+        let listed = run(&bare, &["ls", "--install", "ssh://plain@box/"]);
+        assert!(listed.status.success(), "{what}: {}", text(&listed.stderr));
+    }
+}
+
+fn a_login_shell_that_never_runs_the_command_is_told_apart() {
+    let sshd = with_towd();
+    std::thread::scope(|scope| {
+        for (user, words) in [
+            ("execs", "logged in, and the login shell there is silent: "),
+            ("reads", "logged in, and the login shell there is silent: "),
+            ("echoes", "something else than towd answers there: 'unknown command: exec sh"),
+            ("pathless", "(exit 127)"),
+            ("dies", "logged in, and the program there was killed, or the connection broke (exit 255)"),
+        ] {
+            let sshd = &sshd;
+            scope.spawn(move || {
+                assert_refused(&run(sshd, &["ls", &format!("ssh://{user}@box/")]), words);
+            });
+        }
+    });
+}
+
+fn what_a_login_is_configured_for_does_not_keep_a_session_from_beginning() {
+    let sshd = with_towd();
+    let ran = sshd.dir.path().join("ran");
+    sshd.configure(&format!(
+        "Host none\n SessionType none\nHost null\n StdinNull yes\nHost forks\n ForkAfterAuthentication yes\n\
+         Host tty\n RequestTTY force\nHost command\n RemoteCommand false\nHost talks\n LogLevel DEBUG3\n\
+         Host quiet\n LogLevel QUIET\nMatch originalhost slow exec \"echo x >>{}; sleep 4\"\n Compression yes\n",
+        ran.display()
+    ));
+    for host in ["none", "null", "forks", "tty", "command", "talks", "quiet", "slow"] {
+        let listed = run(&sshd, &["ls", &format!("ssh://plain@{host}/")]);
+        assert!(listed.status.success(), "{host}: {}", text(&listed.stderr));
+        assert!(text(&listed.stdout).contains("total "), "{host}");
+        assert!(!text(&listed.stderr).contains("Authenticated"), "{host}");
+    }
+}
+
+fn a_host_that_accepts_and_says_nothing_is_given_up() {
+    let sshd = with_towd();
+    // The queue takes the connection; nobody says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    assert_refused(
+        &run(&sshd, &["ls", &format!("ssh://plain@127.0.0.1:{port}/")]),
+        "no ssh server answers there; ssh says: ",
+    );
+}
+
+fn names_that_ssh_takes_are_taken() {
+    let sshd = with_towd();
+    for target in ["ssh://jörg@büro/", "ssh://a+b@x~y/", r"ssh://CORP\ann@box/"] {
+        assert_done(&run(&sshd, &["ls", target]));
+    }
 }

@@ -22,11 +22,13 @@ mod sshd;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
+#[path = "support/trials.rs"]
+mod trials;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -49,6 +51,23 @@ const CHANNEL: &str = "Starting session: ";
 const REFUSED: &str = "no more sessions";
 const LET_IN: &str = "Accepted publickey for ";
 
+fn main() -> ExitCode {
+    let tests = trials![
+        over_a_long_line_a_file_goes_by_several_channels_of_one_connection_and_arrives_whole,
+        a_password_is_asked_for_once_however_many_channels_there_are,
+        one_channel_is_enough_where_either_side_wants_no_more,
+        where_a_further_channel_is_killed_the_repeat_completes,
+        what_tow_has_started_ends_with_it_however_it_ends,
+        whoever_shares_connections_by_a_configuration_of_their_own_keeps_that,
+        where_tow_itself_serves_there_are_several_channels_too,
+    ];
+    trials::run(sshd::missing(), tests)
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(test);
+}
+
 /// A server, a long line to it, and a client.
 struct World {
     sshd: Sshd,
@@ -57,24 +76,19 @@ struct World {
 
 impl World {
     /// Where towd is in the `PATH`.
-    async fn new(options: &[&str]) -> Option<Self> {
+    async fn new(options: &[&str]) -> Self {
         let folder = towd::program().parent().unwrap().to_owned();
         Self::with_path(&format!("{}:{BARE}", folder.display()), options).await
     }
 
-    /// None, and said so, where this machine has not what it takes.
-    async fn with_path(path_there: &str, options: &[&str]) -> Option<Self> {
-        if let Some(missing) = sshd::missing() {
-            eprintln!("skipped: there is no {missing} here");
-            return None;
-        }
+    async fn with_path(path_there: &str, options: &[&str]) -> Self {
         let sshd = Sshd::start_with(path_there, options);
         let line = LongLine::to(&format!("127.0.0.1:{}", sshd.port), FAR, RATE).await;
         // By whatever port.
         let host_key = fs::read_to_string(sshd.dir.path().join("host.pub")).unwrap();
         sshd.set_known_hosts(&format!("* {host_key}"));
         fs::write(sshd.dir.path().join("file"), noise(FILE_BYTES)).unwrap();
-        Some(Self { sshd, line })
+        Self { sshd, line }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -172,110 +186,117 @@ fn further_of(tow: &Child) -> Option<Pid> {
     })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn over_a_long_line_a_file_goes_by_several_channels_of_one_connection_and_arrives_whole() {
-    let Some(world) = World::new(&[]).await else { return };
-    world.there_and_back("box").await;
-    // Two sessions, each with a second channel at least.
-    let channels = world.sshd.said(CHANNEL);
-    assert!((4..=8).contains(&channels), "{channels}");
-    assert_eq!((world.sshd.said(LET_IN), world.line.connections()), (2, 2));
-    world.assert_gone().await;
+fn over_a_long_line_a_file_goes_by_several_channels_of_one_connection_and_arrives_whole() {
+    block_on(async {
+        let world = World::new(&[]).await;
+        world.there_and_back("box").await;
+        // Two sessions, each with a second channel at least.
+        let channels = world.sshd.said(CHANNEL);
+        assert!((4..=8).contains(&channels), "{channels}");
+        assert_eq!((world.sshd.said(LET_IN), world.line.connections()), (2, 2));
+        world.assert_gone().await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_asked_for_once_however_many_channels_there_are() {
-    let Some(world) = World::new(&[]).await else { return };
-    let (asks, asked) = (world.at("asks"), world.at("asked"));
-    let script = format!("#!/bin/sh\necho asked >>{}\necho '{}'\n", asked.display(), sshd::PASSWORD);
-    fs::write(&asks, script).unwrap();
-    fs::set_permissions(&asks, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut tow = world.tow(&["put", "file", &world.target("by-password", "")]);
-    tow.env("SSH_ASKPASS", &asks).env("SSH_ASKPASS_REQUIRE", "force");
-    assert!(ended(tow.spawn().unwrap()).await.success());
-    assert_equal(&world.at("plain/file"), &noise(FILE_BYTES));
-    assert!(world.sshd.said(CHANNEL) > 1);
-    assert_eq!(fs::read_to_string(asked).unwrap(), "asked\n");
-    world.assert_gone().await;
+fn a_password_is_asked_for_once_however_many_channels_there_are() {
+    block_on(async {
+        let world = World::new(&[]).await;
+        let (asks, asked) = (world.at("asks"), world.at("asked"));
+        let script = format!("#!/bin/sh\necho asked >>{}\necho '{}'\n", asked.display(), sshd::PASSWORD);
+        fs::write(&asks, script).unwrap();
+        fs::set_permissions(&asks, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut tow = world.tow(&["put", "file", &world.target("by-password", "")]);
+        tow.env("SSH_ASKPASS", &asks).env("SSH_ASKPASS_REQUIRE", "force");
+        assert!(ended(tow.spawn().unwrap()).await.success());
+        assert_equal(&world.at("plain/file"), &noise(FILE_BYTES));
+        assert!(world.sshd.said(CHANNEL) > 1);
+        assert_eq!(fs::read_to_string(asked).unwrap(), "asked\n");
+        world.assert_gone().await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_channel_is_enough_where_either_side_wants_no_more() {
-    let Some(world) = World::new(&["MaxSessions=1"]).await else { return };
-    world.there_and_back("box").await;
-    assert_eq!((world.sshd.said(CHANNEL), world.sshd.said(LET_IN)), (2, 2));
-    assert_eq!(world.sshd.said(REFUSED), 2, "tried once in each session");
-    let Some(world) = World::new(&[]).await else { return };
-    fs::create_dir_all(world.at("settings/towpath")).unwrap();
-    fs::write(world.at("settings/towpath/config.toml"), "streams = 1\n").unwrap();
-    world.there_and_back("box").await;
-    assert_eq!((world.sshd.said(CHANNEL), world.sshd.said(LET_IN)), (2, 2));
+fn one_channel_is_enough_where_either_side_wants_no_more() {
+    block_on(async {
+        let world = World::new(&["MaxSessions=1"]).await;
+        world.there_and_back("box").await;
+        assert_eq!((world.sshd.said(CHANNEL), world.sshd.said(LET_IN)), (2, 2));
+        assert_eq!(world.sshd.said(REFUSED), 2, "tried once in each session");
+        let world = World::new(&[]).await;
+        fs::create_dir_all(world.at("settings/towpath")).unwrap();
+        fs::write(world.at("settings/towpath/config.toml"), "streams = 1\n").unwrap();
+        world.there_and_back("box").await;
+        assert_eq!((world.sshd.said(CHANNEL), world.sshd.said(LET_IN)), (2, 2));
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn where_a_further_channel_is_killed_the_repeat_completes() {
-    let Some(world) = World::new(&[]).await else { return };
-    let tow = world.putting().await;
-    let further = further_of(&tow).expect("the ssh of a further channel");
-    kill_process(further, Signal::KILL).unwrap();
-    if !ended(tow).await.success() {
-        assert!(!world.at("plain/file").exists(), "absent or whole");
-        assert!(world.run(&["put", "file", &world.target("box", "")]).await.success());
-    }
-    assert_equal(&world.at("plain/file"), &noise(FILE_BYTES));
-    world.assert_gone().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_tow_has_started_ends_with_it_however_it_ends() {
-    let Some(world) = World::new(&[]).await else { return };
-    let mut tow = world.putting().await;
-    let started = children_of(process(&tow));
-    assert!(started.len() > 1, "{started:?}");
-    tow.kill().await.unwrap();
-    until("every ssh ended", || started.iter().all(|child| test_kill_process(*child).is_err())).await;
-    world.assert_gone().await;
-    assert!(!world.at("plain/file").exists(), "absent or whole");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_shares_connections_by_a_configuration_of_their_own_keeps_that() {
-    let Some(world) = World::new(&[]).await else { return };
-    world.put("shared").await;
-    assert!(world.sshd.said(CHANNEL) > 1);
-    assert_eq!(world.sshd.said(LET_IN), 1);
-    world.assert_gone().await;
-    // A master that is there already is used, and left.
-    let ssh = |words: &[&str]| {
-        let mut ssh = Command::new(world.sshd.ssh());
-        let port = world.line.address.port().to_string();
-        ssh.args(["-p", &port, "-l", "plain"]).args(words).arg("shared").stdin(Stdio::null());
-        ssh.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        ssh
-    };
-    let mut theirs = ssh(&["-N"]).spawn().unwrap();
-    until("their master", || world.sshd.said(LET_IN) == 2).await;
-    let before = world.sshd.said(CHANNEL);
-    loop {
-        if ssh(&["-O", "check"]).status().await.unwrap().success() {
-            break;
+fn where_a_further_channel_is_killed_the_repeat_completes() {
+    block_on(async {
+        let world = World::new(&[]).await;
+        let tow = world.putting().await;
+        let further = further_of(&tow).expect("the ssh of a further channel");
+        kill_process(further, Signal::KILL).unwrap();
+        if !ended(tow).await.success() {
+            assert!(!world.at("plain/file").exists(), "absent or whole");
+            assert!(world.run(&["put", "file", &world.target("box", "")]).await.success());
         }
-    }
-    world.put("shared").await;
-    assert!(world.sshd.said(CHANNEL) > before + 1);
-    assert_eq!(world.sshd.said(LET_IN), 2);
-    assert!(ssh(&["-O", "exit"]).status().await.unwrap().success(), "it was left");
-    timeout(PATIENCE, theirs.wait()).await.unwrap().unwrap();
-    world.assert_gone().await;
+        assert_equal(&world.at("plain/file"), &noise(FILE_BYTES));
+        world.assert_gone().await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn where_tow_itself_serves_there_are_several_channels_too() {
-    let Some(world) = World::with_path(BARE, &[]).await else { return };
-    // Not by the long line: the program is large.
-    assert!(world.run(&["ls", "--install", "ssh://plain@box/~/"]).await.success());
-    let before = world.sshd.said(CHANNEL);
-    world.there_and_back("box").await;
-    assert!(world.sshd.said(CHANNEL) >= before + 4);
-    world.assert_gone().await;
+fn what_tow_has_started_ends_with_it_however_it_ends() {
+    block_on(async {
+        let world = World::new(&[]).await;
+        let mut tow = world.putting().await;
+        let started = children_of(process(&tow));
+        assert!(started.len() > 1, "{started:?}");
+        tow.kill().await.unwrap();
+        until("every ssh ended", || started.iter().all(|child| test_kill_process(*child).is_err())).await;
+        world.assert_gone().await;
+        assert!(!world.at("plain/file").exists(), "absent or whole");
+    });
+}
+
+fn whoever_shares_connections_by_a_configuration_of_their_own_keeps_that() {
+    block_on(async {
+        let world = World::new(&[]).await;
+        world.put("shared").await;
+        assert!(world.sshd.said(CHANNEL) > 1);
+        assert_eq!(world.sshd.said(LET_IN), 1);
+        world.assert_gone().await;
+        // A master that is there already is used, and left.
+        let ssh = |words: &[&str]| {
+            let mut ssh = Command::new(world.sshd.ssh());
+            let port = world.line.address.port().to_string();
+            ssh.args(["-p", &port, "-l", "plain"]).args(words).arg("shared").stdin(Stdio::null());
+            ssh.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+            ssh
+        };
+        let mut theirs = ssh(&["-N"]).spawn().unwrap();
+        until("their master", || world.sshd.said(LET_IN) == 2).await;
+        let before = world.sshd.said(CHANNEL);
+        loop {
+            if ssh(&["-O", "check"]).status().await.unwrap().success() {
+                break;
+            }
+        }
+        world.put("shared").await;
+        assert!(world.sshd.said(CHANNEL) > before + 1);
+        assert_eq!(world.sshd.said(LET_IN), 2);
+        assert!(ssh(&["-O", "exit"]).status().await.unwrap().success(), "it was left");
+        timeout(PATIENCE, theirs.wait()).await.unwrap().unwrap();
+        world.assert_gone().await;
+    });
+}
+
+fn where_tow_itself_serves_there_are_several_channels_too() {
+    block_on(async {
+        let world = World::with_path(BARE, &[]).await;
+        // Not by the long line: the program is large.
+        assert!(world.run(&["ls", "--install", "ssh://plain@box/~/"]).await.success());
+        let before = world.sshd.said(CHANNEL);
+        world.there_and_back("box").await;
+        assert!(world.sshd.said(CHANNEL) >= before + 4);
+        world.assert_gone().await;
+    });
 }

@@ -35,6 +35,7 @@ const OPENERS: &[(&str, &str)] = &[
     ("client-tui/src/link/dial/install.rs", "tow's own executable"),
     ("client-tui/src/link/dial/ssh/master.rs", "a socket of tow's own"),
     ("client-tui/src/shell/job_control.rs", "the system's list of processes"),
+    ("client-tui/src/main.rs", "whether an operand is a folder that is there"),
     ("client-tui/src/shell/log.rs", "tow's log"),
 ];
 
@@ -67,6 +68,11 @@ fn tests_in(text: &str) -> Vec<&str> {
             is_test = false;
         }
     }
+    // Those of a program of tests with a `main` of its own.
+    let listed = text.split("trials![").nth(1).and_then(|rest| rest.split(']').next());
+    names.extend(
+        listed.into_iter().flat_map(|list| list.split([',', '\n', ' '])).filter(|name| !name.is_empty()),
+    );
     names
 }
 

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "support/skip.rs"]
+mod skip;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/towd.rs"]
 mod towd;
@@ -28,7 +30,7 @@ const ANOTHER: &str = "65531";
 fn loosened() -> Option<(TempDir, Towd)> {
     let can = rustix::process::geteuid().is_root() && Path::new("/usr/bin/setpriv").exists();
     if !can {
-        eprintln!("skipped: it takes root and setpriv to be another user");
+        skip::skip("it takes root and setpriv to be another user");
         return None;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -42,7 +44,9 @@ fn loosened() -> Option<(TempDir, Towd)> {
 fn as_another(program: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", ANOTHER, "--regid", ANOTHER, "--clear-groups"]).arg(program).args(arguments);
-    command.current_dir("/").env_remove("TOW_STATE_DIR").env("HOME", "/nonexistent").output().unwrap()
+    // Nothing that this user may make or look into.
+    let home = program.with_file_name("no home");
+    command.current_dir("/").env_remove("TOW_STATE_DIR").env("HOME", home).output().unwrap()
 }
 
 #[test]

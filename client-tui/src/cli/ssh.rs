@@ -70,9 +70,9 @@ async fn dial_on(
     keyring: &Arc<Keyring>,
 ) -> Result<Link, DialFault> {
     let link = match ssh::dial(host, Prompts::Terminal, keyring).await {
-        Err(DialFault::NothingThere { system }) => {
+        Err(DialFault::NothingThere { system, is_broken }) => {
             if !agreed(host, &system, consent).await {
-                return Err(DialFault::NothingThere { system });
+                return Err(DialFault::NothingThere { system, is_broken });
             }
             install::install(host, &system, Prompts::Terminal).await?;
             output::note(&install::done(host));

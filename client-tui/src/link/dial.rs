@@ -71,18 +71,31 @@ pub enum DialFault {
     NoSsh,
     #[error("{}", ssh::in_words(.said))]
     Ssh { said: String },
-    /// ssh works, and neither towd nor this tow is there; `system` as `uname -s` and `-m` say it.
+    /// ssh works, and neither towd nor this tow is there, or what is there does not run; `system` as `uname -s` and `-m` say it.
     #[error(
-        "neither towd nor this version of tow is there ({system}); --install copies this program to {}",
-        install::PLACE
+        "{}neither towd nor this version of tow is there ({system}); --install copies this program to {}",
+        if *is_broken { "the tow there does not run, and otherwise " } else { "" },
+        install::place(system)
     )]
-    NothingThere { system: String },
+    NothingThere { system: String, is_broken: bool },
+    /// ssh was let in, and what it ran ended.
+    #[error("{why}{}", said_there(said))]
+    EndedThere { why: &'static str, said: String },
+    #[error(
+        "logged in, and the login shell there is silent: its startup file may start another shell, or wait for a line{}",
+        said_there(said)
+    )]
+    SilentShell { said: String },
     #[error("putting tow there: {0}")]
     NotInstalled(#[from] install::InstallFault),
     #[error(transparent)]
     Greeting(#[from] GreetingFault),
     #[error("{fault}; it said: {said}")]
     ProgramFailed { fault: GreetingFault, said: String },
+}
+
+fn said_there(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it said: {said}") }
 }
 
 /// Connects and begins a session, within [`BEGIN_TIME`]; over ssh within two minutes. Nobody is asked for anything: [`ssh::dial`] is the

@@ -202,7 +202,7 @@ fn parse_tow(rest: &[u8]) -> Result<Target, TargetError> {
     if authority.contains(&b'@') {
         return Err(TargetError::NoUsers);
     }
-    let (host, port) = parse_host_and_port(authority)?;
+    let (host, port) = parse_host_and_port(authority, parse_host)?;
     let path = rest.get(slash + 1..).unwrap_or_default().to_vec();
     Ok(Target::Remote { server: Server::Tow { host, port: port.unwrap_or(PORT_DEFAULT) }, path })
 }
@@ -212,17 +212,18 @@ fn parse_ssh(rest: &[u8]) -> Result<Target, TargetError> {
     let authority = &rest[..slash];
     let at = authority.iter().rposition(|byte| *byte == b'@');
     let user = at.map(|at| parse_user(&authority[..at])).transpose()?;
-    let (host, port) = parse_host_and_port(at.map_or(authority, |at| &authority[at + 1..]))?;
+    let host = at.map_or(authority, |at| &authority[at + 1..]);
+    let (host, port) = parse_host_and_port(host, parse_ssh_host)?;
     let path = rest.get(slash + 1..).unwrap_or_default().to_vec();
     Ok(Target::Remote { server: Server::Ssh(SshHost { user, host, port }), path })
 }
 
-/// Nothing that ssh could take for an option, nor a `%` or a shell's sign that its configuration would expand.
+/// A user as ssh takes it, but for a `$`, which a condition in its configuration would hand to a shell.
 fn parse_user(bytes: &[u8]) -> Result<String, TargetError> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(byte);
     match bytes {
-        [] | [b'-', ..] => Err(TargetError::BadUser(shown(bytes))),
-        _ if bytes.iter().all(is_part) => Ok(shown(bytes)),
+        [] | [b'-', ..] | [.., b'\\'] => Err(TargetError::BadUser(shown(bytes))),
+        // A blank before a '-' would begin an option.
+        _ if is_plain(bytes, b":") && !bytes.windows(2).any(|two| two == b" -") => Ok(shown(bytes)),
         // What stands behind a colon may be a password: it is not repeated.
         _ => Err(TargetError::BadUser(shown(bytes.split(|byte| *byte == b':').next().unwrap_or_default()))),
     }
@@ -240,7 +241,10 @@ fn parse_unix(rest: &[u8]) -> Result<Target, TargetError> {
     Ok(Target::Remote { server, path: path[slashes..].to_vec() })
 }
 
-fn parse_host_and_port(bytes: &[u8]) -> Result<(String, Option<u16>), TargetError> {
+fn parse_host_and_port(
+    bytes: &[u8],
+    parse_host: impl Fn(&[u8]) -> Result<String, TargetError>,
+) -> Result<(String, Option<u16>), TargetError> {
     if let Some(rest) = bytes.strip_prefix(b"[") {
         let bad = || TargetError::BadHost(shown(bytes));
         let end = rest.iter().position(|byte| *byte == b']').ok_or_else(bad)?;
@@ -283,6 +287,24 @@ fn parse_host(bytes: &[u8]) -> Result<String, TargetError> {
         }
         _ => Err(TargetError::BadHost(shown(bytes))),
     }
+}
+
+/// A host as ssh takes it: a name of its configuration may be anything that no shell has a meaning for.
+fn parse_ssh_host(bytes: &[u8]) -> Result<String, TargetError> {
+    match bytes {
+        [] => Err(TargetError::NoHost),
+        [b'-', ..] => Err(TargetError::LeadingDash),
+        _ if is_plain(bytes, b"\\ ") => Ok(shown(bytes)),
+        _ => Err(TargetError::BadHost(shown(bytes))),
+    }
+}
+
+/// Text without what ssh refuses: signs of a shell, what cannot be seen, and `other` bytes.
+fn is_plain(bytes: &[u8], other: &[u8]) -> bool {
+    const SIGNS: &[u8] = b"'`\"$;&<>|(){}";
+    let is_whole = |text: &str| text == shown(bytes) && !text.contains('\u{3000}');
+    !bytes.iter().any(|byte| SIGNS.contains(byte) || other.contains(byte))
+        && std::str::from_utf8(bytes).is_ok_and(is_whole)
 }
 
 fn parse_port(bytes: &[u8]) -> Result<u16, TargetError> {
@@ -334,6 +356,11 @@ mod tests {
             ("ssh://ann@box/", ssh(Some("ann"), "box", None, "")),
             ("ssh://ann@corp@box:22//a@b", ssh(Some("ann@corp"), "box", Some(22), "/a@b")),
             ("ssh://ann@[::1]:2222/~/x", ssh(Some("ann"), "::1", Some(2222), "~/x")),
+            (r"ssh://CORP\ann@box/x", ssh(Some(r"CORP\ann"), "box", None, "x")),
+            ("ssh://jörg@büro:22/", ssh(Some("jörg"), "büro", Some(22), "")),
+            ("ssh://a+b@x~y/", ssh(Some("a+b"), "x~y", None, "")),
+            ("ssh://domain users@a+b/", ssh(Some("domain users"), "a+b", None, "")),
+            ("ssh://ann%corp@my_host/", ssh(Some("ann%corp"), "my_host", None, "")),
             ("unix:/run/t", unix("/run/t", "")),
             ("unix:/run/t?path=a/b", unix("/run/t", "a/b")),
             ("unix:/run/t?path=//a", unix("/run/t", "a")),
@@ -366,6 +393,12 @@ mod tests {
             ("ssh://ann:secret@box/", TargetError::BadUser("ann".to_owned())),
             ("ssh://a%h`id`@box/", TargetError::BadUser("a%h`id`".to_owned())),
             ("ssh://$(id)/", bad_host("$(id)")),
+            ("ssh://a b/", bad_host("a b")),
+            (r"ssh://a\b/", bad_host(r"a\b")),
+            ("ssh://a\u{202e}b/", bad_host(r"a\u{202e}b")),
+            ("ssh://ann -oProxyCommand=x@box/", TargetError::BadUser("ann -oProxyCommand=x".to_owned())),
+            ("ssh://$HOME@box/", TargetError::BadUser("$HOME".to_owned())),
+            (r"ssh://CORP\@box/", TargetError::BadUser(r"CORP\".to_owned())),
             ("http://box/", TargetError::UnknownScheme("http".to_owned())),
         ];
         for (text, expected) in table {

@@ -23,6 +23,8 @@ mod pty;
 mod removing;
 mod shell;
 mod signals;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/towd.rs"]

@@ -92,7 +92,7 @@ impl Stage {
         let mut broken = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             if row.as_nobody && !rustix::process::geteuid().is_root() {
-                println!("skipped: {} (needs root)", row.promise);
+                crate::skip::skip(&format!("{} (needs root)", row.promise));
                 continue;
             }
             let scene = stage.scene(&index.to_string());
@@ -177,7 +177,7 @@ impl Scene {
         }
         let output = match tow.output() {
             Err(error) if row.as_nobody => {
-                println!("skipped: {} (nobody may not run this program: {error})", row.promise);
+                crate::skip::skip(&format!("{} (nobody may not run this program: {error})", row.promise));
                 return Ok(());
             }
             output => output.unwrap(),

@@ -15,6 +15,8 @@ mod listings;
 #[path = "../support/names.rs"]
 mod names;
 mod reads;
+#[path = "../support/skip.rs"]
+mod skip;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

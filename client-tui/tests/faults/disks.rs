@@ -25,7 +25,7 @@ impl<'a> Small<'a> {
         if mount(&["-t", "tmpfs", "-o", options, "none"], at) {
             return Some(Self(at));
         }
-        eprintln!("skipped: no file system could be mounted");
+        crate::skip::skip("no file system could be mounted");
         None
     }
 

@@ -41,6 +41,8 @@ mod lines;
 mod long_line;
 mod quotas;
 mod round;
+#[path = "../support/skip.rs"]
+mod skip;
 mod sources;
 mod strace;
 mod streams;

@@ -25,7 +25,7 @@ impl Tracer {
             return Some(Self(strace));
         }
         let _ = strace.wait();
-        eprintln!("skipped: a server cannot be traced here: {said}");
+        crate::skip::skip(&format!("a server cannot be traced here: {said}"));
         None
     }
 }
@@ -40,7 +40,7 @@ impl Drop for Tracer {
 pub(crate) fn has_strace() -> bool {
     let has = Command::new("strace").arg("-V").output().is_ok();
     if !has {
-        eprintln!("skipped: there is no strace");
+        crate::skip::skip("there is no strace");
     }
     has
 }

@@ -25,6 +25,8 @@ mod pty;
 mod resources;
 mod servers;
 mod shown;
+#[path = "../support/skip.rs"]
+mod skip;
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests, each of which uses a part")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -152,7 +152,7 @@ fn f52_what_could_not_be_flushed_is_not_there_and_not_flushed_again() {
 fn has_strace() -> bool {
     let has = Command::new("strace").arg("-V").output().is_ok();
     if !has {
-        eprintln!("skipped: there is no strace");
+        crate::skip::skip("there is no strace");
     }
     has
 }

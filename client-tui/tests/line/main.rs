@@ -12,6 +12,8 @@
 mod frames;
 mod only_changes;
 mod resuming;
+#[path = "../support/skip.rs"]
+mod skip;
 #[allow(dead_code, unreachable_pub, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

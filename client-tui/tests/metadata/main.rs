@@ -10,6 +10,8 @@
 )]
 
 mod large;
+#[path = "../support/skip.rs"]
+mod skip;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/towd.rs"]
 mod towd;
@@ -217,7 +219,7 @@ fn assert_same(left: &BTreeMap<PathBuf, Kept>, right: &BTreeMap<PathBuf, Kept>) 
 #[test]
 fn with_preserve_all_of_a_tree_is_kept_both_ways_and_without_it_as_much_as_ever() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root gives files away");
+        skip::skip("only root gives files away");
         return;
     }
     let world = World::new(Some("list,read,write,delete,owner"));
@@ -292,7 +294,7 @@ fn f33_a_server_gives_no_owner_and_no_setuid_because_a_client_says_so_and_that_i
 #[test]
 fn a_user_who_gives_nothing_away_keeps_what_they_may_and_is_told_the_rest() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: needs another user");
+        skip::skip("needs another user");
         return;
     }
     let world = World::new(None);
@@ -308,7 +310,7 @@ fn a_user_who_gives_nothing_away_keeps_what_they_may_and_is_told_the_rest() {
         tow.arg(world.at("local/tree")).arg(world.at("theirs/copy")).uid(NOBODY).gid(NOBODY).output();
     let output = match output {
         Err(error) => {
-            println!("skipped: nobody may not run this program: {error}");
+            skip::skip(&format!("nobody may not run this program: {error}"));
             return;
         }
         Ok(output) => output,
@@ -343,7 +345,7 @@ fn special_files_are_skipped_by_name_and_hard_links_become_files() {
     if rustix::fs::mknodat(CWD, &device, FileType::CharacterDevice, fifo, rustix::fs::makedev(1, 3)).is_ok() {
         special.push("device");
     } else {
-        println!("skipped: no devices without root");
+        skip::skip("no devices without root");
     }
     fs::hard_link(world.at("local/tree/shared/file"), world.at("local/tree/second name")).unwrap();
     let [up, copy] = [world.served("up"), world.served("copy")];

@@ -12,7 +12,6 @@ use crate::sshd::{self, Sshd};
 use crate::stage::{Folders, quit, wait_for_disk};
 use crate::towd;
 
-const INSTALLED: &str = concat!(".local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));
 const BARE: &str = "/usr/bin:/bin";
 const PASSPHRASE: &str = "open sesame";
 
@@ -26,7 +25,7 @@ impl Stage {
     /// None, and said so, where this machine has not what it takes.
     fn new(path_there: &str) -> Option<Self> {
         if let Some(missing) = sshd::missing() {
-            eprintln!("skipped: there is no {missing} here");
+            crate::skip::skip(&format!("there is no {missing} here"));
             return None;
         }
         let folders = Folders::new();
@@ -59,7 +58,7 @@ impl Stage {
     }
 
     fn installed(&self, user: &str) -> PathBuf {
-        self.sshd.home(user).join(INSTALLED)
+        self.sshd.installed(user)
     }
 
     /// Nothing that was asked or answered is anywhere but where it belongs.

@@ -23,6 +23,8 @@ mod opening;
 mod pty;
 mod screen;
 mod sessions;
+#[path = "../support/skip.rs"]
+mod skip;
 mod sleeping;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/sshd.rs"]

@@ -55,9 +55,9 @@ impl Disk {
         if made && disk.mount() {
             return Some(disk);
         }
-        eprintln!(
-            "skipped: no disk can be made by mkfs.{kind} and mounted here (it takes root and a loop device)"
-        );
+        crate::skip::skip(&format!(
+            "no disk can be made by mkfs.{kind} and mounted here (it takes root and a loop device)"
+        ));
         None
     }
 

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-const LISTS: &str = r#"list=$(cat); printf '\nignored, since this machine cannot run them (README, "Tests"):\n%s\n\n' "$list" >&2"#;
+const LISTS: &str = r#"list=$(cat); printf '\nignored, since this machine cannot run them (README names what they need):\n%s\n\n' "$list" >&2"#;
 
 static LIST: Mutex<Option<ChildStdin>> = Mutex::new(None);
 
 /// Notes that the running test, or a part of it, is left out.
-pub fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     let mut list = LIST.lock().unwrap_or_else(PoisonError::into_inner);
     let list = list.get_or_insert_with(|| {
         let shell =

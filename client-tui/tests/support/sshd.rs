@@ -15,7 +15,30 @@ use tempfile::TempDir;
 /// Users of the server, each with its login shell; all are this user by number.
 ///
 /// Without PAM, which would want root and the system's own users, sshd compares the hash itself.
-const USERS: [(&str, &str); 3] = [("plain", "/bin/sh"), ("noisy", "/bin/bash"), ("csh", "/bin/tcsh")];
+/// A login shell without a folder is a script of [`SHELLS`].
+const USERS: [(&str, &str); 11] = [
+    ("plain", "/bin/sh"),
+    ("noisy", "/bin/bash"),
+    ("csh", "/bin/tcsh"),
+    ("execs", "/bin/bash"),
+    ("reads", "/bin/bash"),
+    ("pathless", "/bin/bash"),
+    ("echoes", "echoing"),
+    ("dies", "dying"),
+    ("jörg", "/bin/sh"),
+    ("a+b", "/bin/sh"),
+    (r"CORP\ann", "/bin/sh"),
+];
+const SHELLS: [(&str, &str); 2] =
+    [("echoing", "#!/bin/sh\necho \"unknown command: $2\"\n"), ("dying", "#!/bin/sh\nkill -KILL $$\n")];
+/// What starts before a login shell does what it was told to.
+const STARTUP_FILES: [(&str, &str); 5] = [
+    ("noisy/.bashrc", "echo Welcome to the box; printf '\\033[2J'\n"),
+    ("csh/.cshrc", "echo csh is here\n"),
+    ("execs/.bashrc", "exec /bin/sh\n"),
+    ("reads/.bashrc", "read -r x\n"),
+    ("pathless/.bashrc", "export PATH=/there/is/no/such/folder\n"),
+];
 
 /// The word that lets any of them in on the host `by-password`.
 pub const PASSWORD: &str = "correct horse";
@@ -76,14 +99,20 @@ impl Sshd {
         }
         let (uid, gid) = (geteuid().as_raw(), getgid().as_raw());
         let mut users = vec!["sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n".to_owned()];
+        for (name, script) in SHELLS {
+            fs::write(at(name), script).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
         for (user, shell) in USERS {
             fs::create_dir(at(user)).unwrap();
+            let shell = dir.path().join(shell).display().to_string();
             users.push(format!("{user}:{PASSWORD_HASH}:{uid}:{gid}::{}:{shell}\n", at(user).display()));
         }
         fs::write(at("passwd"), users.concat()).unwrap();
         fs::write(at("group"), format!("users:x:{gid}:\n")).unwrap();
-        fs::write(at("noisy/.bashrc"), "echo Welcome to the box; printf '\\033[2J'\n").unwrap();
-        fs::write(at("csh/.cshrc"), "echo csh is here\n").unwrap();
+        for (file, text) in STARTUP_FILES {
+            fs::write(at(file), text).unwrap();
+        }
         if geteuid().is_root() {
             fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -135,6 +164,21 @@ impl Sshd {
 
     pub fn home(&self, user: &str) -> PathBuf {
         self.dir.path().join(user)
+    }
+
+    /// Where tow puts itself for a user: the name carries version, system and processor.
+    pub fn installed(&self, user: &str) -> PathBuf {
+        let system = Command::new("uname").args(["-sm"]).output().unwrap().stdout;
+        let system = String::from_utf8(system).unwrap().trim().replace(' ', "-");
+        let name = format!("tow-{}-{system}", env!("CARGO_PKG_VERSION"));
+        self.home(user).join(".local/share/towpath/bin").join(name)
+    }
+
+    /// Lines that come before all others of ssh's configuration.
+    pub fn configure(&self, lines: &str) {
+        let config = self.dir.path().join("config");
+        let known = fs::read_to_string(&config).unwrap();
+        fs::write(config, format!("{lines}\n{known}")).unwrap();
     }
 
     /// What the client knows of the hosts' keys.

@@ -67,7 +67,7 @@ impl Bound {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(world.at(to)));
         }
-        println!("skipped: nothing could be mounted");
+        crate::skip::skip("nothing could be mounted");
         None
     }
 }

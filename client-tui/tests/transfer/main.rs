@@ -19,6 +19,8 @@ mod moves;
 mod order;
 mod plan;
 mod resuming;
+#[path = "../support/skip.rs"]
+mod skip;
 mod sources;
 mod sparse;
 mod systems;

@@ -176,7 +176,7 @@ fn an_audit_log_that_cannot_be_kept_is_no_audit_log() {
         words.iter().map(ToString::to_string).chain([audit.to_str().unwrap().to_owned()]).collect::<Vec<_>>()
     };
     for (audit, why) in [
-        (Path::new("/nonexistent/audit"), "No such file"),
+        (outside.path().join("missing/audit").as_path(), "No such file"),
         (Path::new("/dev/null"), "not a file"),
         (&inside, "in the served folder"),
         (&link.join("audit.jsonl"), "in the served folder"),

@@ -10,6 +10,8 @@ mod load;
 mod log;
 mod own;
 mod rights;
+#[path = "../../../client-tui/tests/support/skip.rs"]
+mod skip;
 mod starting;
 mod starving;
 mod streams;

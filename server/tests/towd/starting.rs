@@ -165,7 +165,7 @@ fn wrong_usage_is_named_and_exits_with_2() {
         (&["--listen", "127.0.0.1:99999"], "--listen 127.0.0.1:99999"),
         (&["--no-such"], "--no-such"),
         (&["--stdio", "--listen", "127.0.0.1:0"], "--stdio"),
-        (&["--config", "/nonexistent/towd.toml"], "/nonexistent/towd.toml"),
+        (&["--config", "no such file.toml"], "no such file.toml"),
     ] {
         let output = run(arguments);
         let said = text(&output.stderr);

@@ -59,7 +59,9 @@ impl State {
 
     /// What it prints, from `towd WORDS`.
     pub(crate) fn says(&self, words: &[&str]) -> String {
-        let output = self.towd().args(words).output().unwrap();
+        let mut command = self.towd();
+        command.args(words);
+        let output = output_of(command);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -67,7 +69,24 @@ impl State {
 
 /// Runs it to its end.
 pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
-    towd().args(arguments).output().unwrap()
+    let mut command = towd();
+    command.args(arguments);
+    output_of(command)
+}
+
+/// What a program that ends by itself says; one that does not is killed, and the test fails.
+pub(crate) fn output_of(mut command: Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, ended) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    ended.recv_timeout(PATIENCE).map_or_else(
+        |_| {
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("{command:?} does not end")
+        },
+        Result::unwrap,
+    )
 }
 
 /// Lines as they come, collected by a thread.

@@ -20,9 +20,14 @@ const LATE_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default)]
 pub(in crate::link) struct LastWords {
     lines: Arc<Mutex<VecDeque<String>>>,
-    /// Set once nothing more can come; none for a peer that has no such stream.
+    /// Set once nothing more can come; `None` for a peer that has no such stream.
     ended: Option<CancellationToken>,
+    /// Set once an ssh has told that the server let it in.
+    let_in: CancellationToken,
 }
+
+/// What an ssh says at the log level VERBOSE that nobody wants to read. The first of them tells that it was let in.
+const OF_SSH: [&str; 3] = ["Authenticated to ", "Transferred: sent ", "Bytes per second: sent "];
 
 impl LastWords {
     /// Of a peer that can say nothing beside its answers.
@@ -32,9 +37,18 @@ impl LastWords {
 
     /// Listens until the stream ends.
     pub(in crate::link) fn of(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        Self::heard(stream, false)
+    }
+
+    /// The same of an ssh that tells of its login.
+    pub(in crate::link) fn of_ssh(stream: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        Self::heard(stream, true)
+    }
+
+    fn heard(stream: impl AsyncRead + Unpin + Send + 'static, is_ssh: bool) -> Self {
         let ended = CancellationToken::new();
-        let words = Self { lines: Arc::default(), ended: Some(ended.clone()) };
-        let lines = words.lines.clone();
+        let words = Self { ended: Some(ended.clone()), ..Self::default() };
+        let (lines, let_in) = (words.lines.clone(), words.let_in.clone());
         tokio::spawn(async move {
             let _ended = ended.drop_guard();
             let mut stream = BufReader::new(stream);
@@ -43,11 +57,24 @@ impl LastWords {
             while matches!((&mut stream).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await, Ok(1..)) {
                 let text = DisplayName::new(line.trim_ascii()).to_string();
                 tracing::debug!(%text, "the server's program says");
-                keep(&lines, text);
                 line.clear();
+                match OF_SSH.iter().position(|begin| is_ssh && text.starts_with(begin)) {
+                    None => keep(&lines, text),
+                    Some(0) => let_in.cancel(),
+                    Some(_) => {}
+                }
             }
         });
         words
+    }
+
+    /// Waits until ssh has told that the server let it in.
+    pub(in crate::link) async fn let_in(&self) {
+        self.let_in.cancelled().await;
+    }
+
+    pub(in crate::link) fn is_let_in(&self) -> bool {
+        self.let_in.is_cancelled()
     }
 
     /// Whether there is a program that can say something.

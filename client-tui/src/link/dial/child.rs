@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::DialFault;
 use crate::link::connection::{Asks, Further, LastWords};
@@ -27,40 +27,62 @@ pub(super) enum ChildFault {
         fault: GreetingFault,
         /// Its last lines on standard error, escaped.
         said: String,
-        /// How it ended; none where it had to be ended.
+        /// How it ended; `None` if it had to be ended.
         status: Option<ExitStatus>,
+        /// Whether it is an ssh that told that the server had let it in.
+        is_let_in: bool,
     },
 }
 
 /// Starts the program and begins a session over its pipes. It is ended when the link goes, and reaped. What it says on its standard
 /// error is drained, and its last lines become part of the fault when it fails.
 pub async fn child(command: Command) -> Result<Link, DialFault> {
-    begin(command, BEGIN_TIME, Wire::default(), None).await.map_err(|fault| match fault {
+    let times = Times { begin: BEGIN_TIME, login: None };
+    begin(command, times, Wire::default(), None).await.map_err(|fault| match fault {
         ChildFault::NotStarted(error) => DialFault::NoProgram(error),
         ChildFault::NoSession { fault, said, .. } if said.is_empty() => fault.into(),
         ChildFault::NoSession { fault, said, .. } => DialFault::ProgramFailed { fault, said },
     })
 }
 
+/// How long it may take until a session begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) begin: Duration,
+    /// Since the server has let ssh in; `None` if it is no ssh that tells.
+    pub(super) login: Option<Duration>,
+}
+
 /// The same, with all that is known where it fails.
 pub(super) async fn begin(
     command: Command,
-    time: Duration,
+    times: Times,
     wire: Wire,
     further: Option<Further>,
 ) -> Result<Link, ChildFault> {
-    let deadline = Instant::now() + time;
+    let deadline = Instant::now() + times.begin;
     let Started { mut child, stdin, stdout, stderr } = start(command).map_err(ChildFault::NotStarted)?;
-    let last_words = LastWords::of(stderr);
+    let last_words = if times.login.is_some() { LastWords::of_ssh(stderr) } else { LastWords::of(stderr) };
     let asks = Asks { wire, ..Asks::default() };
-    match Link::begin(stdout, stdin, deadline, last_words.clone(), asks, further).await {
+    let silent = async {
+        let Some(time) = times.login else { return std::future::pending().await };
+        last_words.let_in().await;
+        sleep(time).await;
+        GreetingFault::Silent { seconds: time.as_secs() }
+    };
+    let begun = tokio::select! {
+        begun = Link::begin(stdout, stdin, deadline, last_words.clone(), asks, further) => begun,
+        fault = silent => Err(fault),
+    };
+    match begun {
         Ok(link) => {
             tokio::spawn(end_with(link.lost(), child));
             Ok(link)
         }
         Err(fault) => {
             let status = end(&mut child).await;
-            Err(ChildFault::NoSession { fault, said: last_words.text().await, status })
+            let said = last_words.text().await;
+            Err(ChildFault::NoSession { fault, said, status, is_let_in: last_words.is_let_in() })
         }
     }
 }

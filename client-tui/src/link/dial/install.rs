@@ -12,12 +12,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use towpath_protocol::display::DisplayName;
 
-use super::ssh::{Prompts, command, in_words};
+use super::ssh::{Prompts, command_of, in_words};
 use crate::link::connection::LastWords;
 use crate::model::target::SshHost;
 
-/// Where it is put, as people write it.
-pub const PLACE: &str = concat!("~/.local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"));
+/// Where it is put, as people write it, on a `system` as [`install`] takes it.
+pub fn place(system: &str) -> String {
+    concat!("~/.local/share/towpath/bin/tow-", env!("CARGO_PKG_VERSION"), "-").to_owned()
+        + &system.replace(' ', "-")
+}
 
 /// How long it may take, however slow the line.
 const INSTALL_TIME: Duration = Duration::from_mins(30);
@@ -34,7 +37,7 @@ pub(super) const INSTALL: &str = concat!(
     r#" ./$p --version >/dev/null || exit 68;"#,
     " mv -f $p tow-",
     env!("CARGO_PKG_VERSION"),
-    r#" || exit 65'"#
+    r#"-$(uname -s)-$(uname -m) || exit 65'"#
 );
 
 /// Why this program is not there now.
@@ -48,7 +51,7 @@ pub enum InstallFault {
     NoSsh(io::Error),
     #[error("{}", in_words(.0))]
     Ssh(String),
-    #[error("{PLACE} cannot be written there: {0}")]
+    #[error("~/.local/share/towpath/bin cannot be written there: {0}")]
     NotWritten(String),
     #[error("what arrived there is not what was sent: its SHA-256 differs; it was removed")]
     HashDiffers,
@@ -65,12 +68,13 @@ pub enum InstallFault {
 /// What a person is asked first. `there` as [`install`] takes it.
 pub fn question(host: &SshHost, there: &str) -> String {
     let host = shown(host);
-    format!("Neither towd nor this version of tow is on {host} ({there}). Copy this tow to {PLACE} there?")
+    let place = place(there);
+    format!("Neither towd nor this version of tow is on {host} ({there}). Copy this tow to {place} there?")
 }
 
 /// What a person is told afterwards.
 pub fn done(host: &SshHost) -> String {
-    format!("tow is now {PLACE} on {}", shown(host))
+    format!("tow is now {} on {}", place(&here()), shown(host))
 }
 
 fn shown(host: &SshHost) -> DisplayName<'_> {
@@ -90,7 +94,7 @@ pub async fn install(host: &SshHost, there: &str, prompts: Prompts<'_>) -> Resul
 }
 
 async fn send(host: &SshHost, prompts: Prompts<'_>, program: &[u8]) -> Result<(), InstallFault> {
-    let mut command = command(host, prompts, &[], INSTALL);
+    let mut command = command_of(host, prompts, INSTALL).await;
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(InstallFault::NoSsh)?;
     let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {

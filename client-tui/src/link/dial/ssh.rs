@@ -4,6 +4,7 @@
 //!
 //! The program is `ssh`, or what the environment variable `TOW_SSH` names.
 
+mod configured;
 mod master;
 
 use std::ffi::OsString;
@@ -11,21 +12,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Command;
+use towpath_protocol::display::DisplayName;
 
 use super::DialFault;
 use super::askpass::Desk;
-use super::child::{ChildFault, begin};
+use super::child::{ChildFault, Times, begin};
 use crate::link::keyring::Keyring;
 use crate::link::{GreetingFault, Link};
 use crate::model::target::SshHost;
+use configured::Configured;
 use master::Master;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
+/// How long the login shell may be silent once ssh was let in.
+const SHELL_TIME: Duration = Duration::from_secs(15);
 /// What ssh ends with where it could not connect.
 const SSH_FAILED: i32 = 255;
 /// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
 const NOTHING: &str = "tow-finds-nothing-here:";
+/// Stands behind them where something of ours is there and does not run.
+const BROKEN: &str = "broken";
 
 /// Starts ssh deaf to the terminal's interrupt, which is meant for tow: tow ends a word, a transfer or itself by it, in order. Whoever
 /// types a password can still give up.
@@ -33,19 +40,21 @@ const START: &str = r#"trap "" INT QUIT; command -v "$0" >/dev/null 2>&1 || exit
 /// What [`START`] ends with, in silence, where there is no ssh.
 const NO_SSH: i32 = 126;
 
-/// Prefers the very version that [`install`](super::install) put there, then towd, also where `cargo install` puts it. One line in
-/// single quotes, without `!` and `\`: every login shell, csh and fish too, passes that on to sh as it is.
+/// Prefers the very version that [`install`](super::install) put there, then towd, also where `cargo install` puts it. What does not
+/// run counts as not there: a home may be of several machines, and a copy may have been cut off. One line in single quotes, without `!`
+/// and `\`: every login shell, csh and fish too, passes that on to sh as it is. What it prints where it finds nothing is in two pieces, so
+/// that a server which repeats the command says something else.
 macro_rules! run {
     ($flag:literal) => {
         concat!(
-            r#"exec sh -c 't="$HOME/"#,
+            r#"exec sh -c 's=$(uname -s); m=$(uname -m); b=; t="$HOME/"#,
             ".local/share/towpath/bin/tow-",
             env!("CARGO_PKG_VERSION"),
-            r#"";"#,
-            concat!(r#" if [ -x "$t" ]; then exec "$t" "#, $flag, "; fi;"),
+            r#"-$s-$m"; runs() { case $("$1" --version 2>/dev/null </dev/null) in tow*) return 0;; esac; return 1; };"#,
+            concat!(r#" if [ -e "$t" ]; then if runs "$t"; then exec "$t" "#, $flag, "; fi; b=broken; fi;"),
             r#" PATH="$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/.cargo/bin";"#,
-            concat!(" if command -v towd >/dev/null 2>&1; then exec towd ", $flag, "; fi;"),
-            r#" echo "tow-finds-nothing-here: $(uname -s) $(uname -m)"; exit 127'"#
+            concat!(" if runs towd; then exec towd ", $flag, "; fi;"),
+            r#" echo "tow-finds-""nothing-here: $s $m $b"; exit 127'"#
         )
     };
 }
@@ -66,10 +75,19 @@ pub enum Prompts<'a> {
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
 pub async fn dial(host: &SshHost, prompts: Prompts<'_>, keyring: &Arc<Keyring>) -> Result<Link, DialFault> {
     let wire = keyring.wire();
-    let master = if wire.streams > 1 { Master::find(host, keyring).await } else { None };
-    let first = master.as_ref().map(Master::of_first).unwrap_or_default();
-    let further = master.map(|master| master.further(host, wire));
-    begin(command(host, prompts, &first, SERVE), CONNECT_TIME, wire, further).await.map_err(worded)
+    let configured = Configured::of_host(host).await;
+    let master = if wire.streams > 1 { Master::find(&configured, keyring).await } else { None };
+    let mut first = configured.of_first();
+    first.extend(master.as_ref().map(Master::of_first).unwrap_or_default());
+    let further = master.map(|master| master.further(host, wire, configured.arguments()));
+    let login = configured.tells_login.then_some(SHELL_TIME);
+    let command = command(host, prompts, &first, SERVE);
+    begin(command, Times { begin: CONNECT_TIME, login }, wire, further).await.map_err(worded)
+}
+
+/// ssh that runs something else than a session there, under the same rules.
+pub(super) async fn command_of(host: &SshHost, prompts: Prompts<'_>, remote: &'static str) -> Command {
+    command(host, prompts, &Configured::of_host(host).await.arguments(), remote)
 }
 
 /// ssh with such arguments, told to run `remote` on `host` without a terminal, forwardings or a command of the configuration's own.
@@ -122,21 +140,32 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 fn worded(fault: ChildFault) -> DialFault {
-    let (fault, said, status) = match fault {
+    let (fault, said, status, is_let_in) = match fault {
         ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
-        ChildFault::NoSession { fault, said, status } => (fault, said, status),
+        ChildFault::NoSession { fault, said, status, is_let_in } => (fault, said, status, is_let_in),
     };
-    match status.and_then(|status| status.code()) {
-        Some(SSH_FAILED) => return DialFault::Ssh { said },
-        Some(NO_SSH) if said.is_empty() => return DialFault::NoSsh,
-        _ => {}
+    let there = match &fault {
+        GreetingFault::NotTowpath { said } => nothing_there(said),
+        _ => None,
+    };
+    match (status.and_then(|status| status.code()), there) {
+        (_, Some((system, is_broken))) => DialFault::NothingThere { system, is_broken },
+        // How it ends once its input has ended says nothing of why it was silent.
+        _ if is_let_in && matches!(fault, GreetingFault::Silent { .. }) => DialFault::SilentShell { said },
+        (Some(SSH_FAILED), _) if !is_let_in => DialFault::Ssh { said },
+        (Some(NO_SSH), _) if said.is_empty() && !is_let_in => DialFault::NoSsh,
+        (Some(code @ (SSH_FAILED | 126 | 127)), _) => DialFault::EndedThere { why: ended(code), said },
+        _ if said.is_empty() => fault.into(),
+        _ => DialFault::ProgramFailed { fault, said },
     }
-    match fault {
-        GreetingFault::NotTowpath { said } if nothing_there(&said).is_some() => {
-            DialFault::NothingThere { system: nothing_there(&said).unwrap_or_default() }
-        }
-        fault if said.is_empty() => fault.into(),
-        fault => DialFault::ProgramFailed { fault, said },
+}
+
+/// How a program ended on a machine that let ssh in.
+const fn ended(code: i32) -> &'static str {
+    match code {
+        127 => "logged in, and the login shell there finds no program to run (exit 127): its PATH has no sh",
+        126 => "logged in, and the program there may not be run, or is for another machine (exit 126)",
+        _ => "logged in, and the program there was killed, or the connection broke (exit 255)",
     }
 }
 
@@ -173,12 +202,14 @@ pub(super) fn in_words(said: &str) -> String {
     }
 }
 
-/// What the command says it found instead of a program of ours: the system's and the processor's names.
-fn nothing_there(said: &[u8]) -> Option<String> {
+/// What the command says it found instead of a program of ours: the system's and the processor's names, and whether something of ours
+/// does not run.
+fn nothing_there(said: &[u8]) -> Option<(String, bool)> {
     let said = String::from_utf8_lossy(said);
     let (_, found) = said.rsplit_once(NOTHING)?;
-    let words: Vec<&str> = found.lines().next()?.split_whitespace().collect();
-    Some(towpath_protocol::display::DisplayName::new(words.join(" ").as_bytes()).to_string())
+    let mut words: Vec<&str> = found.lines().next()?.split_whitespace().collect();
+    let is_broken = words.pop_if(|word| *word == BROKEN).is_some();
+    Some((DisplayName::new(words.join(" ").as_bytes()).to_string(), is_broken))
 }
 
 #[cfg(test)]
@@ -238,7 +269,11 @@ mod tests {
     #[test]
     fn what_was_found_is_read_behind_a_shells_noise() {
         let said = b"Welcome!\ntow-finds-nothing-here: Linux x86_64\n";
-        assert_eq!(nothing_there(said).as_deref(), Some("Linux x86_64"));
+        assert_eq!(nothing_there(said), Some(("Linux x86_64".to_owned(), false)));
+        let said = b"tow-finds-nothing-here: Linux x86_64 broken\r\nlogout\n";
+        assert_eq!(nothing_there(said), Some(("Linux x86_64".to_owned(), true)));
         assert_eq!(nothing_there(b"Welcome!\n"), None);
+        // A server that repeats what it was told to run.
+        assert_eq!(nothing_there(format!("unknown command: {SERVE}\n").as_bytes()), None);
     }
 }

@@ -180,7 +180,7 @@ async fn connect(
         (Server::Ssh(host), attempt) => {
             let system = if let Attempt::Installing { system } = attempt { Some(system) } else { None };
             questions.dial(id, host, system, keyring).await.map_err(|fault| match fault {
-                DialFault::NothingThere { system } => {
+                DialFault::NothingThere { system, .. } => {
                     NotConnected::NotInstalled { text: install::question(host, &system), system }
                 }
                 fault => NotConnected::of(&fault),

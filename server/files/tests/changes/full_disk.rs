@@ -22,7 +22,7 @@ impl<'a> Small<'a> {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(at));
         }
-        println!("skipped: no file system could be mounted");
+        crate::skip::skip("no file system could be mounted");
         None
     }
 }

@@ -21,6 +21,8 @@ mod renames;
 mod repeats;
 mod resuming;
 mod shapes;
+#[path = "../../../../client-tui/tests/support/skip.rs"]
+mod skip;
 mod spans;
 mod uploads;
 mod world;

@@ -26,7 +26,7 @@ const SOME_GROUP: u32 = 54_322;
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        println!("skipped: only root gives files away");
+        crate::skip::skip("only root gives files away");
     }
     is_root
 }
@@ -37,7 +37,7 @@ fn has_extended(world: &World) -> bool {
     let has = rustix::fs::setxattr(world.at("probe"), "user.probe", b"", XattrFlags::empty()).is_ok();
     fs::remove_file(world.at("probe")).unwrap();
     if !has {
-        println!("skipped: no extended attributes on this file system");
+        crate::skip::skip("no extended attributes on this file system");
     }
     has
 }

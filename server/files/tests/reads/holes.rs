@@ -22,7 +22,7 @@ fn sparse(world: &World, size: u64, islands: &[u64]) -> bool {
     }
     let has_holes = file.metadata().unwrap().blocks() * 512 < size;
     if !has_holes {
-        println!("skipped: this file system has no holes");
+        crate::skip::skip("this file system has no holes");
     }
     has_holes
 }

@@ -14,6 +14,8 @@ mod holes;
 mod listings;
 mod measures;
 mod permissions;
+#[path = "../../../../client-tui/tests/support/skip.rs"]
+mod skip;
 mod stats;
 mod walks;
 #[allow(dead_code, reason = "shared with the tests of changes, which use other parts of it")]

@@ -8,12 +8,11 @@
     reason = "a socket of a name that is made up here, in folders of this user's"
 )]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +21,14 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::time::timeout;
 use towpath_files::private_files::PrivateFolder;
 
-use super::{JOIN, Prompts, SERVE, command};
+use super::configured::{Configured, Sharing};
+use super::{JOIN, Prompts, command};
 use crate::link::connection::Further;
 use crate::link::dial::{DialFault, child};
 use crate::link::keyring::Keyring;
 use crate::model::target::SshHost;
 use crate::model::wire::Wire;
 
-/// How long ssh may take to say how it is configured; a condition in there may run a program.
-const CONFIGURATION_TIME: Duration = Duration::from_secs(5);
 /// How long a place for the socket may be looked for; a folder on another machine may not answer.
 const PLACE_TIME: Duration = Duration::from_secs(2);
 /// What names of our sockets begin with, before sixteen digits.
@@ -49,24 +47,13 @@ pub(super) struct Master {
     is_ours: bool,
 }
 
-/// What the person's own configuration says of sharing connections.
-#[derive(Debug, PartialEq, Eq)]
-enum Configured {
-    /// Nothing: it is ours to do.
-    Nothing,
-    /// By this socket, where there is a master.
-    Shared(PathBuf),
-    /// That somebody is asked about each channel.
-    Asks,
-}
-
 impl Master {
-    /// None where there are to be no further streams, for whatever reason.
-    pub(super) async fn find(host: &SshHost, keyring: &Arc<Keyring>) -> Option<Self> {
-        match configured(host).await? {
-            Configured::Asks => None,
-            Configured::Shared(socket) => Some(Self { socket, is_ours: false }),
-            Configured::Nothing => {
+    /// `None` if there are to be no further streams, for whatever reason.
+    pub(super) async fn find(configured: &Configured, keyring: &Arc<Keyring>) -> Option<Self> {
+        match configured.sharing.as_ref()? {
+            Sharing::Asks => None,
+            Sharing::Shared(socket) => Some(Self { socket: socket.clone(), is_ours: false }),
+            Sharing::Nothing => {
                 let keyring = keyring.clone();
                 let finding = tokio::task::spawn_blocking(move || socket(&keyring));
                 let socket = timeout(PLACE_TIME, finding).await.ok()?.ok()??;
@@ -102,10 +89,14 @@ impl Master {
         ["-S".into(), OsString::from_vec(doubled.copied().collect())]
     }
 
-    pub(super) fn further(self, host: &SshHost, wire: Wire) -> Further {
+    /// `arguments` are for every ssh of the session.
+    pub(super) fn further(self, host: &SshHost, wire: Wire, mut arguments: Vec<OsString>) -> Further {
         let host = host.clone();
+        arguments.extend(self.of_further());
         Further::of(wire, move || {
-            let command = command(&host, Prompts::Nobody, &self.of_further(), JOIN);
+            // It removes the socket once no further stream comes.
+            let _master = &self;
+            let command = command(&host, Prompts::Nobody, &arguments, JOIN);
             async move { child::stream(command).map_err(DialFault::NoProgram) }
         })
     }
@@ -117,30 +108,6 @@ impl Drop for Master {
             // ssh may have done it.
             let _ = std::fs::remove_file(&self.socket);
         }
-    }
-}
-
-/// As ssh itself says it; none where it does not.
-async fn configured(host: &SshHost) -> Option<Configured> {
-    let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
-    asking.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let said = timeout(CONFIGURATION_TIME, asking.output()).await.ok()?.ok()?;
-    said.status.success().then(|| Configured::of(&said.stdout))?
-}
-
-impl Configured {
-    /// Of lines of a word and its value each. None where there is no host's name among them: it is no OpenSSH that answered.
-    fn of(said: &[u8]) -> Option<Self> {
-        let value = |word: &[u8]| {
-            let mut lines = said.split(|byte| *byte == b'\n');
-            lines.find_map(|line| line.strip_prefix(word)?.strip_prefix(b" "))
-        };
-        value(b"hostname")?;
-        Some(match (value(b"controlpath"), value(b"controlmaster")) {
-            (None, _) => Self::Nothing,
-            (Some(_), Some(b"ask" | b"autoask")) => Self::Asks,
-            (Some(path), _) => Self::Shared(PathBuf::from(OsStr::from_bytes(path))),
-        })
     }
 }
 
@@ -199,31 +166,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    #[test]
-    fn what_ssh_says_of_its_configuration_tells_whose_master_it_is() {
-        let table = [
-            (
-                &b"user ann\nhostname h\ncontrolmaster false\ncontrolpersist no\n"[..],
-                Some(Configured::Nothing),
-            ),
-            (
-                b"hostname h\ncontrolmaster auto\ncontrolpath /run/a b\n",
-                Some(Configured::Shared("/run/a b".into())),
-            ),
-            (
-                b"controlpath /run/x\ncontrolmaster false\nhostname h\n",
-                Some(Configured::Shared("/run/x".into())),
-            ),
-            (b"hostname h\ncontrolmaster autoask\ncontrolpath /run/x\n", Some(Configured::Asks)),
-            // Another program, which took it for something else.
-            (b"", None),
-            (b"WARNING: Ignoring unknown option -G\n", None),
-        ];
-        for (said, expected) in table {
-            assert_eq!(Configured::of(said), expected);
-        }
-    }
 
     #[test]
     fn a_further_ssh_has_no_way_to_connect_by_itself() {

@@ -1,0 +1,159 @@
+//! What the person's own ssh configuration says of a host, as `ssh -G` tells it. A login may be configured otherwise than a session
+//! needs: what would keep a session from beginning is overridden, everything else stays. Options that a version of ssh does not tell are
+//! not set either, since it would refuse them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Prompts, SERVE, command};
+use crate::link::BEGIN_TIME;
+use crate::model::target::SshHost;
+
+/// How long ssh may take to tell it. A condition in there may run a program, which then runs once more to connect.
+const CONFIGURATION_TIME: Duration = Duration::from_millis(1500);
+
+/// What a session needs, and the values that give it.
+const NEEDED: [(&str, &[&str], &str); 4] = [
+    ("sessiontype", &["default"], "SessionType=default"),
+    ("stdinnull", &["no", "false"], "StdinNull=no"),
+    ("forkafterauthentication", &["no", "false"], "ForkAfterAuthentication=no"),
+    ("requesttty", &["no", "false", "auto"], "RequestTTY=no"),
+];
+
+/// The default is nothing: nobody is asked for, and nothing is known.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Configured {
+    /// `None` if it is not known.
+    pub(super) sharing: Option<Sharing>,
+    /// For every ssh of the session.
+    options: Vec<String>,
+    /// Whether ssh tells once the server has let it in. Not where the configuration has ssh talk anyway: then a jump host's ssh tells
+    /// the same of itself.
+    pub(super) tells_login: bool,
+}
+
+/// What is configured of sharing connections.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Nothing: it is ours to do.
+    Nothing,
+    /// By this socket, where there is a master.
+    Shared(PathBuf),
+    /// That somebody is asked about each channel.
+    Asks,
+}
+
+impl Configured {
+    /// As ssh itself says it.
+    pub(super) async fn of_host(host: &SshHost) -> Self {
+        let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
+        asking.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        match timeout(CONFIGURATION_TIME, asking.output()).await {
+            Ok(Ok(said)) if said.status.success() => Self::of(&said.stdout),
+            _ => Self::default(),
+        }
+    }
+
+    /// Of lines of a word and its value each. Without a host's name among them it is no OpenSSH that answered.
+    fn of(said: &[u8]) -> Self {
+        let value = |word: &str| {
+            let mut lines = said.split(|byte| *byte == b'\n');
+            lines.find_map(|line| line.strip_prefix(word.as_bytes())?.strip_prefix(b" "))
+        };
+        if value("hostname").is_none() {
+            return Self::default();
+        }
+        let sharing = match (value("controlpath"), value("controlmaster")) {
+            (None, _) => Sharing::Nothing,
+            (Some(_), Some(b"ask" | b"autoask")) => Sharing::Asks,
+            (Some(path), _) => Sharing::Shared(PathBuf::from(OsStr::from_bytes(path))),
+        };
+        let is_other = |word: &str, good: &[&str]| {
+            value(word).is_some_and(|value| !good.iter().any(|good| good.as_bytes() == value))
+        };
+        let needed = NEEDED.iter().filter(|(word, good, _)| is_other(word, good));
+        let mut options: Vec<String> = needed.map(|(.., option)| (*option).to_owned()).collect();
+        if matches!(value("connecttimeout"), Some(b"none" | b"0")) {
+            options.push(format!("ConnectTimeout={}", BEGIN_TIME.as_secs()));
+        }
+        let tells_login = matches!(value("loglevel"), Some(b"QUIET" | b"FATAL" | b"ERROR" | b"INFO"));
+        Self { sharing: Some(sharing), options, tells_login }
+    }
+
+    /// Arguments for every ssh of the session.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        self.options.iter().flat_map(|option| ["-o".into(), option.into()]).collect()
+    }
+
+    /// Arguments for the first one, which connects.
+    pub(super) fn of_first(&self) -> Vec<OsString> {
+        let mut arguments = self.arguments();
+        if self.tells_login {
+            arguments.extend(["-o", "LogLevel=VERBOSE"].map(OsString::from));
+        }
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_of_its_configuration_tells_whose_master_it_is() {
+        let table = [
+            (&b"user ann\nhostname h\ncontrolmaster false\ncontrolpersist no\n"[..], Some(Sharing::Nothing)),
+            (
+                b"hostname h\ncontrolmaster auto\ncontrolpath /run/a b\n",
+                Some(Sharing::Shared("/run/a b".into())),
+            ),
+            (
+                b"controlpath /run/x\ncontrolmaster false\nhostname h\n",
+                Some(Sharing::Shared("/run/x".into())),
+            ),
+            (b"hostname h\ncontrolmaster autoask\ncontrolpath /run/x\n", Some(Sharing::Asks)),
+            // Another program, which took it for something else.
+            (b"", None),
+            (b"WARNING: Ignoring unknown option -G\n", None),
+        ];
+        for (said, expected) in table {
+            assert_eq!(Configured::of(said).sharing, expected);
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_session_from_beginning_is_overridden_and_nothing_else() {
+        let table: [(&str, &[&str], bool); 5] = [
+            (
+                "hostname h\nsessiontype default\nstdinnull no\nrequesttty auto\nconnecttimeout 3\n",
+                &[],
+                false,
+            ),
+            ("hostname h\nconnecttimeout none\nloglevel INFO\n", &["ConnectTimeout=10"], true),
+            (
+                "hostname h\nsessiontype none\nstdinnull true\n",
+                &["SessionType=default", "StdinNull=no"],
+                false,
+            ),
+            (
+                "hostname h\nforkafterauthentication yes\nrequesttty force\nloglevel DEBUG3\n",
+                &["ForkAfterAuthentication=no", "RequestTTY=no"],
+                false,
+            ),
+            ("stdinnull yes\n", &[], false),
+        ];
+        for (said, options, tells_login) in table {
+            let configured = Configured::of(said.as_bytes());
+            assert_eq!(
+                (configured.options.as_slice(), configured.tells_login),
+                (&options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()[..], tells_login),
+                "{said}"
+            );
+        }
+    }
+}
