@@ -31,6 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use towpath_files::service::Service;
 
 use args::Command;
+use copy::Word;
 use exit::{Exit, Failure};
 use pinned::Pins;
 use place::Places;
@@ -38,7 +39,6 @@ use ssh::Consent;
 
 use crate::config::Settings;
 use crate::link::keyring::Keyring;
-use crate::transfer::job::Verb;
 
 /// Runs one command to its end, with its errors on standard error.
 pub async fn run(
@@ -71,15 +71,15 @@ async fn perform(command: Command, places: &mut Places, pins: &Pins) -> Result<E
     match command {
         Command::Ls(args) => ls::run(&args, places).await,
         Command::Size(args) => size_command::run(&args, places).await,
-        Command::Get(args) | Command::Put(args) | Command::Cp(args) => {
-            copy::run(&args, Verb::Copy, places, pins).await
-        }
-        Command::Mv(args) => copy::run(&args, Verb::Move, places, pins).await,
+        Command::Get(args) => copy::run(&args, Word::Get, places, pins).await,
+        Command::Put(args) => copy::run(&args, Word::Put, places, pins).await,
+        Command::Cp(args) => copy::run(&args, Word::Cp, places, pins).await,
+        Command::Mv(args) => copy::run(&args, Word::Mv, places, pins).await,
         Command::Rm(args) => rm::run(&args, places).await,
         Command::Mkdir(args) => mkdir::run(&args, places).await,
         Command::Shell(args) => shell::run(&args, places).await,
         // The panes are another program's part.
-        Command::Connect => Err(Failure::usage("connect: opens the panes; it takes no other command")),
+        Command::Connect(_) => Err(Failure::usage("connect: opens the panes; it takes no other command")),
         Command::Find(_) => Err(reserved("find")),
         Command::Du(_) => Err(reserved("du")),
         Command::Sum(_) => Err(reserved("sum")),

@@ -69,8 +69,13 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let name = settings.client_name.clone();
     let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given).with_wire(settings.wire));
     let consent = if args.install { Consent::Given } else { Consent::Asked };
-    let opens_connect = matches!(args.command, Some(Command::Connect));
-    if let Some(command) = args.command.filter(|_| !opens_connect) {
+    let (command, connect) = match args.command {
+        Some(Command::Connect(connect)) => (None, Some(connect.target)),
+        command => (command, None),
+    };
+    let opens_connect = connect == Some(None);
+    let connect = args.connect.or(connect.flatten());
+    if let Some(command) = command {
         let exit = runtime.block_on(cli::run(command, local, (keyring, &settings), consent));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
@@ -84,7 +89,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(failure) = no_command(args.left.as_deref(), bookmarks) {
         return Ok(refusal(&failure));
     }
-    let (left, right) = (expanded(args.left), expanded(args.right.or(args.connect)));
+    let (left, right) = (expanded(args.left), expanded(args.right.or(connect)));
     let opening = Opening { left, right, opens_connect };
     let ready = match runtime.block_on(shell::panes::connect_first(&opening, consent, &keyring)) {
         Ok(ready) => ready,

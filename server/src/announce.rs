@@ -77,6 +77,8 @@ impl Announcement<'_> {
         }
         if let Some(code) = self.pair {
             let _ = writeln!(text, "{}\n    {}", code_words(), code.text().as_str());
+        } else if self.fingerprint.is_some() {
+            text.push_str("clients are paired already; `towd pair` prints a code for another one\n");
         }
         text
     }

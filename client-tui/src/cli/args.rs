@@ -75,8 +75,8 @@ pub enum Command {
     Mkdir(MkdirArgs),
     /// A prompt with the words: connme ls size upload download rm byebye
     Shell(ShellArgs),
-    /// Opens the two panes, and asks where to connect to
-    Connect,
+    /// Opens the two panes and connects to TARGET, or asks where to
+    Connect(ConnectArgs),
     #[command(hide = true)]
     Find(ReservedArgs),
     #[command(hide = true)]
@@ -111,10 +111,11 @@ pub struct OutputArgs {
 
 #[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, ClapArgs)]
+#[command(disable_help_flag = true)]
 pub struct LsArgs {
-    /// A folder or file, here or on a TARGET
-    #[arg(default_value = ".")]
-    pub target: OsString,
+    /// Folders or files, here or on a TARGET
+    #[arg(default_value = ".", value_name = "TARGET")]
+    pub targets: Vec<OsString>,
     /// Also kind, mode and time of modification
     #[arg(short, long)]
     pub long: bool,
@@ -130,8 +131,11 @@ pub struct LsArgs {
     #[arg(long, conflicts_with = "human")]
     pub bytes: bool,
     /// Units that fit (kB, MB, GB)
-    #[arg(long)]
+    #[arg(long, short = 'h')]
     pub human: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    pub help: Option<bool>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -256,6 +260,12 @@ pub struct ShellArgs {
     pub conflicts: ConflictArgs,
 }
 
+#[derive(Debug, ClapArgs)]
+pub struct ConnectArgs {
+    /// What the right pane shows
+    pub target: Option<OsString>,
+}
+
 impl Args {
     /// Reads what was typed, the program's name first. Err is what to print on standard output where that was asked for (`--help`,
     /// `--version`), else why it makes no sense. `is_there` tells whether this machine has a file or folder of that name here.
@@ -306,6 +316,15 @@ fn in_one_line(rendered: &str, typed: &[OsString]) -> String {
     });
     let told: Vec<String> =
         told.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let is_force = |word: &OsString| {
+        word == "--force"
+            || word
+                .to_str()
+                .is_some_and(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('f'))
+    };
+    if command == Some("rm") && typed.iter().any(is_force) {
+        return "rm: there is no -f: write tow rm -r -y to remove folders without a question".to_owned();
+    }
     let program = command.map_or_else(|| "tow".to_owned(), |command| format!("tow {command}"));
     let what = command.map_or_else(String::new, |command| format!("{command}: "));
     format!("{what}{}; see {program} --help", told.join("; "))

@@ -58,14 +58,41 @@ impl Default for Options {
     }
 }
 
+/// The commands that transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Get,
+    Put,
+    Cp,
+    Mv,
+}
+
+impl Word {
+    /// Refuses the other direction: what is typed and what is meant differ.
+    fn check(self, sources: &[Place], destination: &Place) -> Result<(), Failure> {
+        let is_remote = |place: &Place| place.server.is_some();
+        let (from, to) = (sources.iter().any(is_remote), is_remote(destination));
+        match self {
+            Self::Get if to && !from => {
+                Err(Failure::usage("get copies to this machine; tow put copies from here to a TARGET"))
+            }
+            Self::Put if from && !to => {
+                Err(Failure::usage("put copies from this machine; tow get copies from a TARGET to here"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Copies or moves what `args` name.
 pub(super) async fn run(
     args: &TransferArgs,
-    verb: Verb,
+    word: Word,
     places: &mut Places,
     pins: &Pins,
 ) -> Result<Exit, Failure> {
     let output = Output::new(args.output);
+    let verb = if word == Word::Mv { Verb::Move } else { Verb::Copy };
     if args.follow && verb == Verb::Move {
         return Err(Failure::usage("--follow: links are never followed by a move; copy instead".to_owned()));
     }
@@ -90,16 +117,22 @@ pub(super) async fn run(
     for source in sources {
         resolved.push(places.resolve(source).await?);
     }
+    word.check(&resolved, &destination)?;
+    let is_asked =
+        policy(args.conflicts.overwrite) == ExistingPolicy::Ask || args.conflicts.overwrite.is_some();
     let ended = copy(resolved, destination, options, output).await?;
     if !args.dry_run {
-        report(&ended.summary, output)?;
+        report(&ended.summary, is_asked, output)?;
     }
     Ok(ended.exit)
 }
 
 fn no_destination(args: &TransferArgs) -> String {
     let source = args.operands.first().map(|source| DisplayName::new(source.as_bytes()).to_string());
-    format!("{}: where to? SOURCE… DEST are wanted, and this is one of them", source.unwrap_or_default())
+    let source = source.unwrap_or_default();
+    format!(
+        "{source}: where to? SOURCE… DEST are wanted, and this is one of them; DEST . is the working folder"
+    )
 }
 
 fn excludes(patterns: &[String]) -> Result<Excludes, Failure> {
@@ -147,7 +180,7 @@ pub(super) async fn copy(
         _ => None,
     };
     let mut failed = None;
-    let mut forecast = if options.is_dry { Forecast::told() } else { Forecast::default() };
+    let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
     for (source, items) in items {
         let mut on_request = options.on_request;
         if source.is_content {
@@ -269,6 +302,13 @@ async fn resolve_items(
     for source in sources {
         let name = source.name().cloned();
         let (source, attributes) = look(source, options).await?;
+        if source.is_content
+            && source.link.is_same(&destination.link)
+            && destination.path.starts_with(&source.path)
+        {
+            let why = Fault::new(FaultCode::IntoItself).because("the destination is in it");
+            return Err(source.failed(&why));
+        }
         if may_be_pinned {
             let (source, destination) = ((&source, &attributes), (destination, there.as_ref()));
             pin = options.pins.pin(options.verb, source, destination).await;
@@ -373,14 +413,15 @@ fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
     })
 }
 
-fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
+/// `is_asked` tells whether it was said, or asked, what happens to what exists.
+fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failure> {
     let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
     let mut line = format!(
         "{}{files} {}, {}, {seconds:.2} s, {}, verified",
         if summary.cancelled { "interrupted; until then " } else { "" },
         noun(files, "file", "files"),
         size::megabytes_and_bytes(bytes),
-        size::rate(bytes, seconds),
+        size::rate(bytes.saturating_sub(summary.resumed).saturating_sub(summary.saved), seconds),
     );
     if summary.resumed > 0 {
         line = format!("{line}, {} MB of it there from before", size::megabytes(summary.resumed));
@@ -392,6 +433,9 @@ fn report(summary: &Summary, output: Output) -> Result<(), Failure> {
         if count > 0 {
             line = format!("{line}, {count} {what}");
         }
+    }
+    if skipped > 0 && !is_asked {
+        line.push_str(" (what exists is kept unless --overwrite says otherwise)");
     }
     output.done(&line)?;
     output.object(&json!({

@@ -14,7 +14,7 @@ use towpath_protocol::time::Time;
 
 use super::args::{LsArgs, SortBy};
 use super::exit::{Exit, Failure};
-use super::output::{Output, write_line};
+use super::output::{self, Output, write_line};
 use super::place::{Place, Places};
 use crate::config::zone;
 use crate::model::number::noun;
@@ -38,7 +38,6 @@ pub(super) struct Look {
 /// Lists what `args` name.
 pub(super) async fn run(args: &LsArgs, places: &mut Places) -> Result<Exit, Failure> {
     let output = Output::new(args.output);
-    let place = places.resolve(&args.target).await?;
     let hidden = if args.all { Hidden::Shown } else { Hidden::LeftOut };
     let (sort, ascending) = match args.sort {
         SortBy::Name => (SortKey::Name, true),
@@ -51,8 +50,29 @@ pub(super) async fn run(args: &LsArgs, places: &mut Places) -> Result<Exit, Fail
         (_, true) => Unit::Human,
         _ => Unit::Megabytes,
     };
-    list(&place, (sort, direction, hidden), Look { unit, long: args.long }, output).await?;
-    Ok(Exit::Done)
+    let (order, look) = ((sort, direction, hidden), Look { unit, long: args.long });
+    if let [target] = args.targets.as_slice() {
+        list(&places.resolve(target).await?, order, look, output).await?;
+        return Ok(Exit::Done);
+    }
+    if output.json {
+        return Err(Failure::usage("ls --json: one TARGET at a time, since an object names no folder"));
+    }
+    let mut failed = Vec::new();
+    for target in &args.targets {
+        let listed = match places.resolve(target).await {
+            Ok(place) => {
+                output.line(&format!("{}:", place.typed))?;
+                list(&place, order, look, output).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = listed {
+            output::error(&failure.message);
+            failed.push(failure.exit);
+        }
+    }
+    Ok(Exit::of_operands(&failed, args.targets.len()))
 }
 
 /// Prints a folder's entries and their total, or the one entry that a file is. Fails at the end if some entries could not be looked at.

@@ -131,11 +131,25 @@ impl Place {
     pub(super) async fn stat(&self, follow: Follow) -> Result<Attributes, Failure> {
         let means_folder = self.is_folder || self.is_content;
         let follow = if means_folder { Follow::Yes } else { follow };
-        let attributes = self.link.stat(&self.path, follow).await.map_err(|fault| self.failed(&fault))?;
+        let attributes = self.link.stat(&self.path, follow).await.map_err(|fault| self.not_there(&fault))?;
         if means_folder && attributes.kind != Kind::Folder {
             return Err(self.failed(&FaultCode::NotAFolder.into()));
         }
         Ok(attributes)
+    }
+
+    /// The same of what may not be there, with what was probably meant.
+    fn not_there(&self, fault: &Fault) -> Failure {
+        let mut failure = self.failed(fault);
+        if fault.code == FaultCode::NotFound && self.server.is_some() {
+            let last = self.path.name().map(Name::as_bytes).unwrap_or_default();
+            if last.iter().any(|byte| b"*?[".contains(byte)) {
+                failure.message += "; patterns are not expanded on a server: name the folder, and --exclude what is not wanted";
+            } else if matches!(self.server, Some(Server::Ssh(_))) && !self.typed.contains("/~") {
+                failure.message += "; the path is absolute: ~/PATH is below the home folder";
+            }
+        }
+        failure
     }
 
     /// The fault in the words of the operand.

@@ -16,12 +16,13 @@ use super::place::Place;
 use crate::model::conflict::ConflictKind;
 use crate::model::number::noun;
 use crate::model::size;
-use crate::transfer::job::{Action, Planned};
+use crate::transfer::job::{Action, Planned, Verb};
 
 /// What a job would come to.
 #[derive(Debug, Default)]
 pub(super) struct Forecast {
-    is_told: bool,
+    /// What is not done, but told; `None` of a job that is done.
+    told: Option<Verb>,
     files: u64,
     folders: u64,
     bytes: u64,
@@ -37,8 +38,8 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// Of a job that is not done; `default` is for one that is.
-    pub(super) fn told() -> Self {
-        Self { is_told: true, ..Self::default() }
+    pub(super) fn told(verb: Verb) -> Self {
+        Self { told: Some(verb), ..Self::default() }
     }
 
     pub(super) fn take(&mut self, planned: &Planned, sides: &Sides<'_>, output: Output) {
@@ -69,7 +70,7 @@ impl Forecast {
     }
 
     pub(super) fn failed(&mut self, fault: &Fault, sides: &Sides<'_>, output: Output) {
-        if !self.is_told {
+        if self.told.is_none() {
             return;
         }
         self.failed += 1;
@@ -90,7 +91,11 @@ impl Forecast {
         self.heard(told);
     }
 
-    fn heard(&mut self, told: io::Result<()>) {
+    pub(super) const fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    pub(super) fn heard(&mut self, told: io::Result<()>) {
         if let Err(error) = told {
             self.broken.get_or_insert(error);
         }
@@ -103,7 +108,8 @@ impl Forecast {
         let has_room = free.is_none_or(|free| self.bytes <= free);
         let counts = ConflictKind::ALL.into_iter().zip(self.conflicts).filter(|(_, count)| *count > 0);
         let mut line = format!(
-            "would copy {} {}, {}",
+            "would {} {} {}, {}",
+            if self.told == Some(Verb::Move) { "move" } else { "copy" },
             self.files,
             noun(self.files, "file", "files"),
             size::megabytes_and_bytes(self.bytes)
@@ -207,6 +213,6 @@ fn object(planned: &Planned, sides: &Sides<'_>) -> Value {
     Value::Object(object)
 }
 
-fn put_path(object: &mut Map<String, Value>, key: &str, place: &Place, path: &WirePath) {
+pub(super) fn put_path(object: &mut Map<String, Value>, key: &str, place: &Place, path: &WirePath) {
     put_name(object, key, &place.bytes_of(path), &place.name_of(path));
 }

@@ -5,15 +5,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::WirePath;
 
 use super::asking::{Asking, Question};
 use super::copy::Sides;
 use super::output::{self, Output};
-use super::planned::Forecast;
+use super::planned::{Forecast, put_path};
 use super::progress;
 use crate::model::number::noun;
 use crate::transfer;
@@ -104,19 +105,38 @@ impl Watch<'_> {
         match fact {
             Fact::Failed(fault) => {
                 self.forecast.failed(&fault, sides, output);
+                let why = Fault { path: None, ..fault.clone() }.to_string();
+                self.tell_object("failed", fault.path.as_ref(), &why);
                 output::error(&sides.words(&fault));
                 self.failed.get_or_insert(fault);
             }
             Fact::Unnamed(path, count) => {
                 output::error(&format!("{}: {count} more failed", sides.name(&path)));
             }
-            Fact::Skipped(path, why) => output::error(&format!("{}: skipped: {why}", sides.name(&path))),
+            Fact::Skipped(path, why) => {
+                self.tell_object("skipped", Some(&path), why);
+                output::error(&format!("{}: skipped: {why}", sides.name(&path)));
+            }
             Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", sides.name(&path))),
             Fact::Short { needed, free } => {
                 output::note(&format!("tow: {}", super::asking::too_much(needed, free)));
             }
             Fact::Conflict(_) | Fact::Settled(_) | Fact::Planned(_) => {}
         }
+    }
+
+    /// With `--json`, an object for an item that did not arrive. A dry run tells it in its plan.
+    fn tell_object(&mut self, event: &str, path: Option<&WirePath>, why: &str) {
+        if !self.output.json || self.forecast.is_told() {
+            return;
+        }
+        let mut object = Map::new();
+        object.insert("event".into(), event.into());
+        if let Some(path) = path {
+            put_path(&mut object, "path", self.sides.of(path), path);
+        }
+        object.insert("reason".into(), why.into());
+        self.forecast.heard(self.output.object(&Value::Object(object)));
     }
 
     /// Puts a question; what happens meanwhile is told after its answer.

@@ -157,6 +157,26 @@ const LISTING: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "-lh as ls has it",
+        typed: &["ls", "-lh", "tree"],
+        out: &["- 0644", "10 B", "x\n", "total "],
+        ..ROW
+    },
+    Row {
+        promise: "several folders are listed one after the other",
+        typed: &["ls", "tree", "{S}/docs"],
+        out: &["tree:\n", "x\n", "total ", "/docs:\n", "b\n", "total "],
+        ..ROW
+    },
+    Row {
+        promise: "one that is missing does not keep the others from being listed",
+        typed: &["ls", "nope", "tree"],
+        exit: 1,
+        out: &["tree:\n", "x\n"],
+        err: &["tow: nope: no such"],
+        ..ROW
+    },
+    Row {
         promise: "a name that begins with a dash follows --",
         typed: &["size", "--", "-dash"],
         out: &["(10 bytes)"],
@@ -197,7 +217,7 @@ fn what_may_not_be_read_is_5() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: needs root");
+        crate::skip::skip("needs root");
         return;
     }
     let stage = Stage::new();
@@ -228,7 +248,7 @@ fn what_may_not_be_read_is_5() {
     ] {
         let mut tow = scene.tow(typed);
         let Ok(output) = tow.uid(65_534).gid(65_534).output() else {
-            println!("skipped: nobody may not run this program");
+            crate::skip::skip("nobody may not run this program");
             return;
         };
         assert_eq!(output.status.code(), Some(exit), "tow {typed:?}\n{}", told(&output));

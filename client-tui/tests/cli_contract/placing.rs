@@ -241,6 +241,68 @@ const PLACES: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "get does not upload",
+        typed: &["get", "new.txt", "{S}/empty/"],
+        exit: 2,
+        err: &["tow: get copies to this machine; tow put "],
+        after: &[("S/empty/new.txt", None)],
+        ..ROW
+    },
+    Row {
+        promise: "put does not download",
+        typed: &["put", "{S}/a.txt", "got"],
+        exit: 2,
+        err: &["tow: put copies from this machine; tow get "],
+        after: &[("L/got", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a missing destination is told how to name the working folder",
+        typed: &["get", "{S}/a.txt"],
+        exit: 2,
+        err: &["where to? ", "DEST . is the working folder"],
+        ..ROW
+    },
+    Row {
+        promise: "what the working folder holds does not go into a folder of it",
+        typed: &["cp", ".", "tree"],
+        exit: 1,
+        err: &["tow: .: ", "into itself"],
+        after: &[("L/tree/new.txt", None), ("L/tree/tree", None)],
+        ..ROW
+    },
+    Row {
+        promise: "nor does a folder of a server into itself so",
+        typed: &["cp", "{S}/docs/.", "{S}/docs/sub/"],
+        exit: 1,
+        err: &["tow: ", "into itself"],
+        after: &[("S/docs/sub/b", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a pattern on a server is told that it is none",
+        typed: &["get", "{S}/*.txt", "."],
+        exit: 4,
+        err: &["no such", "patterns are not expanded on a server"],
+        ..ROW
+    },
+    Row {
+        promise: "what was skipped is an object, and the last line names the flag",
+        typed: &["put", "--json", "new.txt", "-T", "{S}/a.txt"],
+        exit: 1,
+        out: &["{\"event\":\"skipped\",\"path\":\"", "a.txt\",\"reason\":\"exists\"}", "{\"event\":\"done\""],
+        err: ANYTHING,
+        ..ROW
+    },
+    Row {
+        promise: "what is kept for want of an answer names the flag that decides",
+        typed: &["put", "new.txt", "-T", "{S}/a.txt"],
+        exit: 1,
+        out: &["1 skipped (what exists is kept unless --overwrite says otherwise)"],
+        err: ANYTHING,
+        ..ROW
+    },
+    Row {
         promise: "a source with a slash is no file",
         typed: &["cp", "a.txt/", "copy"],
         exit: 1,

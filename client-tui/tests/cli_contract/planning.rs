@@ -273,6 +273,13 @@ const SAID: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "a move is told as one",
+        typed: &["mv", "-n", "new.txt", "{S}/moved"],
+        out: &["would move 1 file, "],
+        after: &[("S/moved", None), ("L/new.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
         promise: "a line for a file tells its size",
         typed: &["put", "-n", "new.txt", "{S}/made/"],
         out: &[

@@ -167,6 +167,14 @@ const NONSENSE: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "rm -rf is told ours",
+        typed: &["rm", "-rf", "tree"],
+        exit: 2,
+        err: &["tow: rm: there is no -f: write tow rm -r -y"],
+        after: &[("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
         promise: "a hidden flag is never suggested",
         typed: &["cp", "--recursiv", "a", "b"],
         exit: 2,
