@@ -192,11 +192,10 @@ fn asks_background(variable: impl Fn(&str) -> Option<OsString> + Copy) -> bool {
     !is_console && colors(variable) != Colors::Off && background(variable).is_none()
 }
 
-/// A pairing code from `--pair-file`, or from `TOW_PAIR` as `variable` gives it; an empty one is as good as none.
+/// A pairing code from `--pair-file`, or from `TOW_PAIR` as `variable` gives it, also where that is empty: that was a mistake.
 pub fn given_code(file: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<GivenCode> {
     let text = |value: OsString| Zeroizing::new(value.to_string_lossy().into_owned());
-    let variable = || variable("TOW_PAIR").filter(|value| !value.is_empty());
-    file.map(GivenCode::File).or_else(|| variable().map(text).map(GivenCode::Text))
+    file.map(GivenCode::File).or_else(|| variable("TOW_PAIR").map(text).map(GivenCode::Text))
 }
 
 fn client_name(variable: impl Fn(&str) -> Option<OsString>) -> String {

@@ -65,7 +65,10 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     let limits = StoreLimits { parts_kept: settings.parts_kept, ..StoreLimits::default() };
     let local = Arc::new(Service::with_limits(files, limits)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let given = given_code(args.pair_file, |name| std::env::var_os(name));
+    // An empty code is as good as none where a person can be asked for one; a script is told that it is empty.
+    let is_asked = cli::output::is_interactive();
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !is_asked || !value.is_empty());
+    let given = given_code(args.pair_file, variable);
     let name = settings.client_name.clone();
     let keyring = Arc::new(Keyring::new(settings.state_dir.clone(), name, given).with_wire(settings.wire));
     let consent = if args.install { Consent::Given } else { Consent::Asked };
