@@ -324,7 +324,7 @@ fn a_login_shell_that_never_runs_the_command_is_told_apart() {
         for (user, words) in [
             ("execs", "logged in, and the login shell there is silent: "),
             ("reads", "logged in, and the login shell there is silent: "),
-            ("echoes", "something else than towd answers there: 'unknown command: exec sh"),
+            ("echoes", "the server there does not run commands: it repeats what it was to run"),
             ("pathless", "(exit 127)"),
             ("dies", "logged in, and the program there was killed, or the connection broke (exit 255)"),
         ] {

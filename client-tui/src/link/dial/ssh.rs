@@ -150,6 +150,7 @@ fn worded(fault: ChildFault) -> DialFault {
     };
     match (status.and_then(|status| status.code()), there) {
         (_, Some((system, is_broken))) => DialFault::NothingThere { system, is_broken },
+        _ if repeats_command(&fault) => DialFault::EndedThere { why: REPEATED, said },
         // How it ends once its input has ended says nothing of why it was silent.
         _ if is_let_in && matches!(fault, GreetingFault::Silent { .. }) => DialFault::SilentShell { said },
         (Some(SSH_FAILED), _) if !is_let_in => DialFault::Ssh { said },
@@ -158,6 +159,16 @@ fn worded(fault: ChildFault) -> DialFault {
         _ if said.is_empty() => fault.into(),
         _ => DialFault::ProgramFailed { fault, said },
     }
+}
+
+/// The server answers with the command that it was to run.
+const REPEATED: &str =
+    "logged in, and the server there does not run commands: it repeats what it was to run (a ForceCommand?)";
+
+fn repeats_command(fault: &GreetingFault) -> bool {
+    let GreetingFault::NotTowpath { said } = fault else { return false };
+    let begin = &SERVE.as_bytes()[..SERVE.len().min(24)];
+    said.windows(begin.len()).any(|window| window == begin)
 }
 
 /// How a program ended on a machine that let ssh in.
