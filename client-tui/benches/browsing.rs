@@ -135,6 +135,7 @@ async fn copy(source: Link, destination: Link, name: &str, cancel: CancellationT
         durability: Durability::Relaxed,
         is_resumed: false,
         is_dry: false,
+        placed: None,
         on_request: OnRequest::default(),
     };
     let (summary, ()) =

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use towpath_files::service::Service;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -28,12 +28,15 @@ use in_process::InProcess;
 /// What a line is taken to pass in a second, if nothing else is known of it: more than two ends can make and check.
 const LINE_BYTES_PER_SECOND: u128 = 800_000_000;
 
+/// Things that are set aside at a time: a third of the requests that a server works on at a time.
+const ASIDES_MAX: usize = 32;
+
 /// How long a session may take to begin.
 pub const BEGIN_TIME: Duration = Duration::from_secs(HELLO_SECONDS_MAX);
 
 /// A way to a file service. Cheap to clone; all clones are one link.
 #[derive(Debug, Clone)]
-pub struct Link(Arc<Inner>);
+pub struct Link(Arc<Inner>, Arc<Semaphore>);
 
 #[derive(Debug)]
 enum Inner {
@@ -41,10 +44,20 @@ enum Inner {
     Connection(Arc<Connection>),
 }
 
+fn asides() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(ASIDES_MAX))
+}
+
 impl Link {
+    /// Waits until one more thing may be set aside. Each holds one of the requests that a server works on at a time, while the copy is
+    /// looked at by others, perhaps on the same server.
+    pub(crate) async fn aside(&self) -> Option<OwnedSemaphorePermit> {
+        self.1.clone().acquire_owned().await.ok()
+    }
+
     /// To a service in this process.
     pub fn in_process(service: Arc<Service>) -> Self {
-        Self(Arc::new(Inner::InProcess(InProcess::new(service))))
+        Self(Arc::new(Inner::InProcess(InProcess::new(service))), asides())
     }
 
     /// Begins a session over any byte stream, within [`BEGIN_TIME`]. Must be called within a tokio runtime. Once the last clone of the
@@ -72,7 +85,7 @@ impl Link {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let connection = Connection::open(reader, writer, deadline, last_words, asks, further).await?;
-        Ok(Self(Arc::new(Inner::Connection(Arc::new(connection)))))
+        Ok(Self(Arc::new(Inner::Connection(Arc::new(connection))), asides()))
     }
 
     /// Root, access, limits and capabilities of the service.

@@ -16,6 +16,7 @@ use towpath::link::keyring::Keyring;
 use towpath::model::bookmarks::Bookmarks;
 use towpath::shell;
 use towpath::shell::panes::Opening;
+use towpath_files::asides::Asides;
 use towpath_files::root::{RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig, StoreLimits};
 use towpath_protocol::fault::Fault;
@@ -50,7 +51,8 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     }
     let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home: home_folder() };
     if args.stdio {
-        let local = Arc::new(Service::new(files)?);
+        let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
+        let local = Arc::new(restoring(Service::new(files)?, settings.state_dir.as_deref()));
         cli::stdio::gain_no_rights();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let exit = runtime.block_on(cli::stdio::serve(local))?;
@@ -63,7 +65,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(refusal(&Failure::usage(format!("{error:#}")))),
     };
     let limits = StoreLimits { parts_kept: settings.parts_kept, ..StoreLimits::default() };
-    let local = Arc::new(Service::with_limits(files, limits)?);
+    let local = Arc::new(restoring(Service::with_limits(files, limits)?, settings.state_dir.as_deref()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // An empty code is as good as none where a person can be asked for one; a script is told that it is empty.
     let is_asked = cli::output::is_interactive();
@@ -113,6 +115,18 @@ fn no_command(left: Option<&OsStr>, bookmarks: &Bookmarks) -> Option<Failure> {
 #[allow(clippy::disallowed_methods, reason = "an operand of the person who runs this program")]
 fn is_there(operand: &OsStr) -> bool {
     Path::new(operand).symlink_metadata().is_ok()
+}
+
+/// With a place to write down what a move sets aside. What an interrupted move left aside gets its name back, and that is said.
+fn restoring(mut service: Service, state_dir: Option<&Path>) -> Service {
+    if let Some(state_dir) = state_dir {
+        let asides = Asides::at(state_dir.join("client/asides"));
+        for found in asides.restore() {
+            cli::output::error(&found.to_string());
+        }
+        service.write_asides_down(asides);
+    }
+    service
 }
 
 /// The screen never came up: a pane's folder is not there, what was typed makes no sense, or there is no terminal.

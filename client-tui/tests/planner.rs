@@ -210,6 +210,7 @@ async fn copy(files: u64, holds: Holds, links_to: Option<&'static str>) -> (Summ
         durability: Durability::Synced,
         is_resumed: false,
         is_dry: false,
+        placed: None,
         on_request: OnRequest { follow, ..OnRequest::default() },
     };
     let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);

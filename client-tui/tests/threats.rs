@@ -22,6 +22,7 @@ const OPENERS: &[(&str, &str)] = &[
     ("server/files/src/root.rs", "paths become descriptors"),
     ("server/files/src/disk.rs", "one name in an open folder"),
     ("server/files/src/private_files.rs", "our own files"),
+    ("server/files/src/asides.rs", "what our own records name"),
     ("server/files/src/machine.rs", "a file of the kernel's"),
     ("server/src/config.rs", "towd's configuration"),
     ("server/src/listen/unix.rs", "the socket that the command line names"),

@@ -46,6 +46,8 @@ impl Capability {
     pub const ATTRIBUTES: &str = "attributes";
     /// Metadata is read and set on request.
     pub const METADATA: &str = "metadata";
+    /// A Remove may set a file aside first, and a Flush may be of one file.
+    pub const ASIDE: &str = "aside";
 }
 
 impl<'de> Deserialize<'de> for Capability {

@@ -332,10 +332,15 @@ pub struct Remove {
     /// What it must still be, else `Changed`. Used by a move, which removes only the source that it copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Version>,
+    /// Renames a file or link to another name first and answers Progress once it has. [`More`](crate::input::More) then removes it; the
+    /// end of the exchange in any other way gives it its name back. For a server with the capability `aside`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aside: bool,
 }
 
 /// Brings to the disk what was made, set, renamed or removed so far on the file system that `folder` is on: the last step of work
-/// that counts as done only then. Answer: Done.
+/// that counts as done only then. Answer: Done. Of a file or link, for a server with the capability `aside`: brings that one thing to
+/// the disk, with its name. Answer: [`Stored`](crate::answer::Stored), with its attributes as they are then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flush {
     pub folder: Location,

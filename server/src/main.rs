@@ -101,12 +101,12 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// From one thread to many, and to the end of them all.
 fn serve(config: &Config) -> Result<ExitCode, Failure> {
-    let Prepared { service, addresses, audit, unwalled } = prepare(config)?;
+    let Prepared { service, addresses, audit, warnings } = prepare(config)?;
     let (audit, audit_start) = audit.map(Audit::new).unzip();
     let (log, log_thread) = Log::start(config.json, audit).context("cannot start")?;
     let audit_thread = audit_start.map(|start| start.run(log.clone())).transpose().context("cannot start")?;
-    if let Some(missing) = unwalled {
-        log.warning(&missing);
+    for warning in warnings {
+        log.warning(&warning);
     }
     raise_open_files(&log);
     let runtime = tokio::runtime::Builder::new_multi_thread()

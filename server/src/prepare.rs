@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use towpath_files::asides::Asides;
+use towpath_files::private_files::PrivateFolder;
 use towpath_files::root::{RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
@@ -25,8 +27,8 @@ pub(crate) struct Prepared {
     /// To be listened on.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) audit: Option<AuditFile>,
-    /// What the wall lacks, for the log once there is one.
-    pub(crate) unwalled: Option<String>,
+    /// What the log is to begin with: what the wall lacks, and what was restored that an interrupted move had set aside.
+    pub(crate) warnings: Vec<String>,
 }
 
 pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
@@ -39,14 +41,31 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
     let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
     keep_from_clients(&mut service, config, socket)?;
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
+    let (asides, mut warnings) = restore(&mut service, config);
     let within = Within {
         root,
         read_only: config.read_only,
         state: state.as_deref(),
+        asides: asides.as_deref(),
         audit: config.audit.as_deref().map(folder_of),
         socket: socket.map(folder_of),
     };
-    Ok(Prepared { service, addresses, audit, unwalled: wall::raise(&within) })
+    warnings.extend(wall::raise(&within));
+    Ok(Prepared { service, addresses, audit, warnings })
+}
+
+/// Gives what an interrupted move left aside its name back, and tells that. The folder where moves are written down, if there is one.
+fn restore(service: &mut Service, config: &Config) -> (Option<PathBuf>, Vec<String>) {
+    let Some(state) = config.state_dir.as_deref().filter(|_| !config.read_only) else {
+        return (None, Vec::new());
+    };
+    let folder = gate::folder_in(state).join("asides");
+    let asides = Asides::at(folder.clone());
+    let restored = asides.restore().iter().map(ToString::to_string).collect();
+    service.write_asides_down(asides);
+    // Made now: behind the wall it could not be. Where it cannot be made, no source goes that would be set aside.
+    let made = PrivateFolder::open(&folder).is_ok();
+    (made.then_some(folder), restored)
 }
 
 fn resolve(addresses: &[String]) -> Result<Vec<SocketAddr>, Failure> {

@@ -14,6 +14,8 @@ pub(crate) struct Within<'a> {
     pub(crate) read_only: bool,
     /// Where keys and lists are kept.
     pub(crate) state: Option<&'a Path>,
+    /// Where it is written down what moves have set aside.
+    pub(crate) asides: Option<&'a Path>,
     /// Where the audit log is, and its older files.
     pub(crate) audit: Option<&'a Path>,
     /// Where the unix socket is made and removed.
@@ -72,9 +74,10 @@ mod landlock {
         let look = make_bitflags!(AccessFs::{ReadFile | ReadDir});
         let keep = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile});
         let change = keep | make_bitflags!(AccessFs::{MakeDir | MakeSym | RemoveDir | Refer});
-        let places: [(Option<&Path>, BitFlags<AccessFs>); 4] = [
+        let places: [(Option<&Path>, BitFlags<AccessFs>); 5] = [
             (Some(root), if within.read_only { look } else { look | change }),
             (within.state, look | keep),
+            (within.asides, look | keep),
             (within.audit, keep),
             (within.socket, make_bitflags!(AccessFs::{MakeSock | RemoveFile})),
         ];
@@ -135,6 +138,7 @@ mod tests {
         let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let [root, state, audit, socket] = ["root", "state", "audit", "socket"].map(at);
         let within = Within {
+            asides: None,
             root: Some(&root),
             read_only: false,
             state: Some(&state),

@@ -494,6 +494,30 @@ def nonsense(server, folder):
     server.ask(PING, {}, PONG)
 
 
+def set_aside(server, folder):
+    """Remove of a file set aside: given back, then gone; Flush of one file"""
+    path = [*folder, b"aside"]
+    stored = put(server, at(path), b"precious")
+    flushed = server.ask(FLUSH, {"folder": at(path)}, STORED)["attributes"]
+    check(flushed == stored, f"a flushed file is what was stored: {flushed}")
+    for goes in (False, True):
+        expected = version_of(server.ask(FLUSH, {"folder": at(path)}, STORED)["attributes"])
+        body = {"operation": operation(), "thing": at(path), "depth": 0, "expected": expected, "aside": True}
+        identifier = server.begin(REMOVE, body)
+        check(server.answer(identifier)[0] == PROGRESS, "Progress says that it is aside")
+        names = [name for name, _ in list_folder(server, through(folder))]
+        check(b"aside" not in names, f"it has another name: {names}")
+        check(any(name.startswith(b"aside (moving ") for name in names), f"and is shown: {names}")
+        server.say(MORE if goes else CANCEL, identifier, {"pages": 1} if goes else {})
+        try:
+            kind, body = server.answer(identifier)
+            check(goes and kind == TOTALS and body["files"] == 1, f"it is removed: {kind} {body}")
+        except Refused as refusal:
+            check(not goes and refusal.code == CANCELLED, f"it is given back: {refusal}")
+        items = server.ask(STAT, {"base": folder, "paths": [[b"aside"]], "follow": 0}, STATS)["items"]
+        check((items[0][0] is None) == goes, f"goes {goes}: {items}")
+
+
 def remove(server, folder):
     """Remove: single, with an expected version, a tree"""
     body = {"operation": operation(), "thing": at(folder), "depth": 0}
@@ -530,7 +554,7 @@ def work(server, folder, data):
         yield step.__doc__
     large_file(server, folder, data)
     yield f"{large_file.__doc__} ({len(data)} bytes)"
-    for step in (given_up_uploads, links, trees, credit, nonsense, remove):
+    for step in (given_up_uploads, links, set_aside, trees, credit, nonsense, remove):
         step(server, folder)
         yield step.__doc__
 

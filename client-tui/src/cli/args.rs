@@ -184,6 +184,9 @@ pub struct TransferArgs {
     /// access lists among them, as far as the receiving side may give them; tells what it could not keep
     #[arg(short, long)]
     pub preserve: bool,
+    /// Compares the contents of files of one size, whatever their times say: the same content is unchanged, another one is a conflict
+    #[arg(long)]
+    pub checksum: bool,
     /// Copies a relative symbolic link to a file or folder as what it leads to, where that lies within SOURCE; a SOURCE that is a link
     /// itself as whatever it leads to. All other links, those to a folder that holds them too, stay links and are named
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! `tow get`, `put`, `cp`, `mv`: operands to a job, its facts to standard error, its summary to standard output.
 
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use serde_json::json;
 use towpath_protocol::display::DisplayName;
@@ -22,6 +23,7 @@ use crate::model::size;
 use crate::transfer;
 use crate::transfer::excludes::{Excludes, Verdict};
 use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb, Within};
+use crate::transfer::placed::{Placed, are_alike};
 
 /// What a transfer is told besides its places.
 #[derive(Debug, Clone)]
@@ -102,7 +104,11 @@ pub(super) async fn run(
         conflicts: args.conflicts,
         excludes: excludes(&args.exclude)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
-        on_request: OnRequest { metadata: args.preserve, follow: args.follow.then_some(Within::Item) },
+        on_request: OnRequest {
+            metadata: args.preserve,
+            follow: args.follow.then_some(Within::Item),
+            checksum: args.checksum,
+        },
         is_resumed: true,
         // Nothing is begun that could be gone on with.
         pins: if args.dry_run { Pins::default() } else { pins.clone() },
@@ -179,6 +185,8 @@ pub(super) async fn copy(
         [(_, items)] if items.len() == 1 => items.first().cloned(),
         _ => None,
     };
+    // What one source has put there no other one of this command replaces, wherever both come from.
+    let placed = Arc::new(Placed::by(items.iter().flat_map(|(_, items)| items)));
     let mut failed = None;
     let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
     for (source, items) in items {
@@ -201,6 +209,7 @@ pub(super) async fn copy(
             on_request,
             is_resumed: options.is_resumed,
             is_dry: options.is_dry,
+            placed: Some(placed.clone()),
         };
         let sides = Sides { source: &source, destination: &destination };
         let summary;
@@ -270,6 +279,7 @@ fn add(total: &mut Summary, summary: Summary) {
     total.saved = total.saved.saturating_add(summary.saved);
     total.seconds += summary.seconds;
     total.unchanged = total.unchanged.saturating_add(summary.unchanged);
+    total.compared = total.compared.saturating_add(summary.compared);
     total.skipped = total.skipped.saturating_add(summary.skipped);
     total.unset = total.unset.saturating_add(summary.unset);
     total.failed = total.failed.saturating_add(summary.failed);
@@ -302,6 +312,7 @@ async fn resolve_items(
     for source in sources {
         let name = source.name().cloned();
         let (source, attributes) = look(source, options).await?;
+        into &= !is_itself(options, (&source, &attributes), (destination, there.as_ref()));
         if source.is_content
             && source.link.is_same(&destination.link)
             && destination.path.starts_with(&source.path)
@@ -318,6 +329,22 @@ async fn resolve_items(
         resolved.push((source, items));
     }
     Ok((resolved, pin))
+}
+
+/// Whether a folder is to be moved to another spelling of its own name, which leads to it where the file system takes both for one.
+fn is_itself(
+    options: &Options,
+    (source, here): (&Place, &Attributes),
+    (destination, there): (&Place, Option<&Attributes>),
+) -> bool {
+    // Some file systems have an identity for each spelling.
+    let times = |folder: &Attributes| (folder.kind, folder.modified, folder.changed, folder.mode);
+    let is_one = |there: &Attributes| there.identity == here.identity || times(there) == times(here);
+    options.verb == Verb::Move
+        && source.link.is_same(&destination.link)
+        && source.path != destination.path
+        && are_alike(&source.path, &destination.path)
+        && there.is_some_and(is_one)
 }
 
 /// What a source is. A link is what it leads to where links are followed and where a `/` at its end says so.
@@ -416,12 +443,15 @@ fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
 /// `is_asked` tells whether it was said, or asked, what happens to what exists.
 fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failure> {
     let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
+    // What was copied was verified; what looks the same was so only where its content was compared.
+    let is_verified = files + summary.compared > 0 && summary.compared == unchanged;
     let mut line = format!(
-        "{}{files} {}, {}, {seconds:.2} s, {}, verified",
+        "{}{files} {}, {}, {seconds:.2} s, {}{}",
         if summary.cancelled { "interrupted; until then " } else { "" },
         noun(files, "file", "files"),
         size::megabytes_and_bytes(bytes),
         size::rate(bytes.saturating_sub(summary.resumed).saturating_sub(summary.saved), seconds),
+        if files > 0 || is_verified { ", verified" } else { "" },
     );
     if summary.resumed > 0 {
         line = format!("{line}, {} MB of it there from before", size::megabytes(summary.resumed));
@@ -439,9 +469,10 @@ fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failu
     }
     output.done(&line)?;
     output.object(&json!({
-        "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": true,
+        "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": is_verified,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
         "saved": summary.saved, "unset": summary.unset, "not_kept": summary.unset,
+        "compared": summary.compared,
     }))?;
     Ok(())
 }

@@ -55,7 +55,10 @@ impl Link {
     /// the totals.
     pub async fn remove(&self, path: &WirePath, depth: Depth) -> Result<Totals, Fault> {
         let thing = Location::of(path);
-        totals(self.call(Remove { operation: operation_id()?, thing, depth, expected: None }).await?)
+        totals(
+            self.call(Remove { operation: operation_id()?, thing, depth, expected: None, aside: false })
+                .await?,
+        )
     }
 
     /// Counts files, folders and bytes of a thing and all that is below it.

@@ -106,7 +106,7 @@ pub async fn run(
         keyring,
         ready,
         kept,
-        (settings.durability, OnRequest { metadata: settings.preserve, follow: None }),
+        (settings.durability, OnRequest { metadata: settings.preserve, ..OnRequest::default() }),
     );
     let (size_otherwise, asks_background) = (settings.screen_size, settings.asks_background);
     let screen = Screen { look, size_otherwise, asks_background, begun: Instant::now() };

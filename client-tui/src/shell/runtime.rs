@@ -48,6 +48,7 @@ impl Screen {
 }
 
 /// Runs the screen to its end; the exit code.
+#[allow(clippy::too_many_lines, reason = "one loop over all that can happen")]
 pub(super) async fn run(
     mut app: App,
     first: Vec<Effect>,

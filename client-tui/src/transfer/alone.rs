@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 use towpath_protocol::answer::{Progress, Totals};
-use towpath_protocol::entry::Version;
+use towpath_protocol::entry::{Attributes, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
@@ -57,6 +57,23 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
     Ok(true)
 }
 
+/// Gives a thing another spelling of its name. False where that is another thing's name.
+pub(super) async fn spelling(shared: &Shared, item: &Item, source: &Attributes) -> Result<bool, Fault> {
+    let (from, to) = (Location::of(&item.from), Location::of(&item.to));
+    match rename(shared, from, to, Existing::Keep, None).await {
+        Ok(true) => {
+            shared.touch();
+            shared.tally.found(1, source.size);
+            shared.tally.moved(source.size);
+            shared.tally.arrived(1, source.size);
+            Ok(true)
+        }
+        Ok(false) => Ok(false),
+        Err(fault) if fault.code == FaultCode::AlreadyExists => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 async fn tell_faults(shared: &Shared, totals: Totals, item: &Item) {
     let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
     for fault in totals.faults {
@@ -87,8 +104,13 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
     let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
     let copying = copy_request(shared, from.clone(), to.clone(), *existing, step.expected())?;
     let totals = copy(shared, copying, moved).await?;
+    let is_one = totals.failed == 0 && totals.files == 1;
     if let Some(fault) = totals.faults.into_iter().next() {
         return Err(fault);
+    }
+    if !is_one {
+        let what = format!("the server says that it copied {} files in place of one", totals.files);
+        return Err(Fault::new(FaultCode::Io).because(what));
     }
     under_way.moved_up_to(totals.bytes);
     under_way.arrived();
@@ -105,7 +127,8 @@ async fn rename(
 ) -> Result<bool, Fault> {
     let operation = operation_id()?;
     match shared.job.destination.call(Rename { operation, from, to, existing, expected }).await {
-        Ok(_) => Ok(true),
+        Ok(Answer::Done(_)) => Ok(true),
+        Ok(_) => Err(FaultCode::Malformed.into()),
         Err(fault) if fault.code == FaultCode::OtherFileSystem => Ok(false),
         Err(fault) => Err(fault),
     }

@@ -2,15 +2,17 @@
 //! once more where it changed or arrived damaged. The writer compares with the hash that the reader's side computed.
 
 use towpath_protocol::answer::FileWhole;
-use towpath_protocol::entry::{Attributes, Kind, Version};
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{Depth, MakeLink, Put, Read, Remove, Wants};
+use towpath_protocol::request::{MakeLink, Put, Read, Wants};
+use towpath_protocol::time::Time;
 
 use super::alone::{self, Outcome};
 use super::large::{self, hash_of};
+use super::leaving::{TRIES_MAX, is_touched_only};
 use super::metadata;
 use super::plan::look_at;
 use super::shared::Shared;
@@ -20,20 +22,28 @@ use crate::link::calls::operation_id;
 use crate::model::Conflict;
 
 /// Copies one file or link; within one root a move takes its source with it. A file that changed or arrived damaged is tried once
-/// more, as it is then.
+/// more, as it is then; one of which another name came or went, more often.
 pub(super) async fn carry(shared: &Shared, step: &mut Step) -> Result<Carried, Fault> {
-    match carry_once(shared, step).await {
-        Err(fault) if matches!(fault.code, FaultCode::Changed | FaultCode::HashMismatch) => {
-            let attributes = look_at(&shared.job.source, &step.from).await?;
-            if attributes.kind != step.attributes.kind {
-                return Err(fault);
+    let mut alone = None;
+    for tries in 1.. {
+        match carry_once(shared, step).await {
+            Err(fault) if matches!(fault.code, FaultCode::Changed | FaultCode::HashMismatch) => {
+                let attributes = look_at(&shared.job.source, &step.from).await?;
+                let is_touched = is_touched_only(&step.attributes, &attributes);
+                let tries_max = if is_touched { TRIES_MAX } else { 2 };
+                if tries >= tries_max || attributes.kind != step.attributes.kind {
+                    return Err(fault);
+                }
+                if is_touched && alone.is_none() {
+                    alone = Some(shared.again.lock().await);
+                }
+                shared.tally.resized(step.attributes.size, attributes.size);
+                step.attributes = attributes;
             }
-            shared.tally.resized(step.attributes.size, attributes.size);
-            step.attributes = attributes;
-            carry_once(shared, step).await
+            outcome => return outcome,
         }
-        outcome => outcome,
     }
+    Err(FaultCode::Internal.into())
 }
 
 async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
@@ -47,8 +57,10 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let source = Some(step.attributes.version());
     if shared.is_one_root() {
         return Ok(match alone::file(shared, step).await? {
-            Outcome::Copied { bytes } => Carried { bytes, grown: false, source },
-            Outcome::Renamed => Carried { bytes: step.attributes.size, grown: false, source: None },
+            Outcome::Copied { bytes } => Carried { bytes, grown: false, source, there: None },
+            Outcome::Renamed => {
+                Carried { bytes: step.attributes.size, grown: false, source: None, there: None }
+            }
         });
     }
     match (&step.attributes.link, step.attributes.kind) {
@@ -82,9 +94,9 @@ async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried,
         expected: step.expected(),
         metadata: metadata::of(shared, &step.from, version).await?,
     };
-    let stored = shared.job.destination.call(request).await?;
-    metadata::stored(shared, &stored, step.attributes.modified);
-    Ok(Carried { bytes: 0, grown: false, source: Some(version) })
+    let there =
+        stored(shared, step, shared.job.destination.call(request).await?, (0, step.attributes.modified))?;
+    Ok(Carried { bytes: 0, grown: false, source: Some(version), there: Some(there) })
 }
 
 async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
@@ -106,18 +118,29 @@ async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let bytes = data.len() as u64;
     let store = shared.store_as(step, &attributes, metadata);
     let request = Put { operation: operation_id()?, file: step.to.clone(), store, hash, data };
-    let stored = shared.job.destination.call(request).await?;
-    metadata::stored(shared, &stored, attributes.modified);
+    let there =
+        stored(shared, step, shared.job.destination.call(request).await?, (bytes, attributes.modified))?;
     shared.tally.small_moved(&step.from, bytes);
-    Ok(Carried { bytes, grown, source: Some(version) })
+    Ok(Carried { bytes, grown, source: Some(version), there: Some(there) })
 }
 
-/// The last step of a move: removes the source, if it is still what was copied.
-pub(super) async fn remove_source(shared: &Shared, from: &Location, copied: Version) -> Result<(), Fault> {
-    let (operation, thing) = (operation_id()?, from.clone());
-    let request = Remove { operation, thing, depth: Depth::Single, expected: Some(copied) };
-    let stays = |fault: Fault| fault.because("copied, but the source stays");
-    shared.job.source.call(request).await.map(drop).map_err(stays)
+/// What the destination says that it stored, where that can be what was sent.
+pub(super) fn stored(
+    shared: &Shared,
+    step: &Step,
+    answer: Answer,
+    (bytes, modified): (u64, Time),
+) -> Result<Attributes, Fault> {
+    metadata::stored(shared, &answer, modified);
+    let Answer::Stored(stored) = answer else { return Err(FaultCode::Malformed.into()) };
+    let there = stored.attributes;
+    let target = |attributes: &Attributes| attributes.link.as_ref().map(|link| link.bytes.clone());
+    if there.kind != step.attributes.kind || there.size != bytes || target(&there) != target(&step.attributes)
+    {
+        let what = format!("{bytes} bytes were sent, and the destination says that it stored {}", there.size);
+        return Err(Fault::new(FaultCode::HashMismatch).because(what));
+    }
+    Ok(there)
 }
 
 /// Whether both sides of a conflict hold the same bytes (or, of links, the same target), as their hashes say.
@@ -126,14 +149,31 @@ pub async fn is_same_content(source: &Link, destination: &Link, conflict: &Confl
     is_same(source, destination, (from, here), (to, there)).await
 }
 
-/// The same for what a step is about.
-pub(super) async fn holds_same(shared: &Shared, step: &Step) -> Result<bool, Fault> {
-    let Step { from, to, attributes: here, there: Some(there), .. } = step else { return Ok(false) };
-    let job = &shared.job;
-    shared.unless_stopped(is_same(&job.source, &job.destination, (from, here), (to, there))).await?
+/// The same for what a step is about. One of which another name came or went meanwhile is compared as it is then.
+pub(super) async fn holds_same(shared: &Shared, step: &mut Step) -> Result<bool, Fault> {
+    let (source, destination) = (&shared.job.source, &shared.job.destination);
+    let mut alone = None;
+    for tries in 1.. {
+        let Step { from, to, attributes: here, there: Some(there), .. } = &*step else { return Ok(false) };
+        let same = shared.unless_stopped(is_same(source, destination, (from, here), (to, there))).await?;
+        match same {
+            Err(fault) if fault.code == FaultCode::Changed && tries < TRIES_MAX => {
+                let now = look_at(source, from).await?;
+                if !is_touched_only(here, &now) {
+                    return Err(fault);
+                }
+                if alone.is_none() {
+                    alone = Some(shared.again.lock().await);
+                }
+                step.attributes = now;
+            }
+            same => return same,
+        }
+    }
+    Err(FaultCode::Internal.into())
 }
 
-async fn is_same(
+pub(super) async fn is_same(
     source: &Link,
     destination: &Link,
     (from, here): (&Location, &Attributes),

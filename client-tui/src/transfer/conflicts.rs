@@ -8,12 +8,14 @@ use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::NAME_BYTES_MAX;
 use towpath_protocol::path::{Location, Name, WirePath};
-use towpath_protocol::request::Existing;
+use towpath_protocol::request::{Direction, Existing, Hidden, SortKey};
 
 use super::carry;
 use super::job::{Action, ExistingPolicy, Fact, Verb};
+use super::placed::Claim;
 use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at};
 use super::prefix;
+use super::run::ANOTHER_CONTENT;
 use super::shared::Shared;
 use super::undecided::{Asked, UNDECIDED_MAX};
 use super::work::{Folder, Step, Work};
@@ -136,10 +138,36 @@ pub(super) async fn settle_late(shared: &Shared, step: Step) -> Option<Step> {
     }
 }
 
+/// Two files look the same, contents decide, and differ.
+pub(super) async fn settle_different(shared: &Shared, step: Step) -> Option<Step> {
+    let step = Step { is_twin: false, ..step };
+    if shared.job.existing == ExistingPolicy::Always(Choice::Different) {
+        return Some(Step { existing: Existing::Replace, ..step });
+    }
+    if shared.job.on_request.checksum {
+        return settle(shared, step).await;
+    }
+    shared.tally.not_carried(step.attributes.size);
+    shared.left((&step.from, &step.to), &step.attributes, ANOTHER_CONTENT).await;
+    None
+}
+
+/// What is about to take its place, unless another source of the job was given that meanwhile.
+async fn claimed(shared: &Shared, step: Step) -> Option<Step> {
+    if step.is_claimed || shared.placed.claim(&step.to) != Claim::Taken {
+        return Some(Step { is_claimed: true, ..step });
+    }
+    shared.left((&step.from, &step.to), &step.attributes, why_left(ConflictKind::Case)).await;
+    None
+}
+
 async fn decide(shared: &Shared, step: Step) -> Result<Option<Step>, Fault> {
     let kind = match &step.there {
         _ if step.clashes => ConflictKind::Case,
         None => return Ok(Some(step)),
+        Some(_) if shared.placed.has_alike(&step.to) && !is_listed(shared, &step.to).await? => {
+            ConflictKind::Case
+        }
         Some(there) => ConflictKind::of(&step.attributes, there),
     };
     let Step { from, to, attributes, there, .. } = &step;
@@ -148,17 +176,21 @@ async fn decide(shared: &Shared, step: Step) -> Result<Option<Step>, Fault> {
     match choice {
         Choice::KeepBoth => {
             let to = Box::pin(free_name(shared, to)).await?;
-            return Ok(Some(Step { to, there: None, existing: Existing::Keep, clashes: false, ..step }));
+            // None of the sources of this name replaces it.
+            shared.placed.give(&to);
+            let (there, existing) = (None, Existing::Keep);
+            return Ok(Some(Step { to, there, existing, clashes: false, is_claimed: true, ..step }));
         }
         Choice::Different if is_same(shared, &step).await? => {
             if shared.job.verb == Verb::Move {
                 // What is left to be done of it is that the source goes.
-                return Ok(Some(Step { is_twin: true, ..step }));
+                return Ok(claimed(shared, Step { is_twin: true, ..step }).await);
             }
+            shared.tally.compared();
             shared.unchanged((from, to), attributes).await;
         }
         _ => match why_not(shared, &step, choice, kind).await? {
-            None => return Ok(Some(Step { existing: Existing::Replace, ..step })),
+            None => return Ok(claimed(shared, Step { existing: Existing::Replace, ..step }).await),
             Some(why) => shared.left((from, to), attributes, why).await,
         },
     }
@@ -188,15 +220,30 @@ async fn why_not(
 const fn why_left(kind: ConflictKind) -> &'static str {
     match kind {
         ConflictKind::Folder => "exists, one of them being a folder and the other not",
-        ConflictKind::Case => "the destination takes its name and another one of the source for the same",
+        ConflictKind::Case => "another source has its name at the destination, or one that is the same there",
         _ => EXISTS,
     }
+}
+
+/// Whether a name is in its folder at the destination in exactly this spelling: not where the file system takes it for another one.
+pub(super) async fn is_listed(shared: &Shared, place: &Location) -> Result<bool, Fault> {
+    let whole = place.whole().map_err(|_| FaultCode::NameTooLong)?;
+    let (Some(name), Some(folder)) = (whole.name(), whole.parent()) else { return Ok(false) };
+    let _permit = shared.checks.acquire().await;
+    let link = &shared.job.destination;
+    let mut listing = link.list(&folder, SortKey::Name, Direction::Ascending, Hidden::Shown);
+    while let Some(page) = listing.next_page().await? {
+        if page.entries.iter().any(|entry| entry.name == *name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn is_same(shared: &Shared, step: &Step) -> Result<bool, Fault> {
     let _permit = shared.checks.acquire().await;
     // Boxed: many wait for a decision, and few are compared.
-    Box::pin(carry::holds_same(shared, step)).await
+    Box::pin(carry::holds_same(shared, &mut step.clone())).await
 }
 
 async fn is_beginning(shared: &Shared, step: &Step) -> Result<bool, Fault> {

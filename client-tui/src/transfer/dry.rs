@@ -6,8 +6,8 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::Existing;
 
 use super::carry;
+use super::conflicts;
 use super::job::{Action, Fact, Planned, Verb};
-use super::run::ANOTHER_CONTENT;
 use super::shared::Shared;
 use super::work::{Step, Work};
 
@@ -16,19 +16,30 @@ pub(super) async fn tell_all(shared: &Shared, mut work: mpsc::Receiver<Work>) {
     while let Ok(Some(work)) = shared.unless_stopped(work.recv()).await {
         // Folders have nothing to be finished for.
         if let Work::Carry(step) = work {
-            tell(shared, &step).await;
+            tell(shared, step).await;
         }
     }
 }
 
-async fn tell(shared: &Shared, step: &Step) {
+async fn tell(shared: &Shared, mut step: Step) {
+    if step.is_twin && (shared.job.verb == Verb::Move || shared.compares()) {
+        let same = carry::holds_same(shared, &mut step).await;
+        match same {
+            Ok(true) => shared.tally.compared(),
+            Ok(false) => match conflicts::settle_different(shared, step).await {
+                Some(differs) => step = differs,
+                None => return,
+            },
+            Err(fault) => return shared.failed(fault).await,
+        }
+    }
+    let step = &step;
     let places = (&step.from, &step.to);
     let (action, reason) = match (step, shared.job.verb) {
-        (Step { is_twin: true, .. }, Verb::Move) => match carry::holds_same(shared, step).await {
-            Ok(true) => (Action::Unchanged, Some("the same is there; the source would be removed")),
-            Ok(false) => return shared.left(places, &step.attributes, ANOTHER_CONTENT).await,
-            Err(fault) => return shared.failed(fault).await,
-        },
+        (Step { is_twin: true, .. }, Verb::Move) => {
+            (Action::Unchanged, Some("the same is there; the source would be removed"))
+        }
+        (Step { is_twin: true, .. }, Verb::Copy) if shared.compares() => (Action::Unchanged, None),
         (Step { is_twin: true, .. }, Verb::Copy) => {
             (Action::Unchanged, Some("the same size and time, another mode"))
         }

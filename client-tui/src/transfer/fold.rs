@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use unicode_normalization::UnicodeNormalization;
 
 /// Names remembered at a time, of all folders down to where the walk is. What is in larger folders is left to the destination.
-const NAMES_MAX: usize = 1 << 17;
+const NAMES_MAX: usize = 1 << 20;
 
 /// The names of the folders down to where a walk is, as hashes.
 #[derive(Debug, Default)]
@@ -30,11 +30,16 @@ impl Names {
     }
 
     fn hash(&self, name: &[u8]) -> u64 {
-        match std::str::from_utf8(name) {
-            Ok(text) if !text.is_ascii() => self.hasher.hash_one(folded(text).as_bytes()),
-            // Bytes that are no text are not folded by anybody.
-            _ => self.hasher.hash_one(name.to_ascii_lowercase().as_slice()),
-        }
+        self.hasher.hash_one(folded_bytes(name).as_slice())
+    }
+}
+
+/// The same for all names that some file system takes for one.
+pub(super) fn folded_bytes(name: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.is_ascii() => folded(text).into_bytes(),
+        // Bytes that are no text are not folded by anybody.
+        _ => name.to_ascii_lowercase(),
     }
 }
 

@@ -12,6 +12,7 @@ use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Durability;
 
 use super::excludes::Excludes;
+use super::placed::Placed;
 use super::throttle::Throttle;
 use super::undecided::Undecided;
 use crate::link::Link;
@@ -27,7 +28,8 @@ pub enum Verb {
     Move,
 }
 
-/// What happens to a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict.
+/// What happens to a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict, but
+/// where contents decide: [`Choice::Overwrite`] for all sends it, [`Choice::Different`] for all compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingPolicy {
     /// Each is told as [`Fact::Conflict`] and waits for a decision, while everything else goes on.
@@ -44,6 +46,8 @@ pub struct OnRequest {
     /// Copies links to files and folders as what they lead to, where that lies within this. Others stay links, which is told. No move
     /// follows a link.
     pub follow: Option<Within>,
+    /// Compares contents of files of one size, whatever their times say: the same content is unchanged, another one a conflict.
+    pub checksum: bool,
 }
 
 /// What a link that is followed may not lead out of.
@@ -80,6 +84,8 @@ pub struct Job {
     pub is_resumed: bool,
     /// Nothing is changed on either side: what would be done is told as [`Fact::Planned`].
     pub is_dry: bool,
+    /// The places that other jobs of the same command have given away, and this one gives away; none where it is alone.
+    pub placed: Option<Arc<Placed>>,
 }
 
 /// How far a job is. The newest is all that matters.
@@ -181,6 +187,8 @@ pub struct Summary {
     pub saved: u64,
     /// The same at both ends already.
     pub unchanged: u64,
+    /// Of those, the ones whose content was compared.
+    pub compared: u64,
     pub skipped: u64,
     /// Things that arrived without all of the mode, time and metadata that were to be kept.
     pub unset: u64,

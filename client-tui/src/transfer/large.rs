@@ -19,6 +19,7 @@ use towpath_protocol::request::{BeginUpload, Existing};
 
 use self::source::Source;
 use self::upload::Upload;
+use super::carry;
 use super::metadata;
 use super::shared::Shared;
 use super::work::{Carried, Step};
@@ -78,10 +79,15 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     match shared.unless_stopped(filling).await.flatten() {
         Ok((hash, grown)) => {
             let (bytes, resumed) = (upload.sent(), upload.resumed());
-            metadata::stored(shared, &upload.commit(bytes, hash).await?, step.attributes.modified);
+            let there = carry::stored(
+                shared,
+                step,
+                upload.commit(bytes, hash).await?,
+                (bytes, step.attributes.modified),
+            )?;
             under_way.arrived();
             shared.tally.resumed(resumed);
-            Ok(Carried { bytes, grown, source: Some(version) })
+            Ok(Carried { bytes, grown, source: Some(version), there: Some(there) })
         }
         Err(fault) => {
             let waits = match fault.code {

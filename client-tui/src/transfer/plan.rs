@@ -20,12 +20,14 @@ use towpath_protocol::request::{Existing, Follow, Stat, Walk};
 
 use super::conflicts::FolderClash;
 use super::fold::Names;
-use super::job::{Item, Verb};
+use super::job::{ExistingPolicy, Item, Verb};
 use super::metadata;
+use super::placed::Claim;
 use super::shared::Shared;
 use super::work::{Folder, Step, Work};
 use crate::link::Link;
 use crate::link::pages::{PAGES_FIRST, Pages};
+use crate::model::Choice;
 
 pub(super) use self::following::Bounds;
 
@@ -43,6 +45,8 @@ struct Found {
     fault: Option<FaultCode>,
     /// Another name in its folder is the same but for case, and the destination does not tell them apart.
     clashes: bool,
+    /// Another name in its folder is the same but for case; the destination may tell them apart.
+    is_alike: bool,
 }
 
 /// The folder that something is in.
@@ -199,8 +203,9 @@ impl<'a> Plan<'a> {
                 let why = "not a regular file (fifo, socket or device)";
                 self.shared.left(places, &attributes, why).await;
             } else {
+                let is_alike = clashes;
                 let clashes = clashes && self.is_one_name(&below).await?;
-                found.push(Found { below, attributes, from: None, fault, clashes });
+                found.push(Found { below, attributes, from: None, fault, clashes, is_alike });
             }
         }
         Ok(found)
@@ -228,38 +233,51 @@ impl<'a> Plan<'a> {
 
     async fn step(
         &self,
-        Found { below, attributes, from, clashes, .. }: Found,
+        Found { below, attributes, from, mut clashes, mut is_alike, .. }: Found,
         folder: Option<Arc<Folder>>,
         there: Option<Attributes>,
     ) -> Result<(), Fault> {
-        let tally = &self.shared.tally;
+        let shared = self.shared;
         let to = join(&self.to, &below)?;
         let from = from.map_or_else(|| join(&self.from, &below), Ok)?;
-        let is_twin = !clashes && there.as_ref().is_some_and(|there| is_unchanged(&attributes, there));
-        let is_copy = self.shared.job.verb == Verb::Copy;
+        let claim = shared.placed.look(&to);
+        clashes |= claim == Claim::Taken;
+        is_alike |= claim == Claim::Alike;
+        if is_alike {
+            // The first one, which may be done after this one, is to know.
+            shared.placed.mark_alike(&to);
+        }
+        let is_twin =
+            !clashes && there.as_ref().is_some_and(|there| looks_unchanged(shared, &attributes, there));
+        let is_copy = shared.job.verb == Verb::Copy;
         let is_like = |there: &Attributes| {
-            !has_other_mode(&attributes, there) && !metadata::may_differ(self.shared, &attributes)
+            let is_compared = attributes.kind == Kind::File && shared.compares();
+            !is_compared && !has_other_mode(&attributes, there) && !metadata::may_differ(shared, &attributes)
         };
+        let is_in_the_way = clashes || (there.is_some() && !is_twin);
+        let is_claimed = !is_in_the_way;
+        if is_claimed {
+            shared.placed.claim(&to);
+        }
         if is_twin && is_copy && there.as_ref().is_some_and(is_like) {
-            self.shared.unchanged((&from, &to), &attributes).await;
+            shared.unchanged((&from, &to), &attributes).await;
             return Ok(());
         }
         if let Some(folder) = folder.as_ref().filter(|_| !(is_twin && is_copy)) {
             folder.touch();
         }
         let is_itself = there.as_ref().is_some_and(|there| there.identity == attributes.identity);
-        if is_itself && !is_copy && self.shared.is_one_machine() {
-            self.shared.failed(fault_at(FaultCode::IntoItself, &from)).await;
+        if is_itself && !is_copy && shared.is_one_machine() {
+            shared.failed(fault_at(FaultCode::IntoItself, &from)).await;
             return Ok(());
         }
-        tally.found(1, attributes.size);
-        let is_in_the_way = clashes || (there.is_some() && !is_twin);
+        shared.tally.found(1, attributes.size);
         let existing = Existing::Keep;
-        let step = Step { from, to, attributes, there, existing, is_twin, clashes, _folder: folder };
+        let step = Step { from, to, attributes, there, existing, is_twin, clashes, is_claimed, folder };
         if is_in_the_way {
             return self.queues.conflicts.send(step).await.map_err(|_| FaultCode::Cancelled.into());
         }
-        self.shared.mind_room(&step).await;
+        shared.mind_room(&step).await;
         self.send(Work::Carry(step)).await
     }
 
@@ -373,7 +391,20 @@ pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
         }
 }
 
+/// Whether what is there counts as the same until contents say otherwise. Where all is sent, no file does; where contents decide, each of
+/// the same size does.
+fn looks_unchanged(shared: &Shared, source: &Attributes, there: &Attributes) -> bool {
+    if source.kind != Kind::File || there.kind != Kind::File {
+        return is_unchanged(source, there);
+    }
+    match shared.job.existing {
+        ExistingPolicy::Always(Choice::Overwrite) => false,
+        _ if shared.job.on_request.checksum => source.size == there.size,
+        _ => is_unchanged(source, there),
+    }
+}
+
 /// A link has no mode of its own.
-fn has_other_mode(source: &Attributes, there: &Attributes) -> bool {
+pub(super) fn has_other_mode(source: &Attributes, there: &Attributes) -> bool {
     source.kind == Kind::File && source.mode & 0o777 != there.mode & 0o777
 }

@@ -15,7 +15,7 @@ use towpath_protocol::metadata::{Part, Parts};
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{Depth, Durability, Flush, Remove, SetMode, SetTimes};
 
-use super::carry::{self, remove_source};
+use super::carry;
 use super::conflicts;
 use super::dry;
 use super::job::{Fact, Job, Reports, Summary, Verb};
@@ -205,7 +205,13 @@ impl Shared {
 
     async fn do_step(&self, mut step: Step) {
         if step.is_twin {
-            return self.twin(&step).await;
+            match self.twin(step).await {
+                Some(differs) => {
+                    step = differs;
+                    step.folder.iter().for_each(|folder| folder.touch());
+                }
+                None => return,
+            }
         }
         loop {
             let fault = match carry::carry(self, &mut step).await {
@@ -223,7 +229,8 @@ impl Shared {
             if fault.code == FaultCode::Changed
                 && let Some(there) = self.came_meanwhile(&step).await
             {
-                return self.twin(&Step { there: Some(there), ..step }).await;
+                let _ = self.twin(Step { there: Some(there), is_twin: true, ..step }).await;
+                return;
             }
             self.tally.not_carried(step.attributes.size);
             let whole = || step.from.whole().unwrap_or_default();
@@ -239,7 +246,7 @@ impl Shared {
         is_unchanged(&step.attributes, &there).then_some(there)
     }
 
-    async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source }: Carried) {
+    async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source, there }: Carried) {
         self.tally.arrived(1, bytes);
         if step.attributes.link.is_some() || source.is_none() {
             self.touch();
@@ -252,35 +259,16 @@ impl Shared {
             ))
             .await;
         }
-        if let Some(version) = source.filter(|_| self.job.verb == Verb::Move)
-            && let Err(fault) = remove_source(self, &step.from, version).await
+        if source.is_some()
+            && self.job.verb == Verb::Move
+            && let Err(fault) = self.leave(step, bytes, there).await
         {
             self.failed(fault).await;
         }
     }
 
-    /// What is at the destination already is not carried; its mode may differ, and a move takes away the source.
-    async fn twin(&self, step: &Step) {
-        self.tally.not_carried(step.attributes.size);
-        match self.job.verb {
-            Verb::Move => self.remove_twin(step).await,
-            Verb::Copy => match self.set_mode_of_twin(step).await {
-                Ok(()) => self.tally.unchanged(),
-                Err(fault) => self.failed(fault).await,
-            },
-        }
-    }
-
-    async fn set_mode_of_twin(&self, step: &Step) -> Result<(), Fault> {
-        let there = step.there.as_ref().map(|there| there.identity);
-        let source = (&step.from, &step.attributes);
-        let unset = self.set_attributes(source, (&step.to, there.unwrap_or_default())).await?;
-        metadata::count(self, unset);
-        Ok(())
-    }
-
     /// Gives a thing that is there its mode, and what it is to have besides. Returns what could not be given.
-    async fn set_attributes(
+    pub(super) async fn set_attributes(
         &self,
         (from, attributes): (&Location, &Attributes),
         (to, identity): (&Location, u64),
@@ -299,19 +287,6 @@ impl Shared {
         self.job.destination.call(SetMode { thing: thing.clone(), mode }).await.map(drop)
     }
 
-    /// Removes the source, if the destination really holds the same.
-    async fn remove_twin(&self, step: &Step) {
-        let removed = match carry::holds_same(self, step).await {
-            Ok(true) => remove_source(self, &step.from, step.attributes.version()).await,
-            Ok(false) => return self.left((&step.from, &step.to), &step.attributes, ANOTHER_CONTENT).await,
-            Err(fault) => Err(fault),
-        };
-        match removed {
-            Ok(()) => self.tally.unchanged(),
-            Err(fault) => self.failed(fault).await,
-        }
-    }
-
     /// Sets mode and time of a folder whose content is complete; a move takes away the source's.
     async fn finish(&self, Filled { from, to, attributes, identity, .. }: &Filled) -> Result<(), Fault> {
         let set_time = SetTimes { thing: to.clone(), modified: attributes.modified };
@@ -322,8 +297,12 @@ impl Shared {
         let unset = unset?.and_also(metadata::unless(Part::Modified, timed.map(drop))?);
         metadata::count(self, unset);
         if self.job.verb == Verb::Move {
+            self.flushed(to)
+                .await
+                .map_err(|fault| fault.because("copied, but the folder at the source stays"))?;
             let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
-            match self.job.source.call(Remove { operation, thing, depth, expected: None }).await {
+            let request = Remove { operation, thing, depth, expected: None, aside: false };
+            match self.job.source.call(request).await {
                 // What could not be moved was told, and keeps its folder.
                 Err(fault) if fault.code == FaultCode::NotEmpty => {}
                 removed => drop(removed?),

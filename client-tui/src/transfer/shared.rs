@@ -13,10 +13,13 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::metadata::Metadata;
 use towpath_protocol::request::{Durability, StoreAs};
 
-use super::job::{Fact, Job, Reports, Summary, Verb};
+use super::job::{ExistingPolicy, Fact, Job, Reports, Summary, Verb};
+use super::leaving::Flushes;
+use super::placed::Placed;
 use super::space::Room;
 use super::tally::Tally;
 use super::work::{HandOver, Step};
+use crate::model::conflict::Choice;
 
 /// How long a stopped job waits until nothing is left of what was under way.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
@@ -33,6 +36,10 @@ pub(super) struct Shared {
     pub(super) room: Room,
     /// Each allows the contents of one file to be compared on both sides.
     pub(super) checks: Semaphore,
+    pub(super) flushes: Flushes,
+    /// Held by the one that tries again with a source that has more than one name, whose time of change moves with each that goes.
+    pub(super) again: tokio::sync::Mutex<()>,
+    pub(super) placed: Arc<Placed>,
     /// Set when nothing more is to begin: cancelled, or the rest cannot be done.
     pub(super) stop: CancellationToken,
     /// Something has changed at the destination that no file brings to the disk with itself: a link, a folder, a mode, a new name.
@@ -45,6 +52,9 @@ impl Shared {
     pub(super) fn new(job: Job, reports: Reports) -> Self {
         Self {
             stop: reports.cancel.child_token(),
+            placed: job.placed.clone().unwrap_or_else(|| Arc::new(Placed::by(&job.items))),
+            flushes: Flushes::default(),
+            again: tokio::sync::Mutex::default(),
             job,
             reports,
             tally: Tally::new(),
@@ -111,6 +121,11 @@ impl Shared {
 
     pub(super) fn is_one_root(&self) -> bool {
         self.job.source.is_same(&self.job.destination)
+    }
+
+    /// Whether the content of files that look the same is compared.
+    pub(super) fn compares(&self) -> bool {
+        self.job.on_request.checksum || self.job.existing == ExistingPolicy::Always(Choice::Different)
     }
 
     /// Whether things of both sides with one identity are one thing.

@@ -14,6 +14,7 @@ use towpath_protocol::request::{Existing, Follow, Walk};
 use super::alone;
 use super::job::{Item, Job, Verb};
 use super::metadata;
+use super::placed::are_alike;
 use super::plan::{look, look_at};
 use super::shared::Shared;
 use crate::link::Link;
@@ -39,7 +40,9 @@ pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     metadata::check(shared).await;
     if shared.is_one_machine() {
         for item in &job.items {
-            check_apart(job, item).await?;
+            if !is_other_spelling(shared, item) {
+                check_apart(job, item).await?;
+            }
         }
     }
     Ok(())
@@ -56,6 +59,14 @@ fn may(link: &Link, permission: Permission, side: &str) -> Result<(), Fault> {
         return Err(Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes")));
     }
     Err(Fault::new(FaultCode::PermissionDenied).because(format!("at the {side} this client may only {may}")))
+}
+
+/// Whether a move may give a thing another spelling of its own name, where the file system takes both for one.
+fn is_other_spelling(shared: &Shared, item: &Item) -> bool {
+    shared.job.verb == Verb::Move
+        && shared.is_one_root()
+        && item.from != item.to
+        && are_alike(&item.from, &item.to)
 }
 
 /// Source and destination are not the same thing, nor is the destination within the source, whatever links and names lead there.
@@ -136,8 +147,16 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
         // Folders were made above it.
         shared.touch();
     }
+    if is_other_spelling(shared, item) && is_there && !job.is_dry {
+        if alone::spelling(shared, item, &source).await? {
+            return Ok(Begun::Done);
+        }
+        // Two names after all.
+        check_apart(job, item).await?;
+    }
     let is_alone = shared.is_one_root()
         && !is_there
+        && !shared.placed.is_minded()
         && source.kind == Kind::Folder
         && job.excludes.is_empty()
         && job.on_request.follow.is_none();

@@ -29,6 +29,7 @@ pub(super) struct Tally {
     /// Of what moved, taken over from what was there already.
     saved: Counter,
     unchanged: Counter,
+    compared: Counter,
     skipped: Counter,
     failed: Counter,
     /// Things that lack some of their metadata, and the bits of what one or another lacks.
@@ -89,6 +90,7 @@ impl Tally {
             resumed: Counter::default(),
             saved: Counter::default(),
             unchanged: Counter::default(),
+            compared: Counter::default(),
             skipped: Counter::default(),
             failed: Counter::default(),
             unset: Counter::default(),
@@ -131,6 +133,11 @@ impl Tally {
 
     pub(super) fn unchanged(&self) {
         self.unchanged.add(1);
+    }
+
+    /// Of what is unchanged, one more was compared.
+    pub(super) fn compared(&self) {
+        self.compared.add(1);
     }
 
     pub(super) fn skipped(&self) {
@@ -222,6 +229,7 @@ impl Tally {
             resumed: self.resumed.value(),
             saved: self.saved.value(),
             unchanged: self.unchanged.value(),
+            compared: self.compared.value(),
             skipped: self.skipped.value(),
             unset: self.unset.value(),
             failed: self.failed.value().saturating_add(stopped.is_some().into()),

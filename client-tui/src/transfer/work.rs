@@ -25,13 +25,15 @@ pub(super) struct Step {
     /// What was at the destination; if it is to be replaced it must still be that.
     pub(super) there: Option<Attributes>,
     pub(super) existing: Existing,
-    /// The same size and time on both sides, or the same content. In a copy only the mode is set; in a move, where the content is the
-    /// same as well, only the source is removed.
+    /// The same size and time on both sides, the same content, or the same size where contents decide. In a copy only the mode is set; in
+    /// a move, where the content is the same as well, only the source is removed.
     pub(super) is_twin: bool,
-    /// The destination takes another name of the source for the same.
+    /// Another source of the job has the same place, or one that the destination takes for the same.
     pub(super) clashes: bool,
+    /// The place was given to this source and to no other one of the job.
+    pub(super) is_claimed: bool,
     /// Held until the step has ended: a folder gets its mode and time when nobody holds it any more.
-    pub(super) _folder: Option<Arc<Folder>>,
+    pub(super) folder: Option<Arc<Folder>>,
 }
 
 impl Step {
@@ -49,6 +51,8 @@ pub(super) struct Carried {
     pub(super) grown: bool,
     /// What was copied, and is still at the source; none where that is gone with the move.
     pub(super) source: Option<Version>,
+    /// The copy, where the destination told.
+    pub(super) there: Option<Attributes>,
 }
 
 /// A folder of the destination that is being filled. When the last step in it has ended, it is handed on as [`Filled`]; children

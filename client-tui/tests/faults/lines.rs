@@ -158,6 +158,7 @@ impl Story {
             durability: self.durability,
             is_resumed: false,
             is_dry: false,
+            placed: None,
             on_request: OnRequest::default(),
         }
     }

@@ -204,7 +204,14 @@ fn about_file(round: usize) -> Vec<Request> {
             .into(),
             MakeFolder { operation: operation(way + 2), folder: file.clone(), mode: 0o755, existing: keep }
                 .into(),
-            Remove { operation: operation(way + 3), thing: file, depth: Depth::Tree, expected: None }.into(),
+            Remove {
+                operation: operation(way + 3),
+                thing: file,
+                depth: Depth::Tree,
+                expected: None,
+                aside: false,
+            }
+            .into(),
         ]);
     }
     requests

@@ -172,6 +172,7 @@ const fn needed_by_client(message: &ToServer) -> Option<&'static str> {
         }
         ToServer::Request(Request::MakeLink(link)) if link.metadata.is_some() => Some(Capability::METADATA),
         ToServer::Request(Request::Copy(copy)) if copy.preserve => Some(Capability::METADATA),
+        ToServer::Request(Request::Remove(remove)) if remove.aside => Some(Capability::ASIDE),
         _ => None,
     }
 }
@@ -284,10 +285,38 @@ fn a_side_that_is_older_gets_what_it_knows_and_all_of_it_arrives() {
             if has_comment(&world.at(from)) {
                 assert_eq!(has_comment(&world.at(to)), !lacks(Capability::METADATA), "{name}");
             }
-            // The repeat finds it all there.
-            let (again, _) = world.tow(&words);
+            // The repeat finds it all there, where it is not to be sent again whatever is there.
+            let (again, _) = world.tow(&words.map(|word| if word == "always" { "newer" } else { word }));
             let done: Value = serde_json::from_slice(&again.stdout).unwrap();
             assert_eq!((again.status.code(), done["files"].as_u64()), (Some(0), Some(0)), "{name} {again:?}");
+        }
+    }
+}
+
+/// What can be one file by two ways is removed only by a server that can set it aside.
+#[test]
+fn f80_beside_an_older_side_a_source_goes_where_its_copy_is_new_and_else_stays() {
+    for without in [&[][..], &[Capability::ASIDE]] {
+        let world = World::new(Kind { without, bytes_per_second: None });
+        for (from, to, words) in [
+            ("here", "there", ["mv", "--overwrite", "always", "new", "same", "{S}"]),
+            ("there", "here", ["mv", "--overwrite", "always", "{S}new", "{S}same", "."]),
+        ] {
+            for name in ["new", "same"] {
+                fs::write(world.at(from).join(name), "precious").unwrap();
+                let _ = fs::remove_file(world.at(to).join(name));
+            }
+            fs::write(world.at(to).join("same"), "older").unwrap();
+            let (output, crossed) = world.tow(&words);
+            let name = format!("{from} without {without:?}: {output:?}");
+            let (is_old, is_source) = (!without.is_empty(), from == "there");
+            assert_eq!(fs::read(world.at(to).join("new")).unwrap(), b"precious", "{name}");
+            assert_eq!(fs::read(world.at(to).join("same")).unwrap(), b"precious", "{name}");
+            assert_eq!(content(&world.at(from)).len(), usize::from(is_old), "{name}");
+            assert_eq!(output.status.code(), Some(i32::from(is_old)), "{name}");
+            assert_eq!(crossed.needing.contains_key(Capability::ASIDE), !is_old && is_source, "{name}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr).contains("too old"), is_old, "{name}");
+            let _ = fs::remove_file(world.at(from).join("same"));
         }
     }
 }

@@ -213,6 +213,7 @@ impl World {
             durability: Durability::Synced,
             is_resumed: false,
             is_dry: false,
+            placed: None,
             on_request: OnRequest::default(),
         }
     }

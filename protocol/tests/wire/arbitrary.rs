@@ -304,9 +304,10 @@ fn changing() -> Vec<BoxedStrategy<Message>> {
             Request::Copy(Copy { operation, from, to, existing, durability, expected, preserve })
         },
     );
-    let remove = (operation(), location(), select(Depth::ALL), option::of(version())).prop_map(
-        |(operation, thing, depth, expected)| Request::Remove(Remove { operation, thing, depth, expected }),
-    );
+    let remove = (operation(), location(), select(Depth::ALL), option::of(version()), any::<bool>())
+        .prop_map(|(operation, thing, depth, expected, aside)| {
+            Request::Remove(Remove { operation, thing, depth, expected, aside })
+        });
     let flush = location().prop_map(|folder| Request::Flush(Flush { folder }));
     let ask = (location(), option::of(version()))
         .prop_map(|(thing, version)| Request::ReadMetadata(ReadMetadata { thing, version }));

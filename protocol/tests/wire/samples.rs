@@ -113,7 +113,11 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
         within(10, Input::AbortUpload(AbortUpload { keep: false })),
         within(10, Input::UploadSpan(UploadSpan { offset: 5, len: 16_384, of: SpanOf::Basis })),
     ];
-    let requests = reading_requests().into_iter().chain(changing_requests()).chain(metadata_requests());
+    let requests = reading_requests()
+        .into_iter()
+        .chain(changing_requests())
+        .chain(last_requests())
+        .chain(metadata_requests());
     all.extend(requests.map(|(id, request)| (id, ToServer::Request(request))));
     all
 }
@@ -235,6 +239,11 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 preserve: false,
             }),
         ),
+    ]
+}
+
+fn last_requests() -> Vec<(u32, Request)> {
+    vec![
         (
             17,
             Request::Remove(Remove {
@@ -242,6 +251,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 thing: location("docs", "old"),
                 depth: Depth::Tree,
                 expected: None,
+                aside: false,
             }),
         ),
         (18, Request::Flush(Flush { folder: Location { base: path("docs"), path: WirePath::root() } })),

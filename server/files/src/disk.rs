@@ -14,7 +14,10 @@ mod reading;
 pub(crate) mod times;
 pub(crate) mod writing;
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
@@ -85,6 +88,37 @@ pub(crate) fn stat_open(thing: impl AsFd) -> Result<Attributes, Fault> {
         attributes.link = link_target(bytes.as_bytes());
     }
     Ok(attributes)
+}
+
+/// As [`stat_open`], asked of the file system itself and not of what the kernel remembers: a network or FUSE mount may remember what
+/// somebody changed by another way.
+pub(crate) fn stat_open_anew(thing: impl AsFd) -> Result<Attributes, Fault> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+        match rustix::fs::statx(&thing, c"", flags, rustix::fs::StatxFlags::BASIC_STATS) {
+            // Older kernels, and sandboxes that know no statx.
+            Ok(_) | Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {}
+            Err(errno) => return Err(fault_of(errno)),
+        }
+    }
+    stat_open(thing)
+}
+
+/// The path of an open folder, as the system has it now.
+#[cfg(target_os = "linux")]
+pub(crate) fn path_of(folder: impl AsFd) -> Result<PathBuf, Fault> {
+    use std::os::fd::AsRawFd;
+
+    let handle = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
+    let path = rustix::fs::readlink(handle, Vec::new()).map_err(fault_of)?;
+    Ok(PathBuf::from(OsString::from_vec(path.into_bytes())))
+}
+
+#[cfg(target_vendor = "apple")]
+pub(crate) fn path_of(folder: impl AsFd) -> Result<PathBuf, Fault> {
+    let path = rustix::fs::getpath(folder).map_err(fault_of)?;
+    Ok(PathBuf::from(OsString::from_vec(path.into_bytes())))
 }
 
 /// Some of `/proc`'s links have no text; the protocol knows no such target.

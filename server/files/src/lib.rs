@@ -7,8 +7,10 @@
 //!
 //! A request's way: `session` (frames, order, credit, cancel) → `service` (one line a kind) → `service/*` (one file a
 //! family) → `root` (the only way from a wire path to something the system opens) → `disk` (the only system calls on
-//! people's files). `machine` tells whose files they are. [`private_files`] is apart: the programs' own state, which no peer can name.
+//! people's files). `machine` tells whose files they are; [`asides`] remembers what a move has set aside, and gives it its name back after
+//! a crash. [`private_files`] is apart: the programs' own state, which no peer can name.
 
+pub mod asides;
 mod disk;
 pub mod exchange;
 mod machine;

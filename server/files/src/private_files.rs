@@ -140,6 +140,32 @@ impl PrivateFolder {
         Ok(names)
     }
 
+    /// Makes a file that this process holds, durably: it is there with all of its content or not at all, and held from the first moment.
+    pub fn make_held(&self, name: &str, content: &[u8]) -> Result<Held, PrivateFault> {
+        let (folder, beside) = (&self.folder, format!("{name}.new"));
+        let make = || -> std::io::Result<Held> {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = File::from(rustix::fs::openat(folder, &beside, flags, FILE_MODE)?);
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            rustix::fs::renameat(folder, &beside, folder, name)?;
+            rustix::fs::fsync(folder)?;
+            Ok(Held { _file: file.into() })
+        };
+        make().map_err(|error| {
+            let _ = rustix::fs::unlinkat(folder, &beside, AtFlags::empty());
+            self.fault(name, Why::System(error))
+        })
+    }
+
+    /// Removes a file that this process holds.
+    pub fn remove_held(&self, name: &str, held: Held) -> Result<(), PrivateFault> {
+        let removed = rustix::fs::unlinkat(&self.folder, name, AtFlags::empty());
+        drop(held);
+        removed.map_err(|errno| self.fault(name, system(errno)))
+    }
+
     /// Waits for other writers, for five seconds at most. Blocks.
     pub fn lock(&self) -> Result<Locked<'_>, PrivateFault> {
         let fault = |errno| self.fault(LOCK_NAME, system(errno));

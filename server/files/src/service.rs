@@ -1,6 +1,7 @@
 //! The service: one root, and the only `match` over requests. One line a kind, no logic.
 
 mod allowance;
+mod aside;
 mod beside;
 mod blocking_pool;
 mod blocks;
@@ -49,12 +50,12 @@ pub use allowance::StoreLimits;
 pub use blocking_pool::THREADS_MAX as BLOCKING_THREADS_MAX;
 pub use grant::{ClientId, Grant};
 
-use blocking_pool::{BlockingPool, Owner};
-
+use crate::asides::Asides;
 use crate::disk::{FolderReader, parts};
 use crate::exchange::Exchange;
 use crate::machine;
 use crate::root::{Root, RootError, RootSpec};
+use blocking_pool::{BlockingPool, Owner};
 
 /// Answers requests beneath one root.
 #[derive(Debug, Clone)]
@@ -70,6 +71,7 @@ pub struct Service {
     buffers: buffers::Buffers,
     room: room::Room,
     flushing: flushing::Flushing,
+    asides: Asides,
 }
 
 type Dispatched = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
@@ -117,6 +119,7 @@ impl Service {
                 Capability::HOLES,
                 Capability::METADATA,
                 Capability::ATTRIBUTES,
+                Capability::ASIDE,
             ]
             .map(Capability::new)
             .to_vec(),
@@ -146,6 +149,7 @@ impl Service {
             buffers: buffers::Buffers::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
             flushing: flushing::Flushing::default(),
+            asides: Asides::default(),
         })
     }
 
@@ -177,6 +181,11 @@ impl Service {
                 Arc::new(Self { owner, ..(*self).clone() })
             }
         }
+    }
+
+    /// What is set aside is written down there.
+    pub fn write_asides_down(&mut self, asides: Asides) {
+        self.asides = asides;
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.

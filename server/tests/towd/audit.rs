@@ -54,7 +54,8 @@ fn changes() -> [Request; 8] {
             preserve: false,
         }
         .into(),
-        Remove { operation: operation(6), thing: at("moved"), depth: Depth::Tree, expected }.into(),
+        Remove { operation: operation(6), thing: at("moved"), depth: Depth::Tree, expected, aside: false }
+            .into(),
     ]
 }
 
@@ -96,6 +97,7 @@ fn every_session_refusal_and_change_has_its_line() {
         thing: at("missing"),
         depth: Depth::Tree,
         expected: None,
+        aside: false,
     });
     drop(session);
     let mut session = house.meet(&bob, None).unwrap();

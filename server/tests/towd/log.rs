@@ -30,7 +30,13 @@ pub(crate) fn put(path: &str, data: &[u8]) -> Put {
 }
 
 fn remove(path: &str) -> Remove {
-    Remove { operation: OperationId([2; 16]), thing: at(path), depth: Depth::Tree, expected: None }
+    Remove {
+        operation: OperationId([2; 16]),
+        thing: at(path),
+        depth: Depth::Tree,
+        expected: None,
+        aside: false,
+    }
 }
 
 /// A day's work: one file up, one down in ranges, one deleted, one refused.

@@ -80,7 +80,7 @@ fn attacks(path: &str) -> Vec<Request> {
         .into(),
         SetMode { thing: at(path), mode: 0o777 }.into(),
         SetTimes { thing: at(path), modified: Time::from_ns(5) }.into(),
-        Remove { operation: id(), thing: at(path), depth: Depth::Tree, expected: None }.into(),
+        Remove { operation: id(), thing: at(path), depth: Depth::Tree, expected: None, aside: false }.into(),
     ]
 }
 

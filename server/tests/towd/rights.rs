@@ -23,7 +23,13 @@ fn put_as(operation: u8, path: &str, data: &[u8]) -> Put {
 }
 
 fn remove(path: &str) -> Remove {
-    Remove { operation: OperationId([99; 16]), thing: at(path), depth: Depth::Single, expected: None }
+    Remove {
+        operation: OperationId([99; 16]),
+        thing: at(path),
+        depth: Depth::Single,
+        expected: None,
+        aside: false,
+    }
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl Effects {
             on_request: self.on_request,
             is_resumed: false,
             is_dry: false,
+            placed: None,
         };
         let undecided = Arc::new(Undecided::default());
         self.undecided.insert(id, undecided.clone());
@@ -313,7 +314,8 @@ impl Removal {
 
     async fn one(&self, path: &WirePath) -> Result<Totals, Fault> {
         let (operation, thing) = (operation_id()?, Location::of(path));
-        let mut exchange = self.link.open(Remove { operation, thing, depth: Depth::Tree, expected: None });
+        let mut exchange =
+            self.link.open(Remove { operation, thing, depth: Depth::Tree, expected: None, aside: false });
         loop {
             let answer = tokio::select! {
                 answer = exchange.next() => answer?,

@@ -11,8 +11,10 @@ use towpath_protocol::request::{Existing, MakeFolder};
 use super::{Found, Parent, Plan, fault_at, join};
 use crate::link::calls::operation_id;
 use crate::model::ConflictKind;
+use crate::transfer::conflicts::is_listed;
 use crate::transfer::job::{Action, Verb};
 use crate::transfer::metadata;
+use crate::transfer::placed::Claim;
 use crate::transfer::work::Folder;
 
 /// Folders that are being made at a time.
@@ -37,11 +39,16 @@ impl Plan<'_> {
     async fn level(&mut self, level: Vec<Found>) -> Result<(), Fault> {
         let level = self.with_there(level).await?;
         let this = &*self;
-        let made = stream::iter(level).map(|(found, parent, there)| async move {
-            let made = this.folder(&found, parent, there.as_ref()).await;
-            (found, made)
-        });
-        let made: Vec<_> = made.buffered(FOLDERS_AT_ONCE).collect().await;
+        // Those that the destination may take for another one come after that.
+        let (alike, others): (Vec<_>, Vec<_>) = level.into_iter().partition(|(found, ..)| found.is_alike);
+        let mut made = Vec::with_capacity(alike.len() + others.len());
+        for (level, at_once) in [(others, FOLDERS_AT_ONCE), (alike, 1)] {
+            let level = stream::iter(level).map(|(found, parent, there)| async move {
+                let made = this.folder(&found, parent, there.as_ref()).await;
+                (found, made)
+            });
+            made.extend(level.buffered(at_once).collect::<Vec<_>>().await);
+        }
         for (found, made) in made {
             let folder = match made {
                 Ok(folder) => folder.map(Arc::new),
@@ -75,8 +82,13 @@ impl Plan<'_> {
             return Err(fault_at(FaultCode::IntoItself, &join(&self.from, &found.below)?));
         }
         let is_dry = self.shared.job.is_dry;
+        // A folder that several items have is joined; one that the destination takes for another one is not.
+        let is_alike = self.shared.placed.claim(&to) == Claim::Alike || found.is_alike;
         let identity = match there {
             _ if found.clashes => {
+                return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
+            }
+            Some(_) if is_alike && !is_listed(self.shared, &to).await? => {
                 return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
             }
             Some(there) if there.kind == Kind::Folder => Some(there.identity),
@@ -88,11 +100,16 @@ impl Plan<'_> {
             }
             None => {
                 // Joins one that was made this very moment, and never replaces anything else.
+                let existing = if is_alike { Existing::Keep } else { Existing::Replace };
                 let (operation, mode) = (operation_id()?, found.attributes.mode);
-                let request = MakeFolder { operation, folder: to.clone(), mode, existing: Existing::Replace };
-                match self.shared.job.destination.call(request).await? {
-                    Answer::Stored(stored) => Some(stored.attributes.identity),
-                    _ => return Err(FaultCode::Malformed.into()),
+                let request = MakeFolder { operation, folder: to.clone(), mode, existing };
+                match self.shared.job.destination.call(request).await {
+                    Ok(Answer::Stored(stored)) => Some(stored.attributes.identity),
+                    Ok(_) => return Err(FaultCode::Malformed.into()),
+                    Err(fault) if is_alike && fault.code == FaultCode::AlreadyExists => {
+                        return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
+                    }
+                    Err(fault) => return Err(fault),
                 }
             }
         };

@@ -4,11 +4,13 @@ use std::fs;
 use std::sync::Arc;
 
 use towpath_protocol::hash::{Hash, RangeHasher};
+use towpath_protocol::message::Input;
+use towpath_protocol::path::WirePath;
 
 use super::super::evil::{
-    BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LIST_PAGE, PROGRESS, SMALL, STATS, TOTALS, UPLOAD_ACK,
-    UPLOAD_READY, WELCOME, attributes, data, done, entry, fault, hole, item, list_page, read_done, read_head,
-    walk_page, welcome, welcome_with, whole,
+    BLOCK_HASHES, FILE, FOLDER, HANG_UP, LARGE_BYTES, LINK, LIST_PAGE, PROGRESS, SMALL, STATS, STORED,
+    TOTALS, UPLOAD_ACK, UPLOAD_READY, WELCOME, attributes, data, done, entry, fault, hole, item, list_page,
+    read_done, read_head, walk_page, welcome, welcome_with, whole,
 };
 use super::super::pack::{List, Map, Negative, Nil, No, Number, Raw, bytes, frame, framed, text};
 use super::*;
@@ -367,6 +369,42 @@ fn answers_of_another_kind_or_to_other_questions_are_refused() {
     ];
     for (what, words, script) in scripts {
         refused(what, words, "", script);
+    }
+}
+
+/// Attributes of a copy that is not what was sent.
+#[test]
+fn f80_a_source_stays_whose_copy_is_said_to_be_another() {
+    let not_there = |id, message: &ToServer| {
+        let ToServer::Request(Request::Stat(stat)) = message else { return None };
+        let of = |path: &WirePath| {
+            // What is to be made is not there.
+            let is_new = path.name().is_some_and(|name| name.as_bytes() == b"upload");
+            List(if is_new { vec![Nil, Number(1)] } else { vec![attributes(FOLDER, 0, None), Nil] })
+        };
+        Some(frame(STATS, id, &Map(vec![("items", List(stat.paths.iter().map(of).collect()))])))
+    };
+    let lies = [(FILE, 299_999), (FILE, 0), (FOLDER, 300_000), (LINK, 300_000)];
+    for (kind, size) in lies {
+        for is_small in [false, true] {
+            let home = Home::new();
+            let size = if is_small { size / 300 } else { size };
+            fs::write(home.path("here/upload"), vec![7; if is_small { 1000 } else { 300_000 }]).unwrap();
+            let stored = move |id| {
+                let target: Option<&[u8]> = (kind == LINK).then_some(b"elsewhere");
+                frame(STORED, id, &Map(vec![("attributes", attributes(kind, size, target))]))
+            };
+            let script: Script = Arc::new(move |id, message| match message {
+                ToServer::Input(Input::CommitUpload(_)) | ToServer::Request(Request::Put(_)) => {
+                    Some(stored(id))
+                }
+                message => not_there(id, message),
+            });
+            let what = format!("stored as kind {kind}, {size} bytes, small {is_small}");
+            let ended = told(&home, &what, &["mv", "upload", "{S}/"], script);
+            assert_ne!(ended.status.code(), Some(0), "{what}: {}", ended.said());
+            assert!(home.path("here/upload").exists(), "{what}: {}", ended.said());
+        }
     }
 }
 

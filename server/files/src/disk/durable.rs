@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
@@ -59,11 +61,11 @@ pub(crate) fn begin_flush(file: impl AsFd, before: u64, now: u64) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn begin_flush(_file: impl AsFd, _before: u64, _now: u64) {}
 
-/// Flushes a folder's entries. A file system that cannot flush folders has nothing to flush.
+/// Flushes a folder's entries. Where the folder cannot be flushed by itself, its whole file system is: on one that does not flush
+/// folders, and in a folder that this user may not read, which is open to be looked at only. Never Ok where nothing was flushed.
 pub(crate) fn flush_folder(folder: impl AsFd) -> Result<(), Fault> {
-    match rustix::fs::fsync(folder) {
-        // Nor has one that this user may write to and not read; it can only be opened to be looked at.
-        Err(Errno::INVAL | Errno::ROFS | Errno::BADF) => Ok(()),
+    match rustix::fs::fsync(&folder) {
+        Err(Errno::INVAL | Errno::BADF) => flush_file_system(folder.as_fd()),
         done => done.map_err(fault_of),
     }
 }
@@ -125,13 +127,29 @@ fn flushes_whole(thing: BorrowedFd<'_>) -> bool {
 fn flush_file_system(thing: BorrowedFd<'_>) -> Result<(), Fault> {
     match rustix::fs::syncfs(thing) {
         // A descriptor that was only opened to be looked at; its path leads to one that can be used.
-        Err(Errno::BADF) => {
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-            let again =
-                rustix::fs::openat(thing, c".", flags, rustix::fs::Mode::empty()).map_err(fault_of)?;
-            rustix::fs::syncfs(again).map_err(fault_of)
-        }
+        Err(Errno::BADF) => rustix::fs::syncfs(open_in(thing)?).map_err(fault_of),
         done => done.map_err(fault_of),
+    }
+}
+
+/// Opens something on a folder's file system that can be flushed: the folder, or, in one that this user may not read, a file without a
+/// name that is gone once it is closed.
+#[cfg(target_os = "linux")]
+fn open_in(folder: BorrowedFd<'_>) -> Result<OwnedFd, Fault> {
+    use rustix::fs::{Mode, OFlags, openat};
+
+    match openat(folder, c".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::ACCESS) => {}
+        opened => return opened.map_err(fault_of),
+    }
+    match openat(folder, c".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR) {
+        // Not every file system has such files.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+            let (name, file) = super::parts::create(folder, super::parts::PartId::random()?, 0o600)?;
+            super::writing::remove_file(folder, &name)?;
+            Ok(file)
+        }
+        opened => opened.map_err(fault_of),
     }
 }
 
@@ -148,6 +166,21 @@ fn flush_file_system(thing: BorrowedFd<'_>) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn f80_a_folder_that_can_only_be_looked_at_is_flushed_and_what_cannot_be_flushed_is_told() {
+        use rustix::fs::{CWD, Mode, OFlags, openat};
+
+        let folder = tempfile::tempdir().unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let looked_at = openat(CWD, folder.path(), flags, Mode::empty()).unwrap();
+        assert_eq!(rustix::fs::fsync(&looked_at), Err(Errno::BADF), "or this shows nothing");
+        assert_eq!(flush_folder(&looked_at), Ok(()));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let not_a_folder = openat(CWD, file.path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        assert!(flush_folder(&not_a_folder).is_err(), "nothing was flushed");
+    }
 
     #[test]
     fn a_pass_flushes_each_thing_and_says_which_could_not_be() {

@@ -206,6 +206,14 @@ fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat
     }
 }
 
+/// Removes what was left under an ID, unless somebody is at it.
+pub(crate) fn sweep_of(folder: &OwnedFd, id: PartId) {
+    let names = super::names(folder).unwrap_or_default();
+    for name in names.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
+        sweep(folder, &name, Duration::ZERO);
+    }
+}
+
 /// Bytes of an unfinished file that nobody is at; none of anything else.
 pub(crate) fn waiting_bytes(folder: impl AsFd, name: &Name) -> u64 {
     lock(folder, name, OFlags::RDONLY).map_or(0, |(_, stat)| u64::try_from(stat.st_size).unwrap_or(0))

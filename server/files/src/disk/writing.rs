@@ -146,12 +146,6 @@ impl From<&Stat> for Inode {
     }
 }
 
-/// Whether a file has other names as well.
-pub(crate) fn has_hard_links(spot: Spot<'_>) -> Result<bool, Fault> {
-    let stat = rustix::fs::statat(spot.folder, spot.name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
-    stat.map(|stat| stat.st_nlink > 1).map_err(fault_of)
-}
-
 /// Opens a folder within a folder, not through a link.
 pub(crate) fn open_folder(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -21,6 +21,8 @@ use crate::root::{Guarded, Kept, Root};
 const OURS: u16 = 0o600;
 /// Names tried before giving up; one is enough unless somebody plays with us.
 const NAMES_TRIED_MAX: usize = 8;
+/// For what was left of smaller files, it is not worth looking through a folder for each.
+const ANEW_BYTES_LEAST: u64 = 1 << 20;
 
 /// A folder, held open, and a name in it: where something is, or is to be.
 #[derive(Debug, Clone)]
@@ -262,6 +264,18 @@ impl Part {
             Err(fault) if fault.code == FaultCode::AlreadyExists => Self::create(folder, mode, reach),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// A part of a copy that begins at its beginning. Of a larger file, what the same copy left when it was cut off before goes.
+    pub(super) fn begin_anew(to: &Held, source: &Attributes, reach: Reach) -> Result<Self, Fault> {
+        if source.size < ANEW_BYTES_LEAST {
+            return Self::create(&to.folder, source.mode, reach);
+        }
+        let id = PartId::of_upload(&to.name, source.size, source.modified);
+        parts::sweep_of(&to.folder, id);
+        let (name, file) = parts::create(&*to.folder, id, asked(source.mode, reach))?;
+        let beside = Beside { folder: to.folder.clone(), name, placed: false };
+        Ok(Self::begun(file, beside, source.mode, reach))
     }
 
     /// Leaves it where it is, to be taken up.

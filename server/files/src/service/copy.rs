@@ -125,7 +125,7 @@ impl Copying {
             0..=SMALL => Reach::Final,
             _ => Reach::Hidden,
         };
-        let part = Part::create(&to.folder, source.mode, reach)?;
+        let part = Part::begin_anew(to, &source, reach)?;
         let copied = self.content(&file, part.file(), source.size, &mut hold)?;
         if changed(&source.version(), &disk::stat_open(&file)?.version()) || copied < source.size {
             return Err(FaultCode::Changed.into());

@@ -7,17 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-use towpath_protocol::answer::Done;
-use towpath_protocol::entry::Attributes;
+use towpath_protocol::answer::{Done, Stored};
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
-use towpath_protocol::path::Name;
+use towpath_protocol::metadata::Parts;
+use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::Flush;
 
 use super::Service;
-use super::beside::{Part, Policy};
+use super::beside::{Held, Part, Policy};
 use crate::disk;
-use crate::disk::durable::{Flushed, flush_all, flush_together};
+use crate::disk::durable::{self, Flushed, flush_all, flush_together};
 
 /// Things in one flush.
 const PASS_MAX: usize = 1024;
@@ -92,14 +93,36 @@ impl Flushing {
     }
 }
 
-/// Brings all changes of one file system to the disk.
+/// Brings all changes of one file system to the disk, or one file or link and its name.
 pub(super) async fn flush(service: Arc<Service>, request: Flush) -> Result<Answer, Fault> {
     service
         .blocking(&request.folder.clone(), move |service| {
-            flush_all(service.root.thing(&request.folder)?)?;
-            Ok(Done {}.into())
+            let thing = service.root.thing(&request.folder)?;
+            match disk::stat_open(&thing)?.kind {
+                Kind::File | Kind::Link => {
+                    let attributes = flush_one(service, &request.folder, thing)?;
+                    Ok(Stored { attributes, unset: Parts::NONE }.into())
+                }
+                _ => flush_all(thing).map(|()| Done {}.into()),
+            }
         })
         .await
+}
+
+/// A move looks at a copy so while its source is out of the way: the path is resolved anew, the file opened by it, and its attributes are
+/// the file system's own.
+fn flush_one(service: &Service, place: &Location, thing: OwnedFd) -> Result<Attributes, Fault> {
+    let parent = Held::look_for(&service.root, place)?;
+    let thing = match disk::stat_open(&thing)?.kind {
+        Kind::File => {
+            let file = service.root.open_file(place)?;
+            durable::flush(&file)?;
+            file
+        }
+        _ => thing,
+    };
+    durable::flush_folder(&*parent.folder)?;
+    disk::stat_open_anew(&thing)
 }
 
 /// One flush: `placed` is done with, `waiting` is put in place.

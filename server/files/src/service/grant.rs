@@ -70,6 +70,7 @@ impl Service {
             buffers: self.buffers.clone(),
             room: self.room.clone(),
             flushing: self.flushing.clone(),
+            asides: self.asides.clone(),
         })
     }
 }

@@ -14,7 +14,7 @@ use super::beside::{Held, check_kept};
 use super::blocking_pool::Class;
 use super::tally::Tally;
 use super::turns::Turn;
-use super::{Service, at};
+use super::{Service, aside, at};
 use crate::disk;
 use crate::disk::writing::{self, Inode};
 use crate::exchange::Exchange;
@@ -27,6 +27,9 @@ pub(super) async fn remove(
     request: Remove,
     exchange: Exchange,
 ) -> Result<Answer, Fault> {
+    if request.aside {
+        return aside::remove(service, request, exchange).await;
+    }
     let place = request.thing.clone();
     let begin = move |service: &Service| {
         let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;

@@ -6,8 +6,10 @@ use towpath_protocol::answer::Done;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
+use towpath_protocol::path::Name;
 use towpath_protocol::request::{Durability, Existing, Rename};
 
+use super::aside::Aside;
 use super::beside::{Held, Policy};
 use super::{Service, at};
 use crate::disk;
@@ -25,19 +27,34 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
                 modified: source.modified,
                 durability: Durability::Relaxed,
             };
-            move_to(&from, &source, &to, &policy).map_err(at(&request.to))?;
+            move_to(service, (&from, &source), &to, &policy).map_err(at(&request.to))?;
             Ok(Done {}.into())
         })
         .await
 }
 
-fn move_to(from: &Held, source: &Attributes, to: &Held, policy: &Policy) -> Result<(), Fault> {
+fn move_to(
+    service: &Service,
+    (from, source): (&Held, &Attributes),
+    to: &Held,
+    policy: &Policy,
+) -> Result<(), Fault> {
     let Some(there) = to.look()? else {
         policy.allows_over(None)?;
         return writing::rename_new(from.spot(), to.spot());
     };
+    let is_one_folder = Inode::of_open(&*from.folder)? == Inode::of_open(&*to.folder)?;
+    if is_one_folder && from.name == to.name {
+        return Err(FaultCode::IntoItself.into());
+    }
+    // Where names that differ in case are one, each spelling may have an identity of its own.
+    let may_be_itself =
+        there.identity == source.identity || (is_one_folder && differ_in_case(&from.name, &to.name));
+    if may_be_itself && !(is_one_folder && is_listed(to)) && rename_spelling(service, from, to)? {
+        return Ok(());
+    }
     if there.identity == source.identity {
-        return move_onto_itself(from, to, policy, &there);
+        return move_onto_itself(service, from, to, policy, &there);
     }
     if policy.existing == Existing::Keep {
         return Err(FaultCode::AlreadyExists.into());
@@ -54,16 +71,47 @@ fn move_to(from: &Held, source: &Attributes, to: &Held, policy: &Policy) -> Resu
     }
 }
 
-/// Both names are of one thing: the same name, another case of it where case does not count, or a second hard link, which
-/// the system's rename would leave as it is and call that a success.
-fn move_onto_itself(from: &Held, to: &Held, policy: &Policy, there: &Attributes) -> Result<(), Fault> {
-    let same_folder = Inode::of_open(&*from.folder)? == Inode::of_open(&*to.folder)?;
-    if same_folder && from.name == to.name {
+/// Whether a name is in its folder in exactly this spelling; false where that cannot be told.
+fn is_listed(place: &Held) -> bool {
+    disk::names(&place.folder).is_ok_and(|names| names.contains(&place.name))
+}
+
+fn differ_in_case(one: &Name, other: &Name) -> bool {
+    let folded = |name: &Name| match std::str::from_utf8(name.as_bytes()) {
+        Ok(text) => text.to_lowercase().into_bytes(),
+        Err(_) => name.as_bytes().to_ascii_lowercase(),
+    };
+    folded(one) == folded(other)
+}
+
+/// Gives a thing another spelling of its name, where the file system takes both for one: the system's own rename of one to the other
+/// may do nothing and call that a success. False where they are two names, and both are left as they were.
+fn rename_spelling(service: &Service, from: &Held, to: &Held) -> Result<bool, Fault> {
+    let aside = Aside::take(&service.asides, from.clone())?;
+    match to.look() {
+        Ok(None) => aside.place(to).map(|()| true),
+        Ok(Some(_)) => aside.put_back().map(|()| false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Both names are of one thing: a second hard link, which the system's rename would leave as it is and call that a success, or a folder
+/// that is mounted twice.
+fn move_onto_itself(
+    service: &Service,
+    from: &Held,
+    to: &Held,
+    policy: &Policy,
+    there: &Attributes,
+) -> Result<(), Fault> {
+    if there.kind == Kind::Folder {
         return Err(FaultCode::IntoItself.into());
     }
-    if there.kind == Kind::Folder || !writing::has_hard_links(from.spot())? {
-        return writing::rename_over(from.spot(), to.spot());
-    }
     policy.allows_over(Some(there))?;
-    writing::remove_file(&*from.folder, &from.name)
+    let aside = Aside::take(&service.asides, from.clone())?;
+    // The other name must lead to it while this one is out of the way.
+    match to.look()? {
+        Some(now) if now.identity == there.identity => aside.remove(),
+        _ => Err(FaultCode::Changed.into()),
+    }
 }

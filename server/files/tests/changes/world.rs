@@ -369,5 +369,5 @@ pub(crate) fn copy(from: &str, to: &str, existing: Existing) -> Copy {
 }
 
 pub(crate) fn remove(path: &str, depth: Depth) -> Remove {
-    Remove { operation: operation(), thing: below(path), depth, expected: None }
+    Remove { operation: operation(), thing: below(path), depth, expected: None, aside: false }
 }

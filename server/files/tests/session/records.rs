@@ -108,8 +108,13 @@ async fn a_removal_is_told_with_its_totals_and_a_look_at_things_is_not() {
     world.client.say(1, control()).await;
     world.request().await.1.answers.send(Done {}).await.unwrap();
     world.client.hear().await;
-    let remove =
-        Remove { operation: OperationId([1; 16]), thing: at("old\x1b"), depth: Depth::Tree, expected: None };
+    let remove = Remove {
+        operation: OperationId([1; 16]),
+        thing: at("old\x1b"),
+        depth: Depth::Tree,
+        expected: None,
+        aside: false,
+    };
     world.client.say(2, Request::from(remove)).await;
     let (_, exchange) = world.request().await;
     let totals = Totals { files: 2, folders: 1, bytes: 77, ..Totals::default() };
@@ -121,8 +126,13 @@ async fn a_removal_is_told_with_its_totals_and_a_look_at_things_is_not() {
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_connection_interrupts_is_told_with_its_outcome() {
     let mut world = World::open(SessionOptions::default()).await;
-    let remove =
-        Remove { operation: OperationId([1; 16]), thing: at("old"), depth: Depth::Tree, expected: None };
+    let remove = Remove {
+        operation: OperationId([1; 16]),
+        thing: at("old"),
+        depth: Depth::Tree,
+        expected: None,
+        aside: false,
+    };
     world.client.say(1, Request::from(remove)).await;
     let (_, exchange) = world.request().await;
     drop(world.client);

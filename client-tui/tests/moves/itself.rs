@@ -1,0 +1,130 @@
+//! Destinations that are their source by another way: another spelling where case does not count, another mount.
+
+use crate::folding::Folding;
+use crate::world::{Mounted, World, mount};
+
+const OVERWRITES: [&str; 5] = ["never", "different", "always", "newer", "keep-both"];
+
+/// What a file system that folds case may be like.
+const FOLDINGS: [&[&str]; 3] = [&[], &["spellings"], &["spellings", "plain-rename"]];
+
+#[test]
+fn f80_within_one_machine_another_spelling_of_a_name_is_given() {
+    for options in FOLDINGS {
+        let world = World::new();
+        let Some(_folding) = Folding::mount(&world.at("m"), options) else { return };
+        for how in OVERWRITES {
+            let what = format!("{options:?} {how}");
+            world.write("m/readme", "precious");
+            world.write("m/Photos/a", "one");
+            world.write("m/Photos/sub/b", "two");
+            let moved = world.tow(&["mv", "--overwrite", how, "m/readme", "m/README"]);
+            assert!(moved.status.success(), "{what}: {moved:?}");
+            assert_eq!(world.names("m"), ["Photos", "README"], "{what}");
+            let moved = world.tow(&["mv", "--overwrite", how, "m/Photos", "m/PHOTOS"]);
+            assert!(moved.status.success(), "{what}: {moved:?}");
+            assert_eq!(world.names("m"), ["PHOTOS", "README"], "{what}");
+            let found = world.files("m");
+            let expected = [("PHOTOS/a", "one"), ("PHOTOS/sub/b", "two"), ("README", "precious")];
+            assert!(
+                found.iter().map(|(at, content)| (at.as_str(), content.as_str())).eq(expected),
+                "{what}: {found:?}"
+            );
+            for gone in ["m/README", "m/PHOTOS"] {
+                let removed = world.tow(&["rm", "-r", "-y", gone]);
+                assert!(removed.status.success(), "{what}: {removed:?}");
+            }
+        }
+        // Within a server.
+        let towd = world.serve("m");
+        world.write("m/remote", "served");
+        let moved = world.tow(&["mv", &towd.target("remote"), &towd.target("REMOTE")]);
+        assert!(moved.status.success(), "{options:?}: {moved:?}");
+        assert_eq!(world.names("m"), ["REMOTE"], "{options:?}: {moved:?}");
+        assert_eq!(world.read("m/remote").as_deref(), Some("served"));
+    }
+}
+
+#[test]
+fn f80_by_two_links_no_other_spelling_takes_the_file_away() {
+    for options in FOLDINGS {
+        let world = World::new();
+        let Some(_folding) = Folding::mount(&world.at("m"), options) else { return };
+        let towd = world.serve("m");
+        for how in OVERWRITES {
+            world.write("m/readme", "precious");
+            world.write("m/Photos/a", "one");
+            world.write("m/Photos/sub/b", "two");
+            for (from, to) in [("readme", "README"), ("Photos", "PHOTOS"), ("Photos/a", "photos/A")] {
+                for is_up in [true, false] {
+                    let (here, there) = (
+                        format!("m/{}", if is_up { from } else { to }),
+                        towd.target(if is_up { to } else { from }),
+                    );
+                    let words = if is_up { [&here, &there] } else { [&there, &here] };
+                    let moved = world.tow(&["mv", "-T", "--overwrite", how, words[0], words[1]]);
+                    let what = format!("{options:?} {how} {words:?}: {moved:?}");
+                    assert_eq!(world.contents("m"), ["one", "precious", "two"], "{what}");
+                    world.check_nothing_left("m", &what);
+                    if how != "keep-both" {
+                        assert!(!moved.status.success(), "{what}");
+                    }
+                }
+            }
+            for gone in world.names("m") {
+                assert!(world.tow(&["rm", "-r", "-y", &format!("m/{gone}")]).status.success());
+            }
+        }
+    }
+}
+
+/// `tree` and `tree` by another way, in folders `one` and `two`; none where that cannot be mounted.
+fn twice(world: &World, how: &str) -> Option<(Mounted, [&'static str; 2])> {
+    let at = |path: &str| world.at(path).to_str().unwrap().to_owned();
+    if how == "bindfs" {
+        std::fs::create_dir_all(world.at("m/one")).unwrap();
+        return mount(&["bindfs", &at("m/one")], &world.at("m/two"))
+            .map(|mounted| (mounted, ["m/one", "m/two"]));
+    }
+    for folder in ["m/lower", "m/one", "m/work"] {
+        std::fs::create_dir_all(world.at(folder)).unwrap();
+    }
+    let options = format!("lowerdir={},upperdir={},workdir={}", at("m/lower"), at("m/one"), at("m/work"));
+    let words = ["mount", "-t", "overlay", "overlay", "-o", &options];
+    mount(&words, &world.at("m/two")).map(|mounted| (mounted, ["m/one", "m/two"]))
+}
+
+#[test]
+fn f80_by_two_mounts_no_move_onto_itself_takes_the_file_away() {
+    for how_mounted in ["bindfs", "overlay"] {
+        for how in ["never", "different", "always"] {
+            for is_turned in [false, true] {
+                for by in ["one link", "up", "down"] {
+                    let world = World::new();
+                    let Some((_mounted, [one, two])) = twice(&world, how_mounted) else { break };
+                    let (from, to) = if is_turned { (two, one) } else { (one, two) };
+                    let towd = world.serve("m");
+                    world.write(&format!("{one}/file"), "precious");
+                    world.write(&format!("{one}/tree/a"), "one");
+                    world.write(&format!("{one}/tree/sub/b"), "two");
+                    // What it remembers of them is what is to be seen through.
+                    assert_eq!(world.contents(two).len(), 3, "{how_mounted}");
+                    for name in ["file", "tree", "tree/sub/b"] {
+                        let (here, there) = (format!("{from}/{name}"), format!("{to}/{name}"));
+                        let target = |path: &str| towd.target(path.strip_prefix("m/").unwrap());
+                        let words = match by {
+                            "one link" => [here, there],
+                            "up" => [here, target(&there)],
+                            _ => [target(&here), there],
+                        };
+                        let moved = world.tow(&["mv", "-T", "--overwrite", how, &words[0], &words[1]]);
+                        let what = format!("{how_mounted} {how} {by} {words:?}: {moved:?}");
+                        assert_eq!(world.contents(one), ["one", "precious", "two"], "{what}");
+                        world.check_nothing_left(one, &what);
+                        assert!(!moved.status.success(), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
