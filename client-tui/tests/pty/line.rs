@@ -76,10 +76,23 @@ impl Line {
 
     /// Reads until the screen shows `text`, and no further.
     pub(crate) fn read_until(&mut self, text: &str) {
+        self.read_while(text, |shown| !shown.contains(text));
+    }
+
+    /// Reads until the screen does not show `text` any more.
+    pub(crate) fn read_until_not(&mut self, text: &str) {
+        self.read_while(text, |shown| shown.contains(text));
+    }
+
+    fn read_while(&mut self, text: &str, goes_on: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.emulator.screen().contents().contains(text) {
-            assert!(Instant::now() < deadline, "never saw {text:?}:\n{}", self.emulator.screen().contents());
-            assert!(self.read_some(), "ended without {text:?}:\n{}", self.emulator.screen().contents());
+        loop {
+            let shown = self.emulator.screen().contents();
+            if !goes_on(&shown) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still waiting for or without {text:?}:\n{shown}");
+            assert!(self.read_some(), "ended while waiting for or without {text:?}:\n{shown}");
         }
     }
 

@@ -4,7 +4,7 @@ use rustix::fs::OFlags;
 use rustix::process::Signal;
 
 use crate::line::Line;
-use crate::stage::{CTRL_A, DOWN, F5, Folders, write};
+use crate::stage::{CTRL_A, F5, Folders, write};
 
 const SIZE: (u16, u16) = (240, 70);
 
@@ -42,16 +42,21 @@ fn a_copy_goes_on_while_the_terminal_does_not_read_and_then_the_screen_is_right(
     let right = folders.right("");
     let mut line = Line::start(&folders, &[".", right.to_str().unwrap()], SIZE, OFlags::empty());
     line.read_until("file-0001");
-    line.press("wL");
-    line.read_until("MB a second for all jobs together");
-    line.press("1\r");
+    // Slow enough to be still under way when the terminal stops; each window is there before it is answered.
+    line.press("w");
+    line.read_until("╭ Jobs ");
+    line.press("L");
+    line.read_until("for all jobs");
+    line.press("1");
+    line.press("\r");
     line.read_until("all jobs: at most 1");
     line.press("\x1b");
-    line.read_until("q Quit");
-    line.press(&format!("{DOWN}{CTRL_A}"));
-    line.read_until("420");
+    line.read_until_not("╭ Jobs ");
+    line.press(CTRL_A);
+    line.read_until("420 of 420");
     line.press(F5);
     line.read_until("╭ Copy ");
+    line.read_until("Cancel");
     line.press("\r");
     line.stall();
     let count = || std::fs::read_dir(&right).unwrap().count();

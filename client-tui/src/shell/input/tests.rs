@@ -1,3 +1,5 @@
+//! The parser, held to what terminals send, to what they must not be taken for, and to any bytes at all.
+
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 use proptest::prelude::*;
 
