@@ -9,6 +9,7 @@ pub(crate) mod durable;
 pub(crate) mod holes;
 pub(crate) mod metadata;
 pub(crate) mod mode;
+mod mounts;
 pub(crate) mod parts;
 mod reading;
 pub(crate) mod times;

@@ -11,7 +11,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
 use super::parts::{self, has_part_form, is_part};
-use super::{code_of, fault_of, kind_of, stat, stat_open};
+use super::{code_of, fault_of, kind_of, mounts, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
 pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
@@ -84,7 +84,10 @@ impl FolderReader {
         name: &Name,
         kind: Option<Kind>,
     ) -> Result<Option<(Attributes, Option<FaultCode>)>, Fault> {
-        match stat(self.folder()?, name) {
+        let folder = self.folder()?;
+        // Only folders are mounted on, files apart that containers put in each other's place.
+        let is_mount = matches!(kind, None | Some(Kind::Folder)) && mounts::is_mount(folder, name);
+        match if is_mount { mounts::look(folder, name) } else { stat(folder, name) } {
             Ok(attributes) => Ok(Some((attributes, None))),
             Err(fault) if fault.code == FaultCode::NotFound => Ok(None),
             Err(fault) => Ok(Some((Attributes::unknown(kind.unwrap_or(Kind::Other)), Some(fault.code)))),

@@ -1,0 +1,99 @@
+//! Mount points within a folder. The file system behind one may not answer (a dead server, a stopped FUSE program), and a look at it would
+//! wait with it for ever: it is looked at by a thread of its own, and is unknown if that takes too long.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+use towpath_protocol::entry::Attributes;
+use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::Name;
+
+use super::{fault_of, stat};
+
+/// How long a mount may take to say what it is.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Threads that may wait for mounts at a time; the next mount is unknown at once.
+const WAITING_MAX: usize = 8;
+
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether another file system is mounted at this name. Does not ask that file system.
+pub(crate) fn is_mount(folder: impl AsFd, name: &Name) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+    statx(folder, name.as_bytes(), flags, StatxFlags::empty())
+        .is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Attributes of a mount point; `TimedOut` if it does not answer.
+pub(crate) fn look(folder: impl AsFd, name: &Name) -> Result<Attributes, Fault> {
+    let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0).map_err(fault_of)?;
+    let name = name.clone();
+    in_time(&WAITING, PATIENCE, move || stat(&folder as &OwnedFd, &name))
+        .unwrap_or_else(|| Err(FaultCode::TimedOut.into()))
+}
+
+/// What `task` gives, or `None` if it takes too long or too many others do already. The thread ends with its task, whenever that is.
+fn in_time<T: Send + 'static>(
+    waiting: &'static AtomicUsize,
+    patience: Duration,
+    task: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    if waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        return None;
+    }
+    let (sender, receiver) = sync_channel(1);
+    let run = move || {
+        let done = task();
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        // Nobody waits any more, perhaps.
+        let _ = sender.send(done);
+    };
+    if std::thread::Builder::new().name("mount".into()).spawn(run).is_err() {
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        return None;
+    }
+    receiver.recv_timeout(patience).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_does_not_answer_is_left_and_only_so_many_wait() {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (release, held) = sync_channel::<()>(0);
+        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), Some(7));
+        for _ in 0..WAITING_MAX {
+            let held = held.clone();
+            let stuck = move || held.lock().unwrap().recv().is_err();
+            assert_eq!(in_time(&COUNT, Duration::from_millis(1), stuck), None);
+        }
+        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), None, "too many wait");
+        drop(release);
+        // They end with their tasks, and others may wait again.
+        while COUNT.load(Ordering::Acquire) > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), Some(7));
+    }
+
+    #[test]
+    fn a_mount_is_told_from_a_folder() {
+        let open = |path: &str| {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+            rustix::fs::openat(rustix::fs::CWD, path, flags, rustix::fs::Mode::empty()).unwrap()
+        };
+        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
+        assert!(is_mount(open("/"), &name("proc")));
+        assert!(
+            !is_mount(open("/proc"), &name("self"))
+                && !is_mount(open("/"), &name("usr/none".split('/').next().unwrap()))
+        );
+    }
+}
