@@ -194,6 +194,21 @@ impl Decoder {
         self.rooms.clear();
     }
 
+    /// Gives back all that is not needed while nothing comes.
+    pub fn release(&mut self) {
+        self.rest();
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// Bytes of the frame that has begun; none where its length has not come, or is not allowed.
+    pub fn begun_bytes(&self) -> usize {
+        let announced =
+            self.buffer.first_chunk::<HEADER_BYTES>().map_or(0, |header| u32::from_be_bytes(*header));
+        if announced as usize <= self.frame_bytes_max { announced as usize } else { 0 }
+    }
+
     /// Takes in bytes from the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.reserve(self.missing().max(bytes.len()));

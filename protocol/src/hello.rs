@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::display::PeerText;
 use crate::limits::{
     self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, PATH_COMPONENTS_MAX,
-    REQUESTS_IN_FLIGHT_MAX, UPLOAD_CREDIT_BYTES_MAX,
+    REQUESTS_IN_FLIGHT_MAX, TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
 };
 use crate::pairing::Pairing;
 use crate::path::WirePath;
@@ -105,7 +104,8 @@ const REQUESTS_IN_FLIGHT_LEAST: u32 = 4;
 pub struct Hello {
     pub protocol: u16,
     /// Program and version, for the other side's log.
-    pub agent: PeerText,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub agent: String,
     #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
     pub capabilities: Vec<Capability>,
     pub limits: Limits,
@@ -174,13 +174,15 @@ pub struct Machine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     pub protocol: u16,
-    pub agent: PeerText,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub agent: String,
     #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
     pub capabilities: Vec<Capability>,
     /// The limits of this session: the lower of both sides'.
     pub limits: Limits,
-    /// The root's name for people, as the server writes it (`/srv/files`).
-    pub root_name: PeerText,
+    /// The root's name for people, as the server writes it (`/srv/files`), at most 512 bytes.
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub root_name: String,
     pub root_kind: RootKind,
     pub access: Access,
     /// What this client may do, where that is not everything.

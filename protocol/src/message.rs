@@ -328,7 +328,7 @@ impl Request {
             | Self::Copy(Copy { expected, .. })
             | Self::Remove(Remove { expected, .. }) => narrow(expected),
             Self::Read(Read { version, .. }) | Self::ReadMetadata(ReadMetadata { version, .. }) => {
-                narrow(version)
+                narrow(version);
             }
             Self::Blocks(Blocks { version, .. }) => narrow(version),
             Self::List(_)
@@ -351,7 +351,7 @@ impl Answer {
             Self::ListPage(page) => page.entries.iter_mut().for_each(|entry| entry.attributes.narrow()),
             Self::WalkPage(page) => page.items.iter_mut().for_each(|item| item.entry.attributes.narrow()),
             Self::Stats(stats) => {
-                stats.items.iter_mut().filter_map(|item| item.0.as_mut().ok()).for_each(Attributes::narrow)
+                stats.items.iter_mut().filter_map(|item| item.0.as_mut().ok()).for_each(Attributes::narrow);
             }
             Self::FileWhole(file) => file.attributes.narrow(),
             Self::ReadHead(head) => head.attributes.narrow(),

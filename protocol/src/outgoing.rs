@@ -54,6 +54,11 @@ impl Outgoing {
         }
     }
 
+    /// Bytes of all frames that are not written yet.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub const fn is_empty(&self) -> bool {
         self.bytes == 0
     }

@@ -96,6 +96,11 @@ impl Sequence {
         Some(frame)
     }
 
+    /// The number whose turn it is.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use towpath_files::memory::MEMORY_BYTES;
 use towpath_files::service::StoreLimits;
 use towpath_protocol::hello;
 use towpath_protocol::limits::{
@@ -34,6 +35,7 @@ pub(crate) enum Limit {
     Uploads,
     UploadCreditBytes,
     UploadRoomBytes,
+    MemoryBytes,
     DiskReserveBytes,
     PartsKeptSeconds,
     QuotaBytes,
@@ -124,6 +126,13 @@ const TABLE: &[Row] = &[
     ),
     row(Limit::UploadRoomBytes, "upload_room_bytes", 40 * MIB, (MIB, 64 * GIB), "of all uploads together"),
     row(
+        Limit::MemoryBytes,
+        "memory_bytes",
+        MEMORY_BYTES,
+        (16 * MIB, 64 * GIB),
+        "for all that clients send, ask for and wait for; one of them has half at most",
+    ),
+    row(
         Limit::DiskReserveBytes,
         "disk_reserve_bytes",
         64 * MIB,
@@ -209,6 +218,7 @@ impl Limits {
             uploads_max: self.count(Limit::Uploads),
             credit_bytes: self.of(Limit::UploadCreditBytes),
             room_bytes: self.of(Limit::UploadRoomBytes),
+            memory_bytes: self.of(Limit::MemoryBytes),
             parts_kept: self.seconds(Limit::PartsKeptSeconds),
         }
     }

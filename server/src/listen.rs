@@ -23,6 +23,7 @@ use towpath_files::session::{self, Door, Joining, SessionEnd, SessionOptions, Ti
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::Ticket;
+use towpath_protocol::pairing::KeyHash;
 use towpath_secure::SecureFault;
 use towpath_stdio::{Joiner, Rendezvous};
 use towpath_tcp::Line;
@@ -125,7 +126,7 @@ impl Host {
             Ok(Ok((secure, visitor))) => {
                 if let Some(name) = visitor.name() {
                     arrival.peer = format!("{} ({name})", arrival.peer);
-                    arrival.known();
+                    arrival.known(*visitor.key());
                 }
                 let (reader, writer) = tokio::io::split(secure.stream);
                 self.serve(reader, writer, arrival, Some(visitor)).await;
@@ -261,8 +262,8 @@ impl Arrival {
         self.seat.iter().for_each(Seat::heard);
     }
 
-    fn known(&self) {
-        self.seat.iter().for_each(Seat::known);
+    fn known(&self, key: KeyHash) {
+        self.seat.iter().for_each(|seat| seat.known(key));
     }
 }
 

@@ -20,6 +20,9 @@ use crate::log::shown;
 use crate::wall::{self, Within};
 use crate::{EXIT_USAGE, Failure, gate};
 
+/// Memory for what one person's session takes in or waits for: a folder of many millions.
+const STDIO_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// What the server begins with.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -80,7 +83,12 @@ fn open_service(config: &Config) -> Result<Service, Failure> {
         Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
         None => (RootSpec::Whole, home_folder()),
     };
-    let service = Service::with_limits(ServiceConfig { root, access, home }, config.limits.store());
+    let mut limits = config.limits.store();
+    if matches!(config.doors, Doors::Stdio) {
+        // All of it is one person's, who takes it from nobody else.
+        limits.memory_bytes = limits.memory_bytes.max(STDIO_MEMORY_BYTES);
+    }
+    let service = Service::with_limits(ServiceConfig { root, access, home }, limits);
     Ok(service.context("--root")?)
 }
 

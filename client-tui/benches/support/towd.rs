@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -16,6 +16,10 @@ pub(crate) struct Towd {
     child: Child,
     pub(crate) server: Server,
     code: String,
+    #[allow(dead_code, reason = "not every benchmark asks")]
+    pub(crate) fingerprint: String,
+    program: String,
+    state: PathBuf,
 }
 
 impl Towd {
@@ -49,7 +53,16 @@ impl Towd {
         let port =
             text("address").rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("its port");
         let server = Server::Tow { host: host.to_owned(), port };
-        Self { child, server, code: text("pair") }
+        let (code, fingerprint) = (text("pair"), text("fingerprint"));
+        Self { child, server, code, fingerprint, program, state: folder.join("server") }
+    }
+
+    /// What `towd WORDS` prints.
+    #[allow(dead_code, reason = "not every benchmark asks")]
+    pub(crate) fn says(&self, words: &[&str]) -> String {
+        let mut command = Command::new(&self.program);
+        let output = command.args(words).env("TOW_STATE_DIR", &self.state).output().expect("towd");
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// Keys of a client that may come in.

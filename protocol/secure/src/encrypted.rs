@@ -10,10 +10,13 @@ use rustls::CommonState;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, client, server};
 
+use crate::large::Large;
 use crate::read_ahead::ReadAhead;
 
 /// Encrypted bytes that may wait for the system to take them: enough for one large write.
 const WAITING_BYTES_MAX: usize = 128 * 1024;
+/// The same where many connections have so much waiting.
+const WAITING_BYTES_MIN: usize = 16 * 1024;
 
 /// Reads and writes in clear what goes over the line encrypted.
 #[derive(Debug)]
@@ -21,17 +24,36 @@ pub struct Encrypted<S> {
     tls: TlsStream<ReadAhead<S>>,
     /// Met behind bytes that were still to be handed on.
     failed: Option<io::Error>,
+    /// While much may wait.
+    large: Option<Large>,
 }
 
 impl<S> Encrypted<S> {
-    pub(crate) fn client(mut tls: client::TlsStream<ReadAhead<S>>) -> Self {
-        tls.get_mut().1.set_buffer_limit(Some(WAITING_BYTES_MAX));
-        Self { tls: TlsStream::Client(tls), failed: None }
+    pub(crate) const fn client(tls: client::TlsStream<ReadAhead<S>>) -> Self {
+        Self { tls: TlsStream::Client(tls), failed: None, large: None }
     }
 
-    pub(crate) fn server(mut tls: server::TlsStream<ReadAhead<S>>) -> Self {
-        tls.get_mut().1.set_buffer_limit(Some(WAITING_BYTES_MAX));
-        Self { tls: TlsStream::Server(tls), failed: None }
+    pub(crate) const fn server(tls: server::TlsStream<ReadAhead<S>>) -> Self {
+        Self { tls: TlsStream::Server(tls), failed: None, large: None }
+    }
+
+    /// Before a write: how much may wait.
+    fn bound(&mut self) {
+        if self.large.is_none() {
+            self.large = Large::get();
+        }
+        let bytes = Some(if self.large.is_some() { WAITING_BYTES_MAX } else { WAITING_BYTES_MIN });
+        match &mut self.tls {
+            TlsStream::Client(tls) => tls.get_mut().1.set_buffer_limit(bytes),
+            TlsStream::Server(tls) => tls.get_mut().1.set_buffer_limit(bytes),
+        }
+    }
+
+    /// After a write: what the system has taken does not wait.
+    fn unbound(&mut self) {
+        if !self.session().wants_write() {
+            self.large = None;
+        }
     }
 
     pub(crate) fn session(&self) -> &CommonState {
@@ -96,11 +118,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(context))?;
-        Pin::new(&mut self.tls).poll_write(context, bytes)
+        self.bound();
+        let written = Pin::new(&mut self.tls).poll_write(context, bytes);
+        self.unbound();
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(context)
+        let flushed = Pin::new(&mut self.tls).poll_flush(context);
+        self.unbound();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -113,7 +140,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(context))?;
-        Pin::new(&mut self.tls).poll_write_vectored(context, slices)
+        self.bound();
+        let written = Pin::new(&mut self.tls).poll_write_vectored(context, slices);
+        self.unbound();
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -18,6 +18,7 @@
 
 mod encrypted;
 pub mod identity;
+mod large;
 mod read_ahead;
 mod settings;
 pub mod stream;

@@ -9,12 +9,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::large::Large;
+
 /// Bytes of room at first, and for a peer that says little.
 const ROOM_BYTES_MIN: usize = 4 * 1024;
 /// Bytes of room for a peer that fills it.
 const ROOM_BYTES_MAX: usize = 256 * 1024;
 /// A room that is filled is made so many times larger.
 const GROWTH: usize = 4;
+/// The same where many connections have so much.
+const ROOM_BYTES_SMALL: usize = 16 * 1024;
 /// Bytes that are kept of the beginning: a line of somebody else's protocol.
 const HEARD_BYTES_MAX: usize = 80;
 /// A room of which less than this part is filled is made smaller by half.
@@ -31,13 +35,23 @@ pub(crate) struct ReadAhead<S> {
     end: usize,
     /// Bytes of the next room.
     room_bytes: usize,
+    /// While that may be many.
+    large: Option<Large>,
     /// The first bytes that came, also those that are still to be handed on.
     heard: Vec<u8>,
 }
 
 impl<S> ReadAhead<S> {
     pub(crate) const fn of(stream: S) -> Self {
-        Self { stream, room: Vec::new(), begin: 0, end: 0, room_bytes: ROOM_BYTES_MIN, heard: Vec::new() }
+        Self {
+            stream,
+            room: Vec::new(),
+            begin: 0,
+            end: 0,
+            room_bytes: ROOM_BYTES_MIN,
+            large: None,
+            heard: Vec::new(),
+        }
     }
 
     /// The first bytes that have come.
@@ -69,15 +83,22 @@ impl<S: AsyncRead + Unpin> ReadAhead<S> {
                 let missing = HEARD_BYTES_MAX - self.heard.len();
                 self.heard.extend_from_slice(&self.room[..filled.min(missing)]);
                 if filled == self.room_bytes {
-                    self.room_bytes = ROOM_BYTES_MAX.min(self.room_bytes * GROWTH);
+                    if self.large.is_none() {
+                        self.large = Large::get();
+                    }
+                    let most = if self.large.is_some() { ROOM_BYTES_MAX } else { ROOM_BYTES_SMALL };
+                    self.room_bytes = most.min(self.room_bytes * GROWTH);
                 } else if filled < self.room_bytes / SPARSE {
                     self.room_bytes = ROOM_BYTES_MIN.max(self.room_bytes / 2);
                 }
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => {
+                if self.large.is_some() && Large::are_scarce() {
+                    (self.room_bytes, self.large) = (ROOM_BYTES_MIN, None);
+                }
                 if self.room_bytes == ROOM_BYTES_MIN {
-                    self.room = Vec::new();
+                    (self.room, self.large) = (Vec::new(), None);
                 }
                 Poll::Pending
             }

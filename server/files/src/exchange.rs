@@ -8,6 +8,8 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input, RequestId};
 
+use crate::memory::{self, Charge, Memory, Use};
+
 /// Answers that may wait in an exchange's queue before the service waits for the reader.
 pub const ANSWERS_QUEUED_MAX: usize = 32;
 /// Inputs that may wait for the service: a full data frame for each of the largest credit, and once more as many.
@@ -18,22 +20,56 @@ pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DAT
 pub struct Answers {
     id: RequestId,
     queue: mpsc::Sender<(RequestId, Answer)>,
+    charged: Option<Charged>,
+}
+
+/// What pays for the memory that answers take until they leave.
+#[derive(Debug, Clone)]
+struct Charged {
+    memory: Memory,
+    /// Set when nobody takes answers any more.
+    lost: CancellationToken,
 }
 
 impl Answers {
     pub const fn new(id: RequestId, queue: mpsc::Sender<(RequestId, Answer)>) -> Self {
-        Self { id, queue }
+        Self { id, queue, charged: None }
+    }
+
+    /// Answers that are charged until whoever takes them gives that back.
+    pub(crate) fn charged_to(self, memory: Memory, lost: CancellationToken) -> Self {
+        Self { charged: Some(Charged { memory, lost }), ..self }
     }
 
     /// Waits for room. Err when nobody listens any more: the work can stop.
     pub async fn send(&self, answer: impl Into<Answer>) -> Result<(), Fault> {
-        self.queue.send((self.id, answer.into())).await.map_err(|_| FaultCode::Cancelled.into())
+        let answer = answer.into();
+        let charge = match &self.charged {
+            Some(charged) => charged.take(memory::of_answer(&answer)).await?,
+            None => None,
+        };
+        let place = self.queue.reserve().await.map_err(|_| FaultCode::Cancelled)?;
+        charge.into_iter().for_each(Charge::forget);
+        place.send((self.id, answer));
+        Ok(())
     }
 
     /// Sends if there is room at once; else gives the answer back, to be [sent](Self::send) by whoever can wait.
     pub fn try_send(&self, answer: impl Into<Answer>) -> Result<Option<Answer>, Fault> {
-        match self.queue.try_send((self.id, answer.into())) {
-            Ok(()) => Ok(None),
+        let answer = answer.into();
+        let bytes = memory::of_answer(&answer);
+        let charge = match &self.charged {
+            Some(charged) if bytes > 0 => match charged.memory.try_take(bytes, Use::Passing) {
+                None => return Ok(Some(answer)),
+                charge => charge,
+            },
+            _ => None,
+        };
+        match self.queue.try_send((self.id, answer)) {
+            Ok(()) => {
+                charge.into_iter().for_each(Charge::forget);
+                Ok(None)
+            }
             Err(TrySendError::Full((_, answer))) => Ok(Some(answer)),
             Err(TrySendError::Closed(_)) => Err(FaultCode::Cancelled.into()),
         }
@@ -42,6 +78,19 @@ impl Answers {
     /// Sends only if there is room at once: for progress, where the newest matters and a lost one does not.
     pub fn send_if_room(&self, answer: impl Into<Answer>) {
         let _ = self.queue.try_send((self.id, answer.into()));
+    }
+}
+
+impl Charged {
+    async fn take(&self, bytes: usize) -> Result<Option<Charge>, Fault> {
+        if bytes == 0 {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            charge = self.memory.take(bytes) => Ok(Some(charge)),
+            () = self.lost.cancelled() => Err(FaultCode::Cancelled.into()),
+        }
     }
 }
 

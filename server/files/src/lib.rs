@@ -14,6 +14,7 @@ pub mod asides;
 mod disk;
 pub mod exchange;
 mod machine;
+pub mod memory;
 pub mod private_files;
 pub mod root;
 pub mod service;

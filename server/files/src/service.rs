@@ -41,6 +41,7 @@ use std::task::Poll;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::{Access, Capability, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
+use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
@@ -53,6 +54,7 @@ use crate::asides::Asides;
 use crate::disk::{FolderReader, parts};
 use crate::exchange::Exchange;
 use crate::machine;
+use crate::memory::{ClientMemory, Memory};
 use crate::root::{Root, RootError, RootSpec};
 use blocking_pool::{BlockingPool, Owner};
 
@@ -64,6 +66,9 @@ pub struct Service {
     client: ClientId,
     /// Whose share of threads it works with.
     owner: Owner,
+    client_memory: ClientMemory,
+    /// What this session holds.
+    memory: Memory,
     allowance: Arc<allowance::Allowance>,
     outcomes: Arc<outcomes::Outcomes>,
     pool: BlockingPool,
@@ -112,7 +117,7 @@ impl Service {
         };
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
-            agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).into(),
+            agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
             capabilities: [
                 Capability::BLOCKS,
                 Capability::HOLES,
@@ -123,7 +128,7 @@ impl Service {
             .map(Capability::new)
             .to_vec(),
             limits: Limits::OURS,
-            root_name: root_name.into(),
+            root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
             root_kind,
             access: config.access,
             may: match root_kind {
@@ -135,6 +140,7 @@ impl Service {
             machine: machine::of_root(root.folder()),
             ticket: None,
         };
+        let client_memory = ClientMemory::of_server(limits.memory_bytes);
         // Found out now: later a wall may stand between us and what tells it.
         crate::disk::mode::learn_umask();
         Ok(Self {
@@ -142,6 +148,8 @@ impl Service {
             root: Arc::new(root),
             client: ClientId::NOBODY,
             owner: Owner::Session(0),
+            memory: client_memory.session(),
+            client_memory,
             allowance: Arc::new(allowance::Allowance::new(limits, None)),
             outcomes: Arc::default(),
             pool: BlockingPool::default(),
@@ -170,16 +178,22 @@ impl Service {
         Arc::get_mut(&mut self.root).ok_or_else(served)
     }
 
-    /// The service as one session sees it. Sessions that the system let in have a share of threads each; those of a paired client share one.
+    /// The service as one session sees it. Sessions that the system let in have a share of threads and memory each; those of a paired client
+    /// have one together.
     pub(crate) fn for_session(self: Arc<Self>) -> Arc<Self> {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
-        match self.owner {
-            Owner::Client(_) => self,
+        let (owner, client_memory) = match self.owner {
+            Owner::Client(_) => (self.owner, self.client_memory.clone()),
             Owner::Session(_) => {
-                let owner = Owner::Session(SESSIONS.fetch_add(1, Ordering::Relaxed));
-                Arc::new(Self { owner, ..(*self).clone() })
+                (Owner::Session(SESSIONS.fetch_add(1, Ordering::Relaxed)), self.client_memory.of_another())
             }
-        }
+        };
+        let memory = client_memory.session();
+        Arc::new(Self { owner, client_memory, memory, ..(*self).clone() })
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory.clone()
     }
 
     /// What is set aside is written down there.

@@ -12,6 +12,7 @@ mod door;
 mod end;
 mod exchanges;
 mod hello;
+mod intake;
 mod outbox;
 mod record;
 mod router;
@@ -37,6 +38,7 @@ pub use record::{Act, Outcome, SessionEvent, SessionLog, Unlogged, Work};
 pub use tickets::{Joining, Tickets};
 
 use crate::exchange::Exchange;
+use crate::memory::Memory;
 use crate::service::Service;
 use hello::{Begun, Opened};
 use outbox::{Outbox, Queues};
@@ -72,6 +74,11 @@ pub trait Serve: Send + Sync + 'static {
     fn for_session(self: Arc<Self>) -> Arc<Self> {
         self
     }
+
+    /// What the session's memory is charged to.
+    fn memory(&self) -> Memory {
+        Memory::unlimited()
+    }
 }
 
 impl Serve for Service {
@@ -85,6 +92,10 @@ impl Serve for Service {
 
     fn for_session(self: Arc<Self>) -> Arc<Self> {
         Self::for_session(self)
+    }
+
+    fn memory(&self) -> Memory {
+        Self::memory(self)
     }
 }
 

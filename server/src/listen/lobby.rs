@@ -1,16 +1,23 @@
 //! Those who have come and are not let in yet: so many and no more. Whoever comes always finds a place; where there is none, somebody is
-//! shown out of the source that has most of them. So a flood drowns itself, and keeps nobody else out.
+//! shown out of those who have most of them: of a client once its key is proven, of an address before. So a flood drowns itself, and keeps
+//! nobody else out. A client has a few places at most, whatever addresses it comes from.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use towpath_protocol::pairing::KeyHash;
 
 use crate::penalties::Source;
 
 /// How often the log is told of those who were shown out.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// A client has this part of all places, ...
+const CLIENT_PART: usize = 16;
+/// ... but at least so many: those of a session with all its streams.
+const CLIENT_GUESTS_LEAST: usize = 4;
 
 /// How far somebody has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +25,22 @@ enum Stage {
     Silent,
     /// What a greeting or a handshake begins with has come, all of it.
     Heard,
-    /// A key on the list of clients was proven: they stay as long as there is anybody else.
+    /// A key on the list of clients was proven.
     Known,
+}
+
+/// Who answers for a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Owner {
+    /// As long as nothing is proven.
+    Source(Source),
+    /// A client on the list.
+    Client(KeyHash),
 }
 
 #[derive(Debug)]
 struct Guest {
-    source: Source,
+    owner: Owner,
     stage: Stage,
     /// Of two at the same stage, the one with the less has been there longer.
     since: u64,
@@ -35,6 +51,8 @@ struct Guest {
 #[derive(Debug)]
 pub(crate) struct Lobby {
     guests_max: usize,
+    /// Of one client.
+    of_client_max: usize,
     room: Mutex<Room>,
 }
 
@@ -60,7 +78,8 @@ pub(crate) struct Seat {
 
 impl Lobby {
     pub(crate) fn new(guests_max: usize) -> Self {
-        Self { guests_max, room: Mutex::default() }
+        let of_client_max = (guests_max / CLIENT_PART).max(CLIENT_GUESTS_LEAST);
+        Self { guests_max, of_client_max, room: Mutex::default() }
     }
 
     /// A place for somebody new.
@@ -72,7 +91,8 @@ impl Lobby {
         }
         room.last += 1;
         let number = room.last;
-        room.guests.insert(number, Guest { source, stage: Stage::Silent, since: number, out: out.clone() });
+        let owner = Owner::Source(source);
+        room.guests.insert(number, Guest { owner, stage: Stage::Silent, since: number, out: out.clone() });
         drop(room);
         Seat { lobby: self.clone(), number, out }
     }
@@ -93,21 +113,35 @@ impl Lobby {
 }
 
 impl Room {
-    /// Shows somebody out: of the source that has most guests, of the stage that most of those are at, who has been there longest.
-    /// So neither those who say nothing nor those who only begin a handshake can push the others of their own address out before
+    /// Shows somebody out: of the client or the source that has most guests, of the stage that most of those are at, who has been there
+    /// longest. So neither those who say nothing nor those who only begin a handshake can push the others of their own address out before
     /// these have come on.
     fn make_place(&mut self) {
-        let unknown = || self.guests.iter().filter(|(_, guest)| guest.stage < Stage::Known);
-        let mut of_source: HashMap<Source, usize> = HashMap::new();
-        unknown().for_each(|(_, guest)| *of_source.entry(guest.source).or_default() += 1);
-        let most = of_source.values().max().copied();
-        let blamed = || unknown().filter(|(_, guest)| of_source.get(&guest.source).copied() == most);
-        let heard = blamed().filter(|(_, guest)| guest.stage == Stage::Heard).count();
-        let stage = if 2 * heard > blamed().count() { Stage::Heard } else { Stage::Silent };
-        let oldest = blamed().filter(|(_, guest)| guest.stage == stage).min_by_key(|(_, guest)| guest.since);
-        let oldest = oldest.or_else(|| self.guests.iter().next());
+        let mut of_owner: HashMap<Owner, usize> = HashMap::new();
+        self.guests.values().for_each(|guest| *of_owner.entry(guest.owner).or_default() += 1);
+        let most = of_owner.values().max().copied();
+        let blamed = || self.guests.iter().filter(|(_, guest)| of_owner.get(&guest.owner).copied() == most);
+        let beginning = || blamed().filter(|(_, guest)| guest.stage < Stage::Known);
+        let heard = beginning().filter(|(_, guest)| guest.stage == Stage::Heard).count();
+        let stage = if 2 * heard > beginning().count() { Stage::Heard } else { Stage::Silent };
+        let of_stage =
+            blamed().filter(|(_, guest)| guest.stage == stage).min_by_key(|(_, guest)| guest.since);
+        let oldest = of_stage.or_else(|| blamed().min_by_key(|(_, guest)| guest.since));
         let oldest = oldest.map(|(number, _)| *number);
-        if let Some(guest) = oldest.and_then(|number| self.guests.remove(&number)) {
+        self.show_out(oldest);
+    }
+
+    /// A client has no more guests than it may: the one who has been there longest goes.
+    fn bound(&mut self, owner: Owner, most: usize) {
+        let of_owner = || self.guests.iter().filter(|(_, guest)| guest.owner == owner);
+        if of_owner().count() > most {
+            let oldest = of_owner().min_by_key(|(_, guest)| guest.since).map(|(number, _)| *number);
+            self.show_out(oldest);
+        }
+    }
+
+    fn show_out(&mut self, number: Option<u64>) {
+        if let Some(guest) = number.and_then(|number| self.guests.remove(&number)) {
             guest.out.cancel();
             self.shown_out += 1;
         }
@@ -117,20 +151,24 @@ impl Room {
 impl Seat {
     /// What it begins with has come.
     pub(crate) fn heard(&self) {
-        self.reached(Stage::Heard);
+        self.reached(Stage::Heard, None);
     }
 
-    /// It is a client on the list.
-    pub(crate) fn known(&self) {
-        self.reached(Stage::Known);
+    /// It is the client on the list that has this key.
+    pub(crate) fn known(&self, key: KeyHash) {
+        self.reached(Stage::Known, Some(Owner::Client(key)));
     }
 
-    fn reached(&self, stage: Stage) {
+    fn reached(&self, stage: Stage, owner: Option<Owner>) {
         let mut room = self.lobby.room();
         room.last += 1;
         let since = room.last;
         if let Some(guest) = room.guests.get_mut(&self.number) {
             (guest.stage, guest.since) = (stage, since);
+            guest.owner = owner.unwrap_or(guest.owner);
+        }
+        if let Some(owner) = owner {
+            room.bound(owner, self.lobby.of_client_max);
         }
     }
 }
@@ -172,18 +210,48 @@ mod tests {
         (0..count).map(begin).collect()
     }
 
+    const ANNS_KEY: KeyHash = KeyHash([1; 32]);
+    const EVES_KEY: KeyHash = KeyHash([2; 32]);
+
     #[test]
-    fn f48_who_is_known_is_shown_out_last() {
+    fn f48_who_is_known_is_not_pushed_out_by_who_is_not() {
         let lobby = lobby(8);
         let known = lobby.enter(EVE);
-        known.known();
+        known.known(ANNS_KEY);
         let _flood = (beginners(&lobby, 100), (0..100).map(|_| lobby.enter(EVE)).collect::<Vec<_>>());
         assert!(!known.out.is_cancelled());
-        // Also where nobody else is there.
-        let full: Vec<_> = (0..8).map(|_| lobby.enter(ANN)).collect();
-        full.iter().for_each(Seat::known);
-        let _newcomer = lobby.enter(ANN);
-        assert!(known.out.is_cancelled() || full[0].out.is_cancelled());
+    }
+
+    #[test]
+    fn f76_a_client_that_proves_its_key_and_says_nothing_takes_its_own_places_alone() {
+        let lobby = lobby(64);
+        let silent: Vec<_> = (0..1000)
+            .map(|number| {
+                let seat = lobby.enter(Source::User(number));
+                seat.known(EVES_KEY);
+                seat
+            })
+            .collect();
+        let of_client_max = lobby.of_client_max;
+        assert_eq!(silent.iter().filter(|seat| !seat.out.is_cancelled()).count(), of_client_max);
+        assert!(
+            silent[1000 - of_client_max..].iter().all(|seat| !seat.out.is_cancelled()),
+            "the newest stay"
+        );
+        // A friend from the very address, while more of both kinds come.
+        let friend = lobby.enter(EVE);
+        let mut flood: Vec<_> = (0..40).map(|_| lobby.enter(EVE)).collect();
+        friend.heard();
+        for _ in 0..40 {
+            let seat = lobby.enter(EVE);
+            seat.heard();
+            seat.known(EVES_KEY);
+            flood.push(seat);
+        }
+        assert!(!friend.out.is_cancelled());
+        friend.known(ANNS_KEY);
+        flood.extend((0..1000).map(|_| lobby.enter(EVE)));
+        assert!(!friend.out.is_cancelled(), "once it is known its address is no matter");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, SortKey, Stat, Walk};
 
-use super::limits::threads;
+use super::limits::{resident_bytes, threads};
 use super::tls::{House, Session};
-use super::world::{at, folder};
+use super::world::{at, folder, write};
 
 /// Sessions of the client that does its worst: enough to take every thread that there is where waiting took one.
 const SESSIONS: usize = 8;
@@ -38,6 +38,9 @@ fn house() -> (tempfile::TempDir, House) {
     let house = House::new(root.path(), &[]);
     (root, house)
 }
+
+/// More than no client may make a server hold.
+const RESIDENT_MAX: u64 = 256 << 20;
 
 fn assert_served(friend: &mut Session) {
     assert!(matches!(friend.call(stat()).1, Answer::Stats(_)));
@@ -117,4 +120,68 @@ fn f70_a_client_that_takes_nothing_is_ended_by_its_removal() {
         std::thread::yield_now();
     }
     assert_served(&mut friend);
+}
+
+/// Waits until a server holds less than that much more than before.
+fn assert_given_back(house: &House, most: u64) {
+    let end = Instant::now() + PATIENCE;
+    while resident_bytes(&house.towd) >= most {
+        assert!(Instant::now() < end, "{} bytes are held", resident_bytes(&house.towd));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn f71_large_folders_that_wait_for_their_client_take_a_part_of_the_memory_and_are_refused_beyond() {
+    const ENTRIES: usize = 20_000;
+    let root = folder(&[]);
+    (0..ENTRIES).for_each(|number| write(&root.path().join(format!("a name of some length {number}")), b""));
+    let house = House::new(root.path(), &[]);
+    let eve = house.paired("eve@box", &["--allow", "list"]);
+    let ann = house.paired("ann@box", &[]);
+    let mut friend = house.meet(&ann, None).unwrap();
+    let before = resident_bytes(&house.towd);
+    let mut sessions: Vec<_> = (0..4).map(|_| house.meet(&eve, None).unwrap()).collect();
+    let mut refused = 0;
+    for session in &mut sessions {
+        for _ in 0..64 {
+            session.begin(list(1));
+        }
+        for _ in 0..64 {
+            match session.hear().unwrap().1 {
+                Answer::ListPage(_) => {}
+                Answer::Fault(fault) => {
+                    assert_eq!(fault.code, FaultCode::LimitExceeded);
+                    assert!(fault.detail.contains("memory_bytes"), "{fault}");
+                    refused += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(refused > 0 && refused < 4 * 64, "{refused} were refused");
+    assert!(resident_bytes(&house.towd) < RESIDENT_MAX, "{} bytes", resident_bytes(&house.towd));
+    // There is enough for the other one, and for short questions of the same.
+    assert!(
+        matches!(friend.begin(list(1)), id if matches!(friend.hear(), Some((heard, Answer::ListPage(_))) if heard == id))
+    );
+    assert_served(&mut sessions[0]);
+    house.state.says(&["clients", "remove", "1"]);
+    for session in &mut sessions {
+        while session.hear().is_some() {}
+    }
+    assert_given_back(&house, before + (24 << 20));
+}
+
+#[test]
+fn f76_connections_that_prove_a_key_and_say_nothing_keep_no_friend_out() {
+    let root = folder(&[]);
+    let house = House::new(root.path(), &["--limit", "greeting=8"]);
+    let eve = house.paired("eve@box", &["--allow", "list"]);
+    let ann = house.paired("ann@box", &[]);
+    for _ in 0..20 {
+        let _silent: Vec<_> = (0..16).map(|_| house.prove(&eve)).collect();
+        let _new: Vec<_> = (0..4).map(|_| house.arrive(&eve)).collect();
+        assert_served(&mut house.meet(&ann, None).unwrap());
+    }
 }

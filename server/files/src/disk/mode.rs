@@ -32,7 +32,7 @@ pub(crate) fn permitted_in(folder: impl AsFd, mode: u16) -> u16 {
         }
         Err(_) => None,
     };
-    list.unwrap_or(mode & !umask())
+    list.unwrap_or_else(|| mode & !umask())
 }
 
 /// What is left of `mode` under a default access list, as `posix_acl_create_masq` of Linux computes it. `None` if it is no such list.

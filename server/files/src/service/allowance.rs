@@ -23,6 +23,8 @@ pub struct StoreLimits {
     pub credit_bytes: u64,
     /// Bytes that all uploads together may have sent and the disk has not taken.
     pub room_bytes: u64,
+    /// Bytes of memory for all that is taken in for clients, or kept for them.
+    pub memory_bytes: u64,
     /// How long what was received of a file that was cut off waits for another upload; none waits where this is zero.
     pub parts_kept: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for StoreLimits {
             uploads_max: REQUESTS_IN_FLIGHT_MAX,
             credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
             room_bytes: ROOM_BYTES,
+            memory_bytes: u64::MAX,
             parts_kept: Duration::from_hours(7 * 24),
         }
     }

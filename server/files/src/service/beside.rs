@@ -242,7 +242,7 @@ impl Part {
             let permitted = mode::permitted_in(&*beside.folder, mode);
             return Self { file, beside, modes: (OURS, permitted) };
         }
-        let given = disk::stat_open(&file).map_or(asked(mode, reach), |made| made.mode & 0o777);
+        let given = disk::stat_open(&file).map_or_else(|_| asked(mode, reach), |made| made.mode & 0o777);
         let is_hidden = reach == Reach::Hidden && given != OURS && mode::set_open_mode(&file, OURS).is_ok();
         Self { file, beside, modes: (if is_hidden { OURS } else { given }, given & (mode | !OURS)) }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::{Access, Welcome};
+use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::{Permission, Permissions};
 
@@ -50,19 +51,22 @@ impl Service {
         };
         let mut welcome = Welcome { may, access, ..self.welcome.clone() };
         if !grant.folder.is_root() {
-            let above = welcome.root_name.to_string();
-            welcome.root_name = format!("{}/{}", above.trim_end_matches('/'), grant.folder.display()).into();
+            let name = format!("{}/{}", welcome.root_name.trim_end_matches('/'), grant.folder.display());
+            name[..name.floor_char_boundary(TEXT_BYTES_MAX)].clone_into(&mut welcome.root_name);
             welcome.root_kind = root.kind();
             welcome.home = WirePath::root();
             let machine = welcome.machine.as_ref();
             welcome.machine =
                 machine.map(|machine| machine::of_folder_in(machine, self.root.folder(), root.folder()));
         }
+        let client_memory = self.client_memory.of_another();
         Ok(Self {
             welcome,
             root: Arc::new(root),
             client: grant.client,
             owner: Owner::Client(grant.client),
+            memory: client_memory.session(),
+            client_memory,
             allowance: Arc::new(Allowance::new(self.allowance.limits(), grant.quota_bytes)),
             outcomes: self.outcomes.clone(),
             pool: self.pool.clone(),

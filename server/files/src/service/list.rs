@@ -18,9 +18,11 @@ use towpath_protocol::request::{Hidden, List, SortKey};
 use super::Service;
 use super::blocking_pool::Class;
 use super::credit::{Pages, check};
+use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
 use crate::disk::FolderReader;
 use crate::exchange::Exchange;
+use crate::memory::{Charge, Memory, Use};
 use crate::root::Root;
 use found::Found;
 
@@ -58,6 +60,8 @@ struct Folder {
     cancel: CancellationToken,
     reader: FolderReader,
     found: Found,
+    /// What the open folder and `found` take.
+    charge: Charge,
     /// The page that is being made.
     page: Vec<Entry>,
     page_bytes: usize,
@@ -73,12 +77,15 @@ enum Next {
 
 impl Folder {
     fn open(service: &Service, request: List, cancel: CancellationToken) -> Result<Self, Fault> {
+        let charge = service.memory.try_take(LEVEL_BYTES, Use::Parked);
+        let charge = charge.ok_or_else(|| Memory::refusal("the open folder takes"))?;
         let reader = FolderReader::new(service.root.open_folder(&request.folder)?)?;
         Ok(Self {
             request,
             cancel,
             reader,
             found: Found::default(),
+            charge,
             page: Vec::new(),
             page_bytes: 0,
             has_begun: false,
@@ -88,12 +95,16 @@ impl Folder {
 
     /// Reads all names and sorts them.
     fn read(_: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
-        let Self { request, cancel, reader, found, .. } = folder;
+        let Self { request, cancel, reader, found, charge, .. } = folder;
         while let Some(entry) = reader.next() {
             check(cancel)?;
             let (name, kind) = entry?;
             if request.hidden == Hidden::Shown || !name.is_hidden() {
                 note(request.sort, reader, found, &name, kind)?;
+                let more = (LEVEL_BYTES + found.bytes()).saturating_sub(charge.bytes());
+                if more > 0 && !charge.try_grow(more, Use::Parked) {
+                    return Err(Memory::refusal("the names in the folder take"));
+                }
             }
             if turn.is_over() {
                 return Ok(None);
@@ -149,16 +160,17 @@ fn note(
 ) -> Result<(), Fault> {
     let by_name = matches!(sort, SortKey::Name | SortKey::Extension);
     let (kind, number) = if let (true, Some(kind)) = (by_name, kind) {
-        (kind, 0)
+        (kind, None)
     } else {
         // For the order, or since the disk does not tell kinds together with names.
         let Some((attributes, _)) = reader.look(name, kind)? else { return Ok(()) };
         let number = match sort {
-            SortKey::Name | SortKey::Extension => 0,
-            SortKey::Size => attributes.size,
+            SortKey::Name | SortKey::Extension => None,
+            SortKey::Size => Some(attributes.size),
             // The earliest is the smallest; all that lie beyond an i64 of nanoseconds are ordered by name.
             SortKey::Modified => {
-                attributes.modified.narrowed().ns().unwrap_or_default().cast_unsigned() ^ (1 << 63)
+                let modified = attributes.modified.narrowed().ns().unwrap_or_default();
+                Some(modified.cast_unsigned() ^ (1 << 63))
             }
         };
         (attributes.kind, number)

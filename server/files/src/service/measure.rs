@@ -51,7 +51,7 @@ impl Measuring {
         loop {
             let Some((thing, mut counting)) = at.take() else {
                 let Some(thing) = things.next() else { return Ok(Some(())) };
-                match Tree::open(&service.root, &thing) {
+                match Tree::open(service, &thing) {
                     Ok(tree) => *at = Some((thing, Counting { tree, below: Vec::new() })),
                     Err(fault) => tally.failed(super::at(&thing)(fault))?,
                 }
@@ -107,7 +107,7 @@ pub(super) async fn bytes_below(service: Arc<Service>, folder: Location) -> Resu
     let place = folder.clone();
     let opened = service
         .clone()
-        .blocking(&place, move |service| Ok((Tree::open(&service.root, &folder)?.counting_parts(), 0_u64)));
+        .blocking(&place, move |service| Ok((Tree::open(service, &folder)?.counting_parts(), 0_u64)));
     let ((tree, bytes), ()) = service
         .in_turns(Class::Turn, &place, opened.await?, |_, (tree, bytes), turn| {
             for met in tree {

@@ -70,6 +70,7 @@ impl<'a> From<Option<&'a (Metadata, Authority)>> for Wished<'a> {
 }
 
 /// The part that was not set, if it was not: an attribute never fails the content.
+#[allow(clippy::needless_pass_by_value, reason = "what came of a call is judged where it is made")]
 pub(super) fn unless(part: Part, set: Result<(), Fault>) -> Parts {
     if set.is_ok() { Parts::NONE } else { Parts::NONE.with(part) }
 }

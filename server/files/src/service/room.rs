@@ -61,6 +61,16 @@ impl Room {
 }
 
 impl Share {
+    /// No more than what every upload has.
+    pub(super) fn least(mut self) -> Self {
+        let mut left = self.room.left();
+        left.bytes += self.taken;
+        left.usual_bytes += if self.is_usual { self.taken } else { 0 };
+        drop(left);
+        self.taken = 0;
+        self
+    }
+
     /// Bytes that may be sent and not yet written.
     pub(super) fn bytes(&self) -> u64 {
         self.taken.max(SHARE_BYTES_LEAST)

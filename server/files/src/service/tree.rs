@@ -8,9 +8,14 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::PATH_COMPONENTS_MAX;
 use towpath_protocol::path::Location;
 
+use super::Service;
 use crate::disk::writing::open_folder;
 use crate::disk::{self, FolderReader};
+use crate::memory::{Charge, Memory, Use};
 use crate::root::{Guarded, Kept, Root};
+
+/// What a folder takes that is open to be read: what the system told of it at a time, and a part of the open files that there may be.
+pub(super) const LEVEL_BYTES: usize = 16 * 1024;
 
 /// One thing in a tree.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(super) struct Tree {
     levels: Vec<FolderReader>,
     /// Its content is nobody's.
     kept: Kept,
+    /// What the open folders take.
+    charge: Charge,
     /// Bytes of unfinished files in folders that were read to their end, where somebody wants to know.
     parts_bytes: Option<u64>,
 }
@@ -47,17 +54,23 @@ impl Tree {
     }
 
     /// A start without a name of its own (a root, or what a base leads to) is not met itself; its content has depth 1.
-    pub(super) fn open(root: &Root, start: &Location) -> Result<Self, Fault> {
+    pub(super) fn open(service: &Service, start: &Location) -> Result<Self, Fault> {
+        let root = &*service.root;
+        let mut charge = service.memory.nothing();
         let Some(name) = start.path.name() else {
             let is_folder = disk::stat_open(root.thing(start)?)?.kind == Kind::Folder;
             if !is_folder {
-                return Self::of_file_behind(root, start);
+                return Self::of_file_behind(root, start, charge);
             }
             let reader = FolderReader::new(root.open_folder(start)?)?;
+            if !charge.try_grow(LEVEL_BYTES, Use::Parked) {
+                return Err(Memory::refusal("the open folder takes"));
+            }
             return Ok(Self {
                 start: None,
                 levels: vec![reader],
                 kept: root.kept().clone(),
+                charge,
                 parts_bytes: None,
             });
         };
@@ -66,22 +79,29 @@ impl Tree {
             return Err(FaultCode::NotFound.into());
         }
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
-        let mut tree = Self { start: None, levels: Vec::new(), kept: root.kept().clone(), parts_bytes: None };
+        let kept = root.kept().clone();
+        let mut tree = Self { start: None, levels: Vec::new(), kept, charge, parts_bytes: None };
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
     }
 
     /// A base that leads to a file is met under the base's own name.
-    fn of_file_behind(root: &Root, start: &Location) -> Result<Self, Fault> {
+    fn of_file_behind(root: &Root, start: &Location, charge: Charge) -> Result<Self, Fault> {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
-        Ok(Self { start: Some(met), levels: Vec::new(), kept: Kept::default(), parts_bytes: None })
+        Ok(Self { start: Some(met), levels: Vec::new(), kept: Kept::default(), charge, parts_bytes: None })
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
     fn meet(&mut self, content: Result<Option<FolderReader>, Fault>, entry: Entry, depth: usize) -> Met {
+        let content = match content {
+            Ok(Some(_)) if !self.charge.try_grow(LEVEL_BYTES, Use::Parked) => {
+                Err(Memory::refusal("the folders on the way take"))
+            }
+            content => content,
+        };
         let fault = match content {
             Ok(mut level) => {
                 if self.parts_bytes.is_some() {
@@ -129,6 +149,7 @@ impl Iterator for Tree {
             let (name, kind) = match level.next() {
                 None => {
                     let read = self.levels.pop().map_or(0, |level| level.parts_bytes());
+                    self.charge.set(self.levels.len() * LEVEL_BYTES);
                     self.parts_bytes = self.parts_bytes.map(|bytes| bytes.saturating_add(read));
                     continue;
                 }

@@ -21,11 +21,14 @@ use super::allowance::Hold;
 use super::beside::{Held, Part, Policy, Reach};
 use super::blocking_pool::Class;
 use super::metadata::Wished;
+use super::read::READ_STEP_BYTES;
+use super::room::Share;
 use super::turns::Turn;
 use super::{Service, credit};
 use crate::disk::parts::{self, PartId};
 use crate::disk::{self, durable};
 use crate::exchange::Exchange;
+use crate::memory::{Charge, Use};
 use arrived::{Arrived, Piece, Step};
 use basis::Basis;
 
@@ -67,8 +70,15 @@ pub(super) async fn upload(
     let (_, mut upload) =
         service.certainly_in_turns(Class::Turn, &request.file, learning, Learning::go_on).await?;
     let basis = upload.basis.as_ref().map(Basis::size);
-    let mut arrived =
-        Arrived::after(upload.received, request.size, basis, service.room.share(request.window_bytes));
+    let (share, _charge) = match room_for(&service, &request, &exchange.cancel).await {
+        Ok(room) => room,
+        Err(fault) => {
+            let giving_up = move |_: &Service| upload.wait_for_another();
+            service.certainly(&request.file, giving_up).await?;
+            return Err(fault);
+        }
+    };
+    let mut arrived = Arrived::after(upload.received, request.size, basis, share);
     let ready = UploadReady {
         token: upload.token,
         offset: upload.received,
@@ -123,6 +133,27 @@ impl Learning {
                 Err(fault)
             }
         }
+    }
+}
+
+/// How far the client may be ahead of the disk, and what pays for that: as much as there is, but not less than every upload has. Waits for
+/// that much.
+async fn room_for(
+    service: &Service,
+    request: &BeginUpload,
+    cancel: &CancellationToken,
+) -> Result<(Share, Charge), Fault> {
+    let copies = if request.basis.is_some() { READ_STEP_BYTES } else { 0 };
+    let share = service.room.share(request.window_bytes);
+    let bytes = share.bytes() as usize + copies;
+    if let Some(charge) = service.memory.try_take(bytes, Use::Passing) {
+        return Ok((share, charge));
+    }
+    let least = share.least();
+    tokio::select! {
+        biased;
+        charge = service.memory.take(least.bytes() as usize + copies) => Ok((least, charge)),
+        () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
     }
 }
 

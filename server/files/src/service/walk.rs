@@ -26,7 +26,7 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
     let cancel = pages.cancel();
     let place = request.start.clone();
     let opened = service.clone().blocking(&place, move |service| {
-        let mut tree = Tree::open(&service.root, &request.start)?;
+        let mut tree = Tree::open(service, &request.start)?;
         let ahead = tree.next().transpose()?;
         Ok(Walking { tree, cancel, ahead, items: Vec::new(), bytes: 0, begun: None })
     });

@@ -7,11 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use towpath_protocol::credit::Charges;
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::input::{UploadData, UploadSpan};
+use towpath_protocol::limits::SPAN_CREDIT_BYTES;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 
 use super::record::{Deed, Records, SessionEvent, SessionLog};
 use crate::exchange::INPUTS_QUEUED_MAX;
+use crate::memory::{self, Charge, Memory, Use};
+
+/// What an upload may send before it is told its credit: nothing, but for a frame that somebody counts otherwise.
+const UNTOLD_CREDIT_BYTES: u64 = 64 * 1024;
 
 /// What is known of one open request.
 #[derive(Debug)]
@@ -19,6 +26,10 @@ struct Open {
     /// None once the client can say no more in it.
     inputs: Option<mpsc::Sender<Input>>,
     cancel: CancellationToken,
+    /// What is sent and not acknowledged, where it is an upload.
+    credit: Credit,
+    /// What the request takes.
+    _charge: Charge,
     /// What its final answer is to be, whatever the work says: the client broke a rule in it.
     refusal: Option<Fault>,
     /// For the log.
@@ -32,11 +43,51 @@ pub(super) enum NotOpened {
     TooMany,
     /// The id belongs to an open request.
     IdInUse,
+    /// It takes more memory than the client may have now.
+    NoMemory,
 }
 
 /// An input came beyond all credit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InboxFull;
+
+/// An upload's credit as its client knows it: what has come beyond that is taken in no further.
+#[derive(Debug, Default)]
+struct Credit {
+    /// None until the client was told.
+    bytes: Option<u64>,
+    charges: Charges,
+}
+
+impl Credit {
+    /// Takes note of an answer that is about to leave.
+    fn note(&mut self, answer: &Answer) {
+        match answer {
+            Answer::UploadReady(ready) => self.bytes = Some(ready.credit_bytes),
+            Answer::UploadAck(ack) => {
+                self.bytes = Some(ack.credit_bytes);
+                self.charges.acknowledge(ack.received);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether this may come.
+    fn allows(&mut self, input: &Input) -> bool {
+        match input {
+            Input::UploadData(UploadData { offset, data }) => {
+                self.charges.add(offset.saturating_add(data.len() as u64), data.len() as u64);
+            }
+            Input::UploadSpan(UploadSpan { offset, len, .. }) => {
+                self.charges.add(offset.saturating_add(*len), SPAN_CREDIT_BYTES);
+            }
+            Input::More(_) | Input::Cancel(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {
+                return true;
+            }
+        }
+        self.charges.total() <= self.bytes.unwrap_or(UNTOLD_CREDIT_BYTES)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -50,6 +101,7 @@ pub(super) struct Exchanges {
     open_max: usize,
     /// The client knows the narrow form of attributes only.
     narrows: bool,
+    memory: Memory,
     emptied: Notify,
     all: CancellationToken,
     log: Arc<dyn SessionLog>,
@@ -62,9 +114,9 @@ impl std::fmt::Debug for Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn new(open_max: usize, narrows: bool, log: Arc<dyn SessionLog>) -> Self {
+    pub(super) fn new(open_max: usize, narrows: bool, memory: Memory, log: Arc<dyn SessionLog>) -> Self {
         let (table, emptied, all) = (Mutex::default(), Notify::new(), CancellationToken::new());
-        Self { table, open_max, narrows, emptied, all, log }
+        Self { table, open_max, narrows, memory, emptied, all, log }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -76,11 +128,12 @@ impl Exchanges {
         self.all.clone()
     }
 
-    /// Takes a slot for `request`.
+    /// Takes a slot for `request`, which came in a frame of so many bytes.
     pub(super) fn open(
         &self,
         id: RequestId,
         request: &Request,
+        frame_bytes: usize,
     ) -> Result<(mpsc::Receiver<Input>, CancellationToken), NotOpened> {
         let mut table = self.table();
         let Table { open, records } = &mut *table;
@@ -88,10 +141,19 @@ impl Exchanges {
             return Err(NotOpened::TooMany);
         }
         let Entry::Vacant(slot) = open.entry(id) else { return Err(NotOpened::IdInUse) };
+        let bytes = memory::of_request(request, frame_bytes);
+        let charge = self.memory.try_take(bytes, Use::Passing).ok_or(NotOpened::NoMemory)?;
         let (inputs, inbox) = mpsc::channel(INPUTS_QUEUED_MAX);
         let cancel = self.all.child_token();
         let deed = records.begin(request);
-        slot.insert(Open { inputs: Some(inputs), cancel: cancel.clone(), refusal: None, deed });
+        slot.insert(Open {
+            inputs: Some(inputs),
+            cancel: cancel.clone(),
+            credit: Credit::default(),
+            _charge: charge,
+            refusal: None,
+            deed,
+        });
         Ok((inbox, cancel))
     }
 
@@ -108,6 +170,13 @@ impl Exchanges {
                 open.deed.add_bytes(data.data.len());
             }
             Input::More(_) | Input::UploadSpan(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
+        }
+        if open.inputs.is_some() && !open.credit.allows(&input) {
+            let fault = Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows");
+            open.refusal.get_or_insert(fault);
+            open.inputs = None;
+            open.cancel.cancel();
+            return Ok(());
         }
         let sent = open.inputs.as_ref().map_or(Ok(()), |inputs| inputs.try_send(input));
         match sent {
@@ -129,6 +198,7 @@ impl Exchanges {
 
     /// Takes note of an answer that is about to leave: a final one frees the slot. Returns what is to be said instead.
     pub(super) fn answered(&self, id: RequestId, mut answer: Answer) -> Answer {
+        self.memory.give_back(memory::of_answer(&answer));
         if self.narrows {
             answer.narrow();
         }
@@ -136,6 +206,7 @@ impl Exchanges {
         let Table { open, records } = &mut *table;
         let Some(exchange) = open.get_mut(&id) else { return answer };
         if !answer.is_final() {
+            exchange.credit.note(&answer);
             exchange.deed.note(&answer);
             return answer;
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
-use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Incoming, Undecodable, encode_answer};
 use towpath_protocol::hello::{Capability, Hello, PREAMBLE, PROTOCOL_VERSION, Ticket, Welcome};
@@ -28,7 +27,7 @@ pub(super) enum Opened<S> {
 
 pub(super) struct Begun<S> {
     pub(super) service: Arc<S>,
-    pub(super) agent: PeerText,
+    pub(super) agent: String,
     pub(super) streams: Arc<Streams>,
     pub(super) bulk: BulkSender,
     /// Where further streams may join, for as long as this lives.
@@ -95,7 +94,7 @@ async fn begin<S: Serve>(
     if packs {
         welcome.capabilities.push(Capability::new(Capability::ZSTD));
     }
-    let (streams, bulk) = Streams::new(welcome.clone(), narrows, options);
+    let (streams, bulk) = Streams::new(welcome.clone(), narrows, service.memory(), options);
     let joining = options.joining.as_ref().filter(|_| has_streams);
     let offer = joining.and_then(|joining| joining.offer(streams.clone()));
     if let Some(offer) = &offer {

@@ -17,6 +17,7 @@ use towpath_protocol::packing::Packing;
 use super::SessionEnd;
 use super::bulk::Taken;
 use super::streams::{Streams, flush};
+use crate::memory::Charge;
 
 type Queue = mpsc::Receiver<(RequestId, Answer)>;
 
@@ -37,6 +38,8 @@ pub(super) struct Outbox {
     control: Queue,
     streams: Arc<Streams>,
     outgoing: Outgoing,
+    /// What that takes, once it has left the queues, where it was charged.
+    held: Charge,
     stall: Duration,
     /// When the stream last took bytes, or last had nothing to take.
     progress: Instant,
@@ -53,10 +56,12 @@ impl Outbox {
     pub(super) fn new(queues: Queues, streams: Arc<Streams>, stall: Duration) -> Self {
         let packing = Packing::of_server(streams.packs());
         let Queues { replies, in_turn, control } = queues;
+        let held = streams.memory.nothing();
         Self {
             replies,
             in_turn,
             control,
+            held,
             streams,
             outgoing: Outgoing::new(packing),
             stall,
@@ -68,6 +73,7 @@ impl Outbox {
     pub(super) async fn write_to(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> SessionEnd {
         loop {
             self.take_what_is_ready();
+            self.held.set(self.outgoing.bytes());
             let step =
                 if self.outgoing.is_empty() { self.rest(writer).await } else { self.write(writer).await };
             if let Err(end) = step {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
-use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
@@ -32,7 +31,7 @@ impl SessionLog for Unlogged {
 pub enum SessionEvent<'a> {
     /// Hello was answered. `agent` is what the peer calls itself: at most 512 bytes, raw.
     Connected {
-        agent: PeerText,
+        agent: String,
     },
     /// Instead of `Connected`, and the last event: this stream is a further one of a session that has said so already.
     Joined,

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BufMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -16,16 +15,11 @@ use towpath_protocol::packing::unpack;
 use towpath_protocol::sequence::{Piece, Pieces};
 
 use super::exchanges::{Exchanges, InboxFull, NotOpened};
+use super::intake::Intake;
 use super::streams::Streams;
 use super::{Serve, SessionEnd, SessionOptions};
 use crate::exchange::{Answers, Exchange};
-
-/// Bytes read at a time from a peer that says little.
-pub(super) const READ_BYTES_MIN: usize = 16 * 1024;
-/// Bytes read at a time from a peer that fills what it is given.
-const READ_BYTES_MAX: usize = 256 * 1024;
-/// With less room than this, new room is taken.
-const ROOM_BYTES_LEAST: usize = 64 * 1024;
+use crate::memory::Memory;
 
 /// Frames that are taken in one go, before other sessions have their turn.
 const FRAMES_AT_ONCE: usize = 64;
@@ -100,14 +94,14 @@ pub(super) struct Router<S> {
     lanes: Lanes,
     options: SessionOptions,
     phase: Phase,
-    /// Bytes to read at a time.
-    read_bytes: usize,
+    intake: Intake,
     /// Whether the peer has closed its direction.
     input_ended: bool,
 }
 
 impl<S: Serve> Router<S> {
     pub(super) fn new(service: Arc<S>, streams: Arc<Streams>, lanes: Lanes, options: SessionOptions) -> Self {
+        let intake = Intake::new(streams.memory.clone());
         Self {
             service,
             exchanges: streams.exchanges.clone(),
@@ -117,7 +111,7 @@ impl<S: Serve> Router<S> {
             lanes,
             options,
             phase: Phase::Open,
-            read_bytes: READ_BYTES_MIN,
+            intake,
             input_ended: false,
         }
     }
@@ -184,8 +178,8 @@ impl<S: Serve> Router<S> {
     fn take_frame(&mut self, frame: Frame, order: Order) -> Result<(), SessionEnd> {
         let frame_bytes_max = self.streams.welcome.limits.frame_bytes as usize;
         let unpacked = if self.unpacks { unpack(frame, frame_bytes_max) } else { Ok(frame) };
-        let incoming = unpacked.and_then(|frame| frame.to_server());
-        self.take(incoming.map_err(SessionEnd::Broken)?, order)
+        let frame = unpacked.map_err(SessionEnd::Broken)?;
+        self.take(frame.to_server().map_err(SessionEnd::Broken)?, order, frame.len())
     }
 
     async fn wait(&mut self, reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Waited {
@@ -201,7 +195,7 @@ impl<S: Serve> Router<S> {
             () = sleep_until(until), if draining => Waited::Overdue,
             () = self.exchanges.emptied(), if draining || self.options.idle.is_some() => Waited::Emptied,
             () = self.streams.ready() => Waited::Frames,
-            read = read_some(reader, decoder, &mut self.read_bytes), if !self.input_ended && self.parked.is_none() => match read {
+            read = self.intake.read(reader, decoder), if !self.input_ended && self.parked.is_none() => match read {
                 Ok(read) => Waited::Bytes(read),
                 Err(error) => Waited::Failed(error),
             },
@@ -252,9 +246,14 @@ impl<S: Serve> Router<S> {
         }
     }
 
-    fn take(&mut self, Incoming { id, message }: Incoming<ToServer>, order: Order) -> Result<(), SessionEnd> {
+    fn take(
+        &mut self,
+        Incoming { id, message }: Incoming<ToServer>,
+        order: Order,
+        frame_bytes: usize,
+    ) -> Result<(), SessionEnd> {
         match message {
-            Ok(ToServer::Request(request)) => self.request(id, request),
+            Ok(ToServer::Request(request)) => self.request(id, request, frame_bytes),
             Ok(ToServer::Input(input)) => self.input(id, input),
             Ok(ToServer::Session(Session::Ping(_))) => {
                 let lane = match order {
@@ -283,19 +282,20 @@ impl<S: Serve> Router<S> {
         }
     }
 
-    fn request(&mut self, id: RequestId, request: Request) -> Result<(), SessionEnd> {
+    fn request(&mut self, id: RequestId, request: Request, frame_bytes: usize) -> Result<(), SessionEnd> {
         if self.phase != Phase::Open {
             return self.refuse(id, FaultCode::ShuttingDown.into());
         }
         if id == RequestId::NONE {
             return self.reply(id, out_of_order("a request needs an id other than 0").into());
         }
-        match self.exchanges.open(id, &request) {
+        match self.exchanges.open(id, &request, frame_bytes) {
             Ok((inputs, cancel)) => {
                 self.begin(id, request, inputs, cancel);
                 Ok(())
             }
             Err(NotOpened::IdInUse) => self.refuse(id, out_of_order("the id belongs to an open request")),
+            Err(NotOpened::NoMemory) => self.reply(id, Memory::refusal("the request takes").into()),
             Err(NotOpened::TooMany) => {
                 let fault = Fault::new(FaultCode::LimitExceeded).because("too many open requests");
                 self.reply(id, fault.into())
@@ -314,7 +314,8 @@ impl<S: Serve> Router<S> {
             Lane::Control => &self.lanes.control,
             Lane::Bulk => &self.lanes.bulk,
         };
-        let (answers, lost) = (Answers::new(id, lane.clone()), self.exchanges.end());
+        let lost = self.exchanges.end();
+        let answers = Answers::new(id, lane.clone()).charged_to(self.streams.memory.clone(), lost.clone());
         tokio::spawn(self.service.clone().serve(request, Exchange { answers, inputs, cancel, lost }));
     }
 
@@ -355,20 +356,4 @@ fn reply(lane: &mpsc::Sender<(RequestId, Answer)>, id: RequestId, answer: Answer
 
 fn out_of_order(detail: &str) -> Fault {
     Fault::new(FaultCode::OutOfOrder).because(detail)
-}
-
-/// Reads once; a peer that fills the space is given more the next time.
-pub(super) async fn read_some(
-    reader: &mut (impl AsyncRead + Unpin),
-    decoder: &mut Decoder,
-    read_bytes: &mut usize,
-) -> std::io::Result<usize> {
-    let room = if *read_bytes > READ_BYTES_MIN { READ_BYTES_MAX } else { READ_BYTES_MIN };
-    let space = decoder.space((*read_bytes).min(ROOM_BYTES_LEAST), room);
-    let read = reader.read_buf(&mut space.limit(*read_bytes)).await?;
-    *read_bytes = if read == *read_bytes { READ_BYTES_MAX } else { READ_BYTES_MIN.max(*read_bytes / 2) };
-    if *read_bytes == READ_BYTES_MIN {
-        decoder.rest();
-    }
-    Ok(read)
 }

@@ -21,8 +21,9 @@ use towpath_protocol::sequence::{Piece, Pieces, Sequence, Watch};
 
 use super::bulk::Bulk;
 use super::exchanges::Exchanges;
-use super::router::{READ_BYTES_MIN, read_some};
+use super::intake::Intake;
 use super::{LANE_ANSWERS_QUEUED_MAX, LAST_WORDS_SECONDS_MAX, SessionEnd, SessionOptions};
+use crate::memory::{Charge, Memory, Use};
 
 /// One for each session, whether any stream joins it or not.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Streams {
     pub(super) bulk: Bulk,
     /// What every stream's Hello is answered with.
     pub(super) welcome: Welcome,
+    pub(super) memory: Memory,
     stall: Duration,
     sequence: Mutex<Sequence>,
     /// A frame's turn has come.
@@ -53,14 +55,21 @@ pub(super) struct Streams {
 pub(super) type BulkSender = mpsc::Sender<(RequestId, Answer)>;
 
 impl Streams {
-    pub(super) fn new(welcome: Welcome, narrows: bool, options: &SessionOptions) -> (Arc<Self>, BulkSender) {
+    pub(super) fn new(
+        welcome: Welcome,
+        narrows: bool,
+        memory: Memory,
+        options: &SessionOptions,
+    ) -> (Arc<Self>, BulkSender) {
         let (sender, queue) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
         let open_max = welcome.limits.requests_in_flight as usize;
-        let exchanges = Arc::new(Exchanges::new(open_max, narrows, options.log.clone()));
+        let exchanges = Exchanges::new(open_max, narrows, memory.clone(), options.log.clone());
+        let exchanges = Arc::new(exchanges);
         let streams = Self {
             bulk: Bulk::new(queue, exchanges.clone()),
             exchanges,
             welcome,
+            memory,
             stall: options.stall,
             sequence: Mutex::default(),
             ready: Notify::new(),
@@ -86,8 +95,17 @@ impl Streams {
 
     /// Takes a numbered frame in, or gives it back where it has to wait for [`advanced`](Self::advanced).
     pub(super) fn put(&self, number: u64, frame: Frame) -> Result<Option<Frame>, FrameError> {
-        let rest = self.sequence().put(number, frame)?;
+        let mut sequence = self.sequence();
+        let bytes = frame.len();
+        // What is awaited passes at once.
+        let is_next = sequence.next() == number;
+        let charge = self.memory.try_take(bytes, Use::Passing);
+        if charge.is_none() && !is_next {
+            return Ok(Some(frame));
+        }
+        let rest = sequence.put(number, frame)?;
         if rest.is_none() {
+            charge.map_or_else(|| self.memory.add_anyway(bytes), Charge::forget);
             self.ready.notify_one();
         }
         Ok(rest)
@@ -96,7 +114,8 @@ impl Streams {
     /// The frame whose turn it is.
     pub(super) fn take(&self) -> Option<Frame> {
         let frame = self.sequence().take();
-        if frame.is_some() {
+        if let Some(frame) = &frame {
+            self.memory.give_back(frame.len());
             self.advanced.notify_waiters();
         }
         frame
@@ -160,7 +179,7 @@ impl Streams {
 
     async fn read(&self, reader: &mut (impl AsyncRead + Unpin), decoder: Decoder) -> SessionEnd {
         let mut pieces = Pieces::new(decoder);
-        let mut read_bytes = READ_BYTES_MIN;
+        let mut intake = Intake::new(self.memory.clone());
         loop {
             loop {
                 match pieces.next_piece() {
@@ -174,7 +193,7 @@ impl Streams {
                     Err(error) => return SessionEnd::Broken(error),
                 }
             }
-            match read_some(reader, pieces.decoder(), &mut read_bytes).await {
+            match intake.read(reader, pieces.decoder()).await {
                 Ok(0) => return SessionEnd::Lost(None),
                 Ok(_) => {}
                 Err(error) => return SessionEnd::Lost(Some(error)),
@@ -212,7 +231,9 @@ impl Streams {
     /// Until the stream fails. At the session's end what was taken is written, and `writing` dropped.
     async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), writing: TaskTrackerToken) -> SessionEnd {
         let mut outgoing = Outgoing::new(Packing::of_server(self.packs()));
-        match self.write_all(writer, &mut outgoing).await {
+        // What it has taken from the queue was charged there.
+        let mut held = self.memory.nothing();
+        match self.write_all(writer, &mut outgoing, &mut held).await {
             Ok(()) => {
                 drop(writing);
                 std::future::pending().await
@@ -225,6 +246,7 @@ impl Streams {
         &self,
         writer: &mut (impl AsyncWrite + Unpin),
         outgoing: &mut Outgoing,
+        held: &mut Charge,
     ) -> Result<(), SessionEnd> {
         let is_ending = tokio::select! {
             () = self.bulk.numbered() => false,
@@ -241,6 +263,7 @@ impl Streams {
                 let Some((frame, number)) = self.bulk.try_next() else { break };
                 outgoing.push(Lane::Bulk, frame, number);
             }
+            held.set(outgoing.bytes());
             if !outgoing.is_empty() {
                 write_some(writer, outgoing, progress, self.stall).await?;
                 progress = Instant::now();

@@ -3,13 +3,17 @@
 use bytes::Bytes;
 use towpath_files::exchange::INPUTS_QUEUED_MAX;
 use towpath_files::session::{SessionEnd, SessionOptions};
-use towpath_protocol::answer::{Done, SpaceInfo};
+use towpath_protocol::answer::{Done, SpaceInfo, UploadAck, UploadReady};
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hello::{Limits, PROTOCOL_VERSION};
 use towpath_protocol::input::{AbortUpload, Cancel, More, UploadData};
-use towpath_protocol::message::{Input, Ping, Pong, Session};
+use towpath_protocol::message::{Answer, Input, Ping, Pong, Session};
+use towpath_protocol::request::UploadToken;
 
 use super::world::{World, bulk, control, fault, hello};
+
+/// As much as one frame takes.
+static FULL: [u8; 64 * 1024] = [7; 64 * 1024];
 
 /// `[kind, id, body]` with its length in front.
 fn frame(kind: u8, id: u8, body: &[u8]) -> Vec<u8> {
@@ -193,6 +197,49 @@ async fn inputs_beyond_all_credit_end_the_session() {
     world.client.hear_end().await;
     drop(world.client);
     assert!(matches!(world.session.await.unwrap(), SessionEnd::Violation(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f71_data_beyond_its_credit_ends_its_upload_and_is_not_kept() {
+    let mut world = World::open(SessionOptions::default()).await;
+    world.client.say(1, control()).await;
+    let (_, mut exchange) = world.request().await;
+    let ready = UploadReady {
+        token: UploadToken([0; 16]),
+        offset: 0,
+        kept: None,
+        credit_bytes: 2 * FULL.len() as u64,
+        basis: false,
+    };
+    exchange.answers.send(ready).await.unwrap();
+    assert!(matches!(world.client.hear().await, (1, Answer::UploadReady(_))));
+    let say = async |world: &mut World, number: u64| {
+        let data = UploadData { offset: number * FULL.len() as u64, data: Bytes::from_static(&FULL) };
+        world.client.say(1, Input::from(data)).await;
+    };
+    say(&mut world, 0).await;
+    say(&mut world, 1).await;
+    assert!(exchange.inputs.recv().await.is_some());
+    // What is written, and told to be, may be sent again; no more, although it was taken over.
+    let (received, credit_bytes) = (FULL.len() as u64, 2 * FULL.len() as u64);
+    exchange.answers.send(UploadAck { received, credit_bytes }).await.unwrap();
+    assert!(matches!(world.client.hear().await, (1, Answer::UploadAck(_))));
+    say(&mut world, 2).await;
+    ping(&mut world).await;
+    assert!(!exchange.cancel.is_cancelled());
+    say(&mut world, 3).await;
+    exchange.cancel.cancelled().await;
+    for _ in 0..1000 {
+        say(&mut world, 4).await;
+    }
+    let mut kept = 0;
+    while exchange.inputs.recv().await.is_some() {
+        kept += 1;
+    }
+    assert_eq!(kept, 2, "as many as there was credit for");
+    exchange.answers.send(fault(FaultCode::Cancelled)).await.unwrap();
+    assert_eq!(world.client.hear_fault().await, (1, FaultCode::LimitExceeded));
+    ping(&mut world).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,13 +8,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use towpath_files::exchange::Exchange;
 use towpath_files::session::{Joining, Revocation, SessionEnd, SessionOptions, Tickets};
-use towpath_protocol::answer::{Done, ReadDone};
+use towpath_protocol::answer::{Done, ReadDone, UploadReady};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::{Capability, Hello, Limits, PROTOCOL_VERSION, Ticket, Welcome};
 use towpath_protocol::input::UploadData;
-use towpath_protocol::limits::HELD_BYTES_MAX;
+use towpath_protocol::limits::{HELD_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Bye, Input, Ping, Request, Session};
-use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs};
+use towpath_protocol::request::{BeginUpload, Durability, Existing, OperationId, StoreAs, UploadToken};
 use towpath_protocol::time::Time;
 
 use super::world::{Client, World, at, bulk, control, data, hello};
@@ -67,7 +67,7 @@ impl Server {
 
 fn hello_with_streams(join: Option<Ticket>) -> Session {
     let capabilities = vec![Capability::new(Capability::STREAMS)];
-    let agent = "test/1".into();
+    let agent = "test/1".to_owned();
     Hello { protocol: PROTOCOL_VERSION, agent, capabilities, limits: Limits::OURS, pairing: None, join }
         .into()
 }
@@ -99,7 +99,16 @@ pub(super) fn piece(offset: u64, len: usize) -> Input {
 
 pub(super) async fn upload(primary: &mut World) -> Exchange {
     primary.client.say(1, begin_upload()).await;
-    primary.request().await.1
+    let exchange = primary.request().await.1;
+    let token = UploadToken([0; 16]);
+    let credit_bytes = UPLOAD_CREDIT_BYTES_MAX;
+    exchange
+        .answers
+        .send(UploadReady { token, offset: 0, kept: None, credit_bytes, basis: false })
+        .await
+        .unwrap();
+    assert!(matches!(primary.client.hear().await, (1, Answer::UploadReady(_))));
+    exchange
 }
 
 pub(super) async fn next_offset(exchange: &mut Exchange) -> u64 {
@@ -289,7 +298,7 @@ async fn the_primary_stream_waits_as_well_where_it_is_too_far_ahead() {
     assert_eq!(next_offset(&mut exchange).await, 0);
     exchange
         .answers
-        .send(towpath_protocol::answer::UploadAck { received: 1, credit_bytes: 1 })
+        .send(towpath_protocol::answer::UploadAck { received: 1, credit_bytes: UPLOAD_CREDIT_BYTES_MAX })
         .await
         .unwrap();
     assert!(matches!(primary.client.hear().await, (1, Answer::UploadAck(_))));
