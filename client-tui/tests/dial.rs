@@ -171,7 +171,7 @@ async fn what_a_program_said_last_explains_the_loss() {
     let pid = fs::read_to_string(dir.path().join("pid")).unwrap().trim().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     let fault = timeout(PATIENCE, link.lost()).await.unwrap();
-    assert!(fault.detail.ends_with("it said: the line broke"), "{fault}");
+    assert!(fault.detail.to_string().ends_with("it said: the line broke"), "{fault}");
 }
 
 #[test]

@@ -67,10 +67,10 @@ impl MadeUp {
     fn new(holds: Holds, files: u64, links_to: Option<&'static str>) -> Arc<Self> {
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
-            agent: "a test".to_owned(),
+            agent: "a test".into(),
             capabilities: Vec::new(),
             limits: Limits::OURS,
-            root_name: "/".to_owned(),
+            root_name: "/".into(),
             root_kind: RootKind::Jailed,
             access: Access::ReadWrite,
             may: Permissions::ALL,

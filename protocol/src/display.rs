@@ -3,6 +3,11 @@
 
 use std::fmt::{self, Write};
 
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits::TEXT_BYTES_MAX;
+
 /// Shows bytes as text with everything escaped that could move a cursor, or hide, reorder or imitate text: C0 and C1
 /// controls and DEL (`\x1b`), bytes that are not UTF-8 (`\xff`), and as `\u{202e}` bidi marks, zero-width and other
 /// invisible characters, separators and blanks other than the space and the ideographic space, private use, and what is not
@@ -31,6 +36,96 @@ impl fmt::Display for DisplayName<'_> {
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
         }
         Ok(())
+    }
+}
+
+/// A text that a peer said, at most `MAX` bytes. It prints escaped, in every way to print it, and has no other text: its bytes are there to
+/// be compared and kept.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct PeerText<const MAX: usize = TEXT_BYTES_MAX>(String);
+
+impl<const MAX: usize> PeerText<MAX> {
+    pub const EMPTY: Self = Self(String::new());
+
+    /// `text` cut to the limit.
+    pub fn new(text: &str) -> Self {
+        Self(text[..text.floor_char_boundary(MAX)].to_owned())
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl<const MAX: usize> From<&str> for PeerText<MAX> {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl<const MAX: usize> From<String> for PeerText<MAX> {
+    fn from(mut text: String) -> Self {
+        text.truncate(text.floor_char_boundary(MAX));
+        Self(text)
+    }
+}
+
+impl<const MAX: usize> PartialEq<str> for PeerText<MAX> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl<const MAX: usize> PartialEq<&str> for PeerText<MAX> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+/// Escaped.
+impl<const MAX: usize> fmt::Display for PeerText<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&DisplayName::new(self.as_bytes()), f)
+    }
+}
+
+/// Escaped, in quotes.
+impl<const MAX: usize> fmt::Debug for PeerText<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl<const MAX: usize> Serialize for PeerText<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for PeerText<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<const MAX: usize>;
+
+        impl<const MAX: usize> Visitor<'_> for Text<MAX> {
+            type Value = PeerText<MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a text of at most {MAX} bytes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<PeerText<MAX>, E> {
+                if text.len() > MAX {
+                    return Err(E::invalid_length(text.len(), &self));
+                }
+                Ok(PeerText(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_str(Text::<MAX>)
     }
 }
 
@@ -86,6 +181,19 @@ mod tests {
             let c = char::from_u32(code).unwrap();
             assert_eq!(shown(format!("a{c}b").as_bytes()), format!("a\\u{{{code:x}}}b"));
         }
+    }
+
+    #[test]
+    fn f73_a_peers_text_has_no_way_to_be_printed_raw() {
+        let said = "\u{1b}]52;c;aGk=\u{7}\u{202e}\n";
+        let text = PeerText::<64>::new(said);
+        for printed in [format!("{text}"), format!("{text:?}"), format!("{text:#?}"), format!("{text:>80}")] {
+            assert!(!printed.contains(['\u{1b}', '\u{7}', '\u{202e}', '\n']), "{printed:?}");
+            assert!(printed.contains(r"\x1b]52;c;aGk=\x07\u{202e}\x0a"), "{printed}");
+        }
+        assert_eq!(text, said);
+        assert_eq!(PeerText::<4>::new("123é").as_bytes(), b"123");
+        assert_eq!(PeerText::<4>::from("123é".to_owned()), "123");
     }
 
     #[test]

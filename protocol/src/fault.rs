@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::display::DisplayName;
-use crate::limits::TEXT_BYTES_MAX;
+use crate::display::PeerText;
 use crate::path::WirePath;
-use crate::wire::{bounded_text, numbered};
+use crate::wire::numbered;
 
 numbered! {
     /// Grouped by what a client should do about it: below 100 the file system said no; 100 to 199 try again with what is
@@ -127,18 +126,14 @@ pub struct Fault {
     /// What it concerns, relative to the root (base and path joined); none where no single path is to blame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<WirePath>,
-    /// More for a person, at most 512 bytes; may be empty. Never text that came from the peer.
-    #[serde(
-        default,
-        deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>",
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub detail: String,
+    /// More for a person; may be empty. Never text that came from the peer.
+    #[serde(default, skip_serializing_if = "PeerText::is_empty")]
+    pub detail: PeerText,
 }
 
 impl Fault {
     pub const fn new(code: FaultCode) -> Self {
-        Self { code, path: None, detail: String::new() }
+        Self { code, path: None, detail: PeerText::EMPTY }
     }
 
     #[must_use]
@@ -149,9 +144,7 @@ impl Fault {
     /// With words of ours, cut to the limit.
     #[must_use]
     pub fn because(self, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        detail.truncate(detail.floor_char_boundary(TEXT_BYTES_MAX));
-        Self { detail, ..self }
+        Self { detail: detail.into().into(), ..self }
     }
 }
 
@@ -169,7 +162,7 @@ impl fmt::Display for Fault {
         }
         f.write_str(self.code.text())?;
         if !self.detail.is_empty() {
-            write!(f, " ({})", DisplayName::new(self.detail.as_bytes()))?;
+            write!(f, " ({})", self.detail)?;
         }
         Ok(())
     }

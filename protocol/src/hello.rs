@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::display::PeerText;
 use crate::limits::{
     self, CAPABILITIES_MAX, CAPABILITY_BYTES_MAX, FRAME_BYTES_LEAST, FRAME_BYTES_MAX, PATH_COMPONENTS_MAX,
-    REQUESTS_IN_FLIGHT_MAX, TEXT_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX,
+    REQUESTS_IN_FLIGHT_MAX, UPLOAD_CREDIT_BYTES_MAX,
 };
 use crate::pairing::Pairing;
 use crate::path::WirePath;
@@ -104,8 +105,7 @@ const REQUESTS_IN_FLIGHT_LEAST: u32 = 4;
 pub struct Hello {
     pub protocol: u16,
     /// Program and version, for the other side's log.
-    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
-    pub agent: String,
+    pub agent: PeerText,
     #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
     pub capabilities: Vec<Capability>,
     pub limits: Limits,
@@ -174,15 +174,13 @@ pub struct Machine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     pub protocol: u16,
-    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
-    pub agent: String,
+    pub agent: PeerText,
     #[serde(default, deserialize_with = "bounded::<_, _, CAPABILITIES_MAX>")]
     pub capabilities: Vec<Capability>,
     /// The limits of this session: the lower of both sides'.
     pub limits: Limits,
-    /// The root's name for people, as the server writes it (`/srv/files`), at most 512 bytes.
-    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
-    pub root_name: String,
+    /// The root's name for people, as the server writes it (`/srv/files`).
+    pub root_name: PeerText,
     pub root_kind: RootKind,
     pub access: Access,
     /// What this client may do, where that is not everything.

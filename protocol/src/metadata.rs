@@ -5,11 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::display::PeerText;
 use crate::limits::{
     EXTENDED_BYTES_MAX, EXTENDED_MAX, EXTENDED_NAME_BYTES_MAX, EXTENDED_VALUE_BYTES_MAX, OWNER_NAME_BYTES_MAX,
 };
 use crate::request::bytes_up_to;
-use crate::wire::{bounded, bounded_text, is_default, numbered};
+use crate::wire::{bounded, is_default, numbered};
 
 numbered! {
     /// One part of what a copy keeps: the first four on request, mode and time always. The numbers are bits of [`Parts`] on the wire.
@@ -107,11 +108,13 @@ pub struct Owner {
     pub number: u32,
     /// At most 255 bytes; none where the system has no name for it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "owner_name")]
-    pub name: Option<String>,
+    pub name: Option<PeerText<OWNER_NAME_BYTES_MAX>>,
 }
 
-fn owner_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    bounded_text::<_, OWNER_NAME_BYTES_MAX>(deserializer).map(Some)
+fn owner_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PeerText<OWNER_NAME_BYTES_MAX>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 /// One extended attribute: `[name, value]`.

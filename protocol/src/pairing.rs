@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::display::PeerText;
 use crate::limits::CLIENT_NAME_BYTES_MAX;
-use crate::wire::bounded_text;
 
 /// Bytes of a code's secret: 96 bits.
 pub const SECRET_BYTES: usize = 12;
@@ -122,7 +122,7 @@ impl PairingSecret {
         hasher.update(&bound_to.client.0);
         hasher.update(&bound_to.server.0);
         // The last part, and all before it have fixed lengths: no two bindings give the same bytes.
-        hasher.update(bound_to.name.as_bytes());
+        hasher.update(bound_to.name);
         let proof = Proof(*hasher.finalize().as_bytes());
         hasher.zeroize();
         proof
@@ -142,7 +142,7 @@ pub struct ProofBinding<'a> {
     pub client: &'a KeyHash,
     pub server: &'a KeyHash,
     /// As the client calls itself.
-    pub name: &'a str,
+    pub name: &'a [u8],
 }
 
 /// A keyed BLAKE3 hash.
@@ -165,8 +165,7 @@ impl<'de> Deserialize<'de> for Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairing {
     /// `user@host`, or whatever the client wants to be called, at most 128 bytes; for people, not for decisions.
-    #[serde(deserialize_with = "bounded_text::<_, CLIENT_NAME_BYTES_MAX>")]
-    pub name: String,
+    pub name: PeerText<CLIENT_NAME_BYTES_MAX>,
     pub proof: Proof,
 }
 
@@ -314,6 +313,10 @@ mod tests {
         let text = code().text();
         assert_eq!(parsed(""), Err(BadCode::Empty));
         assert_eq!(parsed(" \n"), Err(BadCode::Empty));
+        // The letters that are taken for digits are taken for them among the digits.
+        for typed in [&*text.replacen("tow1", "t0w1", 1), &*text.replacen("tow1", "towl", 1)] {
+            assert_eq!(parsed(typed), Err(BadCode::NotACode), "{typed}");
+        }
         for typed in ["hello", "tow1", &text[..59], &format!("{}x", &*text), "tow2", &"x".repeat(5000)] {
             assert_eq!(parsed(typed), Err(BadCode::NotACode), "{typed}");
         }
@@ -350,7 +353,7 @@ mod tests {
 
     #[test]
     fn f57_a_proof_holds_for_one_connection_one_key_one_server_and_one_name() {
-        let bound = ProofBinding { channel: &[1; 32], client: &CLIENT, server: &SERVER, name: "ann@box" };
+        let bound = ProofBinding { channel: &[1; 32], client: &CLIENT, server: &SERVER, name: b"ann@box" };
         let proof = secret(1).proof(&bound);
         assert!(secret(1).is_proven(&proof, &bound));
         assert!(!secret(2).is_proven(&proof, &bound));
@@ -358,8 +361,8 @@ mod tests {
             ProofBinding { channel: &[2; 32], ..bound },
             ProofBinding { client: &SERVER, ..bound },
             ProofBinding { server: &CLIENT, ..bound },
-            ProofBinding { name: "ann@box2", ..bound },
-            ProofBinding { name: "", ..bound },
+            ProofBinding { name: b"ann@box2", ..bound },
+            ProofBinding { name: b"", ..bound },
         ] {
             assert!(!secret(1).is_proven(&proof, &other), "{other:?}");
         }

@@ -145,7 +145,8 @@ impl Serialize for Permissions {
 
 impl<'de> Deserialize<'de> for Permissions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        u8::deserialize(deserializer).map(Self::from_bits)
+        // Bits that are not known are ignored, however many there will be.
+        u64::deserialize(deserializer).map(|bits| Self::from_bits(bits.to_le_bytes()[0]))
     }
 }
 
@@ -242,6 +243,9 @@ mod tests {
         let read = |bytes: &[u8]| rmp_serde::from_slice::<Permissions>(bytes);
         assert_eq!(read(&[0xcc, 0xe3]).unwrap(), Permissions::READ_ONLY);
         assert_eq!(read(&[0]).unwrap(), Permissions::NONE);
+        // As wide as a number can be.
+        let widest = [&[0xcf][..], &[0xff; 8]].concat();
+        assert_eq!(read(&widest).unwrap(), Permissions::ALL.with(Permission::Owner));
         assert!(read(&[0xc0]).is_err());
     }
 }

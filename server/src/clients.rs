@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use towpath_files::private_files::{Locked, PrivateFault, PrivateFolder};
-use towpath_protocol::display::DisplayName;
+use towpath_protocol::display::PeerText;
+use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
 use towpath_protocol::pairing::KeyHash;
 
 use crate::rights::Rights;
@@ -22,13 +23,16 @@ pub(crate) struct Clients {
     clients: Vec<Client>,
 }
 
+/// What a client calls itself.
+pub(crate) type ClientName = PeerText<CLIENT_NAME_BYTES_MAX>;
+
 /// One that was paired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Client {
     pub(crate) id: u32,
-    /// As it called itself: raw.
-    name: String,
+    /// As it called itself.
+    name: ClientName,
     #[serde(with = "fingerprint")]
     pub(crate) key: KeyHash,
     /// Seconds since 1970.
@@ -40,7 +44,7 @@ pub(crate) struct Client {
 impl Client {
     /// Safe for a terminal.
     pub(crate) fn name(&self) -> String {
-        DisplayName::new(self.name.as_bytes()).to_string()
+        self.name.to_string()
     }
 }
 
@@ -74,9 +78,9 @@ impl Clients {
     }
 
     /// The one that was added.
-    pub(crate) fn add(&mut self, key: KeyHash, name: &str, now: u64, rights: Rights) -> Client {
+    pub(crate) fn add(&mut self, key: KeyHash, name: &ClientName, now: u64, rights: Rights) -> Client {
         self.last_id += 1;
-        let client = Client { id: self.last_id, name: name.to_owned(), key, paired: now, rights };
+        let client = Client { id: self.last_id, name: name.clone(), key, paired: now, rights };
         self.clients.push(client.clone());
         client
     }
@@ -118,13 +122,13 @@ mod tests {
         let folder = PrivateFolder::open(&dir.path().join("state")).unwrap();
         let mut clients = Clients::load(&folder).unwrap();
         assert!(clients.is_empty());
-        clients.add(KeyHash([1; 32]), "ann@box", 5, Rights::default());
-        clients.add(KeyHash([2; 32]), "bob\x1b[2J", 6, Rights::default());
+        clients.add(KeyHash([1; 32]), &"ann@box".into(), 5, Rights::default());
+        clients.add(KeyHash([2; 32]), &"bob\x1b[2J".into(), 6, Rights::default());
         assert_eq!(clients.remove(2).unwrap().name(), "bob\\x1b[2J");
         assert_eq!(clients.remove(2), None);
         clients.save(&folder.lock().unwrap()).unwrap();
         let mut clients = Clients::load(&folder).unwrap();
-        clients.add(KeyHash([3; 32]), "eve", 7, Rights::default());
+        clients.add(KeyHash([3; 32]), &"eve".into(), 7, Rights::default());
         let ids: Vec<_> = clients.iter().map(|client| client.id).collect();
         assert_eq!(ids, [1, 3]);
         assert_eq!(clients.of_key(&KeyHash([1; 32])).unwrap().name(), "ann@box");

@@ -297,8 +297,12 @@ impl Visitor {
             return Ok(Err(Fault::new(FaultCode::PairingFailed).because(detail)));
         }
         let server = identity.hash();
-        let bound =
-            ProofBinding { channel: &self.channel, client: &self.key, server: &server, name: &pairing.name };
+        let bound = ProofBinding {
+            channel: &self.channel,
+            client: &self.key,
+            server: &server,
+            name: pairing.name.as_bytes(),
+        };
         let locked = folder.lock()?;
         let mut clients = Clients::load(folder)?;
         if clients.is_full() {

@@ -11,6 +11,10 @@ use crate::rights::Rights;
 
 /// The file in the private folder.
 const PAIRING_FILE: &str = "pairing.json";
+/// Written where no code is open, in place of the code's file.
+const TRIED_FILE: &str = "pairing-tried";
+/// About as much as there is of a code.
+const TRIED_BYTES: usize = 256;
 /// How long a code is open, in seconds.
 pub(crate) const OPEN_SECONDS: u64 = 600;
 /// Wrong proofs that close it.
@@ -67,32 +71,37 @@ pub(crate) fn redeem(
     bound_to: &ProofBinding<'_>,
     now: u64,
 ) -> Result<Tried, PrivateFault> {
-    let Some(content) = locked.read(PAIRING_FILE)? else { return Ok(Tried::NoneOpen) };
+    let Some(content) = locked.read(PAIRING_FILE)? else { return count_down(locked, None) };
     let open = serde_json::from_slice(&content).ok().and_then(|open: OpenCode| {
         let code = PairingCode::parse(&open.code).ok()?;
         Some((open, code))
     });
-    let Some((mut open, code)) = open else {
-        locked.remove(PAIRING_FILE)?;
-        return Ok(Tried::NoneOpen);
-    };
+    let Some((mut open, code)) = open else { return count_down(locked, None) };
     // A clock that was set back does not make a code last longer.
     let is_open = now < open.until && open.until <= now + OPEN_SECONDS;
     if !is_open || open.tries_left == 0 {
-        locked.remove(PAIRING_FILE)?;
-        return Ok(Tried::NoneOpen);
+        return count_down(locked, None);
     }
     if code.secret.is_proven(proof, bound_to) {
         locked.remove(PAIRING_FILE)?;
         return Ok(Tried::Proven(std::mem::take(&mut open.rights)));
     }
     open.tries_left -= 1;
-    if open.tries_left == 0 {
-        locked.remove(PAIRING_FILE)?;
+    count_down(locked, Some(&open))
+}
+
+/// After a proof that was not taken; of none where no code is open. It writes once and removes once whatever it was, so that nobody
+/// learns by the time it takes whether a code is open.
+fn count_down(locked: &Locked<'_>, open: Option<&OpenCode>) -> Result<Tried, PrivateFault> {
+    let left = open.map(|open| open.tries_left);
+    if let Some(open) = open.filter(|open| open.tries_left > 0) {
+        write(locked, open)?;
+        locked.remove(TRIED_FILE)?;
     } else {
-        write(locked, &open)?;
+        locked.write(TRIED_FILE, &[b'\n'; TRIED_BYTES])?;
+        locked.remove(PAIRING_FILE)?;
     }
-    Ok(Tried::Wrong(open.tries_left))
+    Ok(left.map_or(Tried::NoneOpen, Tried::Wrong))
 }
 
 fn write(locked: &Locked<'_>, open: &OpenCode) -> Result<(), PrivateFault> {
@@ -102,7 +111,7 @@ fn write(locked: &Locked<'_>, open: &OpenCode) -> Result<(), PrivateFault> {
 
 #[cfg(test)]
 mod tests {
-    use towpath_files::private_files::PrivateFolder;
+    use towpath_files::private_files::{FileStamp, PrivateFolder};
 
     use super::*;
 
@@ -111,7 +120,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     const fn bound() -> ProofBinding<'static> {
-        ProofBinding { channel: &[3; 32], client: &CLIENT, server: &SERVER, name: "ann@box" }
+        ProofBinding { channel: &[3; 32], client: &CLIENT, server: &SERVER, name: b"ann@box" }
     }
 
     fn world() -> (tempfile::TempDir, PrivateFolder) {
@@ -164,6 +173,37 @@ mod tests {
         }
         let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
         assert_eq!(try_with(&folder, &code, NOW - 1), Tried::NoneOpen);
+    }
+
+    #[test]
+    fn f61_a_proof_that_is_not_taken_costs_the_same_whether_a_code_is_open_or_not() {
+        let (_dir, folder) = world();
+        let files = || (folder.stamp(PAIRING_FILE), folder.stamp(TRIED_FILE));
+        let one_is_new = |before: (Option<FileStamp>, Option<FileStamp>),
+                          after: (Option<FileStamp>, Option<FileStamp>)| {
+            // One file was written anew and stays, and no other is there.
+            match after {
+                (Some(code), None) => before.0 != Some(code),
+                (None, Some(tried)) => before.1 != Some(tried),
+                _ => false,
+            }
+        };
+        let mut tries = Vec::new();
+        let mut try_once = |now| {
+            let before = files();
+            tries.push(try_with(&folder, &other_code(), now));
+            assert!(one_is_new(before, files()), "{tries:?}: {before:?} {:?}", files());
+        };
+        try_once(NOW);
+        try_once(NOW);
+        open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        for _ in 0..4 {
+            try_once(NOW);
+        }
+        open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        try_once(NOW + OPEN_SECONDS);
+        let (none, wrong) = (Tried::NoneOpen, Tried::Wrong);
+        assert_eq!(tries, [none.clone(), none.clone(), wrong(2), wrong(1), wrong(0), none.clone(), none]);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! A second wall around towd, for the day when the first one has a hole: the kernel itself keeps this process from all files but the
 //! served folder and towd's own, from running programs, from connecting anywhere (Landlock), and from gaining rights (`no_new_privs`).
 //! Where the whole file system is served, all but the first. What is open already stays open. It knows no clients and no requests.
+//!
+//! Landlock does not stop all: mode, owner, times and extended attributes of files outside can be changed as far as this user may,
+//! unix sockets that have a path be connected to, and UDP be sent. A filter of system calls (seccomp) cannot stop the first either, since it
+//! sees no paths, and towd needs the same calls in the served folder.
 
 use std::path::Path;
 
@@ -175,6 +179,39 @@ mod tests {
             fs::remove_file(at("socket/socket")).unwrap();
         });
         assert_eq!(fs::read(at("outside/secret")).unwrap(), b"secret");
+    }
+
+    /// So that nobody believes more of it than it does; where a newer kernel stops one of these, the page is to say so.
+    #[test]
+    fn f68_what_the_kernels_wall_does_not_stop_is_what_the_page_says() {
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::net::UnixStream;
+
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("root")).unwrap();
+        fs::write(at("outside"), "outside").unwrap();
+        let listener = UnixListener::bind(at("socket")).unwrap();
+        let here = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let root = at("root");
+        behind(Within { root: Some(&root), ..Within::default() }, || {
+            denied(fs::read(at("outside")));
+            fs::set_permissions(at("outside"), fs::Permissions::from_mode(0o640)).unwrap();
+            rustix::fs::utimensat(
+                rustix::fs::CWD,
+                at("outside"),
+                &rustix::fs::Timestamps {
+                    last_access: rustix::fs::Timespec { tv_sec: 5, tv_nsec: 0 },
+                    last_modification: rustix::fs::Timespec { tv_sec: 5, tv_nsec: 0 },
+                },
+                rustix::fs::AtFlags::empty(),
+            )
+            .unwrap();
+            UnixStream::connect(at("socket")).unwrap();
+            let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            sender.send_to(b"x", here.local_addr().unwrap()).unwrap();
+        });
+        drop(listener);
     }
 
     #[test]

@@ -24,7 +24,7 @@ async fn lost_because(exchange: &mut Exchange) -> String {
         }
     };
     assert_eq!(fault.code, FaultCode::Disconnected);
-    fault.detail
+    fault.detail.to_string()
 }
 
 async fn stat_name(peer: &mut Peer) -> (RequestId, String) {

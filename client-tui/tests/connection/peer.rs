@@ -46,10 +46,10 @@ pub(crate) async fn greeted_with(said: &[u8]) -> GreetingFault {
 pub(crate) fn welcome(in_flight: u32) -> Welcome {
     Welcome {
         protocol: PROTOCOL_VERSION,
-        agent: "a test".to_owned(),
+        agent: "a test".into(),
         capabilities: Vec::new(),
         limits: Limits { requests_in_flight: in_flight, ..Limits::OURS },
-        root_name: "/".to_owned(),
+        root_name: "/".into(),
         root_kind: RootKind::Jailed,
         access: Access::ReadWrite,
         may: Permissions::ALL,

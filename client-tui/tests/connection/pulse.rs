@@ -74,7 +74,7 @@ async fn a_session_ends_in_order() {
     });
     assert!(began.elapsed().is_zero());
     let fault = exchange.next().await.unwrap_err();
-    assert_eq!((fault.code, &*fault.detail), (FaultCode::Disconnected, "the session was ended"));
+    assert_eq!((fault.code, &*fault.detail.to_string()), (FaultCode::Disconnected, "the session was ended"));
     assert_eq!(link.open(stat("late")).next().await.unwrap_err().code, FaultCode::Disconnected);
 }
 

@@ -7,13 +7,17 @@ use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use towpath_protocol::message::{Request, Session, ToServer};
 
+use super::evil::{self, EvilServer, Script};
 use super::memory::{PATIENCE, run, wait};
 use super::names::nasty_names;
+use super::pack::{List, Map, frame, text};
 use super::pty::{self, Pty};
 use super::towd::program;
 
@@ -318,4 +322,58 @@ fn f17_questions_show_names_and_obey_none() {
     pty.wait_for_end();
     assert_obeys_nothing(&pty);
     world.finish(1);
+}
+
+/// All that a server can say of itself, to all that shows it: `tow shell`, which greets with it, a listing, a copy, the log.
+#[test]
+fn f73_what_a_server_says_of_itself_is_printed_escaped_wherever_it_is_printed() {
+    const SAID: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}\r\u{200b}";
+    let long = SAID.repeat(18);
+    for is_fault in [false, true] {
+        let said = long.clone();
+        let script: Script = Arc::new(move |id, message| match message {
+            ToServer::Session(Session::Hello(_)) if is_fault => Some(evil::fault(id, 201, &said)),
+            ToServer::Session(Session::Hello(_)) => {
+                let mut fields = evil::welcome();
+                fields.retain(|(name, _)| !["agent", "root_name", "capabilities"].contains(name));
+                let capability = || text(&SAID[..19]);
+                fields.extend([
+                    ("agent", text(&said)),
+                    ("root_name", text(&said)),
+                    ("capabilities", List(vec![text("streams"), capability(), capability()])),
+                ]);
+                Some(frame(evil::WELCOME, id, &Map(fields)))
+            }
+            ToServer::Request(Request::Measure(_)) => Some(evil::fault(id, 18, &said)),
+            _ => None,
+        });
+        let server = EvilServer::start(script);
+        let dir = tempfile::tempdir().unwrap();
+        let tow = |words: &[&str]| {
+            let mut tow = Command::new(env!("CARGO_BIN_EXE_tow"));
+            tow.args(words).current_dir(dir.path()).env("TOW_STATE_DIR", dir.path().join("state"));
+            tow.env("TOW_LOG", "trace").env("LANG", "C.UTF-8").stdout(Stdio::piped()).stderr(Stdio::piped());
+            tow
+        };
+        let target = server.target("docs");
+        let mut shell = tow(&["shell", "--connect", &target]).stdin(Stdio::piped()).spawn().unwrap();
+        let typed = b"connme\nls\nsize small\nconnme\nbyebye\n";
+        let _ = shell.stdin.take().unwrap().write_all(typed);
+        let ended = wait(shell);
+        let out = String::from_utf8_lossy(&ended.out).into_owned();
+        assert!(is_fault || out.contains(r"\x1b]0;title\x07\x1b[2J\x9b31m\u{202e}\x0d\u{200b}"), "{out}");
+        for (said, what) in [(&ended.out, "the output of the shell"), (&ended.err, "its errors")] {
+            assert_safe(said, what);
+        }
+        for words in
+            [&["ls", &target][..], &["ls", "--json", &target], &["size", &target], &["get", &target, "copy"]]
+        {
+            let ended = run(&mut tow(words));
+            assert_safe(&ended.out, &format!("the output of {words:?}"));
+            assert_safe(&ended.err, &format!("the errors of {words:?}"));
+        }
+        if let Ok(log) = fs::read(dir.path().join("state/tow.log")) {
+            assert_safe(&log, "the log");
+        }
+    }
 }

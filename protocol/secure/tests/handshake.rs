@@ -122,7 +122,7 @@ async fn f57_a_proof_of_one_session_is_worth_nothing_in_another() {
         let (ours, theirs) = meet(&client, &server, Pin::Known(server.hash())).await;
         let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
         let (client, server) = (client.hash(), server.hash());
-        let bound = |channel| ProofBinding { channel, client: &client, server: &server, name: "ann@box" };
+        let bound = |channel| ProofBinding { channel, client: &client, server: &server, name: b"ann@box" };
         let proof = secret.proof(&bound(&ours.channel));
         assert!(secret.is_proven(&proof, &bound(&theirs.channel)));
         for earlier in &proofs {

@@ -107,7 +107,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     (select(FaultCode::ALL), option::of(path()), text()).prop_map(|(code, path, detail)| Fault {
         code,
         path,
-        detail,
+        detail: detail.into(),
     })
 }
 
@@ -130,7 +130,10 @@ fn parts() -> impl Strategy<Value = Parts> {
 }
 
 fn owner() -> impl Strategy<Value = Option<Owner>> {
-    option::of((any::<u32>(), option::of(text())).prop_map(|(number, name)| Owner { number, name }))
+    option::of(
+        (any::<u32>(), option::of(text()))
+            .prop_map(|(number, name)| Owner { number, name: name.map(Into::into) }),
+    )
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
@@ -203,10 +206,11 @@ impl IntoMessage for Answer {
 /// A strategy for each kind that a client sends.
 pub(super) fn to_server() -> Vec<BoxedStrategy<Message>> {
     let pairing = option::of(("[a-zé@]{0,40}", any::<[u8; 32]>()))
-        .prop_map(|pairing| pairing.map(|(name, proof)| Pairing { name, proof: Proof(proof) }));
+        .prop_map(|pairing| pairing.map(|(name, proof)| Pairing { name: name.into(), proof: Proof(proof) }));
     let join = option::of(any::<[u8; 16]>().prop_map(Ticket));
     let hello = (any::<u16>(), text(), capabilities(), limits(), pairing, join).prop_map(
         |(protocol, agent, capabilities, limits, pairing, join)| {
+            let agent = agent.into();
             Session::Hello(Hello { protocol, agent, capabilities, limits, pairing, join })
         },
     );
@@ -394,10 +398,10 @@ fn welcome() -> impl Strategy<Value = Answer> {
         )| {
             let welcome = Welcome {
                 protocol,
-                agent,
+                agent: agent.into(),
                 capabilities,
                 limits,
-                root_name,
+                root_name: root_name.into(),
                 root_kind,
                 access,
                 may,

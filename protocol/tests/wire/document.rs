@@ -119,7 +119,7 @@ fn the_example_of_a_pairing_is_right() {
     let (server, client) = (KeyHash([7; 32]), KeyHash([9; 32]));
     let secret = PairingSecret::new([0xa5; SECRET_BYTES].into());
     stands(&format!("\n    code  = {}\n", *PairingCode::new(&server, secret.clone()).text()));
-    let bound = ProofBinding { channel: &[1; 32], client: &client, server: &server, name: "ann@box" };
+    let bound = ProofBinding { channel: &[1; 32], client: &client, server: &server, name: b"ann@box" };
     let proof: String = blake3::Hash::from_bytes(secret.proof(&bound).0).to_hex().to_string();
     stands(&format!("\n    proof = {proof}\n"));
 }

@@ -211,3 +211,31 @@ fn lists_are_bounded_by_their_count() {
     let body = [&field("entries", &[0xdd, 0xff, 0xff, 0xff, 0xff])[..], &entry].concat();
     assert_eq!(refused(&with_body(LIST_PAGE, &body), Server), Undecodable::BadBody(144));
 }
+
+/// What PROTOCOL.md says in chapter 1 of bytes that break a writer's rules and need not be refused.
+#[test]
+fn what_a_receiver_need_not_refuse_it_takes_as_the_page_says() {
+    let understood = |bytes: &[u8], sender| decode(bytes, sender).unwrap().unwrap().message.is_ok();
+    // Texts where byte strings belong; a body as an array of its values.
+    let paths =
+        |name: &[u8]| [&[0x82, 0xa4][..], b"base", &[0x91], name, &[0xa5], b"paths", &[0x90]].concat();
+    for name in [&[0xc4, 1, b'a'][..], &[0xa1, b'a']] {
+        let follow = [&paths(name)[..], &[0xa6], b"follow", &[0x00]].concat();
+        let body = [&[0x83][..], &follow[1..]].concat();
+        assert!(understood(&with_body(STAT, &body), Client), "{name:02x?}");
+    }
+    for body in [&[0x80][..], &[0x90]] {
+        assert!(understood(&with_body(131, body), Server), "{body:02x?}");
+    }
+    // Values that nobody knows: floats too.
+    for extra in [&[0xca, 0x3f, 0x80, 0, 0][..], &[0xcb, 0, 0, 0, 0, 0, 0, 0, 0], &[0xc7, 1, 5, 0]] {
+        assert!(understood(&pong_with(extra), Server), "{extra:02x?}");
+    }
+    // A field that comes twice, and what is no MessagePack behind a kind and an id that can be read.
+    let pages = [&[0xa5][..], b"pages", &[0x04]].concat();
+    let twice = [&[0x82][..], &pages, &pages].concat();
+    assert_eq!(refused(&with_body(5, &twice), Client), Undecodable::BadBody(5));
+    assert!(understood(&with_body(5, &[&[0x81][..], &pages].concat()), Client));
+    assert_eq!(refused(&with_body(5, &[0xc1]), Client), Undecodable::BadBody(5));
+    assert_eq!(refused(&with_body(STAT, &[0xc1, 0xc1]), Client), Undecodable::BadBody(u16::from(STAT)));
+}

@@ -84,7 +84,7 @@ fn store() -> StoreAs {
 }
 
 fn metadata() -> Metadata {
-    let owner = |number, name: Option<&str>| Some(Owner { number, name: name.map(str::to_owned) });
+    let owner = |number, name: Option<&str>| Some(Owner { number, name: name.map(Into::into) });
     let extended = vec![Extended { name: b"user.comment".to_vec(), value: b"hello".to_vec() }];
     Metadata { owner: owner(1000, Some("ann")), group: owner(2000, None), extended, unread: Parts::NONE }
 }
@@ -96,7 +96,7 @@ fn from_a_client() -> Vec<(u32, ToServer)> {
     let mut all = vec![
         session(Session::Hello(Hello {
             protocol: 1,
-            agent: "speaker/1".to_owned(),
+            agent: "speaker/1".into(),
             capabilities: vec![Capability::new("example")],
             limits: Limits::OURS,
             pairing: None,
@@ -304,10 +304,10 @@ fn from_a_session() -> Vec<(u32, Answer)> {
             1,
             Welcome {
                 protocol: 1,
-                agent: "towpath/0.1.0".to_owned(),
+                agent: "towpath/0.1.0".into(),
                 capabilities: Vec::new(),
                 limits: Limits::OURS,
-                root_name: "/srv/files".to_owned(),
+                root_name: "/srv/files".into(),
                 root_kind: RootKind::Jailed,
                 access: Access::ReadWrite,
                 may: Permissions::READ_ONLY.with(Permission::Write),

@@ -41,7 +41,6 @@ use std::task::Poll;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hello::{Access, Capability, Limits, NameCase, PROTOCOL_VERSION, RootKind, Welcome};
-use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::{Permission, Permissions};
@@ -117,7 +116,7 @@ impl Service {
         };
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
-            agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
+            agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).into(),
             capabilities: [
                 Capability::BLOCKS,
                 Capability::HOLES,
@@ -128,7 +127,7 @@ impl Service {
             .map(Capability::new)
             .to_vec(),
             limits: Limits::OURS,
-            root_name: root_name[..root_name.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
+            root_name: root_name.into(),
             root_kind,
             access: config.access,
             may: match root_kind {

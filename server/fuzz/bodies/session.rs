@@ -122,7 +122,7 @@ async fn hear(client: DuplexStream, said: &[u8]) {
 fn hello() -> Vec<u8> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
-        agent: "fuzz".to_owned(),
+        agent: "fuzz".into(),
         capabilities: Vec::new(),
         limits: Limits::OURS,
         pairing: None,

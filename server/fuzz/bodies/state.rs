@@ -61,7 +61,7 @@ impl Ground {
     fn code(&self, content: &[u8]) {
         self.put("pairing.json", content);
         let (client, server) = (KeyHash([2; 32]), KeyHash([1; 32]));
-        let bound = ProofBinding { channel: &[3; 32], client: &client, server: &server, name: "eve" };
+        let bound = ProofBinding { channel: &[3; 32], client: &client, server: &server, name: b"eve" };
         let guess = PairingSecret::new([9; SECRET_BYTES].into()).proof(&bound);
         let locked = self.folder.lock().unwrap();
         // Whatever the file says of tries, a guess is never right, and there is an end to guessing.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use towpath_files::session::{Act, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
-use towpath_protocol::display::DisplayName;
+use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::Fault;
 
 use super::Log;
@@ -46,9 +46,9 @@ impl PeerLog {
         drop(self.seat.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    fn connected(&self, agent: &str) {
+    fn connected(&self, agent: &PeerText) {
         self.let_in();
-        let agent = DisplayName::new(agent.as_bytes()).to_string();
+        let agent = agent.to_string();
         let fields = json!({ "event": "connected", "peer": self.peer, "agent": agent });
         let rights = self.client().map(|client| &client.rights);
         self.audit(&fields, |fields| {

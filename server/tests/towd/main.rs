@@ -9,6 +9,7 @@ mod limits;
 mod load;
 mod log;
 mod own;
+mod page;
 mod rights;
 #[path = "../../../client-tui/tests/support/skip.rs"]
 mod skip;

@@ -83,7 +83,7 @@ fn f64_changed_rights_end_the_sessions_that_have_others() {
     match session.hear() {
         Some((0, Answer::Fault(fault))) => {
             assert_eq!(fault.code, FaultCode::PermissionDenied);
-            assert!(fault.detail.contains("changed what this client may do"), "{fault}");
+            assert!(fault.detail.to_string().contains("changed what this client may do"), "{fault}");
         }
         other => panic!("{other:?}"),
     }
@@ -116,7 +116,7 @@ fn a_client_whose_folder_is_gone_is_told_so() {
     let ann = Person::new("ann@box");
     let fault = house.meet(&ann, Some(&code)).err().unwrap();
     assert_eq!(fault.code, FaultCode::NotFound);
-    assert!(fault.detail.contains("keeps for this client"), "{fault}");
+    assert!(fault.detail.to_string().contains("keeps for this client"), "{fault}");
     rustix::fs::mkdir(root.path().join("later"), rustix::fs::Mode::RWXU).unwrap();
     house.meet(&ann, None).unwrap();
 }
@@ -181,6 +181,6 @@ fn f61_f67_a_client_cannot_reach_towds_own_files_in_the_folder_that_it_is_served
     over.store.existing = Existing::Replace;
     assert_eq!(session.refused(over), FaultCode::PermissionDenied);
     let remove = Remove { depth: Depth::Tree, ..remove("state") };
-    assert!(matches!(session.call(remove).1, Answer::Totals(totals) if totals.failed > 0));
+    assert_eq!(session.refused(remove), FaultCode::PermissionDenied);
     house.meet(&ann, None).unwrap();
 }

@@ -228,7 +228,7 @@ fn a_configuration_file_says_what_arguments_do_not() {
     assert_eq!(plain.listening["addresses"].as_array().unwrap().len(), 2);
     let welcome = plain.connect().welcome.unwrap();
     assert_eq!(welcome.access, Access::ReadOnly);
-    assert!(Path::new(&welcome.root_name).starts_with(root.path()), "{}", welcome.root_name);
+    assert!(Path::new(&welcome.root_name.to_string()).starts_with(root.path()), "{}", welcome.root_name);
 
     let overruled = with(&["--root", other.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]);
     assert_eq!(overruled.listening["addresses"].as_array().unwrap().len(), 1);

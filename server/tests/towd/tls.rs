@@ -117,9 +117,13 @@ impl House {
         let (ours, channel) = self.secure(stream, person);
         let pairing = code.map(|code| {
             let (client, server) = (person.identity.hash(), self.key());
-            let bound =
-                ProofBinding { channel: &channel, client: &client, server: &server, name: person.name };
-            Pairing { name: person.name.to_owned(), proof: code.secret.proof(&bound) }
+            let bound = ProofBinding {
+                channel: &channel,
+                client: &client,
+                server: &server,
+                name: person.name.as_bytes(),
+            };
+            Pairing { name: person.name.into(), proof: code.secret.proof(&bound) }
         });
         Client::ask_in(ours, Hello { pairing, ..hello() })
     }

@@ -346,7 +346,7 @@ impl<R: Read, W: Write> Client<R, W> {
 pub(crate) fn hello() -> Hello {
     Hello {
         protocol: PROTOCOL_VERSION,
-        agent: "test\x1b/1".to_owned(),
+        agent: "test\x1b/1".into(),
         capabilities: Vec::new(),
         limits: Limits::OURS,
         pairing: None,

@@ -134,7 +134,7 @@ async fn say_hello(
     }
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
-        agent: concat!("tow/", env!("CARGO_PKG_VERSION")).to_owned(),
+        agent: concat!("tow/", env!("CARGO_PKG_VERSION")).into(),
         capabilities,
         limits: Limits::OURS,
         pairing,
@@ -203,7 +203,7 @@ fn judge_welcome(incoming: Incoming<Answer>) -> Result<Welcome, GreetingFault> {
             detail: format!("ours is {PROTOCOL_VERSION}, towd's is {}", welcome.protocol),
         }),
         Ok(Answer::Fault(fault)) if fault.code == FaultCode::Unsupported => {
-            Err(GreetingFault::Version { detail: DisplayName::new(fault.detail.as_bytes()).to_string() })
+            Err(GreetingFault::Version { detail: fault.detail.to_string() })
         }
         Ok(Answer::Fault(fault)) => Err(GreetingFault::Refused(fault)),
         Ok(answer) => Err(GreetingFault::Broken(format!("{} instead of Welcome", answer.name()))),

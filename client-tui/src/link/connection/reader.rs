@@ -102,7 +102,8 @@ pub(super) fn take(streams: &Streams, frame: Frame) -> Result<(), Fault> {
     match incoming.message {
         Ok(Answer::Bye(_)) => Err(ended(exchanges, true)),
         Ok(Answer::Fault(fault)) if id == RequestId::NONE => {
-            let why = if fault.detail.is_empty() { fault.code.text() } else { &fault.detail };
+            let why =
+                if fault.detail.is_empty() { fault.code.text().to_owned() } else { fault.detail.to_string() };
             Err(Fault::new(FaultCode::Disconnected).because(format!("the server ended it: {why}")))
         }
         // It was packed without leave, or more than once.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
+use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
 use towpath_secure::{Identity, SecureFault, connect};
@@ -108,9 +109,11 @@ impl Dialled<'_> {
         let secure = timeout_at(deadline, connect(stream, identity, pin)).await;
         let secure = secure.map_err(|_elapsed| DialFault::TimedOut)?.map_err(|fault| self.told(fault))?;
         let key = secure.peer;
-        let name = self.keyring.name();
-        let bound = ProofBinding { channel: &secure.channel, client: &identity.hash(), server: &key, name };
-        let pairing = code.map(|code| Pairing { name: name.to_owned(), proof: code.secret.proof(&bound) });
+        let (name, client) = (PeerText::from(self.keyring.name()), identity.hash());
+        let bound =
+            ProofBinding { channel: &secure.channel, client: &client, server: &key, name: name.as_bytes() };
+        let proof = code.map(|code| code.secret.proof(&bound));
+        let pairing = proof.map(|proof| Pairing { name, proof });
         let (reader, writer) = tokio::io::split(secure.stream);
         let asks = Asks { pairing, wire: self.keyring.wire(), join: None };
         let further = self.further(identity, key);

@@ -125,7 +125,7 @@ impl Client {
         client.stream.write_all(b"TOWPATH1").unwrap();
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
-            agent: "evil\u{1b}[2J".to_owned(),
+            agent: "evil\u{1b}[2J".into(),
             capabilities: capabilities.iter().map(|name| Capability::new(name)).collect(),
             limits: Limits::OURS,
             pairing: None,

@@ -46,8 +46,8 @@ pub(crate) fn read(thing: impl AsFd, authority: Authority) -> Result<Metadata, F
     let thing = thing.as_fd();
     let stat = rustix::fs::fstat(thing).map_err(fault_of)?;
     let mut metadata = Metadata {
-        owner: Some(Owner { number: stat.st_uid, name: user_name(stat.st_uid) }),
-        group: Some(Owner { number: stat.st_gid, name: group_name(stat.st_gid) }),
+        owner: Some(Owner { number: stat.st_uid, name: user_name(stat.st_uid).map(Into::into) }),
+        group: Some(Owner { number: stat.st_gid, name: group_name(stat.st_gid).map(Into::into) }),
         ..Metadata::default()
     };
     if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink
@@ -199,7 +199,8 @@ fn set(thing: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> Result<(), Errno> {
 
 /// The number that somebody has here: by the name, where there is one of that name.
 fn owner_here(owner: &Owner, number_of: impl FnOnce(&str) -> Option<u32>) -> u32 {
-    let by_name = owner.name.as_deref().filter(|_| owner.number != 0).and_then(number_of);
+    let name = owner.name.as_ref().filter(|_| owner.number != 0);
+    let by_name = name.and_then(|name| number_of(str::from_utf8(name.as_bytes()).ok()?));
     // Who is not root there does not become root here by a name.
     by_name.filter(|number| *number != 0).unwrap_or(owner.number)
 }
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_name_counts_before_a_number_and_root_is_root_by_its_number_alone() {
-        let owner = |number, name: Option<&str>| Owner { number, name: name.map(str::to_owned) };
+        let owner = |number, name: Option<&str>| Owner { number, name: name.map(Into::into) };
         let known = |name: &str| match name {
             "ann" => Some(7),
             "toor" => Some(0),

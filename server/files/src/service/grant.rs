@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use towpath_protocol::fault::Fault;
 use towpath_protocol::hello::{Access, Welcome};
-use towpath_protocol::limits::TEXT_BYTES_MAX;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::{Permission, Permissions};
 
@@ -51,8 +50,8 @@ impl Service {
         };
         let mut welcome = Welcome { may, access, ..self.welcome.clone() };
         if !grant.folder.is_root() {
-            let name = format!("{}/{}", welcome.root_name.trim_end_matches('/'), grant.folder.display());
-            name[..name.floor_char_boundary(TEXT_BYTES_MAX)].clone_into(&mut welcome.root_name);
+            let above = welcome.root_name.to_string();
+            welcome.root_name = format!("{}/{}", above.trim_end_matches('/'), grant.folder.display()).into();
             welcome.root_kind = root.kind();
             welcome.home = WirePath::root();
             let machine = welcome.machine.as_ref();

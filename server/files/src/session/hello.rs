@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
+use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Incoming, Undecodable, encode_answer};
 use towpath_protocol::hello::{Capability, Hello, PREAMBLE, PROTOCOL_VERSION, Ticket, Welcome};
@@ -27,7 +28,7 @@ pub(super) enum Opened<S> {
 
 pub(super) struct Begun<S> {
     pub(super) service: Arc<S>,
-    pub(super) agent: String,
+    pub(super) agent: PeerText,
     pub(super) streams: Arc<Streams>,
     pub(super) bulk: BulkSender,
     /// Where further streams may join, for as long as this lives.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
+use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
@@ -31,7 +32,7 @@ impl SessionLog for Unlogged {
 pub enum SessionEvent<'a> {
     /// Hello was answered. `agent` is what the peer calls itself: at most 512 bytes, raw.
     Connected {
-        agent: String,
+        agent: PeerText,
     },
     /// Instead of `Connected`, and the last event: this stream is a further one of a session that has said so already.
     Joined,

@@ -41,7 +41,7 @@ async fn a_full_disk_is_said_and_nothing_half_is_left() {
     let content = vec![1; 3 * MIB];
     let fault = world.ask(begin("small/file", content.len(), Existing::Keep)).await.unwrap_err();
     assert_eq!(fault.code, FaultCode::NoSpace);
-    assert_eq!(fault.detail, format!("{} bytes needed, {} free", 3 * MIB, 2 * MIB));
+    assert_eq!(fault.detail.to_string(), format!("{} bytes needed, {} free", 3 * MIB, 2 * MIB));
     // The size is a hint only.
     let fault = world.upload(begin("small/file", 0, Existing::Keep), &content).await.unwrap_err();
     assert_eq!(fault.code, FaultCode::NoSpace);

@@ -272,7 +272,7 @@ async fn the_reserve_of_the_disk_stays_free() {
     for request in requests {
         let fault = world.ask(request).await.unwrap_err();
         assert_eq!(fault.code, FaultCode::NoSpace, "{fault}");
-        assert!(fault.detail.contains("kept free"), "{fault}");
+        assert!(fault.detail.to_string().contains("kept free"), "{fault}");
     }
     let Answer::SpaceInfo(space) = world.ask(Space { path: WirePath::root() }).await.unwrap() else {
         panic!()

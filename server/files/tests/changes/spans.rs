@@ -116,10 +116,10 @@ async fn spans_that_break_a_rule_end_the_upload() {
         ("a gap", span(SpanOf::Zeros, 5, 10), FaultCode::OutOfOrder),
         ("an overlap", span(SpanOf::Basis, 3, 10), FaultCode::OutOfOrder),
         ("beyond what was announced", span(SpanOf::Zeros, 4, 199_997), FaultCode::LimitExceeded),
-        ("beyond all", span(SpanOf::Zeros, usize::MAX, 2), FaultCode::LimitExceeded),
-        ("beyond all, of the basis", span(SpanOf::Basis, usize::MAX - 1, 1), FaultCode::LimitExceeded),
+        ("beyond all", span(SpanOf::Zeros, usize::MAX, 2), FaultCode::OutOfOrder),
+        ("beyond all, of the basis", span(SpanOf::Basis, usize::MAX - 1, 1), FaultCode::OutOfOrder),
         ("beyond the basis", span(SpanOf::Basis, 4, 99_997), FaultCode::Malformed),
-        ("behind the basis", span(SpanOf::Basis, 150_000, 10), FaultCode::Malformed),
+        ("behind the basis", span(SpanOf::Basis, 150_000, 10), FaultCode::OutOfOrder),
     ];
     for (name, span, code) in cases {
         let world = World::new();

@@ -249,6 +249,6 @@ async fn more_than_there_is_room_for_is_refused_before_anything_is_written() {
     let world = World::new();
     let fault = world.ask(begin("file", 1 << 60, Existing::Keep)).await.unwrap_err();
     assert_eq!(fault.code, FaultCode::NoSpace);
-    assert!(fault.detail.contains("1152921504606846976 bytes needed"), "{}", fault.detail);
+    assert!(fault.detail.to_string().contains("1152921504606846976 bytes needed"), "{}", fault.detail);
     world.check();
 }

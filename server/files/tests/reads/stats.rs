@@ -132,11 +132,11 @@ async fn a_welcome_names_the_root_without_anything_a_terminal_would_obey() {
     let world = World::new();
     world.folder("\x1b[2Jroot");
     let jailed = serve(&world.at("\x1b[2Jroot"), Access::ReadWrite);
-    assert!(jailed.welcome().root_name.ends_with("/\\x1b[2Jroot"));
+    assert!(jailed.welcome().root_name.to_string().ends_with("/\\x1b[2Jroot"));
     assert_eq!(jailed.welcome().root_kind, RootKind::Jailed);
     let config = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home: below("home").path };
     let whole = Arc::new(Service::new(config).unwrap());
-    assert_eq!((whole.welcome().root_name.as_str(), whole.welcome().root_kind), ("/", RootKind::Whole));
+    assert_eq!((&*whole.welcome().root_name.to_string(), whole.welcome().root_kind), ("/", RootKind::Whole));
     assert_eq!(whole.welcome().home, parsed("home"));
     let missing = RootSpec::Jailed(PathBuf::from("/no/such/folder"));
     let config = ServiceConfig { root: missing, access: Access::ReadWrite, home: WirePath::root() };

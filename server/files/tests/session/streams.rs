@@ -67,7 +67,7 @@ impl Server {
 
 fn hello_with_streams(join: Option<Ticket>) -> Session {
     let capabilities = vec![Capability::new(Capability::STREAMS)];
-    let agent = "test/1".to_owned();
+    let agent = "test/1".into();
     Hello { protocol: PROTOCOL_VERSION, agent, capabilities, limits: Limits::OURS, pairing: None, join }
         .into()
 }

@@ -103,10 +103,10 @@ impl World {
         let (sender, requests) = mpsc::channel(1024);
         let welcome = Welcome {
             protocol: PROTOCOL_VERSION,
-            agent: "test".to_owned(),
+            agent: "test".into(),
             capabilities: Vec::new(),
             limits: Limits::OURS,
-            root_name: "/root".to_owned(),
+            root_name: "/root".into(),
             root_kind: RootKind::Jailed,
             access: Access::ReadWrite,
             may: Permissions::ALL,
@@ -256,15 +256,8 @@ impl From<Input> for ToServerMessage {
 }
 
 pub(crate) fn hello(protocol: u16, limits: Limits) -> Session {
-    Hello {
-        protocol,
-        agent: "test/1".to_owned(),
-        capabilities: Vec::new(),
-        limits,
-        pairing: None,
-        join: None,
-    }
-    .into()
+    Hello { protocol, agent: "test/1".into(), capabilities: Vec::new(), limits, pairing: None, join: None }
+        .into()
 }
 
 /// A request whose answers go in the control lane.

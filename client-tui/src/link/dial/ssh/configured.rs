@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::{Prompts, SERVE, command};
@@ -16,6 +18,9 @@ use crate::model::target::SshHost;
 
 /// How long ssh may take to tell it. A condition in there may run a program, which then runs once more to connect.
 const CONFIGURATION_TIME: Duration = Duration::from_millis(1500);
+
+/// Of what it tells. More is none of OpenSSH's.
+const CONFIGURATION_BYTES_MAX: u64 = 256 * 1024;
 
 /// What a session needs, and the values that give it.
 const NEEDED: [(&str, &[&str], &str); 4] = [
@@ -51,12 +56,9 @@ pub(super) enum Sharing {
 impl Configured {
     /// As ssh itself says it.
     pub(super) async fn of_host(host: &SshHost) -> Self {
-        let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
-        asking.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        match timeout(CONFIGURATION_TIME, asking.output()).await {
-            Ok(Ok(said)) if said.status.success() => Self::of(&said.stdout),
-            _ => Self::default(),
-        }
+        let asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
+        let said = timeout(CONFIGURATION_TIME, said_by(asking)).await.ok().flatten();
+        said.map_or_else(Self::default, |said| Self::of(&said))
     }
 
     /// Of lines of a word and its value each. Without a host's name among them it is no OpenSSH that answered.
@@ -100,9 +102,32 @@ impl Configured {
     }
 }
 
+/// `None` if it says too much, or fails.
+async fn said_by(mut asking: Command) -> Option<Vec<u8>> {
+    asking.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut asked = asking.spawn().ok()?;
+    let mut said = Vec::new();
+    let mut stdout = asked.stdout.take()?.take(CONFIGURATION_BYTES_MAX + 1);
+    stdout.read_to_end(&mut said).await.ok()?;
+    let is_bounded = said.len() as u64 <= CONFIGURATION_BYTES_MAX;
+    (is_bounded && asked.wait().await.ok()?.success()).then_some(said)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn f73_an_ssh_that_says_without_end_how_it_is_configured_is_left_alone() {
+        let says = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            said_by(command)
+        };
+        assert_eq!(says("echo hostname h").await.as_deref(), Some(&b"hostname h\n"[..]));
+        assert_eq!(says("echo hostname h; exec yes").await, None);
+        assert_eq!(says("echo hostname h; exit 1").await, None);
+    }
 
     #[test]
     fn what_ssh_says_of_its_configuration_tells_whose_master_it_is() {

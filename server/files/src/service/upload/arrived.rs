@@ -162,6 +162,7 @@ impl Arrived {
         if !(1..=SPAN_BYTES_MAX).contains(&len) {
             return Err(Fault::new(FaultCode::Malformed).because(format!("a span of {len} bytes")));
         }
+        self.check_order(offset)?;
         let end = offset.saturating_add(len);
         // It costs the client nothing to say more than there can be room for.
         if end > self.size {
@@ -179,13 +180,18 @@ impl Arrived {
         self.append(offset, Piece::Span(span))
     }
 
+    fn check_order(&self, offset: u64) -> Result<(), Fault> {
+        if offset == self.end || (self.is_fresh && offset == 0) {
+            return Ok(());
+        }
+        let detail = format!("data for offset {offset}, expected {}", self.end);
+        Err(Fault::new(FaultCode::OutOfOrder).because(detail))
+    }
+
     fn append(&mut self, offset: u64, piece: Piece) -> Result<(), Fault> {
+        self.check_order(offset)?;
         if std::mem::take(&mut self.is_fresh) && offset == 0 && self.end > 0 {
             (self.end, self.acknowledged, self.begins_anew) = (0, 0, true);
-        }
-        if offset != self.end {
-            let detail = format!("data for offset {offset}, expected {}", self.end);
-            return Err(Fault::new(FaultCode::OutOfOrder).because(detail));
         }
         self.end += piece.len();
         self.charges.add(self.end, piece.charge());
