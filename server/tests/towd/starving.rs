@@ -152,7 +152,7 @@ fn f71_large_folders_that_wait_for_their_client_take_a_part_of_the_memory_and_ar
                 Answer::ListPage(_) => {}
                 Answer::Fault(fault) => {
                     assert_eq!(fault.code, FaultCode::LimitExceeded);
-                    assert!(fault.detail.contains("memory_bytes"), "{fault}");
+                    assert!(fault.to_string().contains("memory_bytes"), "{fault}");
                     refused += 1;
                 }
                 other => panic!("{other:?}"),
