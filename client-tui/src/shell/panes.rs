@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use towpath_files::root::{local_path, working_folder};
+use towpath_files::root::{local_path, nearest_working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::Kind;
@@ -74,7 +74,7 @@ pub async fn run(
     let this_machine = Link::in_process(local);
     let left = Opens::at(opening.left.as_deref(), &this_machine).await?;
     let right = Opens::at(opening.right.as_deref(), &this_machine).await?;
-    let here = || Place { link: LinkId::LOCAL, path: working_folder().unwrap_or_default() };
+    let here = || Place { link: LinkId::LOCAL, path: nearest_working_folder() };
     let mut app = App::new(Pane::new(here()), Pane::new(here()), home);
     app.bookmarks.clone_from(&settings.bookmarks);
     app.jobs_at_once = settings.jobs_at_once;
@@ -123,7 +123,7 @@ enum Opens {
 impl Opens {
     /// A folder of this machine is looked for at once: a word misspelt is no reason to take the screen.
     async fn at(typed: Option<&OsStr>, this_machine: &Link) -> anyhow::Result<Self> {
-        let Some(typed) = typed else { return Ok(Self::Local(working_folder()?)) };
+        let Some(typed) = typed else { return Ok(Self::Local(nearest_working_folder())) };
         let shown = DisplayName::new(typed.as_bytes());
         match Target::parse(typed).map_err(|error| anyhow::anyhow!("{shown}: {error}"))? {
             Target::Local(_) => {

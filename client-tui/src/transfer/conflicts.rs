@@ -13,7 +13,7 @@ use towpath_protocol::request::{Direction, Existing, Hidden, SortKey};
 use super::carry;
 use super::job::{Action, ExistingPolicy, Fact, Verb};
 use super::placed::Claim;
-use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at};
+use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at, may_be_unchanged};
 use super::prefix;
 use super::run::ANOTHER_CONTENT;
 use super::shared::Shared;
@@ -161,7 +161,27 @@ async fn claimed(shared: &Shared, step: Step) -> Option<Step> {
     None
 }
 
+/// The same to do as for what is there already.
+async fn same(shared: &Shared, step: Step) -> Option<Step> {
+    if shared.job.verb == Verb::Move {
+        // What is left to be done of it is that the source goes.
+        return Some(Step { is_twin: true, ..step });
+    }
+    shared.unchanged((&step.from, &step.to), &step.attributes).await;
+    None
+}
+
+/// A time that a file system rounded is no conflict, where the content is the same.
+async fn is_only_rounded(shared: &Shared, step: &Step) -> Result<bool, Fault> {
+    let replaces = matches!(shared.job.existing, ExistingPolicy::Always(Choice::Overwrite));
+    let may_be = step.there.as_ref().is_some_and(|there| may_be_unchanged(&step.attributes, there));
+    Ok(may_be && !replaces && !step.clashes && is_same(shared, step).await?)
+}
+
 async fn decide(shared: &Shared, step: Step) -> Result<Option<Step>, Fault> {
+    if is_only_rounded(shared, &step).await? {
+        return Ok(same(shared, step).await);
+    }
     let kind = match &step.there {
         _ if step.clashes => ConflictKind::Case,
         None => return Ok(Some(step)),

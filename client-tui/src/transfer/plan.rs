@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use towpath_protocol::answer::WalkItem;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::PATHS_MAX;
+use towpath_protocol::limits::{FRAME_BYTES_LEAST, PATHS_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, Name, WirePath};
 use towpath_protocol::request::{Existing, Follow, Stat, Walk};
@@ -33,6 +33,8 @@ pub(super) use self::following::Bounds;
 
 /// Batches of paths that are being looked at at a time.
 const BATCHES_AT_ONCE: usize = 4;
+/// Bytes of the paths that are looked at in one request; the base has room beside them.
+const BATCH_BYTES_MAX: usize = FRAME_BYTES_LEAST - 16 * 1024;
 
 /// Something of a page, with its path below the item; the item itself is the root of these paths.
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub(super) struct Plan<'a> {
     names: Names,
     /// Names that differ only in case, found so far.
     cases: usize,
+    /// What lies deeper than this is in a folder that could not be named, which was told.
+    unnamed_below: Option<usize>,
 }
 
 impl<'a> Plan<'a> {
@@ -132,6 +136,7 @@ impl<'a> Plan<'a> {
             start_clashes: false,
             names: Names::default(),
             cases: 0,
+            unnamed_below: None,
         }
     }
 
@@ -177,6 +182,10 @@ impl<'a> Plan<'a> {
     async fn found(&mut self, items: Vec<WalkItem>) -> Result<Vec<Found>, Fault> {
         let mut found = Vec::with_capacity(items.len());
         for WalkItem { depth, entry, fault } in items {
+            if self.unnamed_below.is_some_and(|depth_max| usize::from(depth) > depth_max) {
+                continue;
+            }
+            self.unnamed_below = None;
             let above = usize::from(depth).saturating_sub(1);
             if above > self.way.len() {
                 return Err(Fault::new(FaultCode::Malformed).because("a walk skipped a level"));
@@ -191,8 +200,21 @@ impl<'a> Plan<'a> {
             };
             // The item's own name at the destination is another matter.
             self.way.extend((depth > 0).then_some(entry.name));
-            let below = WirePath::new(self.way.clone()).map_err(too_long)?;
             let attributes = entry.attributes;
+            let below = match self.nameable_path() {
+                Ok(below) => below,
+                Err(fault) => {
+                    self.unnamed_below = Some(usize::from(depth));
+                    self.shared.failed(fault).await;
+                    continue;
+                }
+            };
+            if let (Some(code), true) = (fault, attributes.is_unknown || attributes.kind != Kind::Folder) {
+                // It is there, and no more is known of it.
+                self.unnamed_below = Some(usize::from(depth));
+                self.shared.failed(fault_at(code, &join(&self.from, &below)?)).await;
+                continue;
+            }
             let is_folder = attributes.kind == Kind::Folder;
             if self.is_left_out(&below) || self.is_excluded(&below, is_folder) {
                 if is_folder {
@@ -209,6 +231,22 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Where the walk is, below the item, if that has a path on both sides. A fault names the nearest folder that has one.
+    fn nameable_path(&self) -> Result<WirePath, Fault> {
+        let below = WirePath::new(self.way.clone()).map_err(too_long);
+        let named = below.and_then(|below| {
+            join(&self.from, &below)?;
+            join(&self.to, &below)?;
+            Ok(below)
+        });
+        named.map_err(|fault| {
+            let lengths = (0..self.way.len()).rev();
+            let paths = lengths.filter_map(|len| WirePath::new(self.way[..len].to_vec()).ok());
+            let nearest = paths.filter_map(|below| join(&self.from, &below).ok()?.whole().ok()).next();
+            fault.at(nearest.unwrap_or_default())
+        })
     }
 
     /// By the path below the item. One that is too long is told with its place at the destination, which is no shorter.
@@ -352,10 +390,29 @@ pub(super) async fn look_at_all(
     base: &WirePath,
     paths: &[WirePath],
 ) -> Result<Vec<Result<Attributes, FaultCode>>, Fault> {
-    let batches: Vec<Vec<WirePath>> = paths.chunks(PATHS_MAX).map(<[_]>::to_vec).collect();
+    let batches = batches_of(paths);
     let looks = stream::iter(batches).map(|paths| look(link, base.clone(), paths));
     let looked: Vec<_> = looks.buffered(BATCHES_AT_ONCE).try_collect().await?;
     Ok(looked.into_iter().flatten().collect())
+}
+
+/// As many paths as one request may name, and no more bytes than fit in the smallest frame that a server may ask for.
+fn batches_of(paths: &[WirePath]) -> Vec<Vec<WirePath>> {
+    let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for path in paths {
+        // A name takes two bytes more than itself at most, and a path one or three.
+        let more: usize = path.names().iter().map(|name| name.as_bytes().len() + 2).sum::<usize>() + 3;
+        if batch.len() == PATHS_MAX || (bytes + more > BATCH_BYTES_MAX && !batch.is_empty()) {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += more;
+        batch.push(path.clone());
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
 }
 
 /// What is at one place.
@@ -387,7 +444,8 @@ pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
     source.kind == there.kind
         && match source.kind {
             Kind::Link => target(source) == target(there),
-            _ => source.size == there.size && source.modified == there.modified,
+            // An end of the narrow form of times may stand for any moment beyond it.
+            _ => source.size == there.size && source.modified == there.modified && !source.modified.is_end(),
         }
 }
 
@@ -402,6 +460,17 @@ fn looks_unchanged(shared: &Shared, source: &Attributes, there: &Attributes) -> 
         _ if shared.job.on_request.checksum => source.size == there.size,
         _ => is_unchanged(source, there),
     }
+}
+
+/// Files of one size whose times may be one: rounded by a file system, or beyond what an older side can say. Contents decide.
+pub(super) fn may_be_unchanged(source: &Attributes, there: &Attributes) -> bool {
+    let (here, there_time) = (source.modified, there.modified);
+    source.kind == Kind::File
+        && there.kind == Kind::File
+        && source.size == there.size
+        && (there_time.is_rounded_from(here)
+            || here.is_rounded_from(there_time)
+            || here.agrees_with(there_time))
 }
 
 /// A link has no mode of its own.

@@ -24,7 +24,7 @@ use super::metadata;
 use super::plan::{Plan, Queues, is_unchanged, look_at};
 use super::shared::{STOP_TIME, Shared};
 use super::start::{self, Begun};
-use super::work::{Carried, Filled, Step, Work};
+use super::work::{Carried, Filled, Folder, Step, Work};
 use crate::link::calls::operation_id;
 
 /// Work that the plan may be ahead.
@@ -213,11 +213,18 @@ impl Shared {
                 None => return,
             }
         }
+        let mut is_opened = false;
         loop {
             let fault = match carry::carry(self, &mut step).await {
                 Ok(carried) => return self.has_arrived(&step, carried).await,
                 Err(fault) => fault,
             };
+            if fault.code == FaultCode::PermissionDenied
+                && !std::mem::replace(&mut is_opened, true)
+                && self.open_up(step.folder.as_deref()).await
+            {
+                continue;
+            }
             // Somebody was faster, perhaps we ourselves with a second copy beside the first.
             if fault.code == FaultCode::AlreadyExists && step.there.is_none() {
                 match conflicts::settle_late(self, step).await {
@@ -280,6 +287,16 @@ impl Shared {
             }
             None => metadata::unless(Part::Mode, self.set_mode(to, attributes.mode).await),
         }
+    }
+
+    /// Lets the owner change a folder that was joined, where its mode did not; it gets its own mode when it is complete. False if there is
+    /// nothing to open up.
+    pub(super) async fn open_up(&self, folder: Option<&Folder>) -> bool {
+        let Some((folder, mode)) = folder.and_then(|folder| Some((folder, folder.closed_mode?))) else {
+            return false;
+        };
+        folder.touch();
+        self.set_mode(folder.place(), mode | 0o700).await.is_ok()
     }
 
     async fn set_mode(&self, thing: &Location, mode: u16) -> Result<(), Fault> {

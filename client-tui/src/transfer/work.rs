@@ -66,6 +66,8 @@ pub(super) struct Folder {
     pub(super) identity: u64,
     /// Made by us: nothing in it can be in the way.
     pub(super) is_new: bool,
+    /// The mode of a folder that was joined and that its owner may not change, until it is opened up.
+    pub(super) closed_mode: Option<u16>,
     /// Whether anything has to be done when it is complete.
     wants_finish: AtomicBool,
     parent: Option<Arc<Self>>,
@@ -115,10 +117,16 @@ impl Folder {
             attributes,
             identity: there.map_or(0, |there| there.identity),
             is_new: there.is_none(),
+            closed_mode: there.map(|there| there.mode & 0o777).filter(|mode| mode & 0o300 != 0o300),
             wants_finish: AtomicBool::new(!is_same),
             parent,
             hand_over: hand_over.clone(),
         }
+    }
+
+    /// Its place at the destination.
+    pub(super) const fn place(&self) -> &Location {
+        &self.to
     }
 
     /// Something in it is about to change, and its time with it.

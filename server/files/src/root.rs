@@ -98,7 +98,11 @@ impl Root {
             RootSpec::Whole => (RootKind::Whole, Path::new("/")),
             RootSpec::Jailed(path) => (RootKind::Jailed, path.as_path()),
         };
-        let folder = rustix::fs::openat(CWD, path, READ_FOLDER, Mode::empty());
+        let folder = match rustix::fs::openat(CWD, path, READ_FOLDER, Mode::empty()) {
+            // One that may be searched and not read is served too, but for its own list.
+            Err(Errno::ACCESS) => rustix::fs::openat(CWD, path, LOOK_FOLDER, Mode::empty()),
+            opened => opened,
+        };
         let folder = folder.map_err(|errno| match errno {
             Errno::NOENT => RootError::Missing(path.to_owned()),
             Errno::NOTDIR => RootError::NotAFolder(path.to_owned()),
@@ -141,7 +145,22 @@ impl Root {
 
     /// Opens a folder for reading its content.
     pub fn open_folder(&self, folder: &Location) -> Result<OwnedFd, Fault> {
-        self.open_as(folder, READ_FOLDER).map_err(|code| fault_at(code, folder))
+        self.open_as(folder, READ_FOLDER).map_err(|code| self.fault_at(code, folder))
+    }
+
+    /// As [`fault_at`]. Nothing is found in a root that was removed, whatever is at its path by now: the fault says so.
+    fn fault_at(&self, code: FaultCode, location: &Location) -> Fault {
+        let fault = fault_at(code, location);
+        if code == FaultCode::NotFound && self.is_gone() {
+            fault.because("the served folder is gone")
+        } else {
+            fault
+        }
+    }
+
+    /// Whether the root itself was removed while it was held open.
+    fn is_gone(&self) -> bool {
+        rustix::fs::fstat(&self.folder).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
     /// The folder that holds a thing, and the thing's name in it: for `*at()` calls that follow no link. The folder is open
@@ -160,19 +179,19 @@ impl Root {
             Err(FaultCode::PermissionDenied) => self.open_as(&parent, LOOK_FOLDER),
             opened => opened,
         };
-        Ok((folder.map_err(|code| fault_at(code, &parent))?, name.clone()))
+        Ok((folder.map_err(|code| self.fault_at(code, &parent))?, name.clone()))
     }
 
     /// Opens a thing only to look at it (`fstat`, `readlinkat` with an empty name, `fstatvfs`); a root and, for a location
     /// without a path, what it leads to included.
     pub fn thing(&self, thing: &Location) -> Result<OwnedFd, Fault> {
-        self.open_as(thing, LOOK | OFlags::NOFOLLOW).map_err(|code| fault_at(code, thing))
+        self.open_as(thing, LOOK | OFlags::NOFOLLOW).map_err(|code| self.fault_at(code, thing))
     }
 
     /// Opens a regular file for reading; never waits for a fifo, never wakes a device.
     pub fn open_file(&self, file: &Location) -> Result<OwnedFd, Fault> {
         let opened = self.open_as(file, disk::READ_FILE).and_then(disk::only_a_file);
-        opened.map_err(|code| fault_at(code, file))
+        opened.map_err(|code| self.fault_at(code, file))
     }
 
     /// What a path leads to, all links followed as far as they stay in the root; none where it leads nowhere.
@@ -184,6 +203,9 @@ impl Root {
     /// `NOFOLLOW` among the flags concerns the last name of a path, never that of a base.
     fn open_as(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
         let opened = self.open_anywhere(thing, flags)?;
+        if thing.path.is_root() && thing.base.is_root() && self.is_gone() {
+            return Err(FaultCode::NotFound);
+        }
         if self.kept.holds(&opened) {
             return Err(FaultCode::PermissionDenied);
         }
@@ -267,8 +289,20 @@ pub fn working_folder() -> Result<WirePath, Fault> {
     wire_path(working_path()?.as_os_str())
 }
 
+/// The nearest folder at or above the one that this program was started in that is still there.
+pub fn nearest_working_folder() -> WirePath {
+    let Err(_) = working_path() else { return working_folder().unwrap_or_default() };
+    // Linux tells where a removed one was.
+    let gone = std::fs::read_link("/proc/self/cwd").unwrap_or_default();
+    let nearest = gone.ancestors().skip(1).find(|above| above.is_absolute() && above.is_dir());
+    nearest.and_then(|above| wire_path(above.as_os_str()).ok()).unwrap_or_default()
+}
+
 fn working_path() -> Result<PathBuf, Fault> {
-    let bytes = rustix::process::getcwd(Vec::new()).map_err(|errno| Fault::new(code_of(errno)))?;
+    let bytes = rustix::process::getcwd(Vec::new()).map_err(|errno| {
+        let fault = Fault::new(code_of(errno));
+        if errno == Errno::NOENT { fault.because("the working folder is gone") } else { fault }
+    })?;
     Ok(PathBuf::from(std::ffi::OsString::from_vec(bytes.into_bytes())))
 }
 

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
+use towpath_protocol::path::Location;
 use towpath_protocol::request::{Existing, MakeFolder};
 
 use super::{Found, Parent, Plan, fault_at, join};
@@ -99,17 +100,21 @@ impl Plan<'_> {
                 None
             }
             None => {
-                // Joins one that was made this very moment, and never replaces anything else.
                 let existing = if is_alike { Existing::Keep } else { Existing::Replace };
-                let (operation, mode) = (operation_id()?, found.attributes.mode);
-                let request = MakeFolder { operation, folder: to.clone(), mode, existing };
-                match self.shared.job.destination.call(request).await {
-                    Ok(Answer::Stored(stored)) => Some(stored.attributes.identity),
-                    Ok(_) => return Err(FaultCode::Malformed.into()),
+                let made = match self.make(&to, found.attributes.mode, existing).await {
+                    Err(fault)
+                        if fault.code == FaultCode::PermissionDenied
+                            && self.shared.open_up(parent.as_deref()).await =>
+                    {
+                        self.make(&to, found.attributes.mode, existing).await
+                    }
+                    made => made,
+                };
+                match made {
                     Err(fault) if is_alike && fault.code == FaultCode::AlreadyExists => {
                         return self.put_aside(ConflictKind::Case, found, to, (parent, there)).await;
                     }
-                    Err(fault) => return Err(fault),
+                    made => Some(made?),
                 }
             }
         };
@@ -123,6 +128,16 @@ impl Plan<'_> {
             folder.touch();
         }
         Ok(Some(folder))
+    }
+
+    /// Joins one that was made this very moment, and never replaces anything else. Returns its identity.
+    async fn make(&self, folder: &Location, mode: u16, existing: Existing) -> Result<u64, Fault> {
+        let (operation, folder) = (operation_id()?, folder.clone());
+        let request = MakeFolder { operation, folder, mode, existing };
+        match self.shared.job.destination.call(request).await? {
+            Answer::Stored(stored) => Ok(stored.attributes.identity),
+            _ => Err(FaultCode::Malformed.into()),
+        }
     }
 
     fn is_own(&self, folder: u64) -> bool {

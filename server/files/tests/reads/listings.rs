@@ -231,3 +231,17 @@ async fn entries_that_vanish_meanwhile_are_left_out() {
     }
     assert_eq!(first.entries.len() + rest, MADE_AHEAD);
 }
+
+#[tokio::test]
+async fn a_served_folder_that_was_removed_is_said_to_be_gone() {
+    let world = World::new();
+    let root = world.at("");
+    fs::remove_dir_all(&root).unwrap();
+    let refused = world.open(list("", 1)).end().await.unwrap_err();
+    assert_eq!((refused.code, refused.detail.as_str()), (FaultCode::NotFound, "the served folder is gone"));
+    // Another one under its name is not it.
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("new"), "").unwrap();
+    let refused = world.open(list("", 1)).end().await.unwrap_err();
+    assert_eq!(refused.detail, "the served folder is gone");
+}
