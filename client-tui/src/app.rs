@@ -4,6 +4,7 @@ mod allowed;
 mod answer;
 mod badge;
 pub mod carry;
+mod changes;
 pub mod command;
 pub mod complete;
 pub mod conflicts;
@@ -121,6 +122,7 @@ pub struct App {
     /// Destinations that are looked at, and sizes that are counted: by ticket.
     looks: Vec<(u64, Place)>,
     measuring: Vec<delete::Measuring>,
+    changes: Vec<changes::Change>,
     /// Jobs that the journal knows.
     noted: Vec<JobId>,
     next_job: u32,
@@ -161,6 +163,7 @@ impl App {
             mouse: mouse::Mouse::default(),
             looks: Vec::new(),
             measuring: Vec::new(),
+            changes: Vec::new(),
             noted: Vec::new(),
             next_job: 1,
             next_link: 1,

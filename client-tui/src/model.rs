@@ -43,6 +43,8 @@ pub struct JobProgress {
     pub files_total: u64,
     pub bytes: u64,
     pub bytes_total: u64,
+    /// Of the bytes, those that were there already and did not move.
+    pub reused: u64,
     /// Whether the totals still grow.
     pub growing: bool,
     /// The file under way: its name (escaped), bytes done, bytes in all.

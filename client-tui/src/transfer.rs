@@ -36,5 +36,6 @@ pub mod undecided;
 mod work;
 
 pub use carry::is_same_content;
+pub use conflicts::is_decided;
 pub use links::behind;
 pub use run::run;

@@ -17,7 +17,9 @@ const fn needs(command: Command) -> (Permissions, Permissions) {
         Command::Move => (only(Delete), only(Write)),
         Command::Yank => (only(Read), Permissions::NONE),
         Command::Cut | Command::Delete => (only(Delete), Permissions::NONE),
-        Command::Paste | Command::MakeFolder | Command::MakeFile => (only(Write), Permissions::NONE),
+        Command::Paste | Command::MakeFolder | Command::Make | Command::MakeFile => {
+            (only(Write), Permissions::NONE)
+        }
         Command::Rename => (only(Write).with(Delete), Permissions::NONE),
         _ => (Permissions::NONE, Permissions::NONE),
     }

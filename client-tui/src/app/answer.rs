@@ -9,7 +9,7 @@ use super::dialog::{Answer, Ask, Confirm, Dialog, Doomed, Purpose, Questioned, S
 use super::effect::Effect;
 use super::hands::is_cancel;
 use super::typed::{is_remote, place_of};
-use super::{App, conflicts, connect, left, prompt, questions, queue, servers};
+use super::{App, changes, conflicts, connect, left, prompt, questions, queue, servers};
 use crate::model::kept::KeptId;
 use crate::model::words::unescaped;
 use crate::model::{Place, QuestionKind};
@@ -24,7 +24,7 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     let key = if is_cancel(key) { KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE) } else { key };
     match app.dialogs.last() {
         Some(Dialog::Prompt(_)) => prompt::pressed(app, key),
-        Some(Dialog::Ask(ask)) if ask.focus.is_none() => line_pressed(app, key),
+        Some(Dialog::Ask(ask)) if ask.focus.is_none() || ask.is_busy() => line_pressed(app, key),
         Some(Dialog::Help { .. } | Dialog::Log { .. } | Dialog::Words { .. }) => text_pressed(app, key),
         Some(Dialog::Jobs { .. }) => queue::pressed(app, key),
         Some(Dialog::Connect(_)) => connect::pressed(app, key),
@@ -41,7 +41,7 @@ pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
         Some(Dialog::Prompt(_)) => prompt::pasted(app, text),
         Some(Dialog::Connect(_)) => connect::pasted(app, text),
         Some(Dialog::Question(_)) => questions::pasted(app, text),
-        Some(Dialog::Ask(ask)) => {
+        Some(Dialog::Ask(ask)) if !ask.is_busy() => {
             ask.line.paste(text);
             edited(ask);
         }
@@ -55,6 +55,7 @@ fn line_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     let Some(Dialog::Ask(ask)) = app.dialogs.last_mut() else { return Vec::new() };
     match key.code {
         KeyCode::Esc => return answer(app, Answer::No),
+        _ if ask.is_busy() => {}
         KeyCode::Enter => return answer(app, Answer::Yes),
         KeyCode::Tab | KeyCode::Down => ask.focus = Some(0),
         KeyCode::BackTab | KeyCode::Up => ask.focus = Some(1),
@@ -227,6 +228,7 @@ fn entered(app: &mut App) -> Vec<Effect> {
         _ => named(app, &text, &purpose),
     };
     match done {
+        Ok(effects) if changes::is_awaited(&purpose) && changes::wait_for(app, &effects) => effects,
         Ok(effects) => {
             // The window may lie below one that was opened just now.
             if let Some(at) = app.dialogs.iter().rposition(|dialog| matches!(dialog, Dialog::Ask(_))) {
@@ -258,16 +260,19 @@ fn named(app: &mut App, text: &str, purpose: &Purpose) -> Result<Vec<Effect>, St
     let place = place_of(app, &here, here.link, &unescaped(text))?;
     Ok(match purpose {
         Purpose::GoTo => app.go(app.active, place, None),
-        Purpose::MakeFile if !text.ends_with('/') => vec![Effect::MakeFile(place)],
+        Purpose::MakeFile if !text.ends_with('/') => vec![changes::make_file(app, place)],
         Purpose::Rename(name) => {
             let from = here.path.join(name).map_err(|error| error.to_string())?;
             let Place { link, path: to } = place;
             if link != here.link {
                 return Err("that is another machine; F6 moves there".to_owned());
             }
-            if from == to { Vec::new() } else { vec![Effect::Rename { link, from, to }] }
+            if from == to {
+                return Ok(Vec::new());
+            }
+            vec![changes::rename(app, Place { link, path: from }, Place { link, path: to })]
         }
-        _ => vec![Effect::MakeFolder(place)],
+        _ => vec![changes::make_folder(app, place)],
     })
 }
 

@@ -1,14 +1,19 @@
 //! Copying and moving: what is chosen or was yanked, to where the dialog's line says. What makes no sense is refused there, in words.
 
+use std::collections::HashSet;
+
+use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 
-use super::dialog::{Ask, CarryPlan, Dialog, Line, Purpose};
+use super::dialog::{Ask, CarryPlan, Dialog, Label, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::Work;
 use super::obey::chosen;
 use super::typed::{check_not_remote, is_folder_text, place_of};
 use super::{App, Tone};
+use crate::model::number::counted;
+use crate::model::size::megabytes_grouped;
 use crate::model::words::{escaped, unescaped};
 use crate::model::{Carry, LinkId, Place};
 
@@ -65,6 +70,28 @@ pub(super) fn things_at(paths: &[WirePath]) -> String {
     }
 }
 
+/// What is carried, as the dialog names it: a name, or how many files and folders there are and what the files hold.
+fn counted_at(app: &App, link: LinkId, from: &[WirePath]) -> String {
+    let [first, _, ..] = from else { return things_at(from) };
+    let folder = first.parent();
+    let pane =
+        app.panes.iter().find(|pane| pane.place.link == link && Some(&pane.place.path) == folder.as_ref());
+    let Some(pane) = pane else { return things_at(from) };
+    let names: HashSet<&Name> = from.iter().filter_map(WirePath::name).collect();
+    let entries: Vec<_> = pane.rows.entries.iter().filter(|entry| names.contains(&entry.name)).collect();
+    if entries.len() != from.len() {
+        return things_at(from);
+    }
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.attributes.kind == Kind::Folder);
+    let bytes = files.iter().map(|entry| entry.attributes.size).fold(0, u64::saturating_add);
+    let files = (!files.is_empty()).then(|| {
+        format!("{} ({} MB)", counted(files.len() as u64, "file", "files"), megabytes_grouped(bytes))
+    });
+    let folders = (!folders.is_empty()).then(|| counted(folders.len() as u64, "folder", "folders"));
+    files.into_iter().chain(folders).collect::<Vec<_>>().join(" and ")
+}
+
 fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), to: &Place, is_cut: bool) {
     let server = app.server(to.link).map(|server| server.name.clone()).unwrap_or_default();
     let mut text = format!("{server}/{}", escaped(&to.path.to_bytes()));
@@ -78,9 +105,10 @@ fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), t
         CarryPlan { carry, source, from, offered: text.clone(), base: to.clone(), looking: None, is_cut };
     let purpose = Purpose::Carry(plan.clone());
     let title = purpose.action().to_owned();
-    let label =
-        format!("{} {} to", if carry == Carry::Copy { "Copy" } else { "Move" }, things_at(&plan.from));
-    let mut ask = Ask { title, label, line: Line::offered(text), focus: Some(0), problem: None, purpose };
+    let verb = if carry == Carry::Copy { "Copy " } else { "Move " };
+    let label = Label::of(verb, &counted_at(app, source, &plan.from), " to");
+    let line = Line::offered(text);
+    let mut ask = Ask { title, label, line, focus: Some(0), problem: None, waits: None, purpose };
     // Told at once, not only after Enter.
     if let Ok((place, _)) = destination(app, &plan, &ask.line.text)
         && let Err(problem) = items(&plan, &place, is_many(&plan))
@@ -100,6 +128,11 @@ const fn is_many(plan: &CarryPlan) -> bool {
 fn destination(app: &App, plan: &CarryPlan, text: &str) -> Result<(Place, Option<bool>), String> {
     if text.trim().is_empty() {
         return Err("where to?".to_owned());
+    }
+    let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
+    if name(text) != name(&plan.offered) && name(text).contains(['*', '?']) {
+        // A copy under a name with a star in it is hardly ever meant.
+        return Err("name patterns are not supported here; write \\x2a for a * and \\x3f for a ?".to_owned());
     }
     let typed = unescaped(text);
     if text != plan.offered {
@@ -128,7 +161,7 @@ fn items(plan: &CarryPlan, place: &Place, into: bool) -> Result<Vec<(WirePath, W
         };
         let name = path.name().map(|name| name.display().to_string()).unwrap_or_default();
         if plan.source == place.link && to == *path {
-            return Err(format!("{name} is there already; give it another name or folder"));
+            return Err(format!("{name}: source and destination are the same"));
         }
         if plan.source == place.link && to.starts_with(path) {
             return Err(format!("{name} cannot go into itself"));

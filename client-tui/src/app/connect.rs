@@ -3,7 +3,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::dialog::{Ask, Confirm, Dialog, Doomed, Line, Purpose};
+use super::dialog::{Ask, Confirm, Dialog, Doomed, Label, Line, Purpose};
 use super::effect::Effect;
 use super::servers::{self, State};
 use super::typed::{is_remote, place_of};
@@ -198,9 +198,13 @@ fn meant(app: &App) -> Result<String, String> {
         return Ok(target);
     }
     let host = format!("ssh://{typed}");
+    let fitting = screen.rows();
     match screen.all.iter().find(|offer| offer.target == host) {
         Some(offer) => Ok(offer.target.clone()),
         None if typed.is_empty() => Err("where to? ↓ leads to what is known".to_owned()),
+        // The only one that fits is the one that is meant.
+        None if fitting.len() == 1 => Ok(fitting[0].target.clone()),
+        None if fitting.len() > 1 => Err(format!("{} match: ↓ chooses one", fitting.len())),
         None => Err(format!("tow://{typed}/ is a towd there, ssh://{typed}/ the system's ssh")),
     }
 }
@@ -263,9 +267,17 @@ fn ask_name(app: &mut App, target: String) {
     let last = target.trim_end_matches('/').rsplit(['/', ':', '=']).next().unwrap_or_default();
     let offered: String = last.chars().map(|c| if is_name(&c.to_string()) { c } else { '_' }).collect();
     let line = Line::offered(if is_name(&offered) { offered } else { String::new() });
-    let (title, label) = ("Bookmark".to_owned(), format!("Name for {target}"));
+    let (title, label) = ("Bookmark".to_owned(), Label::of("Name for ", &target, ""));
     let purpose = Purpose::Bookmark(target);
-    app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+    app.dialogs.push(Dialog::Ask(Ask {
+        title,
+        label,
+        line,
+        focus: None,
+        problem: None,
+        waits: None,
+        purpose,
+    }));
 }
 
 /// A name was typed.
@@ -273,10 +285,22 @@ pub(super) fn keep(app: &mut App, name: &str, target: &str) -> Result<Vec<Effect
     if !is_name(name) {
         return Err("letters, digits, - and _ make a name".to_owned());
     }
+    let other = app.bookmarks.target(name).filter(|known| *known != target).map(str::to_owned);
+    if let Some(other) = other {
+        let words = format!("{name} stands for {other} already: another name, or Enter again replaces it");
+        if !is_told(app, &words) {
+            return Err(words);
+        }
+    }
     app.bookmarks.set(name, Some(target));
     app.say(Tone::Good, format!("{name}: stands for {target} from now on"));
     refresh(app);
     Ok(vec![Effect::KeepBookmark { name: name.to_owned(), target: Some(target.to_owned()) }])
+}
+
+/// Whether the window says just that: then Enter means it.
+fn is_told(app: &App, words: &str) -> bool {
+    matches!(app.dialogs.last(), Some(Dialog::Ask(Ask { problem: Some(told), .. })) if told == words)
 }
 
 /// Takes a bookmark out, or forgets a target of late.

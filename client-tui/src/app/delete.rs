@@ -118,6 +118,10 @@ pub(super) fn measured(app: &mut App, ticket: u64, outcome: Result<Totals, Fault
     for pane in &mut app.panes {
         if pane.place.link == place.link && pane.place.path == folder {
             pane.rows.measure(name, totals.bytes);
+            // Once for all that is being counted.
+            if app.measuring.is_empty() {
+                pane.sort_measured();
+            }
         }
     }
 }

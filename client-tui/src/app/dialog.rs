@@ -54,6 +54,8 @@ pub struct Prompt {
     pub completion: Option<Completion>,
     /// Where in the history the line comes from, and what was typed before.
     pub(super) recalled: Option<(usize, String)>,
+    /// What is not found.
+    pub problem: Option<&'static str>,
 }
 
 /// What a line at the bottom is for.
@@ -69,13 +71,38 @@ pub enum PromptKind {
 pub struct Ask {
     pub title: String,
     /// What is asked for.
-    pub label: String,
+    pub label: Label,
     pub line: Line,
     /// None: the line.
     pub focus: Option<usize>,
     /// Why what is typed will not do.
     pub problem: Option<String>,
+    /// What was confirmed is being done, and the window closes once it was.
+    pub(super) waits: Option<Awaited>,
     pub purpose: Purpose,
+}
+
+/// What a confirmed line waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// A change, by its ticket.
+    Change(u64),
+    /// A folder, by the generation of its listing.
+    Listing(u64),
+}
+
+/// What a line is asked for, with what it is about in its middle: where there is little room that is shortened, and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Label {
+    pub before: String,
+    pub about: String,
+    pub after: String,
+}
+
+impl Label {
+    pub fn of(before: &str, about: &str, after: &str) -> Self {
+        Self { before: before.to_owned(), about: about.to_owned(), after: after.to_owned() }
+    }
 }
 
 /// What a typed line is for.

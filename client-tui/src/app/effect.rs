@@ -50,9 +50,16 @@ pub enum Effect {
         ticket: u64,
         place: Place,
     },
-    MakeFolder(Place),
-    MakeFile(Place),
+    MakeFolder {
+        ticket: u64,
+        place: Place,
+    },
+    MakeFile {
+        ticket: u64,
+        place: Place,
+    },
     Rename {
+        ticket: u64,
         link: LinkId,
         from: WirePath,
         to: WirePath,

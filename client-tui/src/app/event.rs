@@ -167,10 +167,11 @@ pub enum Event {
         good: bool,
         text: String,
     },
-    /// A small change failed.
-    Failed {
+    /// What came of a small change.
+    Done {
+        ticket: u64,
         link: LinkId,
-        fault: Fault,
+        outcome: Result<(), Fault>,
     },
     /// A small change was tried: these may be different now.
     Changed {

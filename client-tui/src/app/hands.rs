@@ -79,9 +79,11 @@ impl App {
     pub(super) fn front(&self) -> Front {
         let Some(dialog) = self.dialogs.last() else { return Front { layer: (None, None, 0), question: 0 } };
         let (purpose, about, question) = match dialog {
-            Dialog::Ask(Ask { purpose, problem, .. }) => {
-                (Some(discriminant(purpose)), 0, u64::from(problem.is_some()))
-            }
+            Dialog::Ask(ask) => (
+                Some(discriminant(&ask.purpose)),
+                0,
+                u64::from(ask.problem.is_some()) + 2 * u64::from(ask.is_busy()),
+            ),
             Dialog::Prompt(prompt) => (None, prompt.kind as u64, 0),
             Dialog::Delete(delete) => (None, delete.ticket, 0),
             Dialog::Conflicts(shown) => (None, shown.job.0.into(), shown.cursor),

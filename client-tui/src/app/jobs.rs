@@ -8,7 +8,9 @@ use towpath_protocol::path::{Name, WirePath};
 use super::conflicts::Waiting;
 use super::effect::Effect;
 use super::pane::Pane;
-use super::{App, Tone, queue};
+use super::{App, Tone, Unit, queue};
+use crate::model::number::thousands;
+use crate::model::size::{human, megabytes_grouped};
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
@@ -46,6 +48,8 @@ pub struct Job {
     pub short: Option<(u64, u64)>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
+    /// How far it was when its connection was lost, where it is known how much there was to do.
+    before: Option<JobProgress>,
     /// What it works on.
     pub(super) source: LinkId,
     pub(super) sources: Vec<WirePath>,
@@ -134,6 +138,7 @@ impl Job {
             conflicts: Waiting::default(),
             short: None,
             moved_ms: 0,
+            before: None,
             source: LinkId::LOCAL,
             sources: Vec::new(),
             destination: LinkId::LOCAL,
@@ -198,15 +203,27 @@ impl Job {
         self.now.elapsed_ms.saturating_sub(self.moved_ms)
     }
 
+    /// Goes on from where another job was cut off: it shows how far that was until it knows better.
+    fn follow(&mut self, other: Self) {
+        if !other.now.growing {
+            let now = JobProgress { bytes_per_second: 0, left_seconds: None, current: None, ..other.now };
+            (self.now, self.before) = (now.clone(), Some(now));
+            self.now.elapsed_ms = 0;
+        }
+        (self.failures, self.failure) = (other.failures, other.failure);
+    }
+
     fn take(&mut self, now: JobProgress) {
+        let moved = |now: &JobProgress| now.bytes.saturating_sub(now.reused);
+        let (moved, now) = (moved(&now), self.with_before(now));
         if (now.bytes, now.files) != (self.now.bytes, self.now.files) {
             self.moved_ms = now.elapsed_ms;
         }
         let (then_ms, then_bytes) = self.sampled;
         let passed_ms = now.elapsed_ms.saturating_sub(then_ms);
         if passed_ms >= RATE_EVERY_MS {
-            self.rates.push_back(now.bytes.saturating_sub(then_bytes).saturating_mul(1000) / passed_ms);
-            self.sampled = (now.elapsed_ms, now.bytes);
+            self.rates.push_back(moved.saturating_sub(then_bytes).saturating_mul(1000) / passed_ms);
+            self.sampled = (now.elapsed_ms, moved);
             if self.rates.len() > RATES_KEPT_MAX {
                 self.rates.pop_front();
             }
@@ -215,6 +232,33 @@ impl Job {
             (self.totals, self.is_noted) = (Some((now.files_total, now.bytes_total)), false);
         }
         self.now = now;
+    }
+
+    /// With what was done before its connection was lost: what is left is what it finds to do now.
+    fn with_before(&self, now: JobProgress) -> JobProgress {
+        let Some(before) = &self.before else { return now };
+        if now.growing {
+            let (files, bytes) = (before.files, before.bytes);
+            let totals = (before.files_total, before.bytes_total);
+            return JobProgress {
+                files,
+                bytes,
+                files_total: totals.0,
+                bytes_total: totals.1,
+                growing: false,
+                ..now
+            };
+        }
+        let done = |all: u64, now: u64, done: u64| all.saturating_sub(now.saturating_sub(done));
+        let (files_total, bytes_total) =
+            (before.files_total.max(now.files_total), before.bytes_total.max(now.bytes_total));
+        JobProgress {
+            files: done(files_total, now.files_total, now.files),
+            bytes: done(bytes_total, now.bytes_total, now.bytes),
+            files_total,
+            bytes_total,
+            ..now
+        }
     }
 
     /// Whether a pane shows something that the job has changed.
@@ -311,12 +355,33 @@ pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<W
     let tone = if good { Tone::Good } else { Tone::Bad };
     let job = app.jobs.iter().find(|job| job.id == id);
     let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
+    let text = readable(&text, app.unit);
     let words = whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}"));
     if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id && !good) {
         job.failures += 1;
         job.failure = Some(words.clone());
     }
     app.say(tone, words);
+}
+
+/// With what a server says in bytes in the unit that is on the screen.
+fn readable(text: &str, unit: Unit) -> String {
+    const NEEDED: &str = " bytes needed, ";
+    let Some((before, after)) = text.split_once(NEEDED) else { return text.to_owned() };
+    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
+    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    let (Ok(needed), Ok(free)) = (before[start..].parse(), after[..end].parse()) else {
+        return text.to_owned();
+    };
+    format!("{}{} needed, {}{}", &before[..start], size(needed, unit), size(free, unit), &after[end..])
+}
+
+fn size(bytes: u64, unit: Unit) -> String {
+    match unit {
+        Unit::Megabytes => format!("{} MB", megabytes_grouped(bytes)),
+        Unit::Human => human(bytes),
+        Unit::Bytes => format!("{} bytes", thousands(bytes)),
+    }
 }
 
 pub(super) fn ended(
@@ -330,6 +395,7 @@ pub(super) fn ended(
     let is_cut_off = stopped
         .as_ref()
         .is_some_and(|fault| matches!(fault.code, FaultCode::Disconnected | FaultCode::ShuttingDown));
+    let was_stopped = stopped.is_some();
     let mut text = stopped.map_or_else(
         || text.clone(),
         |fault| {
@@ -340,6 +406,13 @@ pub(super) fn ended(
             format!("{why}; until then {text}")
         },
     );
+    if let Some(failure) = job.failure.as_ref().filter(|_| !good && !was_stopped) {
+        let more = match job.failures - 1 {
+            0 => String::new(),
+            more => format!(" (and {} more: E)", thousands(more)),
+        };
+        text = format!("{failure}{more}; {text}");
+    }
     let goes_on = is_cut_off && !job.is_stopping() && go_on_later(app, &job, done);
     if goes_on {
         text.push_str("; goes on when the connection is back");
@@ -369,6 +442,8 @@ pub(super) fn ended(
     }
     if !goes_on {
         app.keep_over(Over { job, good, text, done: done.to_vec() });
+    } else if let Some(next) = app.jobs.first_mut() {
+        next.follow(job);
     }
     queue::settle(app);
     effects

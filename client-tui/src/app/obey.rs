@@ -4,7 +4,7 @@ use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use super::command::Command;
-use super::dialog::{Ask, Dialog, Line, Prompt, PromptKind, Purpose, Stop, Then};
+use super::dialog::{Ask, Dialog, Label, Line, Prompt, PromptKind, Purpose, Stop, Then};
 use super::effect::Effect;
 use super::rows::Rows;
 use super::sift::Found;
@@ -40,6 +40,7 @@ pub(super) fn obey(app: &mut App, command: Command) -> Vec<Effect> {
         Command::MarkAll => rows.mark_all(),
         Command::Invert => rows.invert_marks(),
         Command::Open => return open(app),
+        Command::Enter => return enter(app),
         Command::Parent => return parent(app),
         Command::OtherPane => app.active = side.other(),
         Command::SwapPanes => {
@@ -64,6 +65,7 @@ pub(super) fn obey(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Paste => carry::paste(app),
         Command::Rename => ask_rename(app),
         Command::MakeFolder => ask_new(app, "New folder", Purpose::MakeFolder),
+        Command::Make => ask_new(app, "New file or folder/", Purpose::MakeFile),
         Command::MakeFile => ask_new(app, "New file", Purpose::MakeFile),
         Command::Delete => return delete::ask(app),
         Command::Find => prompt(app, PromptKind::Find, ""),
@@ -114,16 +116,28 @@ const fn next_unit(unit: Unit) -> Unit {
 
 /// Opens a window with a line.
 fn ask(app: &mut App, title: &str, label: &str, text: &str, purpose: Purpose) {
+    ask_labelled(app, title, Label::of(label, "", ""), text, purpose);
+}
+
+fn ask_labelled(app: &mut App, title: &str, label: Label, text: &str, purpose: Purpose) {
     // A name that is there is edited; anything else is an offer, which typing replaces.
     let line = if matches!(purpose, Purpose::Rename(_)) { Line::new(text) } else { Line::offered(text) };
-    let (title, label) = (title.to_owned(), label.to_owned());
-    app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+    let title = title.to_owned();
+    app.dialogs.push(Dialog::Ask(Ask {
+        title,
+        label,
+        line,
+        focus: None,
+        problem: None,
+        waits: None,
+        purpose,
+    }));
 }
 
 /// Opens a line at the bottom.
 pub(super) fn prompt(app: &mut App, kind: PromptKind, text: &str) {
     let line = Line::offered(text);
-    app.dialogs.push(Dialog::Prompt(Prompt { kind, line, completion: None, recalled: None }));
+    app.dialogs.push(Dialog::Prompt(Prompt { kind, line, completion: None, recalled: None, problem: None }));
 }
 
 fn open(app: &mut App) -> Vec<Effect> {
@@ -144,6 +158,18 @@ fn open(app: &mut App) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// As [`open`], and never up: on `../` it goes into the first entry.
+fn enter(app: &mut App) -> Vec<Effect> {
+    let rows = &mut app.here_mut().rows;
+    if rows.current().is_none() {
+        if rows.shown.is_empty() {
+            return Vec::new();
+        }
+        rows.go_to(rows.up);
+    }
+    open(app)
 }
 
 fn parent(app: &mut App) -> Vec<Effect> {
@@ -214,7 +240,7 @@ fn find(app: &mut App, step: isize) {
     if text.is_empty() {
         app.hint("/ finds a name first");
     } else if matches!(pane.rows.find_next(&text, step, false), Found::No { .. }) {
-        app.hint(format!("{text}: not in this list"));
+        app.hint(format!("{text}: no match"));
     }
 }
 
@@ -257,8 +283,8 @@ pub(super) fn hidden_text(rows: &Rows) -> Option<String> {
 fn ask_new(app: &mut App, title: &str, purpose: Purpose) {
     let place = app.here().place.clone();
     if app.is_usable(place.link) {
-        let label = format!("Name, in {}", app.place_text(&place));
-        ask(app, title, &label, "", purpose);
+        let label = Label::of("Name, in ", &app.place_text(&place), "");
+        ask_labelled(app, title, label, "", purpose);
     }
 }
 
@@ -266,7 +292,8 @@ fn ask_rename(app: &mut App) {
     let place = app.here().place.clone();
     let Some(name) = app.here().rows.current().map(|entry| entry.name.clone()) else { return };
     if app.is_usable(place.link) {
-        let label = format!("New name of {}", name.display());
-        ask(app, "Rename", &label, &crate::model::words::escaped(name.as_bytes()), Purpose::Rename(name));
+        let text = crate::model::words::escaped(name.as_bytes());
+        let label = Label::of("New name of ", &name.display().to_string(), "");
+        ask_labelled(app, "Rename", label, &text, Purpose::Rename(name));
     }
 }

@@ -12,6 +12,8 @@ use crate::model::{LinkId, Place};
 
 /// Places that a pane remembers.
 const VISITS_MAX: usize = 100;
+/// Folders of which a pane remembers where its cursor stood.
+const POSITIONS_MAX: usize = 500;
 
 /// A folder on the screen.
 #[derive(Debug)]
@@ -40,10 +42,12 @@ pub struct Pane {
     pub(super) announces: bool,
     back: Vec<Visit>,
     forward: Vec<Visit>,
+    /// Where the cursor stood in each folder that the pane has been at, the newest first.
+    positions: Vec<Visit>,
 }
 
 /// A place that the pane has been at, and what the cursor stood on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Visit {
     place: Place,
     on: Option<Name>,
@@ -96,6 +100,7 @@ impl Pane {
             announces: false,
             back: Vec::new(),
             forward: Vec::new(),
+            positions: Vec::new(),
         }
     }
 
@@ -149,7 +154,8 @@ impl Pane {
     }
 
     fn leave(&mut self, place: Place, wanted: Option<Name>, way: Way) {
-        let rows = std::mem::replace(&mut self.rows, Rows::new(up_rows(&place), wanted));
+        let wanted = wanted.or_else(|| self.position(&place));
+        let rows = std::mem::replace(&mut self.rows, Rows::entered(up_rows(&place), wanted));
         let place = std::mem::replace(&mut self.place, place);
         let free = self.free.take();
         if self.left.is_none() {
@@ -162,6 +168,7 @@ impl Pane {
     fn arrive(&mut self) {
         let Some(left) = self.left.take() else { return };
         let visit = Visit { place: left.place, on: left.rows.current().map(|entry| entry.name.clone()) };
+        self.remember(&visit);
         let to = match left.way {
             Way::There => {
                 self.forward.clear();
@@ -174,6 +181,17 @@ impl Pane {
         if to.len() > VISITS_MAX {
             to.remove(0);
         }
+    }
+
+    /// The entry that the cursor stood on in a folder when the pane left it.
+    fn position(&self, place: &Place) -> Option<Name> {
+        self.positions.iter().find(|visit| visit.place == *place)?.on.clone()
+    }
+
+    fn remember(&mut self, visit: &Visit) {
+        self.positions.retain(|known| known.place != visit.place);
+        self.positions.insert(0, visit.clone());
+        self.positions.truncate(POSITIONS_MAX);
     }
 
     /// A page has come.
@@ -195,6 +213,14 @@ impl Pane {
             None => self.rows.complete(),
         }
         self.total = self.rows.entries.len() as u64;
+        self.sort_measured();
+    }
+
+    /// Folders whose sizes are known stand in their order where sizes are what is sorted by; the others behind them.
+    pub(super) fn sort_measured(&mut self) {
+        if self.sort == SortKey::Size && !self.loading {
+            self.rows.sort_folders(self.direction == Direction::Descending);
+        }
     }
 
     /// The connection does not stand, and why.
@@ -241,13 +267,14 @@ impl Pane {
 
     /// A connection has begun: this is where it leads.
     pub(super) fn arrive_at(&mut self, place: Place) {
-        self.rows = Rows::new(up_rows(&place), None);
+        self.rows = Rows::entered(up_rows(&place), None);
         (self.place, self.fault) = (place, None);
     }
 
     /// A connection is closed: nothing leads back there.
     pub(super) fn forget(&mut self, link: LinkId) {
         self.back.retain(|visit| visit.place.link != link);
+        self.positions.retain(|visit| visit.place.link != link);
         self.forward.retain(|visit| visit.place.link != link);
         if self.left.as_ref().is_some_and(|left| left.place.link == link) {
             self.left = None;

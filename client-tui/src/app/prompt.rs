@@ -11,8 +11,9 @@ use super::command::Command;
 use super::dialog::{Dialog, Line, Prompt, PromptKind};
 use super::effect::Effect;
 use super::obey::{hidden_text, obey, quit};
+use super::sift::Found;
 use super::typed::{check_not_remote, is_remote, place_of};
-use super::{App, Tone, carry, complete, connect, delete, servers};
+use super::{App, Tone, carry, changes, complete, connect, delete, servers};
 use crate::model::words::split;
 use crate::model::{LinkId, Place, Side};
 
@@ -48,8 +49,11 @@ pub(super) fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
             Vec::new()
         }
         (KeyCode::Enter, kind) => {
-            let text = std::mem::take(&mut prompt.line.text);
+            let (text, problem) = (std::mem::take(&mut prompt.line.text), prompt.problem);
             app.dialogs.pop();
+            if let Some(problem) = problem {
+                app.say(Tone::Bad, format!("{text}: {problem}"));
+            }
             if kind == PromptKind::Command { obey_line(app, &text) } else { Vec::new() }
         }
         (KeyCode::Tab, PromptKind::Command) => complete::complete(app, true),
@@ -97,9 +101,17 @@ fn edited(app: &mut App) {
         PromptKind::Command => {}
         PromptKind::Filter => pane.rows.set_filter(&text),
         PromptKind::Find => {
-            pane.rows.find_next(&text, 1, true);
+            let found = pane.rows.find_next(&text, 1, true);
             pane.find = text;
+            tell_whether_found(app, &found);
         }
+    }
+}
+
+/// A search that found nothing says so where it is typed.
+pub(super) fn tell_whether_found(app: &mut App, found: &Found) {
+    if let Some(Dialog::Prompt(prompt @ Prompt { kind: PromptKind::Find, .. })) = app.dialogs.last_mut() {
+        prompt.problem = matches!(found, Found::No { .. }).then_some("no match");
     }
 }
 
@@ -107,7 +119,8 @@ fn edited(app: &mut App) {
 fn search(app: &mut App, step: isize) -> Vec<Effect> {
     let pane = app.here_mut();
     let text = pane.find.clone();
-    pane.rows.find_next(&text, step, false);
+    let found = pane.rows.find_next(&text, step, false);
+    tell_whether_found(app, &found);
     Vec::new()
 }
 
@@ -284,7 +297,7 @@ fn make_folders(app: &mut App, operands: &[OsString]) -> Vec<Effect> {
         app.say(Tone::Bad, "mkdir: which PATH?");
     }
     let places = places_in(app, app.active, operands).unwrap_or_default();
-    places.into_iter().map(Effect::MakeFolder).collect()
+    places.into_iter().map(|place| changes::make_folder(app, place)).collect()
 }
 
 fn transfer(app: &mut App, word: &str, operands: &[OsString]) -> Vec<Effect> {

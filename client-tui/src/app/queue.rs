@@ -4,7 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use towpath_protocol::path::WirePath;
 
-use super::dialog::{Ask, Confirm, Dialog, Doomed, Line, Purpose};
+use super::dialog::{Ask, Confirm, Dialog, Doomed, Label, Line, Purpose};
 use super::effect::Effect;
 use super::jobs::{Hold, Job, Over, Stage, Work};
 use super::{App, Tone, badge, conflicts, servers};
@@ -268,7 +268,16 @@ fn ask_limit(app: &mut App, job: Option<JobId>) {
     let line = Line::offered(known.map_or_else(String::new, |limit| format!("{}", limit as f64 / 1e6)));
     let label = format!("Limit for {whose}, MB/s (empty: none)");
     let (title, purpose) = ("Rate".to_owned(), Purpose::Limit(job));
-    app.dialogs.push(Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+    let label = Label::of(&label, "", "");
+    app.dialogs.push(Dialog::Ask(Ask {
+        title,
+        label,
+        line,
+        focus: None,
+        problem: None,
+        waits: None,
+        purpose,
+    }));
 }
 
 /// A rate was typed.

@@ -37,6 +37,8 @@ pub struct Rows {
     pub(super) range: Option<Range>,
     /// The name that the cursor is to stand on once it has come.
     wanted: Option<Name>,
+    /// The cursor is to stand on the first entry once there is one.
+    wants_first: bool,
     /// A filter, and a search, that have not come to the end of the list.
     pub(super) sifting: Option<Sifting>,
     pub(super) search: Option<Search>,
@@ -46,6 +48,11 @@ impl Rows {
     /// Nothing yet; the cursor will stand on `wanted`.
     pub fn new(up: usize, wanted: Option<Name>) -> Self {
         Self { up, wanted, ..Self::default() }
+    }
+
+    /// Nothing yet, of a folder that is entered: the cursor will stand on `wanted`, else on the first entry.
+    pub fn entered(up: usize, wanted: Option<Name>) -> Self {
+        Self { wants_first: true, ..Self::new(up, wanted) }
     }
 
     /// The cursor will stand on this name when the folder has been read again.
@@ -137,6 +144,9 @@ impl Rows {
             let passing = (first..entries.len()).filter(|index| passes(&entries[*index], filter));
             self.shown.extend(passing.map(|index| index as u32));
         }
+        if self.wants_first && !self.shown.is_empty() {
+            (self.cursor, self.wants_first) = (self.up, false);
+        }
         if let Some(wanted) = &self.wanted
             && let Some(row) = self.shown[first_shown..]
                 .iter()
@@ -199,7 +209,7 @@ impl Rows {
 
     /// No more will come.
     pub fn complete(&mut self) {
-        self.wanted = None;
+        (self.wanted, self.wants_first) = (None, false);
         self.entries.shrink_to_fit();
         self.shown.shrink_to_fit();
     }
@@ -211,7 +221,7 @@ impl Rows {
 
     /// Moves the cursor to a row, the range with it.
     pub fn go_to(&mut self, row: usize) {
-        self.wanted = None;
+        (self.wanted, self.wants_first) = (None, false);
         self.look_up_to(row);
         let from = std::mem::replace(&mut self.cursor, row);
         self.clamp();
@@ -262,6 +272,23 @@ impl Rows {
                 }
             }
         }
+    }
+
+    /// Sorts the folders of known size, which stand first, by it.
+    pub fn sort_folders(&mut self, is_largest_first: bool) {
+        let folders = self.entries.iter().take_while(|entry| entry.attributes.kind == Kind::Folder).count();
+        let key = |entry: &Entry| self.measured.get(&entry.name).copied();
+        let mut sorted: Vec<(Option<u64>, usize)> =
+            self.entries[..folders].iter().map(key).zip(0..folders).collect();
+        sorted.sort_by_key(|(bytes, _)| {
+            bytes.map_or((1, 0), |bytes| (0, if is_largest_first { u64::MAX - bytes } else { bytes }))
+        });
+        if sorted.iter().enumerate().all(|(at, (_, index))| at == *index) {
+            return;
+        }
+        let mut entries: Vec<Entry> = sorted.iter().map(|(_, index)| self.entries[*index].clone()).collect();
+        entries.extend(self.entries[folders..].iter().cloned());
+        self.replace(entries);
     }
 
     /// What must always hold.

@@ -9,7 +9,7 @@ use towpath_protocol::pairing::PairingCode;
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 
-use super::dialog::{Ask, Dialog, Line, Purpose, Stop, Then};
+use super::dialog::{Ask, Dialog, Label, Line, Purpose, Stop, Then};
 use super::effect::{Effect, Timer};
 use super::jobs::Hold;
 use super::{App, Tone, queue};
@@ -361,10 +361,11 @@ pub(super) fn ask_code(app: &mut App, link: LinkId) {
         return;
     }
     let title = format!("Pair with {}", DisplayName::new(server.target.as_bytes()));
-    let label = "Code, as `towd pair` there prints it".to_owned();
+    let label = Label::of("Pairing code (run `towd pair` on the server)", "", "");
     let (line, purpose) = (Line::default(), Purpose::Pair(link));
     // Beneath whatever a person is typing; what is typed here by mistake is no code.
-    app.dialogs.insert(0, Dialog::Ask(Ask { title, label, line, focus: None, problem: None, purpose }));
+    app.dialogs
+        .insert(0, Dialog::Ask(Ask { title, label, line, focus: None, problem: None, waits: None, purpose }));
 }
 
 /// A code was typed.

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use towpath_protocol::entry::Entry;
 
-use super::App;
 use super::effect::{Effect, Timer};
 use super::rows::Rows;
+use super::{App, prompt};
 
 /// Names that are looked at in one go: a few milliseconds' worth.
 const NAMES_AT_ONCE: usize = 100_000;
@@ -187,8 +187,13 @@ impl App {
     pub(super) fn look_on(&mut self) {
         self.looks_on = false;
         for at in 0..self.panes.len() {
-            if self.panes[at].rows.look_on() == (Found::No { is_told: true }) {
-                self.hint(format!("{}: not in this list", self.panes[at].find));
+            let was_searching = self.panes[at].rows.search.is_some();
+            let found = self.panes[at].rows.look_on();
+            if found == (Found::No { is_told: true }) {
+                self.hint(format!("{}: no match", self.panes[at].find));
+            }
+            if was_searching && at == self.active as usize {
+                prompt::tell_whether_found(self, &found);
             }
         }
     }

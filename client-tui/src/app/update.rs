@@ -6,12 +6,13 @@ use towpath_protocol::path::WirePath;
 use zeroize::Zeroizing;
 
 use super::command::{Command, command_of};
+use super::dialog::Awaited;
 use super::effect::{Effect, Timer};
 use super::event::Event;
 use super::hands::Cause;
 use super::pane::After;
 use super::{
-    App, Tone, answer, carry, complete, conflicts, connect, delete, jobs, keyboard, keys, left, mouse,
+    App, Tone, answer, carry, changes, complete, conflicts, connect, delete, jobs, keyboard, keys, left, mouse,
     questions, servers,
 };
 use crate::model::number::counted;
@@ -47,6 +48,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Listed { generation, total, entries } => {
             if let Some(pane) = app.listing(generation) {
                 pane.take_page(total, entries);
+                changes::listed(app, generation);
             }
         }
         Event::ListEnded { generation, outcome } => return list_ended(app, generation, outcome),
@@ -83,7 +85,7 @@ fn route(app: &mut App, event: Event) -> Vec<Effect> {
         Event::NoJournal(why) => left::not_kept(app, &why),
         Event::JobsLeft(jobs) => left::come(app, jobs),
         Event::Said { good, text } => app.say(if good { Tone::Good } else { Tone::Bad }, text),
-        Event::Failed { link, fault } => app.say(Tone::Bad, app.fault_text(link, &fault)),
+        Event::Done { ticket, link, outcome } => changes::done(app, ticket, link, outcome),
         Event::Changed { link, paths, made } => return changed(app, link, &paths, made.as_ref()),
         Event::End => return vec![Effect::Quit],
     }
@@ -149,10 +151,12 @@ fn list_ended(app: &mut App, generation: u64, outcome: Result<(), Fault>) -> Vec
     let Err(fault) = outcome else {
         app.pane_mut(side).complete();
         announce(app, side);
+        changes::listed(app, generation);
         return Vec::new();
     };
     let text = app.fault_text(app.pane(side).place.link, &fault);
     match app.pane_mut(side).fail(&fault, &text) {
+        After::Returned if changes::refused(app, Awaited::Listing(generation), &text) => {}
         After::Stays | After::Returned => app.say(Tone::Bad, text),
         After::Climbs(place, name) => {
             app.say(Tone::Bad, format!("{text}; showing the folder above"));

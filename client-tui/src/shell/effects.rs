@@ -119,15 +119,15 @@ impl Effects {
             Effect::Measure { ticket, link, paths } => self.measure(ticket, link, &paths),
             Effect::Look { ticket, place } => self.look(ticket, place),
             Effect::Names { ticket, place } => self.names(ticket, place),
-            Effect::MakeFolder(place) => {
+            Effect::MakeFolder { ticket, place } => {
                 let path = place.path.clone();
-                self.make(place, move |link, operation| make_folders(link, operation, path.clone()));
+                self.make(ticket, place, move |link, operation| make_folders(link, operation, path.clone()));
             }
-            Effect::MakeFile(place) => {
+            Effect::MakeFile { ticket, place } => {
                 let path = place.path.clone();
-                self.make(place, move |link, operation| make_file(link, operation, path.clone()));
+                self.make(ticket, place, move |link, operation| make_file(link, operation, path.clone()));
             }
-            Effect::Rename { link, from, to } => self.rename(link, from, to),
+            Effect::Rename { ticket, link, from, to } => self.rename(ticket, link, from, to),
             Effect::Remove { job, link, paths, counted } => self.remove(job, link, paths, counted),
             Effect::Carry { job, carry, source, items, destination, existing } => {
                 self.carry(job, Carriage { carry, between: (source, destination), items, existing });
@@ -236,16 +236,16 @@ impl Effects {
     }
 
     /// Makes one thing; what shows it is read again.
-    fn make<F>(&self, place: Place, make: impl Fn(Link, OperationId) -> F + Send + 'static)
+    fn make<F>(&self, ticket: u64, place: Place, make: impl Fn(Link, OperationId) -> F + Send + 'static)
     where
         F: Future<Output = Result<(), Fault>> + Send,
     {
-        self.change(place.link, vec![place.path.clone()], Some(place.path), make);
+        self.change((ticket, place.link), vec![place.path.clone()], Some(place.path), make);
     }
 
-    fn rename(&self, link: LinkId, from: WirePath, to: WirePath) {
+    fn rename(&self, ticket: u64, link: LinkId, from: WirePath, to: WirePath) {
         let paths = vec![from.clone(), to.clone()];
-        self.change(link, paths, Some(to.clone()), move |link, operation| {
+        self.change((ticket, link), paths, Some(to.clone()), move |link, operation| {
             let (from, to) = (Location::of(&from), Location::of(&to));
             let rename = Rename { operation, from, to, existing: Existing::Keep, expected: None };
             async move { link.call(rename).await.map(drop) }
@@ -254,15 +254,15 @@ impl Effects {
 
     fn change<F>(
         &self,
-        id: LinkId,
+        (ticket, id): (u64, LinkId),
         paths: Vec<WirePath>,
         made: Option<WirePath>,
         change: impl Fn(Link, OperationId) -> F + Send + 'static,
     ) where
         F: Future<Output = Result<(), Fault>> + Send,
     {
-        let failed = move |fault| Event::Failed { link: id, fault };
-        let Some(link) = self.link_or(id, failed) else { return };
+        let done = move |outcome| Event::Done { ticket, link: id, outcome };
+        let Some(link) = self.link_or(id, |fault| done(Err(fault))) else { return };
         let (events, links, returned) = (self.events.clone(), self.links.clone(), self.returned.clone());
         tokio::spawn(async move {
             let changed = match operation_id() {
@@ -279,9 +279,7 @@ impl Effects {
                 Err(fault) => Err(fault),
             };
             let made = made.filter(|_| changed.is_ok());
-            if let Err(fault) = changed {
-                let _ = events.send(failed(fault)).await;
-            }
+            let _ = events.send(done(changed)).await;
             let _ = events.send(Event::Changed { link: id, paths, made }).await;
         });
     }

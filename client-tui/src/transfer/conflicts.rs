@@ -31,6 +31,19 @@ const STEM_BYTES_MIN: usize = 16;
 const NAMES_AT_ONCE: u32 = 16;
 /// Why something stays.
 const EXISTS: &str = "exists";
+const NOT_OLDER: &str = "exists and is not older";
+const NO_BEGINNING: &str = "exists and is not the beginning of the source";
+const FOLDER_AND_FILE: &str = "exists, one of them being a folder and the other not";
+const SAME_BUT_FOR_CASE: &str = "another source has its name at the destination, or one that is the same there";
+
+/// Whether something was left because of what somebody decided about it.
+pub fn is_decided(why: &str) -> bool {
+    why == EXISTS
+        || why == NOT_OLDER
+        || why == NO_BEGINNING
+        || why == FOLDER_AND_FILE
+        || why == SAME_BUT_FOR_CASE
+}
 
 /// A folder that cannot take its place at the destination.
 #[derive(Debug)]
@@ -229,18 +242,16 @@ async fn why_not(
     Ok(match choice {
         Choice::Skip => Some(why_left(kind)),
         _ if !kind.offers(choice) && kind != ConflictKind::LinkOrFile => Some(why_left(kind)),
-        Choice::NewerOnly if !is_newer => Some("exists and is not older"),
-        Choice::Resume if !is_beginning(shared, step).await? => {
-            Some("exists and is not the beginning of the source")
-        }
+        Choice::NewerOnly if !is_newer => Some(NOT_OLDER),
+        Choice::Resume if !is_beginning(shared, step).await? => Some(NO_BEGINNING),
         _ => None,
     })
 }
 
 const fn why_left(kind: ConflictKind) -> &'static str {
     match kind {
-        ConflictKind::Folder => "exists, one of them being a folder and the other not",
-        ConflictKind::Case => "another source has its name at the destination, or one that is the same there",
+        ConflictKind::Folder => FOLDER_AND_FILE,
+        ConflictKind::Case => SAME_BUT_FOR_CASE,
         _ => EXISTS,
     }
 }

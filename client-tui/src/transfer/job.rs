@@ -98,6 +98,8 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Of the bytes done, those that the destination had in the file that is replaced, and that did not move.
     pub saved: u64,
+    /// Of the bytes done, those that an earlier copy had left when it was cut off.
+    pub resumed: u64,
     /// Whether the totals still grow.
     pub growing: bool,
     /// Of the large files under way the one that was begun first, else a small one that was done lately: its path at the source,

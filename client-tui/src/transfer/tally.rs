@@ -28,6 +28,8 @@ pub(super) struct Tally {
     resumed: Counter,
     /// Of what moved, taken over from what was there already.
     saved: Counter,
+    /// Of what moved, what an earlier copy had left when it was cut off.
+    taken_up: Counter,
     unchanged: Counter,
     compared: Counter,
     skipped: Counter,
@@ -75,6 +77,7 @@ pub(super) struct UnderWay<'a> {
     tally: &'a Tally,
     moved: Arc<Counter>,
     saved: Counter,
+    taken_up: Counter,
     has_arrived: bool,
 }
 
@@ -89,6 +92,7 @@ impl Tally {
             bytes_total: Counter::default(),
             resumed: Counter::default(),
             saved: Counter::default(),
+            taken_up: Counter::default(),
             unchanged: Counter::default(),
             compared: Counter::default(),
             skipped: Counter::default(),
@@ -184,7 +188,8 @@ impl Tally {
         let moved = Arc::<Counter>::default();
         let path = file.whole().unwrap_or_default();
         lock(&self.large).push(Large { path, moved: moved.clone(), size });
-        UnderWay { tally: self, moved, saved: Counter::default(), has_arrived: false }
+        let (saved, taken_up) = Default::default();
+        UnderWay { tally: self, moved, saved, taken_up, has_arrived: false }
     }
 
     /// Bytes that have moved so far.
@@ -195,7 +200,9 @@ impl Tally {
     pub(super) fn progress(&self) -> Progress {
         let (bytes, bytes_total) = (self.moved.value(), self.bytes_total.value());
         let elapsed = self.begun.elapsed();
-        let bytes_per_second = lock(&self.rate).observe(elapsed, bytes);
+        // What was there already is no speed.
+        let reused = self.saved.value().saturating_add(self.taken_up.value());
+        let bytes_per_second = lock(&self.rate).observe(elapsed, bytes.saturating_sub(reused));
         let growing = self.planning.load(Relaxed);
         let left = time_for(bytes_total.saturating_sub(bytes), bytes_per_second).filter(|_| !growing);
         self.wants_small.store(true, Relaxed);
@@ -204,6 +211,7 @@ impl Tally {
             bytes,
             files_total: self.files_total.value(),
             saved: self.saved.value(),
+            resumed: self.taken_up.value(),
             bytes_total,
             growing,
             current: self.current(),
@@ -251,6 +259,13 @@ impl UnderWay<'_> {
         self.tally.saved.add(bytes);
     }
 
+    /// So much of it had come before.
+    pub(super) fn took_up(&self, bytes: u64) {
+        self.taken_up.add(bytes);
+        self.tally.taken_up.add(bytes);
+        self.moved(bytes);
+    }
+
     /// As [`moved`](Self::moved), where it is known how much has moved by now in all.
     pub(super) fn moved_up_to(&self, bytes: u64) {
         self.moved(bytes.saturating_sub(self.moved.value()));
@@ -267,6 +282,7 @@ impl Drop for UnderWay<'_> {
         if !self.has_arrived {
             self.tally.moved.subtract(self.moved.value());
             self.tally.saved.subtract(self.saved.value());
+            self.tally.taken_up.subtract(self.taken_up.value());
         }
     }
 }
@@ -308,6 +324,21 @@ mod tests {
         drop(under_way);
         assert_eq!((tally.progress().bytes, tally.progress().saved), (0, 0));
         assert_eq!(tally.progress().current, None);
+    }
+
+    #[test]
+    fn what_had_come_before_counts_as_done_and_not_as_speed() {
+        let tally = Tally::new();
+        tally.found(1, 1_000_000);
+        tally.all_found();
+        let under_way = tally.begin(&file("a"), 1_000_000);
+        under_way.took_up(900_000);
+        let now = tally.progress();
+        assert_eq!((now.bytes, now.resumed, now.bytes_per_second, now.left), (900_000, 900_000, 0, None));
+        under_way.moved(1_000);
+        assert!(tally.progress().bytes_per_second > 0);
+        drop(under_way);
+        assert_eq!((tally.progress().bytes, tally.progress().resumed), (0, 0));
     }
 
     #[test]

@@ -36,6 +36,16 @@ impl<'a> Dates<'a> {
         }
     }
 
+    /// To the nanosecond, as far as there is something: `2026-11-20 14:02:07.5`.
+    pub(super) fn exact(&self, time: Time) -> String {
+        let then = at(time, self.zone);
+        let text = format!("{} {:02}:{:02}:{:02}", then.date(), then.hour(), then.minute(), then.second());
+        match then.subsec_nanosecond() {
+            0 => text,
+            part => format!("{text}.{}", format!("{part:09}").trim_end_matches('0')),
+        }
+    }
+
     /// 8 cells at most: `06:58`, `19 Nov`, `Nov 2025`.
     pub(super) fn short(&self, time: Time) -> String {
         let then = at(time, self.zone);

@@ -21,6 +21,9 @@ use crate::model::number::{counted, thousands};
 use crate::model::size::human;
 use crate::model::{Place, Side};
 
+/// Cells of a pane's frame and title that nothing else takes.
+const TITLE_LEAST: usize = 12;
+
 /// Turns while something is waited for.
 const SPINNER: [char; 8] = ['⠋', '⠙', '⠸', '⠴', '⠦', '⠇', '⠏', '⠛'];
 
@@ -79,10 +82,19 @@ fn filter(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>>
         return None;
     }
     let hidden = rows.marks_hidden() as u64;
-    let marks = if hidden > 0 { format!(" · {} marked hidden", thousands(hidden)) } else { String::new() };
-    let room = (width / 2).saturating_sub(text::columns(&marks)).max(3);
-    let text = text::fitted(&format!("filter: {}", rows.filter), room);
-    Some(Line::styled(format!(" {text}{marks} "), scene.theme.mark))
+    let (long, short) = match hidden {
+        0 => (String::new(), String::new()),
+        _ => (format!(" · {} marked hidden", thousands(hidden)), format!(" · {} hidden", thousands(hidden))),
+    };
+    // The path keeps some cells.
+    let room = width.saturating_sub(TITLE_LEAST);
+    let whole = format!("filter: {}{long}", rows.filter);
+    let text = if text::columns(&whole) <= room {
+        whole
+    } else {
+        format!("{}{short}", text::fitted(&rows.filter, room.saturating_sub(text::columns(&short)).max(3)))
+    };
+    Some(Line::styled(format!(" {text} "), scene.theme.mark))
 }
 
 /// Where a pane is: `~/photos`, `tow://box/photos`.

@@ -94,7 +94,7 @@ fn things_are_moved_to_the_other_pane() {
     go_to(&mut pty, "alone");
     pty.press(" ");
     pty.press(F6);
-    pty.wait_for("Move 2 things to");
+    pty.wait_for("Move 1 file (0.000005 MB) and 1 folder to");
     agree(&mut pty, "Move");
     pty.wait_for("✓ moved and verified: 2 files");
     assert!(holds(folders.right("tree/within"), "within") && holds(folders.right("alone"), "alone"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::pty::Pty;
 use crate::stage::{CTRL_U, F2, F7, Folders, go_to, holds, is_cursor_on, quit, wait_for_disk, write};
 
 #[test]
@@ -11,7 +12,7 @@ fn a_folder_is_made_here_and_at_the_server() {
     let (_towd, mut pty) = folders.connected();
     for folder in [folders.left("made/deep"), folders.right("made/deep")] {
         pty.press(F7);
-        pty.wait_for("older");
+        pty.wait_for("╭ New folder ─");
         pty.press("made/deep\r");
         wait_for_disk(&pty, "the folder", || folder.is_dir());
         pty.wait_until("the cursor on what was made", |screen| is_cursor_on(screen, "made"));
@@ -45,6 +46,11 @@ fn a_file_and_a_folder_are_renamed_here_and_at_the_server() {
     quit(pty);
 }
 
+/// Keys are taken: a window that has just said something against its text waits for a pause.
+fn wait_for_cursor(pty: &Pty) {
+    pty.wait_until("the line", |screen| !screen.hide_cursor());
+}
+
 #[test]
 fn a_name_that_is_taken_is_not_taken_from_another() {
     let folders = Folders::new();
@@ -57,7 +63,30 @@ fn a_name_that_is_taken_is_not_taken_from_another() {
     pty.wait_for("New name of");
     pty.press(CTRL_U);
     pty.press("two\r");
+    // The window stays, with its text, and takes another.
     pty.wait_for("exists");
+    pty.wait_for("╭ Rename ─");
     assert!(holds(folders.right("one"), "one") && holds(folders.right("two"), "two"));
+    pty.press("3");
+    pty.wait_for("two3");
+    wait_for_cursor(&pty);
+    pty.press("\r");
+    wait_for_disk(&pty, "the new name", || holds(folders.right("two3"), "one"));
+    pty.wait_for("renamed one to unix:");
+    // So does one for a folder, and one for a path.
+    for (key, title) in [(F7, "╭ New folder ─"), ("\x0c", "╭ Go to ─")] {
+        pty.press(key);
+        pty.wait_for(title);
+        pty.press("two/none\r");
+        pty.wait_until("a word against it", |screen| {
+            let text = screen.contents();
+            text.contains(title)
+                && text.contains("folder")
+                && text.contains("two/none")
+                && !text.contains("working")
+        });
+        pty.press("\x03");
+        pty.wait_until("no layer", |screen| !screen.contents().contains(title));
+    }
     quit(pty);
 }

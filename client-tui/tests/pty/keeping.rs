@@ -273,7 +273,7 @@ fn the_queue_comes_back_in_its_order_and_with_the_rate_of_all() {
             let row = screen.rows(0, 120).position(|row| row.contains(&format!("↑ {name} →")))?;
             screen.cell(row as u16, 8).map(vt100::Cell::bgcolor)
         };
-        shade_of("four.bin") != shade_of("one.bin")
+        shade_of("four.bin") != shade_of("two.bin")
     });
     pty.press("K");
     let is_reordered = || {

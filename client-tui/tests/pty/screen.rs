@@ -155,13 +155,19 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_draws_it_again() {
     pty.wait_for("ready>");
     pty.press(&format!("{}\r", env!("CARGO_BIN_EXE_tow")));
     let has_panes = |screen: &vt100::Screen| screen.alternate_screen() && screen.contents().contains("a.txt");
-    for _ in 0..2 {
+    for round in 0..2 {
         pty.wait_until("the panes", has_panes);
+        // What was made meanwhile shows without a key.
+        let made = format!("made-{round}.txt");
         pty.press(CTRL_Z);
         pty.wait_until("the shell", |screen| {
             !screen.alternate_screen() && screen.contents().contains("Stopped") && !screen.hide_cursor()
         });
+        write(folders.left(&made), "");
         pty.press("clear; fg\r");
+        pty.wait_until("what was made", |screen| {
+            has_panes(screen) && screen.contents().matches(&made).count() == 2
+        });
     }
     pty.wait_until("the panes", has_panes);
     pty.forget_bytes();

@@ -66,7 +66,7 @@ fn an_answer_about_a_destination_that_was_edited_since_is_ignored() {
 #[test]
 fn a_file_is_not_copied_onto_itself() {
     let play = app().with(["a"]).press("=").lists(Side::Right, ["a"]).press("j F5");
-    assert!(play.ask().problem.as_deref().unwrap().contains("is there already"), "{:?}", play.ask());
+    assert!(play.ask().problem.as_deref().unwrap().contains("are the same"), "{:?}", play.ask());
     let play = play.press("Enter");
     assert_eq!(play.effects, []);
     assert_eq!(play.types("2").press("Enter").effects.len(), 1);
@@ -77,6 +77,34 @@ fn a_folder_is_not_copied_into_itself() {
     let play = app().with(["f/"]).press("j F6 BackTab C-u").types("/left/f/below/").press("Enter");
     assert_eq!(play.ask().problem.as_deref(), Some("f cannot go into itself"));
     assert_eq!(play.effects, []);
+}
+
+#[test]
+fn a_name_pattern_is_no_destination() {
+    for text in ["trip-*.jpg", "/right/trip-?", "new*/x*"] {
+        let play = app().with(["a", "b"]).press("C-a F5 BackTab").types(text).press("Enter");
+        assert!(
+            play.ask().problem.as_deref().is_some_and(|why| why.contains("patterns")),
+            "{:?}",
+            play.ask()
+        );
+        assert!(play.effects.is_empty() && play.app.jobs.is_empty(), "{text}");
+    }
+    // A name that has a star is offered, and can be written.
+    assert_eq!(app().with(["a*"]).press("j F5 Enter").carried(), [pair("left/a*", "right/a*")]);
+    let play = app().with(["a"]).press("j F5 BackTab").types("/right/b\\x2a").press("Enter");
+    let [Effect::Look { ticket, .. }] = play.effects[..] else { panic!("{:?}", play.effects) };
+    let play = play.event(Event::Looked { ticket, outcome: Ok(None) });
+    assert_eq!(play.carried(), [pair("left/a", "right/b*")]);
+}
+
+#[test]
+fn what_is_carried_is_counted() {
+    let about =
+        |keys: &str| app().with(["a=500000", "b=1500000", "f/"]).press(keys).ask().label.about.clone();
+    assert_eq!(about("j F5"), "a");
+    assert_eq!(about("j v j v F5"), "2 files (2.00 MB)");
+    assert_eq!(about("C-a F6"), "2 files (2.00 MB) and 1 folder");
 }
 
 #[test]

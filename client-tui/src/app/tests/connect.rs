@@ -122,6 +122,38 @@ fn where_a_pane_is_can_be_a_bookmark() {
 }
 
 #[test]
+fn the_only_one_that_fits_is_meant_and_of_several_one_is_to_be_chosen() {
+    let mut play = app();
+    for (name, target) in [("beta", "tow://beta/srv"), ("gamma", "tow://gamma/"), ("gamut", "tow://gamut/")] {
+        play.app.bookmarks.set(name, Some(target));
+    }
+    let play = play.press("'").types("be").press("Enter");
+    assert!(
+        matches!(&play.effects[..], [Effect::Connect { target, .. }] if target == "tow://beta/srv"),
+        "{:?}",
+        play.effects
+    );
+    let mut play = app();
+    for (name, target) in [("gamma", "tow://gamma/"), ("gamut", "tow://gamut/")] {
+        play.app.bookmarks.set(name, Some(target));
+    }
+    let play = play.press("'").types("ga").press("Enter");
+    assert_eq!(screen(&play).problem.as_deref(), Some("2 match: ↓ chooses one"));
+}
+
+#[test]
+fn a_bookmark_that_stands_for_something_else_is_replaced_by_a_second_enter_only() {
+    let mut play = app();
+    play.app.bookmarks.set("left", Some("tow://box/srv"));
+    let play = play.press("m").press("Enter");
+    assert!(
+        play.effects.is_empty()
+            && play.ask().problem.as_deref().is_some_and(|why| why.contains("tow://box/srv"))
+    );
+    assert_eq!(play.press("Enter").app.bookmarks.target("left"), Some("/left"));
+}
+
+#[test]
 fn what_is_offered_can_be_forgotten() {
     let play = opened().press("Down Delete");
     assert_eq!(play.effects, [], "it asks");

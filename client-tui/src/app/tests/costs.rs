@@ -73,7 +73,7 @@ fn a_search_goes_on_until_it_has_found_or_seen_all() {
     let play = looked_through(quarter_million().press("/").types("249999"));
     assert_eq!(play.here(), "name-249999");
     let play = looked_through(quarter_million().press("/").types("zz").press("Enter n"));
-    assert_eq!((play.here().as_str(), play.said()), ("../", "zz: not in this list"));
+    assert_eq!((play.here().as_str(), play.said()), ("../", "zz: no match"));
     let play = quarter_million().press("/").types("249999").press("Enter Down");
     assert_eq!(looked_through(play).here(), "name-025000", "who moves has given it up");
 }

@@ -238,3 +238,36 @@ fn rates_are_kept_of_each_half_second() {
     assert_eq!(rates.len(), 60);
     assert!(rates.iter().all(|rate| *rate == 10_000), "{rates:?}");
 }
+
+#[test]
+fn a_job_that_fails_says_why_with_sizes_in_the_unit_of_the_screen() {
+    let ends = |play: Play, id: JobId| {
+        let text = "125829120 bytes needed, 20971520 free".to_owned();
+        let path = Some(path("right/a"));
+        let play =
+            play.event(Event::JobSaid { id, good: false, path, text: format!("no space left ({text})") });
+        play.event(Event::JobEnded {
+            id,
+            good: false,
+            stopped: None,
+            text: "nothing copied".into(),
+            done: vec![],
+        })
+    };
+    let play = copying();
+    let id = play.job();
+    assert_eq!(
+        ends(play, id).said(),
+        "/right/a: no space left (125.83 MB needed, 20.97 MB free); nothing copied"
+    );
+    let play = copying().press("# #");
+    let play = ends(play, id);
+    assert_eq!(
+        play.said(),
+        "/right/a: no space left (125 829 120 bytes needed, 20 971 520 bytes free); nothing copied"
+    );
+    let play = copying();
+    let said = |play: Play| play.event(Event::JobSaid { id, good: false, path: None, text: "no".into() });
+    let play = ends(said(said(play)), id);
+    assert!(play.said().contains("(and 2 more: E)"), "{}", play.said());
+}

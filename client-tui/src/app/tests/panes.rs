@@ -1,11 +1,14 @@
 //! Where the cursor is, what a pane shows while it is read, and what becomes of it when that fails.
 
+use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::path::Name;
 
 use super::play::{Play, app, entry, local, path};
+use crate::app::dialog::Dialog;
 use crate::app::effect::{Effect, Timer};
 use crate::app::event::Event;
+use crate::app::update::update;
 use crate::model::{LinkId, Side};
 
 fn hundred() -> Play {
@@ -204,7 +207,8 @@ fn keys_of_later_versions_say_so() {
 #[test]
 fn a_new_folder_takes_the_cursor() {
     let play = app().with(["a", "z"]).press("F7").types("new").press("Enter");
-    assert_eq!(play.effects, [Effect::MakeFolder(local("left/new"))]);
+    let [Effect::MakeFolder { ref place, .. }] = play.effects[..] else { panic!("{:?}", play.effects) };
+    assert_eq!(*place, local("left/new"));
     let made =
         Event::Changed { link: LinkId::LOCAL, paths: vec![path("left/new")], made: Some(path("left/new")) };
     let play = play.event(made).lists(Side::Left, ["a", "new/", "z"]);
@@ -237,4 +241,177 @@ fn the_cursor_goes_to_what_was_made_also_where_nothing_was() {
             play.event(Event::Changed { link: LinkId::LOCAL, paths: vec![path("left/new/deep")], made });
         assert_eq!(play.lists(Side::Left, ["a", "new/"]).here(), "new", "{before:?}");
     }
+}
+
+#[test]
+fn a_folder_that_is_entered_has_its_cursor_on_the_first_entry_and_each_remembers_where_it_stood() {
+    let play = app().with(["a/", "b/"]).press("j l").lists(Side::Left, ["deep/", "x", "y"]);
+    assert_eq!(play.here(), "deep");
+    // Two presses lead two folders down.
+    let play = play.press("l").lists(Side::Left, ["z"]);
+    assert_eq!(
+        (play.app.pane(Side::Left).place.path.clone(), play.here()),
+        (path("left/a/deep"), "z".into())
+    );
+    let play =
+        play.press("h").lists(Side::Left, ["deep/", "x", "y"]).press("G h").lists(Side::Left, ["a/", "b/"]);
+    assert_eq!(play.here(), "a");
+    let play = play.press("l").lists(Side::Left, ["deep/", "x", "y"]);
+    assert_eq!(play.here(), "y", "where it was left");
+    // Also by another way.
+    let play = play.press("C-l").types("/left").press("Enter").lists(Side::Left, ["a/", "b/"]).press("C-l");
+    let play = play.types("/left/a").press("Enter").lists(Side::Left, ["deep/", "x", "y"]);
+    assert_eq!(play.here(), "y");
+    // Where nothing is, and where what it stood on is gone.
+    let play = app().with(["a/"]).press("j l").lists(Side::Left, []);
+    assert_eq!(play.here(), "../");
+    let play = play.press("h").lists(Side::Left, ["a/"]).press("l").lists(Side::Left, ["new"]);
+    assert_eq!(play.here(), "new");
+}
+
+#[test]
+fn right_and_l_never_go_up() {
+    for key in ["l", "Right"] {
+        let play = app().with([]).press(key);
+        assert_eq!((play.read_again(), play.here()), (Vec::new(), "../".into()), "{key}");
+        let play = app().with(["a/"]).press(key);
+        assert_eq!(play.read_again(), ["left/a"], "{key}: from ../ into the first");
+        let play = app().with(["a"]).press(key);
+        assert_eq!((play.read_again(), play.said()), (Vec::new(), "a is a file"), "{key}");
+    }
+    assert_eq!(app().with([]).press("Enter").read_again(), [""]);
+}
+
+#[test]
+fn measured_folders_stand_in_the_order_of_their_sizes() {
+    let measured = |mut play: Play, bytes: &[u64]| {
+        let tickets: Vec<u64> = play
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Measure { ticket, .. } => Some(*ticket),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(tickets.len(), bytes.len());
+        for (ticket, bytes) in tickets.into_iter().zip(bytes) {
+            let outcome = Ok(Totals { files: 1, bytes: *bytes, ..Totals::default() });
+            play = play.event(Event::Measured { ticket, outcome });
+        }
+        play
+    };
+    let play = app().with(["a/", "b/", "c/", "file=9"]).press("j v j j v z");
+    let play = measured(play, &[5, 70, 6]).press(", s").lists(Side::Left, ["a/", "b/", "c/", "file=9"]);
+    assert_eq!(play.shown(Side::Left), "b c a file");
+    assert_eq!(play.marked(), "b c a", "marks stay on their names");
+    let play = play.press(", s").lists(Side::Left, ["a/", "b/", "c/", "file=9"]);
+    assert_eq!(play.shown(Side::Left), "a c b file");
+    // Counted when the order is there already; what is not counted stands behind.
+    let play =
+        app().with(["a/", "b/", "c/"]).press(", s").lists(Side::Left, ["a/", "b/", "c/"]).press("j v j v z");
+    let play = measured(play, &[5, 70]);
+    assert_eq!((play.shown(Side::Left), play.here()), ("b a c".into(), "b".into()));
+}
+
+#[test]
+fn a_part_that_could_not_be_read_is_no_size() {
+    let play = app().with(["f/"]).press("j z");
+    let [Effect::Measure { ticket, .. }] = play.effects[..] else { panic!("{:?}", play.effects) };
+    let totals = Totals { folders: 1, failed: 1, ..Totals::default() };
+    let play = play.event(Event::Measured { ticket, outcome: Ok(totals) });
+    assert!(play.said().contains("contents unreadable"), "{}", play.said());
+    assert!(play.app.pane(Side::Left).rows.measured.is_empty());
+}
+
+#[test]
+fn a_window_whose_change_fails_keeps_its_text_and_says_why() {
+    let ticket_of = |play: &Play| {
+        play.effects.iter().find_map(|effect| match effect {
+            Effect::MakeFolder { ticket, .. }
+            | Effect::MakeFile { ticket, .. }
+            | Effect::Rename { ticket, .. } => Some(*ticket),
+            _ => None,
+        })
+    };
+    for keys in ["F7", "a", "S-F4", "j r"] {
+        let play = app().with(["old"]).press(keys).press("C-u").types("taken").press("Enter");
+        let ticket = ticket_of(&play).unwrap();
+        assert!(play.ask().is_busy(), "{keys}");
+        // Nothing is sent twice, and what is typed meanwhile is not lost among the panes.
+        let play = play.press("Enter x d y");
+        assert_eq!((ticket_of(&play), play.app.dialogs.len()), (None, 1), "{keys}");
+        let failed = |ticket| Event::Done {
+            ticket,
+            link: LinkId::LOCAL,
+            outcome: Err(FaultCode::AlreadyExists.into()),
+        };
+        let play = play.event(failed(ticket));
+        assert_eq!((play.ask().line.text.as_str(), play.ask().is_busy()), ("taken", false), "{keys}");
+        assert!(play.ask().problem.as_deref().is_some_and(|why| why.contains("exists")), "{:?}", play.ask());
+        let play = play.waits([Timer::Hands]).types("2").press("Enter");
+        let ticket = ticket_of(&play).unwrap();
+        let play = play.event(Event::Done { ticket, link: LinkId::LOCAL, outcome: Ok(()) });
+        assert_eq!(play.app.dialogs, [], "{keys}");
+        assert!(play.said().contains("taken2"), "{}", play.said());
+        // One that was closed meanwhile says it at the bottom.
+        let play = app().with(["old"]).press(keys).press("C-u").types("taken").press("Enter");
+        let ticket = ticket_of(&play).unwrap();
+        let play = play.press("Esc").event(failed(ticket));
+        assert!(play.app.dialogs.is_empty() && play.said().contains("exists"), "{}", play.said());
+    }
+}
+
+#[test]
+fn a_wrong_path_keeps_its_window_too() {
+    let play = app().with(["a"]).press("C-l").types("/no/where").press("Enter");
+    assert!(play.ask().is_busy());
+    let play = play.listing_fails(Side::Left, FaultCode::NotFound);
+    assert_eq!((play.ask().line.text.as_str(), play.ask().is_busy()), ("/no/where", false));
+    assert!(play.ask().problem.is_some());
+    assert_eq!(play.app.pane(Side::Left).place, local("left"), "the pane is where it was");
+    let play =
+        play.waits([Timer::Hands]).press("C-u").types("/left/b").press("Enter").lists(Side::Left, ["x"]);
+    assert_eq!((play.app.dialogs.len(), play.app.pane(Side::Left).place.clone()), (0, local("left/b")));
+}
+
+#[test]
+fn what_was_looked_away_from_is_read_again_quietly() {
+    let play = app().with(["a", "b"]).press("G").event(Event::LookedAtAgain);
+    assert_eq!(play.read_again(), ["left", "right"]);
+    assert!(play.app.pane(Side::Left).is_quiet);
+    assert_eq!(play.lists(Side::Left, ["a", "b", "new"]).here(), "b");
+}
+
+#[test]
+fn the_newest_line_goes_after_a_while_and_a_good_one_takes_a_bad_ones_place() {
+    let mut play = app().with(["a"]);
+    let said = |good, text: &str| Event::Said { good, text: text.to_owned() };
+    let effects = update(&mut play.app, said(false, "bad"));
+    assert_eq!(effects, [Effect::Wait { timer: Timer::News, ms: 20_000 }]);
+    let effects = update(&mut play.app, said(true, "good"));
+    assert_eq!((effects, play.said()), (vec![Effect::Wait { timer: Timer::News, ms: 8_000 }], "good"));
+    let play = play.event(Event::Tick).waits([Timer::News]);
+    assert_eq!((play.said(), play.app.log.len()), ("", 2), "the log keeps both");
+}
+
+#[test]
+fn a_name_without_a_slash_is_a_file_after_a_and_a_folder_after_f7() {
+    let made = |keys: &str, name: &str| {
+        let play = app().with([]).press(keys).types(name).press("Enter");
+        matches!(play.effects[..], [Effect::MakeFile { .. }])
+    };
+    assert!(made("a", "new") && !made("a", "new/") && !made("F7", "new") && made("S-F4", "new"));
+}
+
+#[test]
+fn a_search_without_a_match_says_so_while_it_is_typed_and_afterwards() {
+    let problem = |play: &Play| match play.app.dialogs.last() {
+        Some(Dialog::Prompt(prompt)) => prompt.problem,
+        other => panic!("{other:?}"),
+    };
+    let play = app().with(["abc"]).press("/").types("abx");
+    assert_eq!(problem(&play), Some("no match"));
+    let play = play.press("Backspace");
+    assert_eq!(problem(&play), None);
+    assert_eq!(play.types("zz").press("Enter").said(), "abzz: no match");
 }

@@ -219,3 +219,48 @@ fn an_answer_to_a_paused_jobs_question_still_counts() {
     let (job, scope) = (JobId(1), Scope::One(1));
     assert_eq!(play.effects, [Effect::Decide { job, scope, choice: Choice::Overwrite }]);
 }
+
+#[test]
+fn what_a_lost_connection_cut_off_keeps_its_percentage_until_it_goes_on_from_there() {
+    let now = |files, files_total, bytes, bytes_total, growing| JobProgress {
+        files,
+        files_total,
+        bytes,
+        bytes_total,
+        growing,
+        elapsed_ms: 1_000,
+        ..JobProgress::default()
+    };
+    let shown = |play: &Play| {
+        let job = &play.app.jobs[0];
+        (job.now.files, job.now.files_total, (job.part_done() * 100.0).round(), job.now.growing)
+    };
+    let progress = |play: Play, id, now| play.event(Event::JobProgress { id: JobId(id), now });
+    let play = app().with(["a", "b"]).connected([]).press("C-a F5 Enter");
+    let play = cut_off(progress(play, 1, now(3, 10, 250, 1_000, false)), JobId(1), &[]);
+    assert_eq!(shown(&play), (3, 10, 25.0, false));
+    let link = play.link(Side::Right);
+    let play = play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 1 });
+    let name = "tow://box:7171".into();
+    let play = play.event(Event::Connected { link, name, path: path("srv"), round_trip_ms: None });
+    // While it looks for what is left.
+    let play = progress(play, 2, now(0, 2, 0, 100, true));
+    assert_eq!(shown(&play), (3, 10, 25.0, false));
+    let play = progress(play, 2, now(0, 7, 50, 800, false));
+    assert_eq!(shown(&play), (3, 10, 25.0, false), "{:?}", play.app.jobs[0].now);
+    let play = progress(play, 2, now(7, 7, 800, 800, false));
+    assert_eq!(shown(&play), (10, 10, 100.0, false));
+    // How much there was to do was not known.
+    let play = app().with(["a"]).connected([]).press("j F5 Enter");
+    let play = cut_off(progress(play, 1, now(0, 1, 0, 1, true)), JobId(1), &[]);
+    assert!(play.app.jobs[0].now.growing);
+}
+
+#[test]
+fn bytes_that_were_there_already_are_no_rate() {
+    let now = |bytes, reused, elapsed_ms| JobProgress { bytes, reused, elapsed_ms, ..JobProgress::default() };
+    let play = app().with(["a"]).press("j F5 Enter");
+    let play = play.event(Event::JobProgress { id: JobId(1), now: now(9_000, 9_000, 500) });
+    let play = play.event(Event::JobProgress { id: JobId(1), now: now(9_100, 9_000, 1_000) });
+    assert_eq!(play.app.jobs[0].rates, [0, 200]);
+}

@@ -155,7 +155,7 @@ fn blow(play: Play, gust: Gust, newest: &mut Newest) -> Play {
         }
         Gust::Left(server) => play.event(Event::JobsLeft(vec![left(server)])),
         Gust::Pass => play
-            .event(Event::Failed { link: LinkId(1), fault: code(1).into() })
+            .event(Event::Done { ticket: newest.ticket, link: LinkId(1), outcome: Err(code(1).into()) })
             .event(Event::Tick)
             .waits([Timer::Digit, Timer::Hands, Timer::Rows, Timer::Reconnect(LinkId(1))]),
     }
@@ -219,6 +219,9 @@ impl Newest {
                 Effect::List { generation, .. } => self.generation = *generation,
                 Effect::Measure { ticket, .. }
                 | Effect::Look { ticket, .. }
+                | Effect::MakeFolder { ticket, .. }
+                | Effect::MakeFile { ticket, .. }
+                | Effect::Rename { ticket, .. }
                 | Effect::Names { ticket, .. } => {
                     self.ticket = *ticket;
                 }

@@ -446,7 +446,8 @@ mod tests {
         effects.links.lock().unwrap().insert(id, first);
         is_held.store(true, Ordering::Release);
         let path = WirePath::parse(b"made").unwrap();
-        effects.perform(Effect::MakeFolder(Place { link: id, path: path.clone() }));
+        let place = Place { link: id, path: path.clone() };
+        effects.perform(Effect::MakeFolder { ticket: 1, place });
         while !dir.path().join("made").is_dir() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -454,6 +455,8 @@ mod tests {
         let again = session(&service, Arc::default(), CancellationToken::new()).await;
         effects.links.lock().unwrap().insert(id, again);
         effects.returned.notify_waiters();
+        let event = events.recv().await.unwrap();
+        assert!(matches!(event, Event::Done { ticket: 1, outcome: Ok(()), .. }), "{event:?}");
         let event = events.recv().await.unwrap();
         let Event::Changed { made, .. } = event else { panic!("{event:?}") };
         assert_eq!(made, Some(path));

@@ -90,11 +90,11 @@ impl Effects {
         self.jobs.spawn(async move {
             // What happened last is told as well: the telling ends when all facts are taken.
             let telling = tell(id, &items, (taken, shown), &events);
-            let (summary, troubled) = tokio::join!(transfer::run(job, reports), telling);
+            let (summary, (troubled, unasked)) = tokio::join!(transfer::run(job, reports), telling);
             let is_whole = !summary.cancelled && summary.stopped.is_none();
             let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
             let done = done.map(|(_, (from, _))| from).collect();
-            let (good, text) = in_words(&summary, verb);
+            let (good, text) = in_words(&summary, verb, unasked);
             let _ = events.send(Event::JobEnded { id, good, stopped: summary.stopped, text, done }).await;
             id
         });
@@ -178,14 +178,15 @@ impl Effects {
     }
 }
 
-/// Passes a job's facts and its newest progress on, until the job has ended. The items that something went wrong with, by number.
+/// Passes a job's facts and its newest progress on, until the job has ended. Returns the items that are not whole, by number, and how many
+/// things were skipped without anybody's decision.
 async fn tell(
     id: JobId,
     items: &[(WirePath, WirePath)],
     (mut facts, mut progress): (mpsc::Receiver<Fact>, watch::Receiver<Progress>),
     events: &mpsc::Sender<Event>,
-) -> HashSet<usize> {
-    let mut troubled = HashSet::new();
+) -> (HashSet<usize>, u64) {
+    let (mut troubled, mut unasked) = (HashSet::new(), 0);
     loop {
         let event = tokio::select! {
             Some(fact) = facts.recv() => {
@@ -195,7 +196,11 @@ async fn tell(
                     Fact::Unnamed(path, count) => {
                         said(id, false, (path, format!("{} more failed", thousands(count))))
                     }
-                    Fact::Skipped(path, why) => said(id, false, (path, format!("skipped: {why}"))),
+                    Fact::Skipped(path, why) => {
+                        let is_decided = transfer::is_decided(why);
+                        unasked += u64::from(!is_decided);
+                        said(id, is_decided, (path, format!("skipped: {why}")))
+                    }
                     Fact::Noticed(path, what) => said(id, true, (path, what.into_owned())),
                     Fact::Conflict(conflict) => Event::JobConflict { id, conflict },
                     Fact::Settled(conflict) => Event::JobSettled { id, conflict },
@@ -205,10 +210,10 @@ async fn tell(
                 }
             }
             Ok(()) = progress.changed() => Event::JobProgress { id, now: shown(&progress.borrow_and_update()) },
-            else => return troubled,
+            else => return (troubled, unasked),
         };
         if events.send(event).await.is_err() {
-            return troubled;
+            return (troubled, unasked);
         }
     }
 }
@@ -257,6 +262,7 @@ fn shown(now: &Progress) -> JobProgress {
         files_total: now.files_total,
         bytes: now.bytes,
         bytes_total: now.bytes_total,
+        reused: now.saved.saturating_add(now.resumed),
         growing: now.growing,
         current,
         elapsed_ms: now.elapsed.as_millis() as u64,
@@ -347,6 +353,7 @@ impl Removal {
             files_total: counted.max(things),
             bytes,
             bytes_total: counted_bytes.max(bytes),
+            reused: 0,
             growing: counted == 0,
             current: None,
             elapsed_ms,
@@ -356,10 +363,13 @@ impl Removal {
     }
 }
 
-fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
+fn in_words(summary: &Summary, verb: Verb, unasked: u64) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
-    let mut text = format!("{done} and verified: {files}, {size} MB, {:.1} s", summary.seconds);
+    let mut text = match (summary.files, summary.unchanged) {
+        (0, 0) if summary.failed + summary.skipped > 0 || summary.cancelled => format!("nothing {done}"),
+        _ => format!("{done} and verified: {files}, {size} MB, {:.1} s", summary.seconds),
+    };
     if summary.resumed > 0 {
         text = format!("{text}, {} MB of it there from before", megabytes_grouped(summary.resumed));
     }
@@ -378,7 +388,7 @@ fn in_words(summary: &Summary, verb: Verb) -> (bool, String) {
     if summary.cancelled {
         text = format!("cancelled; until then {text}");
     }
-    (summary.failed == 0 && summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none(), text)
+    (summary.failed == 0 && unasked == 0 && !summary.cancelled && summary.stopped.is_none(), text)
 }
 
 #[cfg(test)]

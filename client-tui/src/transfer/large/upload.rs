@@ -75,7 +75,7 @@ impl Upload {
         let ready = self.ready(source).await?;
         self.credit = ready.credit_bytes;
         self.go_on_after(ready, source).await?;
-        under_way.moved(self.resumed);
+        under_way.took_up(self.resumed);
         if let Some(basis) = basis.filter(|_| ready.basis) {
             source.compare_with(basis);
         }

@@ -15,7 +15,7 @@ use crate::app::hits::Spot;
 use crate::app::jobs::Job;
 use crate::app::layout::Area;
 use crate::model::number::thousands;
-use crate::model::{ConflictKind, Place};
+use crate::model::{Conflict, ConflictKind, Place};
 use crate::ui::{Scene, area, pane, text};
 
 /// Wider than this nobody reads a line.
@@ -192,6 +192,14 @@ fn list_row(scene: &Scene<'_>, open: &Open, is_here: bool, room: usize) -> Line<
     .style(style)
 }
 
+/// Whether the two sides differ in size, and in time, by less than what is shown in short.
+fn same_in_short(scene: &Scene<'_>, conflict: &Conflict) -> (bool, bool) {
+    let Some(there) = &conflict.there else { return (false, false) };
+    let here = &conflict.source;
+    let is_close = |time, other| time != other && scene.dates.long(time) == scene.dates.long(other);
+    (here.size != there.size && size(here) == size(there), is_close(here.modified, there.modified))
+}
+
 /// Both sides of the one under the cursor.
 fn sides(scene: &Scene<'_>, job: &Job, open: &Open, room: usize) -> Vec<Line<'static>> {
     let theme = scene.theme;
@@ -201,9 +209,18 @@ fn sides(scene: &Scene<'_>, job: &Job, open: &Open, room: usize) -> Vec<Line<'st
     let newer = |one: &Attributes, other: Option<&Attributes>| {
         other.is_some_and(|other| one.modified > other.modified)
     };
+    let (by_bytes, by_seconds) = same_in_short(scene, conflict);
     let side = |name: &'static str, attributes: &Attributes, is_newer: bool| {
         let columns = if room < ROOMY_FROM { SIZE } else { SIZE + 3 };
-        let (size, date) = (size(attributes), scene.dates.long(attributes.modified));
+        let size = match attributes.kind {
+            Kind::File if by_bytes => format!("{} B", thousands(attributes.size)),
+            _ => size(attributes),
+        };
+        let date = if by_seconds {
+            scene.dates.exact(attributes.modified)
+        } else {
+            scene.dates.long(attributes.modified)
+        };
         let figures = format!("{size:>columns$}  {date:<DATE$}");
         Line::from(vec![
             Span::styled(format!("{name:<6}"), theme.dim),

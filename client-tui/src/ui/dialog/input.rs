@@ -8,7 +8,7 @@ use ratatui::widgets::Clear;
 
 use super::{ButtonRow, inner_width, window};
 use crate::app::complete::Completion;
-use crate::app::dialog::{self, Ask, Prompt, PromptKind};
+use crate::app::dialog::{self, Ask, Label, Prompt, PromptKind};
 use crate::app::hits::Spot;
 use crate::app::layout::Area;
 use crate::ui::theme::Theme;
@@ -19,12 +19,12 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
     let (theme, width) = (scene.theme, inner_width(frame.area()));
     let (shown, cursor) = visible(&ask.line, width);
     let mut lines = vec![Line::default()];
-    if !ask.label.is_empty() {
-        lines.push(Line::styled(text::fitted_path(&ask.label, width), theme.dim));
-    }
+    lines.push(Line::styled(label(&ask.label, width), theme.dim));
     let above = lines.len() as u16;
     lines.push(line_shown(&ask.line, shown, theme, theme.field));
-    if let Some(problem) = &ask.problem {
+    if ask.is_busy() {
+        lines.push(Line::styled("working …  Esc closes", theme.dim));
+    } else if let Some(problem) = &ask.problem {
         lines.extend(text::wrapped(problem, width).into_iter().map(|line| Line::styled(line, theme.bad)));
     } else {
         let hint = if ask.focus.is_some() { "↑ edits the line" } else { "Enter confirms · Esc cancels" };
@@ -43,6 +43,17 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
     }
 }
 
+/// What is asked for: of what it is about the middle goes first.
+fn label(label: &Label, width: usize) -> String {
+    let room = width.saturating_sub(text::columns(&label.before) + text::columns(&label.after));
+    let about = if label.about.contains('/') {
+        text::fitted_path(&label.about, room)
+    } else {
+        text::fitted(&label.about, room)
+    };
+    text::fitted(&format!("{}{about}{}", label.before, label.after), width)
+}
+
 /// The command line, filter and find stand where the news is; what Tab offers above them.
 pub(super) fn prompt(scene: &Scene<'_>, prompt: &Prompt, frame: &mut Frame<'_>) {
     let label = match prompt.kind {
@@ -58,6 +69,11 @@ pub(super) fn prompt(scene: &Scene<'_>, prompt: &Prompt, frame: &mut Frame<'_>) 
     let mut line = line_shown(&prompt.line, shown, scene.theme, Style::new());
     line.spans.insert(0, Span::styled(format!(" {label}"), scene.theme.focus));
     frame.render_widget(line, place);
+    if let Some(problem) = prompt.problem {
+        let room = text::columns(problem) as u16 + 2;
+        let right = Rect { x: place.right().saturating_sub(room), width: room.min(place.width), ..place };
+        frame.render_widget(Line::styled(format!(" {problem} "), scene.theme.bad), right);
+    }
     let x = place.x + (1 + text::columns(label) + cursor) as u16;
     frame.set_cursor_position(Position { x, y: place.y });
     if let Some(completion) = &prompt.completion {
