@@ -109,6 +109,11 @@ impl Link {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether the service is in this process.
+    pub fn is_in_process(&self) -> bool {
+        matches!(&*self.0, Inner::InProcess(_))
+    }
+
     /// How long the server took to answer last; none within this process.
     pub fn round_trip(&self) -> Option<Duration> {
         match &*self.0 {

@@ -332,6 +332,8 @@ fn a_person_is_asked_in_a_dialog_over_the_panes() {
     command.args(["--connect", &world.towd.target("")]);
     let mut pty = Pty::start(command, 120, 30);
     pty.wait_for("Pair with");
+    // Keys are taken once they have paused.
+    pty.wait_until("the line", |screen| !screen.hide_cursor());
     pty.press("tow1nonsense\r");
     pty.wait_for("60 letters");
     pty.press("\x15");

@@ -165,7 +165,15 @@ impl App {
         if now == before {
             return Vec::new();
         }
-        self.hands.seen = self.hands.seen.filter(|seen| seen.layer == now.layer && before.layer == now.layer);
+        let is_same_layer = before.layer == now.layer;
+        self.hands.seen = self.hands.seen.filter(|seen| is_same_layer && seen.layer == now.layer);
+        if let (Some(Dialog::Ask(Ask { problem: None, waits: None, .. })), Cause::Key(..) | Cause::Mouse) =
+            (self.dialogs.last(), cause)
+            && self.hands.seen == Some(before)
+        {
+            // Who edits what was wrong has seen that it was, and sees what is typed.
+            self.hands.seen = Some(now);
+        }
         let Some(dialog) = self.dialogs.last() else {
             (self.hands.is_deaf, self.hands.held) = (false, None);
             return Vec::new();

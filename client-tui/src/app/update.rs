@@ -12,8 +12,8 @@ use super::event::Event;
 use super::hands::Cause;
 use super::pane::After;
 use super::{
-    App, Tone, answer, carry, changes, complete, conflicts, connect, delete, jobs, keyboard, keys, left, mouse,
-    questions, servers,
+    App, Tone, answer, carry, changes, complete, conflicts, connect, delete, jobs, keyboard, keys, left,
+    mouse, questions, servers,
 };
 use crate::model::number::counted;
 use crate::model::size::megabytes_grouped;

@@ -22,10 +22,29 @@ pub(super) enum Outcome {
     },
     /// The source is gone with it.
     Renamed,
+    /// Nothing: bytes are held back, and pass one by one.
+    GaveWay,
 }
 
-/// Copies or moves a folder to a place where nothing is. False where that cannot be one step: a move to another file system.
-pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
+/// What a service says of a copy.
+enum Copied {
+    Whole(Totals),
+    /// Bytes are held back; what it had done when it was told to stop.
+    GaveWay(Option<Totals>),
+}
+
+/// What became of a whole folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tree {
+    Done,
+    /// It cannot be one step.
+    Apart,
+    /// Bytes are held back: what is there by now is there, and the rest is copied file by file.
+    GaveWay,
+}
+
+/// Copies or moves a folder to a place where nothing is.
+pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<Tree, Fault> {
     let (from, to) = (Location::of(&item.from), Location::of(&item.to));
     if shared.job.verb == Verb::Move {
         let renamed = rename(shared, from, to, Existing::Keep, None).await?;
@@ -33,13 +52,14 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
             shared.touch();
             shared.tally.found(1, 0);
             shared.tally.arrived(1, 0);
+            shared.tally.renamed();
         }
-        return Ok(renamed);
+        return Ok(if renamed { Tree::Done } else { Tree::Apart });
     }
     let under_way = shared.tally.begin(&from, 0);
     let mut shown = Progress::default();
     let copying = copy_request(shared, from, to, Existing::Keep, None)?;
-    let totals = copy(shared, copying, |progress| {
+    let copied = copy(shared, copying, |progress| {
         let (files, bytes) =
             (progress.files.saturating_sub(shown.files), progress.bytes.saturating_sub(shown.bytes));
         shared.tally.found(files, bytes);
@@ -48,13 +68,18 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<bool, Fault> {
         shown = progress;
     })
     .await?;
+    let Copied::Whole(totals) = copied else {
+        // It is found again, and what is there by now is unchanged.
+        shared.tally.taken_back(shown.files, shown.bytes);
+        return Ok(Tree::GaveWay);
+    };
     let (files, bytes) = (totals.files.saturating_sub(shown.files), totals.bytes.saturating_sub(shown.bytes));
     shared.tally.found(files, bytes);
     shared.tally.arrived(files, totals.bytes);
     under_way.moved_up_to(totals.bytes);
     under_way.arrived();
     tell_faults(shared, totals, item).await;
-    Ok(true)
+    Ok(Tree::Done)
 }
 
 /// Gives a thing another spelling of its name. False where that is another thing's name.
@@ -98,12 +123,18 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
         && rename(shared, from.clone(), to.clone(), *existing, step.expected()).await?
     {
         shared.tally.small_moved(from, step.attributes.size);
+        shared.tally.renamed();
         return Ok(Outcome::Renamed);
     }
     let under_way = shared.tally.begin(from, step.attributes.size);
     let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
     let copying = copy_request(shared, from.clone(), to.clone(), *existing, step.expected())?;
-    let totals = copy(shared, copying, moved).await?;
+    let totals = match copy(shared, copying, moved).await? {
+        Copied::Whole(totals) => totals,
+        // It was done already.
+        Copied::GaveWay(Some(totals)) if totals.files == 1 && totals.failed == 0 => totals,
+        Copied::GaveWay(_) => return Ok(Outcome::GaveWay),
+    };
     let is_one = totals.failed == 0 && totals.files == 1;
     if let Some(fault) = totals.faults.into_iter().next() {
         return Err(fault);
@@ -146,8 +177,13 @@ fn copy_request(
     Ok(Copy { operation, from, to, existing, durability, expected, preserve })
 }
 
-/// Waits for the service to stop where the job stops.
-async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -> Result<Totals, Fault> {
+/// Waits for the service to stop where the job stops. None where it gave way: a service in this process copies as fast as the disk does,
+/// whatever its bytes are held to.
+async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -> Result<Copied, Fault> {
+    let (throttle, gives_way) = (&shared.reports.throttle, shared.job.destination.is_in_process());
+    if gives_way && throttle.holds_back() {
+        return Ok(Copied::GaveWay(None));
+    }
     let mut copy = shared.job.destination.open(request);
     loop {
         let answer = tokio::select! {
@@ -157,12 +193,25 @@ async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -
                 let _ = timeout(STOP_TIME, async { while copy.next().await.is_ok() {} }).await;
                 return Err(FaultCode::Cancelled.into());
             }
+            () = throttle.held_back(), if gives_way => {
+                copy.cancel();
+                let ended = async {
+                    loop {
+                        match copy.next().await {
+                            Ok(Answer::Totals(totals)) => return Some(totals),
+                            Ok(_) => {}
+                            Err(_) => return None,
+                        }
+                    }
+                };
+                return Ok(Copied::GaveWay(timeout(STOP_TIME, ended).await.ok().flatten()));
+            }
         };
         match answer {
             Answer::Progress(progress) => moved(progress),
             Answer::Totals(totals) => {
                 shared.tally.unset(totals.unset);
-                return Ok(totals);
+                return Ok(Copied::Whole(totals));
             }
             _ => return Err(FaultCode::Malformed.into()),
         }

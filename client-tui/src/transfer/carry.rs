@@ -56,12 +56,14 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     shared.unless_stopped(shared.reports.throttle.pass(at_once)).await?;
     let source = Some(step.attributes.version());
     if shared.is_one_root() {
-        return Ok(match alone::file(shared, step).await? {
-            Outcome::Copied { bytes } => Carried { bytes, grown: false, source, there: None },
+        match alone::file(shared, step).await? {
+            Outcome::Copied { bytes } => return Ok(Carried { bytes, grown: false, source }),
             Outcome::Renamed => {
-                Carried { bytes: step.attributes.size, grown: false, source: None, there: None }
+                return Ok(Carried { bytes: step.attributes.size, grown: false, source: None, there: None });
             }
-        });
+            // As between two machines, byte by byte.
+            Outcome::GaveWay => {}
+        }
     }
     match (&step.attributes.link, step.attributes.kind) {
         (Some(link), _) => link_to(shared, step, &link.bytes).await,

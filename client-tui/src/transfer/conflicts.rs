@@ -34,7 +34,8 @@ const EXISTS: &str = "exists";
 const NOT_OLDER: &str = "exists and is not older";
 const NO_BEGINNING: &str = "exists and is not the beginning of the source";
 const FOLDER_AND_FILE: &str = "exists, one of them being a folder and the other not";
-const SAME_BUT_FOR_CASE: &str = "another source has its name at the destination, or one that is the same there";
+const SAME_BUT_FOR_CASE: &str =
+    "another source has its name at the destination, or one that is the same there";
 
 /// Whether something was left because of what somebody decided about it.
 pub fn is_decided(why: &str) -> bool {

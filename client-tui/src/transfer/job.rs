@@ -187,6 +187,8 @@ pub struct Summary {
     pub resumed: u64,
     /// Of those, bytes that the destination had in the files that were replaced, and that did not move.
     pub saved: u64,
+    /// Of the files, those that moved by their names alone; a folder that did is one.
+    pub renamed: u64,
     /// The same at both ends already.
     pub unchanged: u64,
     /// Of those, the ones whose content was compared.

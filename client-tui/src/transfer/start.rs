@@ -11,7 +11,7 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{Existing, Follow, Walk};
 
-use super::alone;
+use super::alone::{self, Tree};
 use super::job::{Item, Job, Verb};
 use super::metadata;
 use super::placed::are_alike;
@@ -160,8 +160,15 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
         && source.kind == Kind::Folder
         && job.excludes.is_empty()
         && job.on_request.follow.is_none();
-    if is_alone && !job.is_dry && alone::tree(shared, item).await? {
-        return Ok(Begun::Done);
+    if is_alone && !job.is_dry {
+        match alone::tree(shared, item).await? {
+            Tree::Done => return Ok(Begun::Done),
+            Tree::Apart => {}
+            Tree::GaveWay => {
+                let is_there = look_at(&job.destination, &Location::of(&item.to)).await.is_ok();
+                return Ok(Begun::Walk { is_there, into });
+            }
+        }
     }
     Ok(Begun::Walk { is_there, into })
 }

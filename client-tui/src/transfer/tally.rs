@@ -30,6 +30,8 @@ pub(super) struct Tally {
     saved: Counter,
     /// Of what moved, what an earlier copy had left when it was cut off.
     taken_up: Counter,
+    /// Of what arrived, what moved by its name alone.
+    renamed: Counter,
     unchanged: Counter,
     compared: Counter,
     skipped: Counter,
@@ -93,6 +95,7 @@ impl Tally {
             resumed: Counter::default(),
             saved: Counter::default(),
             taken_up: Counter::default(),
+            renamed: Counter::default(),
             unchanged: Counter::default(),
             compared: Counter::default(),
             skipped: Counter::default(),
@@ -128,6 +131,18 @@ impl Tally {
     /// No more will be found.
     pub(super) fn all_found(&self) {
         self.planning.store(false, Relaxed);
+    }
+
+    /// Something moved by its name alone.
+    pub(super) fn renamed(&self) {
+        self.renamed.add(1);
+    }
+
+    /// Files and bytes that were found, and files that arrived, will be found again.
+    pub(super) fn taken_back(&self, files: u64, bytes: u64) {
+        self.files_total.subtract(files);
+        self.files.subtract(files);
+        self.bytes_total.subtract(bytes);
     }
 
     /// So many bytes of a file that arrived had come before.
@@ -236,6 +251,7 @@ impl Tally {
             seconds: self.begun.elapsed().as_secs_f64(),
             resumed: self.resumed.value(),
             saved: self.saved.value(),
+            renamed: self.renamed.value(),
             unchanged: self.unchanged.value(),
             compared: self.compared.value(),
             skipped: self.skipped.value(),

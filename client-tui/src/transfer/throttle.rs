@@ -1,7 +1,9 @@
 //! Whether and how fast a job's bytes may pass, changed while it runs by whoever holds the other end. Knows no job.
 
+use std::future::{pending, poll_fn};
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -63,6 +65,33 @@ impl Throttle {
         self.pass_one(bytes).await;
         if let Some(above) = &self.above {
             above.pass_one(bytes).await;
+        }
+    }
+
+    /// Whether bytes are held back, by a pause or a limit, of the job or of all.
+    pub fn holds_back(&self) -> bool {
+        let state = self.state();
+        let holds = state.is_paused || state.bytes_per_second.is_some();
+        drop(state);
+        holds || self.above.as_ref().is_some_and(|above| above.holds_back())
+    }
+
+    /// Waits until bytes are held back.
+    pub async fn held_back(&self) {
+        loop {
+            let above = async {
+                match &self.above {
+                    Some(above) => above.changed.notified().await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.changed.notified() => {}
+                () = above => {}
+                // Looked at once every change would be heard of.
+                () = poll_fn(|_| if self.holds_back() { Poll::Ready(()) } else { Poll::Pending }) => return,
+            }
         }
     }
 
@@ -132,6 +161,27 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(5), &mut waiting).await.is_err());
         throttle.limit(None);
         tokio::time::timeout(Duration::from_secs(1), waiting).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_bytes_to_be_held_back_hears_of_a_pause_and_of_a_limit_of_all() {
+        let changes: [fn(&Throttle, &Throttle); 4] = [
+            |one, _| one.pause(),
+            |one, _| one.limit(NonZeroU64::new(1)),
+            |_, all| all.pause(),
+            |_, all| all.limit(NonZeroU64::new(1)),
+        ];
+        for change in changes {
+            let all = Arc::new(Throttle::default());
+            let one = Throttle::below(all.clone());
+            let waiting = one.held_back();
+            tokio::pin!(waiting);
+            assert!(tokio::time::timeout(Duration::from_hours(1), &mut waiting).await.is_err());
+            change(&one, &all);
+            waiting.await;
+            assert!(one.holds_back());
+            one.held_back().await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -279,9 +279,15 @@ fn the_queue_comes_back_in_its_order_and_with_the_rate_of_all() {
     let is_reordered = || {
         let noted = kept(&folders).into_iter().filter_map(|path| fs::read_to_string(path).ok());
         let mut noted: Vec<String> = noted.filter(|job| job.contains("\"limit_of_all\":1000000")).collect();
-        noted.sort_by_key(|job| job.split("\"place\":").nth(1).map(str::to_owned));
-        // In base64: the third is now what was the fourth.
-        noted.len() == names.len() && noted[2].contains("Zm91ci5iaW4=")
+        let place = |job: &String| {
+            let rest = job.split("\"place\":").nth(1)?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        };
+        noted.sort_by_key(place);
+        // In base64: the third is now what was the fourth, and both are written.
+        noted.len() == names.len()
+            && noted[2].contains("Zm91ci5iaW4=")
+            && noted.windows(2).all(|pair| place(&pair[0]) < place(&pair[1]))
     };
     wait_for_disk(&pty, "the order", is_reordered);
     pty.signal(Signal::KILL);

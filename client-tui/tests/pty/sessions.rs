@@ -239,6 +239,7 @@ fn a_server_that_is_met_for_the_first_time_is_paired_with_in_a_dialog_and_known_
     let mut pty = start();
     pty.wait_for("recent");
     pty.press(DOWN);
+    pty.wait_until("the cursor off the line, on the row", vt100::Screen::hide_cursor);
     pty.press("\r");
     pty.wait_for("connected to");
     pty.wait_for("far");

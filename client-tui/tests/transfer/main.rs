@@ -14,6 +14,7 @@ mod copies;
 mod endings;
 mod flow;
 mod following;
+mod held;
 mod itself;
 mod moves;
 mod order;

@@ -186,3 +186,12 @@ fn ctrl_c_cancels_every_layer() {
         assert!(!is_done(&play), "{keys}");
     }
 }
+
+#[test]
+fn f84_a_line_that_is_mended_is_sent_by_the_next_enter_and_what_it_said_against_it_is_read_first() {
+    let play = app().with(["a"]).press("w L").types("x");
+    let play = play.burst("Enter");
+    assert!(play.ask().problem.is_some());
+    let told = play.event(Event::Tick);
+    assert!(matches!(told.burst("C-u 2 Enter").effects[..], [Effect::Limit { .. }]));
+}

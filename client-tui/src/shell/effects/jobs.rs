@@ -28,6 +28,8 @@ use crate::transfer::job::{
 use crate::transfer::throttle::Throttle;
 use crate::transfer::undecided::Undecided;
 
+/// How long counting the files of what was only renamed may take.
+const COUNT_TIME: Duration = Duration::from_secs(2);
 /// How long running jobs may take to leave nothing half behind.
 const END_TIME: Duration = Duration::from_secs(5);
 
@@ -70,6 +72,7 @@ impl Effects {
         let (facts, taken) = mpsc::channel(FACTS_QUEUED_MAX);
         let (progress, shown) = watch::channel(Progress::default());
         let verb = if carry == Carry::Copy { Verb::Copy } else { Verb::Move };
+        let there = destination.clone();
         let job = Job {
             verb,
             source,
@@ -92,9 +95,11 @@ impl Effects {
             let telling = tell(id, &items, (taken, shown), &events);
             let (summary, (troubled, unasked)) = tokio::join!(transfer::run(job, reports), telling);
             let is_whole = !summary.cancelled && summary.stopped.is_none();
+            let renamed = renamed(&summary, &there, &items).await;
             let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
             let done = done.map(|(_, (from, _))| from).collect();
             let (good, text) = in_words(&summary, verb, unasked);
+            let text = renamed.unwrap_or(text);
             let _ = events.send(Event::JobEnded { id, good, stopped: summary.stopped, text, done }).await;
             id
         });
@@ -361,6 +366,27 @@ impl Removal {
             left_seconds: (counted > 0 && things > 0).then(|| left_ms.div_ceil(1000)),
         }
     }
+}
+
+/// What moved by its name alone, in words: nothing was verified, and how many files came along is counted, if that is quick. None where
+/// anything else was done.
+async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)]) -> Option<String> {
+    let is_all = summary.renamed > 0 && summary.renamed == summary.files && summary.unchanged == 0;
+    if !is_all || summary.failed + summary.skipped > 0 || summary.cancelled {
+        return None;
+    }
+    let what = match items {
+        [(from, _)] => from.name().map(|name| name.display().to_string()).unwrap_or_default(),
+        items => counted(items.len() as u64, "entry", "entries"),
+    };
+    let moved: Vec<Location> = items.iter().map(|(_, to)| Location::of(to)).collect();
+    let counting = tokio::time::timeout(COUNT_TIME, super::measure(link, &moved)).await;
+    Some(match counting {
+        Ok(Ok(totals)) if totals.failed == 0 && (totals.folders > 0 || items.len() > 1) => {
+            format!("moved {what} ({})", counted(totals.files, "file", "files"))
+        }
+        _ => format!("moved {what}"),
+    })
 }
 
 fn in_words(summary: &Summary, verb: Verb, unasked: u64) -> (bool, String) {
