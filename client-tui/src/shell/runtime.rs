@@ -220,7 +220,9 @@ fn take_input(
                 screen.told(background);
                 Vec::new()
             }
-            Input::Key(_) | Input::Focus(_) | Input::Attributes => Vec::new(),
+            // What changed while somebody looked elsewhere shows.
+            Input::Focus(true) => update(app, Event::LookedAtAgain),
+            Input::Key(_) | Input::Focus(false) | Input::Attributes => Vec::new(),
         });
     }
     effects

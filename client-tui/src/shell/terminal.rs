@@ -16,12 +16,12 @@ use towpath_protocol::display::DisplayName;
 use super::cells::Cells;
 use super::output;
 
-/// Alternate screen; mouse buttons, drags and wheel (no bare motion: it would wake us for nothing), SGR coordinates; bracketed paste;
+/// Alternate screen; mouse buttons, drags and wheel (no bare motion: it would wake us for nothing), SGR coordinates; focus; bracketed paste;
 /// hidden cursor; and what is wider than we think goes on no further row.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b[?25l\x1b[?7l";
+const TAKE: &[u8] = b"\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1006h\x1b[?1004h\x1b[?2004h\x1b[?25l\x1b[?7l";
 /// The same backwards, after the end of a frame that may have been cut short.
 const GIVE_BACK: &[u8] =
-    b"\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?7h\x1b[?25h";
+    b"\x1b[?2026l\x1b[?2004l\x1b[?1004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?7h\x1b[?25h";
 /// Between these two a terminal that knows them shows nothing half drawn; others ignore them.
 const FRAME_BEGIN: &[u8] = b"\x1b[?2026h";
 const FRAME_END: &[u8] = b"\x1b[?2026l";

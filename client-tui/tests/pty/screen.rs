@@ -180,6 +180,18 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_draws_it_again() {
 }
 
 #[test]
+fn a_terminal_that_is_looked_at_again_shows_what_was_made_meanwhile() {
+    let folders = Folders::new();
+    write(folders.left("before.txt"), "");
+    let mut pty = Pty::start(folders.tow(&[]), 100, 30);
+    pty.wait_for("before.txt");
+    write(folders.left("meanwhile.txt"), "");
+    pty.press("\x1b[O\x1b[I");
+    pty.wait_until("it in both panes", |screen| screen.contents().matches("meanwhile.txt").count() == 2);
+    quit(pty);
+}
+
+#[test]
 fn little_is_written_for_a_step() {
     let folders = Folders::new();
     for number in 0..1000 {
