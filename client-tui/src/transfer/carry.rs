@@ -57,7 +57,7 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     let source = Some(step.attributes.version());
     if shared.is_one_root() {
         match alone::file(shared, step).await? {
-            Outcome::Copied { bytes } => return Ok(Carried { bytes, grown: false, source }),
+            Outcome::Copied { bytes } => return Ok(Carried { bytes, grown: false, source, there: None }),
             Outcome::Renamed => {
                 return Ok(Carried { bytes: step.attributes.size, grown: false, source: None, there: None });
             }
