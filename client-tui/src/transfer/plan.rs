@@ -456,7 +456,10 @@ fn looks_unchanged(shared: &Shared, source: &Attributes, there: &Attributes) -> 
         return is_unchanged(source, there);
     }
     match shared.job.existing {
-        ExistingPolicy::Always(Choice::Overwrite) => false,
+        // The same file by another way need not be sent to itself.
+        ExistingPolicy::Always(Choice::Overwrite) => {
+            shared.is_one_machine() && source.identity == there.identity
+        }
         _ if shared.job.on_request.checksum => source.size == there.size,
         _ => is_unchanged(source, there),
     }
