@@ -1,13 +1,15 @@
 //! `tow ls`: a folder's entries, sorted where the disk is, printed as they arrive.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Entry, Kind};
-use towpath_protocol::fault::Fault;
+use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Direction, Follow, Hidden, SortKey};
 use towpath_protocol::time::Time;
@@ -110,10 +112,16 @@ pub(super) async fn list(
     }
 }
 
+/// How long the reason may take that something is not known: what did not answer once may not answer again.
+const REASON_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Some entries are there and cannot be looked at; `name` is one of them.
 async fn not_known(place: &Place, name: &Name, (unknown, entries): (u64, u64)) -> Failure {
     let looked = match place.path.join(name) {
-        Ok(path) => place.link.stat(&path, Follow::No).await.map(drop),
+        Ok(path) => match timeout(REASON_PATIENCE, place.link.stat(&path, Follow::No)).await {
+            Ok(looked) => looked.map(drop),
+            Err(_) => Err(FaultCode::TimedOut.into()),
+        },
         Err(_) => Ok(()),
     };
     let why = looked.err().map(|fault| format!(": {}", Fault { path: None, ..fault })).unwrap_or_default();
