@@ -113,6 +113,9 @@ impl std::fmt::Debug for FileWhole {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadHead {
     pub attributes: Attributes,
+    /// Bytes that the disk stores of the file, where that is less than its size and `holes` were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
 }
 
 /// Bytes of a file: `[offset, bytes]`, 1 byte to 64 KiB. They follow one another without gaps, which the receiver checks; `offset +

@@ -238,6 +238,10 @@ pub struct BeginUpload {
     /// room for, and no less than what is enough nearby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_bytes: Option<u64>,
+    /// Bytes of the file that are no holes, where the client knows: as many are looked for on the disk and in a quota, instead of `size`.
+    /// For a server with the capability `holes`; another one does not know this field and looks for `size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
 }
 
 /// Makes a folder (mode 0700 | `mode & 0777 & ~umask`, so that it can be filled; `SetMode` sets the final one).

@@ -13,6 +13,8 @@ use towpath_protocol::limits::{
     STREAMS_DEFAULT, UPLOAD_CREDIT_BYTES_MAX,
 };
 
+use crate::log::audit::AuditLimits;
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
@@ -43,6 +45,8 @@ pub(crate) enum Limit {
     PairingForgivenSeconds,
     AuditBytes,
     AuditFiles,
+    AuditTurnSeconds,
+    AuditClientBytes,
 }
 
 struct Row {
@@ -151,7 +155,7 @@ const TABLE: &[Row] = &[
         "quota_bytes",
         NONE,
         (0, NONE),
-        "a client's folder may hold, if the client has no own quota",
+        "a client may have stored, if it has no own quota",
     ),
     row(
         Limit::PairingFailures,
@@ -169,6 +173,20 @@ const TABLE: &[Row] = &[
     ),
     row(Limit::AuditBytes, "audit_bytes", 16 * MIB, (4 * KIB, 64 * GIB), "one file of the audit log"),
     row(Limit::AuditFiles, "audit_files", 8, (1, 1000), "older ones kept: FILE.1, FILE.2 …"),
+    row(
+        Limit::AuditTurnSeconds,
+        "audit_turn_seconds",
+        60,
+        (0, DAY),
+        "a full file is written to at least; what finds no room is counted",
+    ),
+    row(
+        Limit::AuditClientBytes,
+        "audit_client_bytes",
+        16 * MIB,
+        (4 * KIB, 64 * GIB),
+        "of one client in an hour; its further lines are summed a second",
+    ),
 ];
 
 /// All of them, as they hold.
@@ -220,6 +238,15 @@ impl Limits {
             room_bytes: self.of(Limit::UploadRoomBytes),
             memory_bytes: self.of(Limit::MemoryBytes),
             parts_kept: self.seconds(Limit::PartsKeptSeconds),
+        }
+    }
+
+    pub(crate) const fn audit(&self) -> AuditLimits {
+        AuditLimits {
+            bytes_max: self.of(Limit::AuditBytes),
+            files_max: self.of(Limit::AuditFiles),
+            turn_time: self.seconds(Limit::AuditTurnSeconds),
+            client_bytes_per_hour: self.of(Limit::AuditClientBytes),
         }
     }
 

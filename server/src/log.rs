@@ -29,6 +29,8 @@ pub(crate) use peer::PeerLog;
 const LINES_QUEUED_MAX: usize = 4096;
 /// How long lines are gathered before they are written: thousands of small files a second wake the log's thread no oftener.
 const GATHER_TIME: Duration = Duration::from_millis(2);
+/// Bytes of one text in a line that is an object: a path may have 4,096, and four times as many once it is escaped.
+const TEXT_BYTES_MAX: usize = 1024;
 /// What the last lines have to get out at the end.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 /// Names what else is logged, as `RUST_LOG` does for others: warnings and errors if unset.
@@ -111,7 +113,7 @@ impl Log {
     /// What belongs into the audit log, where there is one.
     fn audit(&self, fields: &Value) {
         if let Some(audit) = &self.audit {
-            audit.line(object(fields.clone()));
+            audit.tell(fields);
         }
     }
 
@@ -180,13 +182,27 @@ fn write_lines(queue: &Receiver<Vec<u8>>, lost: &AtomicU64) {
     }
 }
 
-/// A JSON object with these fields and the time; those without a value are left out.
+/// A JSON object with these fields and the time; those without a value are left out, and of long texts the middle is.
 fn object(fields: Value) -> String {
     let mut object = Map::from_iter([("time".to_owned(), Value::from(now()))]);
     if let Value::Object(fields) = fields {
-        object.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+        object.extend(fields.map(|(name, value)| match value {
+            Value::String(text) => (name, shortened(text).into()),
+            value => (name, value),
+        }));
     }
     Value::Object(object).to_string()
+}
+
+/// A text of which no more than [`TEXT_BYTES_MAX`] are told: its beginning and its end, and how much is missing between them.
+fn shortened(text: String) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text;
+    }
+    let head = text.floor_char_boundary(TEXT_BYTES_MAX / 2);
+    let tail = text.ceil_char_boundary(text.len() - TEXT_BYTES_MAX / 2);
+    format!("{}…({} bytes)…{}", &text[..head], tail - head, &text[tail..])
 }
 
 /// UTC, as RFC 3339.

@@ -13,7 +13,6 @@ use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
 
 use crate::config::{Config, Doors, NO_STATE_DIR};
-use crate::limits::Limit;
 use crate::listen::tcp;
 use crate::log::audit::AuditFile;
 use crate::log::shown;
@@ -42,6 +41,15 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
     let mut service = open_service(config)?;
     let root = config.root.as_deref();
     let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
+    if !config.read_only
+        && let Some(state) = &config.state_dir
+        && !addresses.is_empty()
+    {
+        // Whoever comes over TCP is told apart, and what each stored is written down beside the list of them.
+        service
+            .remember_in(gate::open_folder(state).map_err(anyhow::Error::from)?)
+            .map_err(anyhow::Error::from)?;
+    }
     keep_from_clients(&mut service, config, socket)?;
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
     let (asides, mut warnings) = restore(&mut service, config);
@@ -135,7 +143,7 @@ fn open_audit(path: &Path, config: &Config) -> anyhow::Result<AuditFile> {
             "--audit {shown}: is in the served folder, where clients could read and change it"
         ));
     }
-    AuditFile::open(path, config.limits.of(Limit::AuditBytes), config.limits.of(Limit::AuditFiles))
+    AuditFile::open(path, config.limits.audit())
 }
 
 fn folder_of(file: &Path) -> &Path {

@@ -35,7 +35,7 @@ pub(crate) struct RightsArgs {
     /// As --allow list,read
     #[arg(long, conflicts_with = "allow")]
     read_only: bool,
-    /// What its folder may hold, as 10GiB; none for as much as everybody
+    /// What it may store, as 10GiB; none for as much as everybody
     #[arg(long, value_name = "SIZE", value_parser = quota)]
     quota: Option<u64>,
 }

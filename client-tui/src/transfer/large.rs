@@ -54,14 +54,11 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let (size, version) = (step.attributes.size, step.attributes.version());
     let under_way = shared.tally.begin(&step.from, size);
     let (from, to) = (&shared.job.source, &shared.job.destination);
-    let mut source = Source::new(Side { link: from, file: &step.from, version });
-    if from.welcome().has(Capability::HOLES) && to.welcome().has(Capability::HOLES) {
-        source.leave_holes_out();
-    }
+    let side = Side { link: from, file: &step.from, version };
     let basis = basis_of(shared, step);
     let metadata = shared.unless_stopped(metadata::of(shared, &step.from, version)).await??;
     let resume = (size >= RESUMED_BYTES_LEAST).then_some(READ_RANGE_BYTES);
-    let request = BeginUpload {
+    let mut request = BeginUpload {
         operation: operation_id()?,
         file: step.to.clone(),
         store: shared.store_as(step, &step.attributes, metadata),
@@ -69,35 +66,48 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
         resume,
         basis: basis.map(|basis| basis.version),
         window_bytes: Some(to.line_bytes()),
+        stored_bytes: None,
     };
-    let mut upload = Upload::open(to, request);
-    if resume.is_none() && basis.is_none() {
-        // Asked for before the upload is granted: that saves a round trip.
-        source.ask_ahead();
-    }
-    let filling = upload.fill(&mut source, basis, &under_way, &shared.reports.throttle);
-    match shared.unless_stopped(filling).await.flatten() {
-        Ok((hash, grown)) => {
-            let (bytes, resumed) = (upload.sent(), upload.resumed());
-            let there = carry::stored(
-                shared,
-                step,
-                upload.commit(bytes, hash).await?,
-                (bytes, step.attributes.modified),
-            )?;
-            under_way.arrived();
-            shared.tally.resumed(resumed);
-            Ok(Carried { bytes, grown, source: Some(version), there: Some(there) })
+    let passes_holes = from.welcome().has(Capability::HOLES) && to.welcome().has(Capability::HOLES);
+    loop {
+        let mut source = Source::new(side);
+        if passes_holes {
+            source.leave_holes_out();
         }
-        Err(fault) => {
-            let waits = match fault.code {
-                FaultCode::Disconnected | FaultCode::ShuttingDown => true,
-                FaultCode::Cancelled => shared.is_resumed(),
-                _ => false,
-            };
-            upload.stop(waits).await;
-            Err(fault)
+        let mut upload = Upload::open(to, request.clone());
+        if resume.is_none() && basis.is_none() {
+            // Asked for before the upload is granted: that saves a round trip.
+            source.ask_ahead();
         }
+        let filling = upload.fill(&mut source, basis, &under_way, &shared.reports.throttle);
+        let fault = match shared.unless_stopped(filling).await.flatten() {
+            Ok((hash, grown)) => {
+                let (bytes, resumed) = (upload.sent(), upload.resumed());
+                let stored = upload.commit(bytes, hash).await?;
+                let there = carry::stored(shared, step, stored, (bytes, step.attributes.modified))?;
+                under_way.arrived();
+                shared.tally.resumed(resumed);
+                return Ok(Carried { bytes, grown, source: Some(version), there: Some(there) });
+            }
+            Err(fault) => fault,
+        };
+        // There may be room for what the source stores, if not for all of its length. Only the source knows, and it is asked only now.
+        let may_fit = fault.code == FaultCode::NoSpace && request.stored_bytes.is_none() && passes_holes;
+        if may_fit
+            && upload.sent() == 0
+            && let Ok(Ok(Some(stored))) = shared.unless_stopped(source::stored_bytes(side)).await
+        {
+            request.stored_bytes = Some(stored);
+            request.operation = operation_id()?;
+            continue;
+        }
+        let waits = match fault.code {
+            FaultCode::Disconnected | FaultCode::ShuttingDown => true,
+            FaultCode::Cancelled => shared.is_resumed(),
+            _ => false,
+        };
+        upload.stop(waits).await;
+        return Err(fault);
     }
 }
 
@@ -111,6 +121,14 @@ fn basis_of<'a>(shared: &'a Shared, step: &'a Step) -> Option<Side<'a>> {
     let may = to.welcome().permissions().allow(Permission::Read);
     let is_compared = there.kind == Kind::File && is_large && can(from) && can(to) && may;
     is_compared.then(|| Side { link: to, file: &step.to, version: there.version() })
+}
+
+/// Bytes that the source's disk stores of a file, where that is less than its length and the source says so.
+pub(super) async fn stored_bytes(link: &Link, file: &Location, version: Version) -> Option<u64> {
+    if !link.welcome().has(Capability::HOLES) {
+        return None;
+    }
+    source::stored_bytes(Side { link, file, version }).await.ok().flatten()
 }
 
 /// The hash of a file that must be of this version.

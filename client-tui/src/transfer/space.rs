@@ -9,6 +9,7 @@ use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::path::WirePath;
 
 use super::job::{Fact, Verb};
+use super::large;
 use super::shared::Shared;
 use super::work::Step;
 
@@ -44,17 +45,30 @@ impl Shared {
         }
         let freed = step.expected().map_or(0, |there| there.size);
         let added = step.attributes.size.saturating_sub(freed);
-        let needed = self.room.needed.fetch_add(added, Relaxed).saturating_add(added);
+        let more = |needed: u64| Some(needed.saturating_add(added));
+        let before = self.room.needed.fetch_update(Relaxed, Relaxed, more).unwrap_or_default();
+        let needed = before.saturating_add(added);
         if needed < BYTES_ASKED_FROM {
             return;
         }
         let free = *self.room.free.get_or_init(|| self.ask_free(&step.to.base)).await;
-        if let Some(free) = free
-            && needed > free
-            && !self.room.is_told.swap(true, Relaxed)
-        {
+        let Some(free) = free.filter(|free| needed > *free) else { return };
+        // Of a file with holes less is stored; it is asked only where that matters.
+        let holes = self.holes_of(step).await.min(added);
+        let needed = self.room.needed.fetch_sub(holes, Relaxed).saturating_sub(holes);
+        if needed > free && !self.room.is_told.swap(true, Relaxed) {
             self.tell(Fact::Short { needed, free }).await;
         }
+    }
+
+    /// Bytes of a step's file that its source does not store.
+    async fn holes_of(&self, step: &Step) -> u64 {
+        let Step { from, attributes, .. } = step;
+        if attributes.kind != Kind::File || attributes.size < BYTES_ASKED_FROM {
+            return 0;
+        }
+        let stored = large::stored_bytes(&self.job.source, from, attributes.version()).await;
+        stored.map_or(0, |stored| attributes.size.saturating_sub(stored))
     }
 
     async fn ask_free(&self, folder: &WirePath) -> Option<u64> {

@@ -173,9 +173,13 @@ async fn more_than_was_asked_for_ends_the_connection() {
         (read(10).into(), vec![data(0, 10).into()]),
         (
             read(10).into(),
-            vec![ReadHead { attributes: attributes() }.into(), data(0, 9).into(), data(9, 1).into()],
+            vec![
+                ReadHead { attributes: attributes(), stored_bytes: None }.into(),
+                data(0, 9).into(),
+                data(9, 1).into(),
+            ],
         ),
-        (read(10).into(), vec![ReadHead { attributes: attributes() }.into(); 2]),
+        (read(10).into(), vec![ReadHead { attributes: attributes(), stored_bytes: None }.into(); 2]),
         (list(2).into(), vec![Progress::default().into()]),
     ];
     for (request, answers) in cases {
@@ -197,7 +201,7 @@ async fn all_of_the_largest_read_waits_for_a_slow_reader_without_holding_others_
     let len = 16 * 1024 * 1024;
     let mut slow = link.open(read(len));
     let (id, _) = peer.request().await;
-    peer.say(id, ReadHead { attributes: attributes() }).await;
+    peer.say(id, ReadHead { attributes: attributes(), stored_bytes: None }).await;
     for offset in (0..len).step_by(64 * 1024) {
         peer.say(id, data(offset, 64 * 1024)).await;
     }

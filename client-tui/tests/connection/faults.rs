@@ -67,7 +67,7 @@ async fn answer(request: Request, mut exchange: ServiceExchange) -> Result<Answe
             Ok(Done {}.into())
         }
         Request::Read(read) => {
-            answers.send(ReadHead { attributes: attributes() }).await?;
+            answers.send(ReadHead { attributes: attributes(), stored_bytes: None }).await?;
             let mut offset = 0;
             while offset < read.len {
                 let len = (read.len - offset).min(DATA_BYTES_MAX as u64);
@@ -154,6 +154,7 @@ async fn upload_all(link: Link) -> Result<(), Fault> {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     };
     let mut exchange = link.open(begin);
     let Answer::UploadReady(ready) = exchange.next().await? else { panic!("not UploadReady") };

@@ -36,6 +36,7 @@ async fn begin(link: &Link, peer: &mut Peer) -> (RequestId, Exchange) {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     });
     let (id, _) = peer.request().await;
     let ready = UploadReady {

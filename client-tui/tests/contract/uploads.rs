@@ -123,6 +123,7 @@ async fn begin_over(world: &World, file: &str, size: u64) -> Exchange {
         resume: None,
         basis,
         window_bytes: None,
+        stored_bytes: None,
     })
 }
 

@@ -197,6 +197,7 @@ impl World {
             resume: None,
             basis: None,
             window_bytes: None,
+            stored_bytes: None,
         })
     }
 

@@ -272,10 +272,20 @@ fn storing() -> Vec<BoxedStrategy<Message>> {
     let put = (operation(), location(), store(), hash(), data()).prop_map(
         |(operation, file, store, hash, data)| Request::Put(Put { operation, file, store, hash, data }),
     );
-    let from = (option::of(any::<u64>()), option::of(version()), option::of(any::<u64>()));
+    let bytes = || option::of(any::<u64>());
+    let from = (bytes(), option::of(version()), bytes(), bytes());
     let begin = (operation(), location(), store(), any::<u64>(), from).prop_map(
-        |(operation, file, store, size, (resume, basis, window_bytes))| {
-            Request::BeginUpload(BeginUpload { operation, file, store, size, resume, basis, window_bytes })
+        |(operation, file, store, size, (resume, basis, window_bytes, stored_bytes))| {
+            Request::BeginUpload(BeginUpload {
+                operation,
+                file,
+                store,
+                size,
+                resume,
+                basis,
+                window_bytes,
+                stored_bytes,
+            })
         },
     );
     let folder = (operation(), location(), any::<u16>(), select(Existing::ALL)).prop_map(
@@ -437,7 +447,11 @@ fn files() -> Vec<BoxedStrategy<Message>> {
         .prop_map(|(len, hash, grown)| Answer::ReadDone(ReadDone { len, hash, grown }));
     vec![
         boxed(whole),
-        boxed(attributes().prop_map(|attributes| Answer::ReadHead(ReadHead { attributes }))),
+        boxed(
+            (attributes(), option::of(any::<u64>())).prop_map(|(attributes, stored_bytes)| {
+                Answer::ReadHead(ReadHead { attributes, stored_bytes })
+            }),
+        ),
         boxed(
             (any::<u64>(), data())
                 .prop_map(|(offset, data)| Answer::Data(Data { offset, data: Bytes::from(data) })),

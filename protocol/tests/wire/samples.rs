@@ -192,6 +192,7 @@ fn changing_requests() -> Vec<(u32, Request)> {
                 resume: Some(4 << 20),
                 basis: None,
                 window_bytes: Some(20 << 20),
+                stored_bytes: Some(4),
             }),
         ),
         (
@@ -373,7 +374,7 @@ fn from_a_server() -> Vec<(u32, Answer)> {
             }
             .into(),
         ),
-        (6, ReadHead { attributes: file_attributes(5 << 20) }.into()),
+        (6, ReadHead { attributes: file_attributes(5 << 20), stored_bytes: Some(4096) }.into()),
         (6, Data { offset: 4 << 20, data: Bytes::from_static(b"hello") }.into()),
         (6, ReadDone { len: 1 << 20, hash: Some(Hash([0xab; 32])), grown: false }.into()),
         (6, Hole { offset: (4 << 20) + 5, len: 1 << 16, beyond: 1 << 20 }.into()),

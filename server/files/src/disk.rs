@@ -12,6 +12,7 @@ pub(crate) mod mode;
 mod mounts;
 pub(crate) mod parts;
 mod reading;
+mod seal;
 pub(crate) mod times;
 pub(crate) mod writing;
 
@@ -29,6 +30,7 @@ use towpath_protocol::time::Time;
 
 pub(crate) use parts::is_part;
 pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, read_into, space};
+pub(crate) use seal::{Home, identity_and_names, seal, seal_of_name};
 
 /// The one table from the system's errors to fault codes. Where an error means something else in one call, that call says
 /// so itself (`XDEV` and `LOOP` while a path is resolved).
@@ -166,4 +168,13 @@ const fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
+}
+
+/// The reverse of [`mixed`].
+const fn unmixed(number: u64) -> u64 {
+    let number = number ^ (number >> 31) ^ (number >> 62);
+    let number = number.wrapping_mul(0x3196_42b2_d24d_8ec3);
+    let number = number ^ (number >> 27) ^ (number >> 54);
+    let number = number.wrapping_mul(0x96de_1b17_3f11_9089);
+    (number ^ (number >> 30) ^ (number >> 60)).wrapping_sub(0x9e37_79b9_7f4a_7c15)
 }

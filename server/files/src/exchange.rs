@@ -1,9 +1,13 @@
 //! One request's conversation, seen from the service: where its answers go, what the client says meanwhile, and whether
 //! anybody still wants it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
+use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input, RequestId};
@@ -15,12 +19,31 @@ pub const ANSWERS_QUEUED_MAX: usize = 32;
 /// Inputs that may wait for the service: a full data frame for each of the largest credit, and once more as many.
 pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DATA_BYTES_MAX);
 
+/// How much of long work is done, whatever its final answer says: for whoever logs it. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Done(Arc<[AtomicU64; 4]>);
+
+impl Done {
+    pub(crate) fn tell(&self, totals: &Totals) {
+        let counts = [totals.files, totals.folders, totals.bytes, totals.failed];
+        self.0.iter().zip(counts).for_each(|(counter, count)| counter.store(count, Ordering::Relaxed));
+    }
+
+    /// The counts alone.
+    pub fn totals(&self) -> Totals {
+        let [files, folders, bytes, failed] =
+            [0, 1, 2, 3].map(|at: usize| self.0[at].load(Ordering::Relaxed));
+        Totals { files, folders, bytes, failed, ..Totals::default() }
+    }
+}
+
 /// Sends one request's answers. Cheap to clone. Only async code waits for room; a blocking thread never does.
 #[derive(Debug, Clone)]
 pub struct Answers {
     id: RequestId,
     queue: mpsc::Sender<(RequestId, Answer)>,
     charged: Option<Charged>,
+    done: Done,
 }
 
 /// What pays for the memory that answers take until they leave.
@@ -32,13 +55,23 @@ struct Charged {
 }
 
 impl Answers {
-    pub const fn new(id: RequestId, queue: mpsc::Sender<(RequestId, Answer)>) -> Self {
-        Self { id, queue, charged: None }
+    pub fn new(id: RequestId, queue: mpsc::Sender<(RequestId, Answer)>) -> Self {
+        Self { id, queue, charged: None, done: Done::default() }
     }
 
     /// Answers that are charged until whoever takes them gives that back.
     pub(crate) fn charged_to(self, memory: Memory, lost: CancellationToken) -> Self {
         Self { charged: Some(Charged { memory, lost }), ..self }
+    }
+
+    /// What is done is told there.
+    #[must_use]
+    pub fn counted_in(self, done: Done) -> Self {
+        Self { done, ..self }
+    }
+
+    pub(crate) const fn done(&self) -> &Done {
+        &self.done
     }
 
     /// Waits for room. Err when nobody listens any more: the work can stop.

@@ -112,6 +112,25 @@ impl PrivateFolder {
         }
     }
 
+    /// As [`read`](Self::read), of a file that may be as large as `bytes_max`.
+    pub fn read_up_to(&self, name: &str, bytes_max: u64) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateFault> {
+        match read_at_most(self.folder.as_fd(), Path::new(name), bytes_max) {
+            Ok(content) => Ok(Some(content)),
+            Err(Why::System(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(self.fault(name, why)),
+        }
+    }
+
+    /// Opens a file that is there, to write behind its end.
+    pub fn append_to(&self, name: &str) -> Result<Appending, PrivateFault> {
+        let fault = |errno| self.fault(name, system(errno));
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.folder, name, flags, Mode::empty()).map_err(fault)?;
+        let stat = rustix::fs::fstat(&file).map_err(fault)?;
+        check_private(&stat, "600").map_err(|why| self.fault(name, why))?;
+        Ok(Appending { file: File::from(file), path: shown(&self.path_of(name)) })
+    }
+
     /// None where there is no such file.
     pub fn stamp(&self, name: &str) -> Option<FileStamp> {
         let stat = rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -196,6 +215,21 @@ impl PrivateFolder {
     }
 }
 
+/// A file of ours that only grows.
+#[derive(Debug)]
+pub struct Appending {
+    file: File,
+    path: String,
+}
+
+impl Appending {
+    /// Writes `content` behind the end: on the disk when the system writes it there, in the file when this process ends, however it ends.
+    pub fn append(&mut self, content: &[u8]) -> Result<(), PrivateFault> {
+        let written = self.file.write_all(content);
+        written.map_err(|error| PrivateFault { path: self.path.clone(), why: Why::System(error) })
+    }
+}
+
 /// A private folder that nobody else writes to meanwhile.
 #[derive(Debug)]
 pub struct Locked<'a> {
@@ -270,6 +304,10 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFault> {
 }
 
 fn read_at(folder: BorrowedFd<'_>, name: &Path) -> Result<Zeroizing<Vec<u8>>, Why> {
+    read_at_most(folder, name, FILE_BYTES_MAX)
+}
+
+fn read_at_most(folder: BorrowedFd<'_>, name: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Why> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|errno| match errno {
         Errno::LOOP => Why::WrongKind("file"),
@@ -281,7 +319,7 @@ fn read_at(folder: BorrowedFd<'_>, name: &Path) -> Result<Zeroizing<Vec<u8>>, Wh
     }
     check_private(&stat, "600")?;
     let len = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-    if len > FILE_BYTES_MAX {
+    if len > bytes_max {
         return Err(Why::TooLarge);
     }
     // Never grown, so that no copy of a secret is left behind.

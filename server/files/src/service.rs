@@ -6,10 +6,12 @@ mod beside;
 mod blocking_pool;
 mod blocks;
 mod buffers;
+mod change;
 mod copy;
 mod credit;
 mod flushing;
 mod grant;
+mod ledger;
 mod list;
 mod lot;
 mod make;
@@ -50,10 +52,11 @@ pub use blocking_pool::THREADS_MAX as BLOCKING_THREADS_MAX;
 pub use grant::{ClientId, Grant};
 
 use crate::asides::Asides;
-use crate::disk::{FolderReader, parts};
+use crate::disk::{self, FolderReader, parts};
 use crate::exchange::Exchange;
 use crate::machine;
 use crate::memory::{ClientMemory, Memory};
+use crate::private_files::{PrivateFault, PrivateFolder};
 use crate::root::{Root, RootError, RootSpec};
 use blocking_pool::{BlockingPool, Owner};
 
@@ -99,8 +102,11 @@ impl Service {
         let may = self.welcome.access == Access::ReadWrite && self.welcome.may.allow(Permission::Write);
         let Ok(open) = folder.folder() else { return };
         for name in folder.parts().iter().filter(|_| may) {
-            if let Some(bytes) = parts::sweep(open, name, self.allowance.limits().parts_kept) {
-                self.allowance.freed(bytes);
+            let found = disk::stat(open, name);
+            if parts::sweep(open, name, self.allowance.limits().parts_kept).is_some()
+                && let Ok(found) = found
+            {
+                self.allowance.ledger().gone(found.identity);
             }
         }
     }
@@ -141,7 +147,7 @@ impl Service {
         };
         let client_memory = ClientMemory::of_server(limits.memory_bytes);
         // Found out now: later a wall may stand between us and what tells it.
-        crate::disk::mode::learn_umask();
+        disk::mode::learn_umask();
         Ok(Self {
             welcome,
             root: Arc::new(root),
@@ -149,7 +155,12 @@ impl Service {
             owner: Owner::Session(0),
             memory: client_memory.session(),
             client_memory,
-            allowance: Arc::new(allowance::Allowance::new(limits, None)),
+            allowance: Arc::new(allowance::Allowance::new(
+                limits,
+                ledger::Ledger::default(),
+                ClientId::NOBODY,
+                None,
+            )),
             outcomes: Arc::default(),
             pool: BlockingPool::default(),
             buffers: buffers::Buffers::default(),
@@ -200,6 +211,13 @@ impl Service {
         self.asides = asides;
     }
 
+    /// Writes down in `folder` who stored what, and goes on from what is there: a client's things and what it has stored outlive a restart.
+    /// To be called before there are clients.
+    pub fn remember_in(&mut self, folder: PrivateFolder) -> Result<(), PrivateFault> {
+        let Ok(home) = disk::Home::of(self.root.folder()) else { return Ok(()) };
+        self.allowance.ledger().keep(ledger::Journal::new(folder, &self.welcome.root_name.to_string(), home))
+    }
+
     /// What a session's Hello is answered with: root, access, limits, capabilities.
     pub const fn welcome(&self) -> &Welcome {
         &self.welcome
@@ -221,21 +239,18 @@ impl Service {
         }
         let Some(operation) = request.operation() else { return self.dispatch(request, exchange).await };
         let cancel = exchange.cancel.clone();
-        let is_removal = matches!(request, Request::Remove(_));
         let work = async {
-            self.allowance.learn_used(self.clone().used_bytes()).await?;
-            let answer = self.clone().dispatch(request, exchange).await?;
-            if let (Answer::Totals(totals), true) = (&answer, is_removal) {
-                self.allowance.freed(totals.bytes);
-            }
-            Ok(answer)
+            self.clone().count_again().await?;
+            self.clone().dispatch(request, exchange).await
         };
         self.outcomes.once((self.client, operation), &cancel, work).await
     }
 
-    /// Bytes of all files below the root.
-    async fn used_bytes(self: Arc<Self>) -> Result<u64, Fault> {
-        measure::bytes_below(self, Location::through(&WirePath::root())).await
+    /// Looks for what this client stored and others took away, where the client was refused since.
+    async fn count_again(self: Arc<Self>) -> Result<(), Fault> {
+        let root = Location::through(&WirePath::root());
+        let allowance = self.allowance.clone();
+        allowance.count_again(|recount| measure::count_again(self, root, recount)).await
     }
 
     /// Each kind's work takes only the memory that it needs.

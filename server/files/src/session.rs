@@ -34,7 +34,7 @@ use towpath_protocol::message::{Answer, Bye, Request, RequestId};
 
 pub use door::{Admission, Door, Doorkeeper, Revocation};
 pub use end::SessionEnd;
-pub use record::{Act, Outcome, SessionEvent, SessionLog, Unlogged, Work};
+pub use record::{Act, Details, Outcome, SessionEvent, SessionLog, Unlogged, Work};
 pub use tickets::{Joining, Tickets};
 
 use crate::exchange::Exchange;

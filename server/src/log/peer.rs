@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use towpath_files::session::{Act, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
+use towpath_files::session::{Act, Details, Outcome, SessionEnd, SessionEvent, SessionLog, Work};
 use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::Fault;
+use towpath_protocol::hash::Hash;
 
 use super::Log;
 use crate::clients::Client;
@@ -74,7 +75,7 @@ impl PeerLog {
 
     fn done(&self, work: &Work) {
         // What is looked at often, and matters little to somebody who watches, is for the audit log alone.
-        let is_told = !matches!(work.act, Act::Look | Act::SetMode | Act::SetTimes);
+        let is_told = !matches!(work.act, Act::Look | Act::SetMode | Act::SetTimes | Act::SetMetadata);
         if self.log.audit.is_some() || (self.log.json && is_told) {
             let fields = fields(&self.peer, work);
             self.audit(&fields, |fields| {
@@ -131,13 +132,17 @@ fn fields(peer: &str, work: &Work) -> Value {
         Outcome::Complete => ("complete", None, None),
         Outcome::Partial => ("partial", None, None),
         Outcome::Failures(count) => ("failures", Some(*count), None),
+        Outcome::Stopped(fault) => ("partial", None, Some(why(fault, &work.path))),
         Outcome::Failed(fault) => ("failed", None, Some(why(fault, &work.path))),
     };
     let event = words(work.act).0.replace(' ', "_");
-    let event = if fault.is_some() { format!("not_{event}") } else { event };
+    let event = if outcome == "failed" { format!("not_{event}") } else { event };
+    let Details { target, mode, owner, group, attributes, hash } = &work.details;
+    let attributes = Some(attributes.join(", ")).filter(|names| !names.is_empty());
     json!({
         "event": event, "peer": peer, "path": path(&work.path), "to": work.to.as_deref().map(path),
-        "mode": work.mode.map(|mode| format!("{mode:04o}")), "files": work.files, "folders": work.folders,
+        "target": target, "mode": mode.map(|mode| format!("{mode:04o}")), "owner": owner, "group": group,
+        "attributes": attributes, "hash": hash.map(|hash| hex(&hash)), "files": work.files, "folders": work.folders,
         "bytes": work.bytes, "seconds": rounded(work.seconds), "outcome": outcome, "failures": failures, "fault": fault,
     })
 }
@@ -154,8 +159,13 @@ const fn words(act: Act) -> (&'static str, &'static str) {
         Act::Copy => ("copied", "copy"),
         Act::SetMode => ("set mode", "set the mode of"),
         Act::SetTimes => ("set times", "set the times of"),
+        Act::SetMetadata => ("set metadata", "set the metadata of"),
         Act::Look => ("looked", "look at"),
     }
+}
+
+fn hex(Hash(bytes): &Hash) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn path(path: &str) -> &str {
@@ -183,7 +193,7 @@ struct Told<'a>(&'a Work);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Work { act, path: what, to, mode: _, files, folders, bytes, seconds, outcome } = self.0;
+        let Work { act, path: what, to, details: _, files, folders, bytes, seconds, outcome } = self.0;
         let (done, verb) = words(*act);
         if let Outcome::Failed(fault) = outcome {
             return write!(f, "could not {verb} {}: {}", path(what), why(fault, what));
@@ -199,11 +209,18 @@ impl fmt::Display for Told<'_> {
                 let folders = counted(*folders, "folder");
                 write!(f, ": {files}, {folders}, {bytes} bytes in {seconds:.3} s")?;
             }
-            Act::MakeFolder | Act::MakeLink | Act::Rename | Act::SetMode | Act::SetTimes | Act::Look => {}
+            Act::MakeFolder
+            | Act::MakeLink
+            | Act::Rename
+            | Act::SetMode
+            | Act::SetTimes
+            | Act::SetMetadata
+            | Act::Look => {}
         }
         match outcome {
             Outcome::Partial => f.write_str(", not to its end"),
             Outcome::Failures(count) => write!(f, ", {count} failed"),
+            Outcome::Stopped(fault) => write!(f, ", not to its end: {}", why(fault, what)),
             Outcome::Complete | Outcome::Failed(_) => Ok(()),
         }
     }

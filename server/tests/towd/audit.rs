@@ -4,11 +4,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use towpath_protocol::fault::FaultCode;
+use towpath_protocol::hash::Hash;
 use towpath_protocol::message::{Answer, Request};
+use towpath_protocol::metadata::{Extended, Metadata, Owner};
 use towpath_protocol::path::Location;
 use towpath_protocol::request::{
-    Copy, Depth, Direction, Durability, Existing, Hidden, List, MakeFolder, MakeLink, OperationId, Remove,
-    Rename, SetMode, SetTimes, SortKey,
+    Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink, OperationId,
+    Remove, Rename, SetMetadata, SetMode, SetTimes, SortKey, Stat,
 };
 use towpath_protocol::time::Time;
 
@@ -143,15 +146,17 @@ fn every_session_refusal_and_change_has_its_line() {
 
 #[test]
 fn it_takes_no_more_room_than_it_is_given() {
-    let root = folder(&[]);
+    let root = folder(&[("there", b"x")]);
     let outside = folder(&[]);
     let audit = outside.path().join("audit.jsonl");
-    let limits =
-        ["--audit", audit.to_str().unwrap(), "--limit", "audit_bytes=4KiB", "--limit", "audit_files=2"];
+    let mut limits = vec!["--audit", audit.to_str().unwrap()];
+    for limit in ["audit_bytes=4KiB", "audit_files=2", "audit_turn_seconds=0"] {
+        limits.extend(["--limit", limit]);
+    }
     let towd = Towd::on_socket_with(root.path(), &limits);
     let mut client = towd.connect();
     for _ in 0..100 {
-        client.call(SetTimes { thing: at("missing"), modified: Time::from_ns(0) });
+        client.call(SetTimes { thing: at("there"), modified: Time::from_ns(0) });
     }
     drop(client);
     assert!(towd.stop().success());
@@ -190,4 +195,121 @@ fn an_audit_log_that_cannot_be_kept_is_no_audit_log() {
         assert!(output.stdout.is_empty());
     }
     assert!(!inside.exists());
+}
+
+/// A client that is let in by a socket, and the audit log of its server.
+fn audited(root: &Path, outside: &Path) -> (Towd, std::path::PathBuf) {
+    let audit = outside.join("audit.jsonl");
+    (Towd::on_socket_with(root, &["--audit", audit.to_str().unwrap()]), audit)
+}
+
+#[test]
+fn f74_refusals_again_and_again_are_summed_and_lines_are_bounded_and_none_goes_uncounted() {
+    let root = folder(&[]);
+    let outside = folder(&[]);
+    let (towd, audit) = audited(root.path(), outside.path());
+    let mut client = towd.connect();
+    // Each of these names is four times as long once it is escaped.
+    let long = vec!["\u{202e}".repeat(80); 16].join("/");
+    for _ in 0..1000 {
+        client.refused(Remove {
+            operation: operation(1),
+            thing: at(&long),
+            depth: Depth::Single,
+            expected: None,
+        });
+        client.refused(SetTimes { thing: at(&long), modified: Time::from_ns(0) });
+    }
+    drop(client);
+    assert!(towd.stop().success());
+    let text = std::fs::read_to_string(&audit).unwrap();
+    assert!(text.lines().all(|line| line.len() < 8192), "a line is too long");
+    let lines = lines(&audit);
+    for event in ["not_deleted", "not_set_times"] {
+        let told = lines.iter().filter(|line| line["event"] == event).count() as u64;
+        let sums = lines.iter().filter(|line| line["event"] == "summed");
+        let summed: u64 = sums.map(|line| line["of"][event].as_u64().unwrap_or(0)).sum();
+        assert_eq!(told + summed, 1000, "{event}");
+        assert!(told < 500, "{event}: {told} lines");
+    }
+}
+
+#[test]
+fn f74_a_removal_that_was_cancelled_is_told_with_what_it_removed() {
+    let root = folder(&[]);
+    let outside = folder(&[]);
+    let (towd, audit) = audited(root.path(), outside.path());
+    let mut client = towd.connect();
+    let tree = root.path().join("tree");
+    let left = (1..=5).find_map(|round| {
+        let files = 20_000 * round;
+        rustix::fs::mkdir(&tree, rustix::fs::Mode::RWXU).unwrap();
+        (0..files).for_each(|number| super::world::write(&tree.join(number.to_string()), b""));
+        let (depth, expected) = (Depth::Tree, None);
+        let id =
+            client.begin(Remove { operation: operation(round as u8), thing: at("tree"), depth, expected });
+        // It has begun once it says how far it is; where it ends before it hears, there was too little to do.
+        let answer = client.hear().unwrap().1;
+        if answer.is_final() {
+            return None;
+        }
+        client.input(id, towpath_protocol::input::Cancel {});
+        match client.hear_final().unwrap().1 {
+            Answer::Fault(fault) => {
+                assert_eq!(fault.code, FaultCode::Cancelled);
+                Some(files - std::fs::read_dir(&tree).unwrap().count())
+            }
+            _ => None,
+        }
+    });
+    drop(client);
+    assert!(towd.stop().success());
+    let removed = left.expect("a removal cannot be cancelled here");
+    let lines = lines(&audit);
+    let told = lines.iter().find(|line| line["event"] == "deleted" && line["outcome"] == "partial").unwrap();
+    assert_eq!((told["files"].as_u64(), &told["path"]), (Some(removed as u64), &"/tree".into()));
+    assert!(removed > 0 && told["fault"].as_str().unwrap().contains("cancelled"), "{told}");
+}
+
+#[test]
+fn f74_what_was_given_to_things_is_told() {
+    let root = folder(&[("there", b"x")]);
+    let outside = folder(&[]);
+    let (towd, audit) = audited(root.path(), outside.path());
+    let mut client = towd.connect();
+    let owner = Owner { number: 4321, name: Some("somebody\x1b".into()) };
+    let extended = vec![Extended { name: b"user.note".to_vec(), value: b"x".to_vec() }];
+    let metadata =
+        Metadata { owner: Some(owner.clone()), group: Some(owner), extended, ..Metadata::default() };
+    let mut stored = put("new", b"hello");
+    stored.store.metadata = Some(Box::new(metadata.clone()));
+    stored.store.mode = 0o4755;
+    client.call(stored);
+    let stat = Stat { base: Default::default(), paths: vec![at("there").path], follow: Follow::No };
+    let Answer::Stats(stats) = client.call(stat).1 else { panic!() };
+    let identity = stats.items[0].0.as_ref().unwrap().identity;
+    client.call(SetMetadata { thing: at("there"), identity, mode: 0o2750, metadata });
+    client.call(MakeLink {
+        operation: operation(3),
+        link: at("link"),
+        target: b"/etc/\x1bpasswd".to_vec(),
+        modified: Time::from_ns(0),
+        existing: Existing::Keep,
+        expected: None,
+        metadata: None,
+    });
+    drop(client);
+    assert!(towd.stop().success());
+    let lines = lines(&audit);
+    let of =
+        |event: &str| lines.iter().find(|line| line["event"] == event).unwrap_or_else(|| panic!("{event}"));
+    let hash: String = Hash::of(b"hello").0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let owner = r"4321 (somebody\x1b)";
+    for (event, mode) in [("uploaded", "4755"), ("set_metadata", "2750")] {
+        let line = of(event);
+        let told = [&line["mode"], &line["owner"], &line["group"], &line["attributes"]];
+        assert_eq!(told, [mode, owner, owner, "user.note"], "{line}");
+    }
+    assert_eq!(of("uploaded")["hash"], hash);
+    assert_eq!(of("made_link")["target"], r"/etc/\x1bpasswd");
 }

@@ -35,6 +35,7 @@ fn upload(path: &str, size: u64) -> BeginUpload {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn begin(operation: u8, size: u64) -> BeginUpload {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     }
 }
 

@@ -124,20 +124,24 @@ fn a_client_whose_folder_is_gone_is_told_so() {
 #[test]
 fn the_sessions_of_a_client_share_its_quota() {
     let root = root();
-    let house = House::new(root.path(), &["--limit", "quota_bytes=20"]);
+    let house = House::new(root.path(), &["--limit", "quota_bytes=96KiB"]);
     let ann = house.paired("ann@box", &["--folder", "photos"]);
     let bob = house.paired("bob@box", &["--quota", "none", "--folder", "photos"]);
-    let carl = house.paired("carl@box", &["--quota", "100", "--folder", "photos"]);
+    let carl = house.paired("carl@box", &["--quota", "128KiB", "--folder", "photos"]);
     let mut sessions = [house.meet(&ann, None).unwrap(), house.meet(&ann, None).unwrap()];
-    // Seven bytes are there.
+    // Both together are too much.
     for (session, (operation, name, expected)) in
         sessions.iter_mut().zip([(1, "one", true), (2, "two", false)])
     {
-        let stored = matches!(session.call(put_as(operation, name, b"12345678")).1, Answer::Stored(_));
+        let stored = matches!(session.call(put_as(operation, name, &[7; 50_000])).1, Answer::Stored(_));
         assert_eq!(stored, expected, "{name}");
     }
-    assert_eq!(house.meet(&bob, None).unwrap().refused(put_as(4, "two", b"1234567")), FaultCode::NoSpace);
-    let stored = house.meet(&carl, None).unwrap().call(put_as(5, "two", &[7; 80])).1;
+    // What others stored is theirs, and who has no quota of its own has that of all.
+    let mut bobs = house.meet(&bob, None).unwrap();
+    let stored = bobs.call(put_as(3, "bobs", &[7; 50_000])).1;
+    assert!(matches!(stored, Answer::Stored(_)), "{stored:?}");
+    assert_eq!(bobs.refused(put_as(4, "more", &[7; 50_000])), FaultCode::NoSpace);
+    let stored = house.meet(&carl, None).unwrap().call(put_as(5, "two", &[7; 60_000])).1;
     assert!(matches!(stored, Answer::Stored(_)), "{stored:?}");
 }
 

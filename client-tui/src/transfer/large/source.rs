@@ -408,6 +408,19 @@ fn values_of_zeros(offset: u64, len: u64) -> Vec<Hash> {
         .collect()
 }
 
+/// Bytes that the disk stores of a file; `None` where that is all of it, or where nobody says.
+pub(super) async fn stored_bytes(side: Side<'_>) -> Result<Option<u64>, Fault> {
+    let Side { link, file, version } = side;
+    let (wants, version) = (Wants::Data, Some(version));
+    let mut reading = link.open(Read { file: file.clone(), version, offset: 0, len: 1, wants, holes: true });
+    let answer = reading.next().await?;
+    reading.cancel();
+    match answer {
+        Answer::ReadHead(head) => Ok(head.stored_bytes.filter(|stored| *stored < side.version.size)),
+        _ => Ok(None),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a fixture")]
 mod tests {

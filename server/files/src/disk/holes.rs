@@ -14,17 +14,73 @@ use super::writing::write_all;
 
 /// What most file systems store at once.
 const BLOCK_BYTES: usize = 4096;
+const BLOCK: u64 = BLOCK_BYTES as u64;
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
+/// What a file that is only appended to stores, in whole blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Stored {
+    /// Where the next byte goes.
+    at: u64,
+    /// What lies before is counted.
+    counted_to: u64,
+    bytes: u64,
+}
+
+impl Stored {
+    /// Of a file whose first `len` bytes are there already.
+    pub(crate) fn of_open(file: impl AsFd, len: u64) -> Result<Self, Fault> {
+        let bytes = in_blocks(len).min(stored_bytes(&rustix::fs::fstat(file).map_err(fault_of)?));
+        Ok(Self { at: len, counted_to: in_blocks(len), bytes })
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// So many bytes of data follow.
+    pub(crate) const fn data(&mut self, len: u64) {
+        let first = self.at / BLOCK * BLOCK;
+        let first = if first < self.counted_to { self.counted_to } else { first };
+        self.at = self.at.saturating_add(len);
+        let end = in_blocks(self.at);
+        self.bytes = self.bytes.saturating_add(end.saturating_sub(first));
+        self.counted_to = end;
+    }
+
+    /// So many zeros follow that are not stored.
+    pub(crate) const fn hole(&mut self, len: u64) {
+        self.at = self.at.saturating_add(len);
+    }
+}
+
+/// The whole blocks that so many bytes take.
+pub(crate) const fn in_blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK).saturating_mul(BLOCK)
+}
+
+/// What the disk says that it stores of a thing.
+fn stored_bytes(stat: &rustix::fs::Stat) -> u64 {
+    const UNIT_BYTES: u64 = 512;
+
+    u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(UNIT_BYTES)
+}
+
+/// Bytes that the disk stores of something open: less than its length where it has holes.
+pub(crate) fn stored_of(thing: impl AsFd) -> Result<u64, Fault> {
+    rustix::fs::fstat(thing).map(|stat| stored_bytes(&stat)).map_err(fault_of)
+}
+
 /// Writes all of `data` at the position of a file that ends there. Whole blocks of zeros become holes; the file is as long as if
-/// they had been written.
-pub(crate) fn append(file: impl AsFd, mut data: &[u8]) -> Result<(), Fault> {
+/// they had been written. `stored` is told.
+pub(crate) fn append(file: impl AsFd, mut data: &[u8], stored: &mut Stored) -> Result<(), Fault> {
     while !data.is_empty() {
         let (bytes, is_hole) = first_run(data);
         if is_hole {
-            append_hole(&file, bytes as u64)?;
+            append_hole(&file, bytes as u64, stored)?;
         } else {
             write_all(&file, &data[..bytes])?;
+            stored.data(bytes as u64);
         }
         data = &data[bytes..];
     }
@@ -40,18 +96,18 @@ fn first_run(data: &[u8]) -> (usize, bool) {
 }
 
 /// Moves the position of a file that ends there by so many bytes, and its end with it.
-pub(crate) fn append_hole(file: impl AsFd, bytes: u64) -> Result<(), Fault> {
+pub(crate) fn append_hole(file: impl AsFd, bytes: u64, stored: &mut Stored) -> Result<(), Fault> {
     let by = i64::try_from(bytes).map_err(|_| fault_of(Errno::FBIG))?;
     let end = seek(&file, SeekFrom::Current(by)).map_err(fault_of)?;
-    ftruncate(file, end).map_err(fault_of)
+    ftruncate(file, end).map_err(fault_of)?;
+    stored.hole(bytes);
+    Ok(())
 }
 
 /// Whether a file stores less than its length.
 pub(crate) fn has_some(file: impl AsFd) -> Result<bool, Fault> {
-    const UNIT_BYTES: u64 = 512;
-
     let stat = rustix::fs::fstat(file).map_err(fault_of)?;
-    Ok((stat.st_blocks as u64).saturating_mul(UNIT_BYTES) < stat.st_size as u64)
+    Ok(stored_bytes(&stat) < stat.st_size as u64)
 }
 
 /// How many bytes of a hole there are from `at` on, and how many of data behind it, as far as `end`. The file's position is then
@@ -136,8 +192,9 @@ mod tests {
             let content: Vec<u8> = pieces.iter().flat_map(|(len, byte)| vec![*byte; *len]).collect();
             for step in [content.len(), block, block + 1, 700] {
                 let mut file = tempfile::tempfile().unwrap();
+                let mut stored = Stored::default();
                 for data in content.chunks(step) {
-                    append(&file, data).unwrap();
+                    append(&file, data, &mut stored).unwrap();
                     assert_eq!(file.metadata().unwrap().len(), file.stream_position().unwrap());
                 }
                 let mut read = Vec::new();
@@ -149,11 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_is_counted_in_blocks_and_each_block_once() {
+        let mut stored = Stored::default();
+        for (len, is_hole, bytes) in [
+            (1, false, BLOCK),
+            (BLOCK - 1, false, BLOCK),
+            (1, false, 2 * BLOCK),
+            // The rest of that block, and the beginning of another one.
+            (BLOCK, true, 2 * BLOCK),
+            (1, false, 3 * BLOCK),
+            (u64::MAX, true, 3 * BLOCK),
+        ] {
+            if is_hole {
+                stored.hole(len)
+            } else {
+                stored.data(len)
+            }
+            assert_eq!(stored.bytes(), bytes);
+        }
+        // A byte in each block stores all of it.
+        let mut stored = Stored::default();
+        for _ in 0..100 {
+            stored.data(1);
+            stored.hole(BLOCK);
+        }
+        assert_eq!(stored.bytes(), 100 * BLOCK);
+    }
+
+    #[test]
     fn holes_and_data_follow_one_another_to_the_end() {
         let file = tempfile::tempfile().unwrap();
         let (hole, data) = (vec![0; 1 << 20], vec![1; 1 << 20]);
         for content in [&hole, &data, &hole] {
-            append(&file, content).unwrap();
+            append(&file, content, &mut Stored::default()).unwrap();
         }
         let end = 3 << 20;
         if !has_some(&file).unwrap() {

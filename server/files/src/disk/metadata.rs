@@ -90,6 +90,21 @@ fn read_extended(thing: BorrowedFd<'_>, authority: Authority, metadata: &mut Met
     is_whole
 }
 
+/// Bytes of all extended attributes of a thing, their names included.
+pub(crate) fn extended_bytes(thing: impl AsFd) -> u64 {
+    let thing = thing.as_fd();
+    let mut names = vec![0; EXTENDED_VALUE_BYTES_MAX];
+    let Ok(len) = list(thing, &mut names) else { return 0 };
+    let names = names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut value = vec![0; EXTENDED_VALUE_BYTES_MAX];
+    let bytes = names.map(|name| match value_of(thing, name, &mut value) {
+        Ok(len) => name.len() + len,
+        Err(Errno::RANGE) => name.len() + EXTENDED_VALUE_BYTES_MAX,
+        Err(_) => name.len(),
+    });
+    bytes.fold(0, |sum, bytes| sum + bytes as u64)
+}
+
 fn list(thing: BorrowedFd<'_>, names: &mut [u8]) -> Result<usize, Errno> {
     match rustix::fs::flistxattr(thing, &mut *names) {
         Err(Errno::BADF) => rustix::fs::listxattr(handle(thing), names),

@@ -40,9 +40,17 @@ impl PartId {
         Ok(Self(random))
     }
 
-    /// Under which what was received of a file is found again: of one place, size and time of modification.
-    pub(crate) fn of_upload(place: &Name, size: u64, modified: Time) -> Self {
-        let of = [place.as_bytes(), b"/", &size.to_be_bytes(), &modified.wide_ns().to_be_bytes()].concat();
+    /// Under which what was received of a file is found again: by one client, of one place, size and time of modification. Another
+    /// client's is another one, whatever that client asks for.
+    pub(crate) fn of_upload(client: u32, place: &Name, size: u64, modified: Time) -> Self {
+        let of: [&[u8]; 5] = [
+            &client.to_be_bytes(),
+            place.as_bytes(),
+            b"/",
+            &size.to_be_bytes(),
+            &modified.wide_ns().to_be_bytes(),
+        ];
+        let of = of.concat();
         let mut short = [0; ID_BYTES];
         short.copy_from_slice(&Hash::of(&of).0[..ID_BYTES]);
         Self(short)
@@ -212,11 +220,6 @@ pub(crate) fn sweep_of(folder: &OwnedFd, id: PartId) {
     for name in names.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
         sweep(folder, &name, Duration::ZERO);
     }
-}
-
-/// Bytes of an unfinished file that nobody is at; none of anything else.
-pub(crate) fn waiting_bytes(folder: impl AsFd, name: &Name) -> u64 {
-    lock(folder, name, OFlags::RDONLY).map_or(0, |(_, stat)| u64::try_from(stat.st_size).unwrap_or(0))
 }
 
 /// One that was about to be put in place may have its final owner, whom only root gives it.

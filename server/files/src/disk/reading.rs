@@ -10,7 +10,7 @@ use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::parts::{self, has_part_form, is_part};
+use super::parts::{has_part_form, is_part};
 use super::{code_of, fault_of, kind_of, mounts, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
@@ -44,8 +44,8 @@ pub(crate) struct FolderReader {
     folder: Dir,
     /// Some of the unfinished files that were left out.
     parts: Vec<Name>,
-    /// Bytes of all that nobody is at, where somebody wants to know.
-    parts_bytes: Option<u64>,
+    /// All of them, by their identities and sizes, where somebody wants to know.
+    parts_met: Option<Vec<(u64, u64)>>,
 }
 
 /// Unfinished files that a reader remembers.
@@ -54,7 +54,7 @@ const PARTS_MAX: usize = 64;
 impl FolderReader {
     /// Takes a folder that is open for reading and was not read from before.
     pub(crate) fn new(folder: OwnedFd) -> Result<Self, Fault> {
-        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new(), parts_bytes: None })
+        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new(), parts_met: None })
     }
 
     /// The folder itself, for looking at what is in it.
@@ -62,13 +62,14 @@ impl FolderReader {
         self.folder.fd().map_err(fault_of)
     }
 
-    /// From now on the bytes of unfinished files are counted that nobody is at.
-    pub(crate) fn count_parts(&mut self) {
-        self.parts_bytes.get_or_insert_default();
+    /// From now on unfinished files are looked at too.
+    pub(crate) fn look_at_parts(&mut self) {
+        self.parts_met.get_or_insert_default();
     }
 
-    pub(crate) fn parts_bytes(&self) -> u64 {
-        self.parts_bytes.unwrap_or_default()
+    /// Identities and sizes of unfinished files that were met since the last call.
+    pub(crate) fn parts_met(&mut self) -> Vec<(u64, u64)> {
+        self.parts_met.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Some of the unfinished files that were met and left out.
@@ -110,8 +111,10 @@ impl Iterator for FolderReader {
                 let kind = entry.file_type();
                 return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
             }
-            if let (Some(bytes), Ok(folder)) = (&mut self.parts_bytes, self.folder.fd()) {
-                *bytes = bytes.saturating_add(parts::waiting_bytes(folder, &name));
+            if let (Some(met), Ok(folder)) = (&mut self.parts_met, self.folder.fd())
+                && let Ok(found) = stat(folder, &name)
+            {
+                met.push((found.identity, found.size));
             }
             if self.parts.len() < PARTS_MAX {
                 self.parts.push(name);

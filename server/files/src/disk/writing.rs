@@ -267,10 +267,22 @@ fn copy_in_kernel(_from: impl AsFd, _to: impl AsFd, _len: usize) -> Result<usize
     Err(Errno::NOSYS)
 }
 
-/// Bytes that this user may still write on the folder's file system; none where it does not say.
-pub(crate) fn free_bytes(folder: impl AsFd) -> Result<Option<u64>, Fault> {
-    let space = rustix::fs::fstatvfs(folder).map_err(fault_of)?;
+/// What is free on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Free {
+    /// Bytes that this user may still write.
+    pub(crate) bytes: u64,
+    /// Inodes that this user may still make, and all that there are; `None` where their number has no bound.
+    pub(crate) inodes: Option<(u64, u64)>,
+}
+
+/// What is free on the file system of something open; `None` where it does not say.
+pub(crate) fn free_space(place: impl AsFd) -> Result<Option<Free>, Fault> {
+    let space = rustix::fs::fstatvfs(place).map_err(fault_of)?;
     // What is kept back for root is root's.
-    let blocks = if rustix::process::geteuid().is_root() { space.f_bfree } else { space.f_bavail };
-    Ok((space.f_blocks > 0).then(|| blocks.saturating_mul(space.f_frsize)))
+    let is_root = rustix::process::geteuid().is_root();
+    let (blocks, inodes) =
+        if is_root { (space.f_bfree, space.f_ffree) } else { (space.f_bavail, space.f_favail) };
+    let inodes = (space.f_files > 0).then_some((inodes, space.f_files));
+    Ok((space.f_blocks > 0).then(|| Free { bytes: blocks.saturating_mul(space.f_frsize), inodes }))
 }

@@ -1,6 +1,7 @@
 //! Things that are made beside their place and put there when they are complete: whoever looks sees what was there before,
 //! or the new thing, never half of it. Knows the policies for what exists already; knows no request and no connection.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -11,7 +12,11 @@ use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, StoreAs};
 use towpath_protocol::time::Time;
 
+use super::allowance::{Allowance, Gone, Hold};
+use super::grant::ClientId;
+use super::ledger::{Identity, Ledger};
 use super::metadata::{Wished, unless};
+use crate::disk::holes::Stored;
 use crate::disk::parts::{Found, PartId};
 use crate::disk::writing::{self, Spot};
 use crate::disk::{self, durable, holes, mode, parts, times};
@@ -131,6 +136,31 @@ impl Held {
     pub(super) fn spot(&self) -> Spot<'_> {
         Spot::new(&*self.folder, &self.name)
     }
+
+    /// What is there, where that is known to the ledger and gone from the disk once this name leads elsewhere.
+    pub(super) fn going(&self, there: Option<&Attributes>, ledger: &Ledger) -> Option<Identity> {
+        let there = there.filter(|there| ledger.knows(there.identity))?;
+        let found = writing::look_at(&*self.folder, &self.name).ok()?;
+        let (identity, names) = disk::identity_and_names(found).ok()?;
+        (there.kind != Kind::Folder && identity == there.identity && names == 1).then_some(identity)
+    }
+
+    /// To be called before this name is made to lead elsewhere, or nowhere.
+    pub(super) fn leaving(&self) -> Leaving {
+        Leaving(writing::look_at(&*self.folder, &self.name).ok())
+    }
+}
+
+/// A thing that is about to lose a name.
+#[derive(Debug)]
+pub(super) struct Leaving(Option<OwnedFd>);
+
+impl Leaving {
+    /// Whether that was its last one: then what it took of the disk is free.
+    pub(super) fn gone(self) -> Gone {
+        let found = self.0.and_then(|thing| disk::identity_and_names(thing).ok());
+        Gone(found.filter(|(_, names)| *names == 0).map(|(identity, _)| identity))
+    }
 }
 
 /// Err where the program keeps for itself what has this name, or where it leads to what it keeps.
@@ -173,27 +203,30 @@ impl Beside {
     }
 
     /// Renames it to its final name, in the same folder, and has that on the disk where the policy wants it so.
-    fn place(self, name: &Name, policy: &Policy) -> Result<(), Fault> {
+    fn place(self, name: &Name, policy: &Policy) -> Result<Gone, Fault> {
         let folder = self.folder.clone();
-        self.put_in_place(name, policy)?;
-        match policy.durability {
-            Durability::Synced => durable::flush_folder(&*folder),
-            Durability::Relaxed => Ok(()),
+        let gone = self.put_in_place(name, policy)?;
+        if policy.durability == Durability::Synced {
+            durable::flush_folder(&*folder)?;
         }
+        Ok(gone)
     }
 
     /// Renames it to its final name, in the same folder.
-    fn put_in_place(mut self, name: &Name, policy: &Policy) -> Result<(), Fault> {
+    fn put_in_place(mut self, name: &Name, policy: &Policy) -> Result<Gone, Fault> {
         let to = Held { folder: self.folder.clone(), name: name.clone() };
         let from = Spot::new(&*self.folder, &self.name);
+        let mut gone = Gone::default();
         if policy.existing == Existing::Keep {
             writing::rename_new(from, to.spot())?;
         } else {
             policy.allows_over(to.look()?.as_ref())?;
+            let leaving = to.leaving();
             writing::rename_over(from, to.spot())?;
+            gone = leaving.gone();
         }
         self.placed = true;
-        Ok(())
+        Ok(gone)
     }
 }
 
@@ -214,6 +247,8 @@ pub(super) struct Part {
     // Closed before the name goes.
     file: OwnedFd,
     beside: Beside,
+    stored: Cell<Stored>,
+    has_attributes: Cell<bool>,
     /// Permission bits, and those that it is to have in place.
     modes: (u16, u16),
 }
@@ -240,11 +275,15 @@ impl Part {
     fn begun(file: OwnedFd, beside: Beside, mode: u16, reach: Reach) -> Self {
         if reach == Reach::Secret {
             let permitted = mode::permitted_in(&*beside.folder, mode);
-            return Self { file, beside, modes: (OURS, permitted) };
+            return Self::of(file, beside, (OURS, permitted));
         }
         let given = disk::stat_open(&file).map_or_else(|_| asked(mode, reach), |made| made.mode & 0o777);
         let is_hidden = reach == Reach::Hidden && given != OURS && mode::set_open_mode(&file, OURS).is_ok();
-        Self { file, beside, modes: (if is_hidden { OURS } else { given }, given & (mode | !OURS)) }
+        Self::of(file, beside, (if is_hidden { OURS } else { given }, given & (mode | !OURS)))
+    }
+
+    fn of(file: OwnedFd, beside: Beside, modes: (u16, u16)) -> Self {
+        Self { file, beside, stored: Cell::default(), has_attributes: Cell::default(), modes }
     }
 
     /// A part that another upload can take up, since it knows its ID: the one that is there, if it is ours and nobody is at it,
@@ -254,7 +293,7 @@ impl Part {
         match parts::take_up(folder, id)? {
             Found::Waiting(name, file) => {
                 let modes = (OURS, mode::permitted_in(&**folder, mode));
-                return Ok(Self { file, beside: beside(name), modes });
+                return Ok(Self::of(file, beside(name), modes));
             }
             Found::Taken => return Self::create(folder, mode, reach),
             Found::Nothing => {}
@@ -267,11 +306,16 @@ impl Part {
     }
 
     /// A part of a copy that begins at its beginning. Of a larger file, what the same copy left when it was cut off before goes.
-    pub(super) fn begin_anew(to: &Held, source: &Attributes, reach: Reach) -> Result<Self, Fault> {
+    pub(super) fn begin_anew(
+        to: &Held,
+        source: &Attributes,
+        reach: Reach,
+        client: ClientId,
+    ) -> Result<Self, Fault> {
         if source.size < ANEW_BYTES_LEAST {
             return Self::create(&to.folder, source.mode, reach);
         }
-        let id = PartId::of_upload(&to.name, source.size, source.modified);
+        let id = PartId::of_upload(client.0, &to.name, source.size, source.modified);
         parts::sweep_of(&to.folder, id);
         let (name, file) = parts::create(&*to.folder, id, asked(source.mode, reach))?;
         let beside = Beside { folder: to.folder.clone(), name, placed: false };
@@ -289,12 +333,37 @@ impl Part {
 
     /// Writes further; what is zeros becomes a hole.
     pub(super) fn write(&self, data: &[u8]) -> Result<(), Fault> {
-        holes::append(&self.file, data)
+        let mut stored = self.stored.get();
+        let written = holes::append(&self.file, data, &mut stored);
+        self.stored.set(stored);
+        written
     }
 
     /// As [`write`](Self::write) of so many zeros.
     pub(super) fn write_hole(&self, bytes: u64) -> Result<(), Fault> {
-        holes::append_hole(&self.file, bytes)
+        let mut stored = self.stored.get();
+        let written = holes::append_hole(&self.file, bytes, &mut stored);
+        self.stored.set(stored);
+        written
+    }
+
+    /// So many bytes were written to the file by others.
+    pub(super) fn written(&self, bytes: u64) {
+        let mut stored = self.stored.get();
+        stored.data(bytes);
+        self.stored.set(stored);
+    }
+
+    /// Cuts it off after `bytes`, where writing goes on.
+    pub(super) fn cut_off(&self, bytes: u64) -> Result<(), Fault> {
+        parts::cut_off(&self.file, bytes)?;
+        self.stored.set(Stored::of_open(&self.file, bytes)?);
+        Ok(())
+    }
+
+    /// Bytes that it takes of the disk.
+    pub(super) const fn stored(&self) -> u64 {
+        self.stored.get().bytes()
     }
 
     pub(super) const fn folder(&self) -> &Arc<OwnedFd> {
@@ -306,25 +375,37 @@ impl Part {
         let (is, permitted) = self.modes;
         let is_done = is == permitted && !wished.is_any();
         let unset = if is_done { Parts::NONE } else { wished.give(&self.file, mode, permitted)? };
+        self.has_attributes.set(wished.is_any());
         let timed = times::set_open_modified(&self.file, policy.modified);
         Ok(unset.and_also(unless(metadata::Part::Modified, timed)))
     }
 
-    /// Renames the finished file to its final name, whatever is on the disk of it. Gives the file.
-    pub(super) fn put_in_place(self, name: &Name, policy: &Policy) -> Result<OwnedFd, Fault> {
-        let Self { file, beside, .. } = self;
-        beside.put_in_place(name, policy)?;
-        Ok(file)
+    /// Renames the finished file to its final name, whatever is on the disk of it, and enters it in the ledger.
+    pub(super) fn put_in_place(self, name: &Name, policy: &Policy, hold: Hold) -> Result<Attributes, Fault> {
+        let place = |beside: Beside| beside.put_in_place(name, policy);
+        self.place_with(place, hold)
     }
 
-    /// Puts the finished file in place.
-    pub(super) fn place(self, name: &Name, policy: &Policy) -> Result<Attributes, Fault> {
+    /// Puts the finished file in place, and enters it in the ledger.
+    pub(super) fn place(self, name: &Name, policy: &Policy, hold: Hold) -> Result<Attributes, Fault> {
         if policy.durability == Durability::Synced {
             durable::flush(&self.file)?;
         }
-        let Self { file, beside, .. } = self;
-        beside.place(name, policy)?;
-        disk::stat_open(&file)
+        self.place_with(|beside| beside.place(name, policy), hold)
+    }
+
+    fn place_with(
+        self,
+        place: impl FnOnce(Beside) -> Result<Gone, Fault>,
+        hold: Hold,
+    ) -> Result<Attributes, Fault> {
+        let Self { file, beside, stored, has_attributes, .. } = self;
+        let gone = place(beside)?;
+        let made = disk::stat_open(&file)?;
+        let attributes = if has_attributes.get() { disk::metadata::extended_bytes(&file) } else { 0 };
+        let bytes = stored.get().bytes().saturating_add(attributes);
+        hold.store(&made, disk::seal(&file, &made), bytes, gone);
+        Ok(made)
     }
 }
 
@@ -342,13 +423,25 @@ pub(super) fn place_link(
     target: &[u8],
     policy: &Policy,
     wished: Wished<'_>,
-) -> Result<Parts, Fault> {
+    allowance: &Arc<Allowance>,
+) -> Result<(Attributes, Parts), Fault> {
+    let goes = to.going(to.look()?.as_ref(), allowance.ledger());
+    let hold = allowance.hold(&*to.folder, link_bytes(target), goes)?;
     let (beside, ()) = Beside::make(&to.folder, |folder, id| {
         let name = id.link_name(target)?;
         writing::make_link(folder, &name, target).map(|()| (name, ()))
     })?;
     let unset = wished.give_link(&beside.folder, &beside.name)?;
     let timed = times::set_modified(&*beside.folder, &beside.name, policy.modified);
-    beside.place(&to.name, policy)?;
-    Ok(unset.and_also(unless(metadata::Part::Modified, timed)))
+    let gone = beside.place(&to.name, policy)?;
+    let made = disk::stat(&*to.folder, &to.name)?;
+    hold.store(&made, disk::seal_of_name(&*to.folder, &to.name, &made), link_bytes(target), gone);
+    Ok((made, unset.and_also(unless(metadata::Part::Modified, timed))))
+}
+
+/// What a link takes of the disk beside its inode, in which a short target has room.
+const fn link_bytes(target: &[u8]) -> u64 {
+    const BYTES_IN_INODE: usize = 59;
+
+    if target.len() > BYTES_IN_INODE { holes::in_blocks(target.len() as u64) } else { 0 }
 }

@@ -117,7 +117,9 @@ impl Copying {
         let source = disk::stat_open(&file)?;
         let policy = self.policy(&source);
         policy.allows_over(there)?;
-        let mut hold = self.allowance.hold(&*to.folder, source.size)?;
+        let goes = to.going(there, self.allowance.ledger());
+        let needed = source.size.min(holes::stored_of(&file)?);
+        let mut hold = self.allowance.hold(&*to.folder, needed, goes)?;
         let metadata = self.metadata(&file)?;
         let wished = Wished::from(metadata.as_ref());
         let reach = match source.size {
@@ -125,8 +127,8 @@ impl Copying {
             0..=SMALL => Reach::Final,
             _ => Reach::Hidden,
         };
-        let part = Part::begin_anew(to, &source, reach)?;
-        let copied = self.content(&file, part.file(), source.size, &mut hold)?;
+        let part = Part::begin_anew(to, &source, reach, self.allowance.client())?;
+        let copied = self.content(&file, &part, source.size, &mut hold)?;
         let after = disk::stat_open(&file)?.version();
         // One that is what it was and yet holds less than it says is no ordinary file (`/sys`): these are its bytes.
         if changed(&source.version(), &after) || (copied < source.size && after != source.version()) {
@@ -139,8 +141,10 @@ impl Copying {
     }
 
     /// Copies `size` bytes, or until the end of a file that says to be empty. Gives the bytes copied.
-    fn content(&mut self, from: &OwnedFd, to: &OwnedFd, size: u64, hold: &mut Hold) -> Result<u64, Fault> {
+    fn content(&mut self, from: &OwnedFd, part: &Part, size: u64, hold: &mut Hold) -> Result<u64, Fault> {
+        let to = part.file();
         if size > 0 && writing::share_content(from, to) {
+            part.written(size.min(holes::stored_of(from)?));
             return Ok(disk::stat_open(to)?.size);
         }
         self.pump.restart();
@@ -152,14 +156,16 @@ impl Copying {
             let (hole, data) =
                 if has_holes { holes::hole_and_data(from, copied, end)? } else { (0, end - copied) };
             if hole > 0 {
-                holes::append_hole(to, hole)?;
+                part.write_hole(hole)?;
             }
-            let step = hole + if data > 0 { self.pump.step(from, to, data)? } else { 0 };
+            let pumped = if data > 0 { self.pump.step(from, to, data)? } else { 0 };
+            part.written(pumped);
+            let step = hole + pumped;
             if step == 0 {
                 break;
             }
             copied += step;
-            hold.reach(to, copied)?;
+            hold.reach(to, part.stored())?;
             self.tally.bytes_under_way(step);
         }
         Ok(copied)
@@ -185,7 +191,8 @@ impl Copying {
             Some(_) => self.metadata(&writing::look_at(&*from.folder, &from.name)?)?,
             None => None,
         };
-        let unset = place_link(to, &target.bytes, &policy, Wished::from(metadata.as_ref()))?;
+        let wished = Wished::from(metadata.as_ref());
+        let (_, unset) = place_link(to, &target.bytes, &policy, wished, &self.allowance)?;
         self.tally.unset(unset);
         self.lot.touch(&self.tally, &to.folder);
         self.tally.file(0);
@@ -200,7 +207,7 @@ impl Copying {
         }
         let attributes = disk::stat_open(&*source)?;
         let names = disk::names(&source)?;
-        make_folder(to, FILLABLE, self.existing, self.tally.kept())?;
+        make_folder(to, FILLABLE, self.existing, self.tally.kept(), &self.allowance)?;
         self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
         if self.own[0] == self.own[1] {
@@ -223,8 +230,8 @@ impl Copying {
         }
         let Attributes { mode, modified, .. } = attributes;
         let permitted = permitted_in(&*to.folder, mode);
-        let made =
-            Made::Folder { folder: target, mode, permitted, modified, metadata: self.metadata(&source)? };
+        let (metadata, allowance) = (self.metadata(&source)?, self.allowance.clone());
+        let made = Made::Folder { folder: target, mode, permitted, modified, metadata, allowance };
         self.lot.add(made, &mut self.tally)
     }
 }

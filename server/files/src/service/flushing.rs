@@ -16,6 +16,7 @@ use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::Flush;
 
 use super::Service;
+use super::allowance::Hold;
 use super::beside::{Held, Part, Policy};
 use crate::disk;
 use crate::disk::durable::{self, Flushed, flush_all, flush_together};
@@ -39,6 +40,7 @@ struct Waiting {
     part: Part,
     name: Name,
     policy: Policy,
+    hold: Hold,
     done: oneshot::Sender<Result<Attributes, Fault>>,
 }
 
@@ -52,9 +54,15 @@ struct Placed {
 
 impl Flushing {
     /// Puts a complete part in place once its content is on the disk, and returns once the place is too.
-    pub(super) async fn place(&self, part: Part, name: Name, policy: Policy) -> Result<Attributes, Fault> {
+    pub(super) async fn place(
+        &self,
+        part: Part,
+        name: Name,
+        policy: Policy,
+        hold: Hold,
+    ) -> Result<Attributes, Fault> {
         let (done, outcome) = oneshot::channel();
-        self.enter(Waiting { part, name, policy, done });
+        self.enter(Waiting { part, name, policy, hold, done });
         outcome.await.unwrap_or_else(|_| Err(FaultCode::Internal.into()))
     }
 
@@ -140,11 +148,9 @@ fn pass(waiting: Vec<Waiting>, placed: Vec<Placed>) -> Vec<Placed> {
 
 impl Waiting {
     fn put_in_place(self, flushed: Result<(), Fault>) -> Option<Placed> {
-        let Self { part, name, policy, done } = self;
+        let Self { part, name, policy, hold, done } = self;
         let folder = part.folder().clone();
-        let in_place =
-            flushed.and_then(|()| part.put_in_place(&name, &policy)).and_then(|file| disk::stat_open(&file));
-        match in_place {
+        match flushed.and_then(|()| part.put_in_place(&name, &policy, hold)) {
             Ok(attributes) => Some(Placed { folder, attributes, done }),
             Err(fault) => {
                 let _ = done.send(Err(fault));

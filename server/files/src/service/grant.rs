@@ -29,7 +29,8 @@ pub struct Grant {
     /// Its root, below the service's own; links on the way resolve as they do for everybody.
     pub folder: WirePath,
     pub may: Permissions,
-    /// Bytes of files that may be in its folder, whoever put them there; none for as many as the disk holds.
+    /// Bytes that this client may have stored, wherever they are now, and one inode for each 4 KiB of them; `None` for as many as the disk
+    /// holds.
     pub quota_bytes: Option<u64>,
 }
 
@@ -66,7 +67,12 @@ impl Service {
             owner: Owner::Client(grant.client),
             memory: client_memory.session(),
             client_memory,
-            allowance: Arc::new(Allowance::new(self.allowance.limits(), grant.quota_bytes)),
+            allowance: Arc::new(Allowance::new(
+                self.allowance.limits(),
+                self.allowance.ledger().clone(),
+                grant.client,
+                grant.quota_bytes,
+            )),
             outcomes: self.outcomes.clone(),
             pool: self.pool.clone(),
             buffers: self.buffers.clone(),

@@ -11,10 +11,11 @@ use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::Durability;
 use towpath_protocol::time::Time;
 
-use super::allowance::Hold;
+use super::allowance::{Allowance, Hold};
 use super::beside::{self, Policy};
 use super::metadata::{Wished, unless};
 use super::tally::Tally;
+use crate::disk;
 use crate::disk::durable::{Flushed, flush_together};
 use crate::disk::metadata::Authority;
 use crate::disk::times;
@@ -52,6 +53,7 @@ pub(super) enum Made {
         permitted: u16,
         modified: Time,
         metadata: Option<(Metadata, Authority)>,
+        allowance: Arc<Allowance>,
     },
 }
 
@@ -139,15 +141,18 @@ impl Made {
         match self {
             Self::File { part, name, policy, hold, bytes } => {
                 let folder = part.folder().clone();
-                part.put_in_place(&name, &policy)?;
-                hold.keep(bytes);
+                part.put_in_place(&name, &policy, hold)?;
                 tally.file(bytes);
                 Ok(folder)
             }
-            Self::Folder { folder, mode, permitted, modified, metadata } => {
+            Self::Folder { folder, mode, permitted, modified, metadata, allowance } => {
+                let is_own = allowance.is_own(&*folder, &disk::stat_open(&*folder)?);
                 let unset = Wished::from(metadata.as_ref()).give_folder(&*folder, mode, permitted)?;
                 let timed = unless(Part::Modified, times::set_open_modified(&*folder, modified));
                 tally.unset(unset.and_also(timed));
+                if is_own {
+                    allowance.changed(&*folder)?;
+                }
                 tally.folder();
                 Ok(folder)
             }

@@ -11,6 +11,7 @@ use towpath_protocol::request::{Measure, Space};
 
 use super::Service;
 use super::blocking_pool::Class;
+use super::ledger::Recount;
 use super::tally::Tally;
 use super::tree::{Met, Tree};
 use super::turns::Turn;
@@ -102,30 +103,58 @@ fn at_below(thing: &Location, below: &[Name], code: FaultCode) -> Fault {
     path.or_else(|_| thing.whole()).map_or_else(|_| code.into(), |path| Fault::new(code).at(path))
 }
 
-/// Of all files below a folder, those that wait for their upload to go on too; what cannot be looked at counts nothing.
-pub(super) async fn bytes_below(service: Arc<Service>, folder: Location) -> Result<u64, Fault> {
+/// Goes through all that is below a folder, unfinished files too, and tells `recount` what is there; says whether all could be looked at.
+pub(super) async fn count_again(
+    service: Arc<Service>,
+    folder: Location,
+    recount: Recount,
+) -> Result<(Recount, bool), Fault> {
     let place = folder.clone();
-    let opened = service
-        .clone()
-        .blocking(&place, move |service| Ok((Tree::open(service, &folder)?.counting_parts(), 0_u64)));
-    let ((tree, bytes), ()) = service
-        .in_turns(Class::Turn, &place, opened.await?, |_, (tree, bytes), turn| {
-            for met in tree {
-                *bytes = bytes.saturating_add(met.map_or(0, |met| met.entry.attributes.size));
-                if turn.is_over() {
-                    return Ok(None);
-                }
+    let open = move |service: &Service| {
+        let tree = Tree::open(service, &folder)?.looking_at_parts();
+        Ok(CountingAgain { tree, recount, is_whole: true })
+    };
+    let counting = service.clone().blocking(&place, open).await?;
+    let (CountingAgain { recount, is_whole, .. }, ()) =
+        service.in_turns(Class::Turn, &place, counting, CountingAgain::go_on).await?;
+    Ok((recount, is_whole))
+}
+
+/// A tree that is being looked through for what a client stored.
+struct CountingAgain {
+    tree: Tree,
+    recount: Recount,
+    is_whole: bool,
+}
+
+impl CountingAgain {
+    fn go_on(service: &Service, counting: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
+        let Self { tree, recount, is_whole } = counting;
+        let ledger = service.allowance.ledger();
+        loop {
+            let met = tree.next();
+            for (identity, bytes) in tree.parts() {
+                ledger.meet(recount, identity, bytes);
             }
-            Ok(Some(()))
-        })
-        .await?;
-    Ok(bytes.saturating_add(tree.parts_bytes()))
+            let Some(met) = met else { return Ok(Some(())) };
+            match met {
+                Ok(Met { entry, fault, .. }) => {
+                    *is_whole &= fault.is_none() || tree.is_kept();
+                    ledger.meet(recount, entry.attributes.identity, entry.attributes.size);
+                }
+                Err(_) => *is_whole = false,
+            }
+            if turn.is_over() {
+                return Ok(None);
+            }
+        }
+    }
 }
 
 /// Where a client has a quota, no more than is left of it.
 pub(super) async fn space(service: Arc<Service>, request: Space) -> Result<Answer, Fault> {
     let place = Location::through(&request.path);
-    service.allowance.learn_used(service.clone().used_bytes()).await?;
+    service.clone().count_again().await?;
     service
         .blocking(&place.clone(), move |service| {
             let SpaceInfo { free, total } = disk::space(service.root.thing(&place)?)?;

@@ -15,6 +15,7 @@ use towpath_protocol::request::{ReadMetadata, SetMetadata};
 
 use super::Service;
 use super::beside::kept_fault;
+use super::change::Change;
 use crate::disk::metadata::{self, Authority};
 use crate::disk::{self, mode, writing};
 
@@ -34,6 +35,12 @@ impl<'a> Wished<'a> {
 
     pub(super) const fn is_any(self) -> bool {
         self.0.is_some()
+    }
+
+    /// Bytes of the extended attributes in it.
+    pub(super) fn bytes(self) -> u64 {
+        let extended = self.0.map_or(&[][..], |(metadata, _)| &metadata.extended);
+        extended.iter().map(|extended| extended.bytes() as u64).fold(0, u64::saturating_add)
     }
 
     /// To an open file that nobody else has. `permitted` is what its folder gives of the mode. Returns what could not be set.
@@ -109,7 +116,8 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
         if service.root.kept().guards_open(&thing).is_some() {
             return Err(kept_fault());
         }
-        let found = disk::stat_open(&thing)?;
+        let change = Change::begin(service, thing)?;
+        let found = change.found();
         if found.identity != request.identity {
             return Err(FaultCode::Changed.into());
         }
@@ -117,8 +125,13 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
             return Err(Fault::new(FaultCode::NotSupportedHere).because("neither a file nor a folder"));
         }
         let modes = (request.mode, mode::permitted_in(folder, request.mode));
-        let unset = metadata::give(thing, modes, &request.metadata, authority(service))?;
-        Ok(MetadataSet { unset }.into())
+        let asked = request.metadata.extended.iter().map(|extended| extended.bytes() as u64);
+        let hold = service.allowance.hold_attributes(change.thing(), asked.fold(0, u64::saturating_add))?;
+        let before = metadata::extended_bytes(change.thing());
+        let given = metadata::give(change.thing(), modes, &request.metadata, authority(service));
+        hold.store_attributes(found.identity, before, metadata::extended_bytes(change.thing()));
+        change.end(service)?;
+        Ok(MetadataSet { unset: given? }.into())
     };
     service.brief(&place, set).await
 }

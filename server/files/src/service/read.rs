@@ -109,8 +109,10 @@ impl Reading {
         let end = start.saturating_add(request.len).min(source.version.size);
         let is_hashed = is_whole || is_subtree(start, request.len);
         let hasher = is_hashed.then(|| RangeHasher::new(start));
-        outlet.put(ReadHead { attributes: disk::stat_open(&source.file)? });
         let is_sparse = (request.holes || request.wants == Wants::Hash) && holes::has_some(&source.file)?;
+        let stored_bytes =
+            (is_sparse && request.holes).then(|| holes::stored_of(&source.file)).transpose()?;
+        outlet.put(ReadHead { attributes: disk::stat_open(&source.file)?, stored_bytes });
         let runs = Runs::new(start..end, READ_STEP_BYTES, is_sparse);
         Ok(Self { source, outlet, runs, hasher, wants: request.wants, start, end, is_whole })
     }
@@ -183,7 +185,7 @@ impl Endless {
     /// `data` is what has been read of it.
     fn begin(source: Source, data: Bytes, most: u64, mut outlet: Outlet) -> Result<Self, Fault> {
         if most > SMALL_FILE_BYTES_MAX as u64 {
-            outlet.put(ReadHead { attributes: disk::stat_open(&source.file)? });
+            outlet.put(ReadHead { attributes: disk::stat_open(&source.file)?, stored_bytes: None });
         }
         Ok(Self { source, outlet, hasher: RangeHasher::new(0), offset: 0, most, data })
     }

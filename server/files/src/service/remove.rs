@@ -4,14 +4,16 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use towpath_protocol::entry::Kind;
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Depth, Remove};
 
-use super::beside::{Held, check_kept};
+use super::allowance::Gone;
+use super::beside::{Held, Leaving, check_kept};
 use super::blocking_pool::Class;
+use super::ledger::Ledger;
 use super::tally::Tally;
 use super::turns::Turn;
 use super::{Service, aside, at};
@@ -35,8 +37,9 @@ pub(super) async fn remove(
         let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
         let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept().clone());
         let thing = Held::find(&service.root, &request.thing)?;
-        let levels = remove_thing(&thing, &request, &mut tally).map_err(at(&request.thing))?;
-        Ok(Removal { top: thing, levels, tally })
+        let ledger = service.allowance.ledger().clone();
+        let levels = remove_thing(&thing, &request, &mut tally, &ledger).map_err(at(&request.thing))?;
+        Ok(Removal { top: thing, levels, tally, ledger })
     };
     let removal = service.clone().blocking(&place, begin).await?;
     let (Removal { tally, .. }, ()) =
@@ -50,10 +53,16 @@ struct Removal {
     /// The folders that are being emptied, outermost first; none when all is done.
     levels: Vec<Level>,
     tally: Tally,
+    ledger: Ledger,
 }
 
 /// Removes a single thing; of a tree only opens the folder, whose content goes first.
-fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<Vec<Level>, Fault> {
+fn remove_thing(
+    thing: &Held,
+    request: &Remove,
+    tally: &mut Tally,
+    ledger: &Ledger,
+) -> Result<Vec<Level>, Fault> {
     let there = disk::stat(&*thing.folder, &thing.name)?;
     if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
         return Err(FaultCode::Changed.into());
@@ -64,22 +73,37 @@ fn remove_thing(thing: &Held, request: &Remove, tally: &mut Tally) -> Result<Vec
             return Ok(vec![Level::open(&thing.folder, thing.name.clone(), tally)?]);
         }
         (Kind::Folder, Depth::Single) => {
-            writing::remove_folder(&*thing.folder, &thing.name)?;
+            lose(thing, &there, ledger, || writing::remove_folder(&*thing.folder, &thing.name))?;
             tally.folder();
         }
         _ => {
-            writing::remove_file(&*thing.folder, &thing.name)?;
+            lose(thing, &there, ledger, || writing::remove_file(&*thing.folder, &thing.name))?;
             tally.file(there.size);
         }
     }
     Ok(Vec::new())
 }
 
+/// Removes a name with `remove`, and notes where what it led to is gone from the disk.
+fn lose(
+    thing: &Held,
+    there: &Attributes,
+    ledger: &Ledger,
+    remove: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let leaving = ledger.knows(there.identity).then(|| thing.leaving());
+    remove()?;
+    if let Some(Gone(Some(gone))) = leaving.map(Leaving::gone) {
+        ledger.gone(gone);
+    }
+    Ok(())
+}
+
 /// A folder whose content is being removed.
 struct Level {
     name: Name,
     /// None while too many are open.
-    folder: Option<OwnedFd>,
+    folder: Option<Arc<OwnedFd>>,
     inode: Inode,
     names: std::vec::IntoIter<Name>,
     failures_before: u64,
@@ -90,7 +114,7 @@ impl Level {
         let folder = writing::open_folder_here(parent, &name)?;
         let inode = Inode::of_open(&folder)?;
         let names = disk::names(&folder)?.into_iter();
-        Ok(Self { name, folder: Some(folder), inode, names, failures_before: tally.failures() })
+        Ok(Self { name, folder: Some(Arc::new(folder)), inode, names, failures_before: tally.failures() })
     }
 }
 
@@ -106,13 +130,13 @@ impl Removal {
     }
 
     fn step(&mut self) -> Result<(), Fault> {
-        let Self { top, levels, tally } = self;
+        let Self { top, levels, tally, ledger } = self;
         tally.step()?;
         let Some(level) = levels.last_mut() else { return Ok(()) };
         let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
         if let Some(name) = level.names.next() {
             tally.enter(name.clone());
-            match remove_entry(folder, name, tally) {
+            match remove_entry(folder, name, tally, ledger) {
                 Ok(None) => tally.leave(),
                 Ok(Some(deeper)) => {
                     levels.push(deeper);
@@ -127,11 +151,11 @@ impl Removal {
             }
         } else if let Some(emptied) = levels.pop() {
             let Some(parent) = levels.last_mut() else {
-                return remove_emptied(&top.folder, &emptied, tally);
+                return remove_emptied(&top.folder, &emptied, tally, ledger);
             };
             reopen(parent, &emptied)?;
             if let Some(folder) = &parent.folder
-                && let Err(fault) = remove_emptied(folder, &emptied, tally)
+                && let Err(fault) = remove_emptied(folder, &emptied, tally, ledger)
             {
                 tally.failed(fault)?;
             }
@@ -142,7 +166,12 @@ impl Removal {
 }
 
 /// Removes an entry, or opens it where it is a folder whose content goes first.
-fn remove_entry(folder: &OwnedFd, name: Name, tally: &mut Tally) -> Result<Option<Level>, Fault> {
+fn remove_entry(
+    folder: &Arc<OwnedFd>,
+    name: Name,
+    tally: &mut Tally,
+    ledger: &Ledger,
+) -> Result<Option<Level>, Fault> {
     let there = match disk::stat(folder, &name) {
         // Somebody else was faster.
         Err(fault) if fault.code == FaultCode::NotFound => return Ok(None),
@@ -152,15 +181,25 @@ fn remove_entry(folder: &OwnedFd, name: Name, tally: &mut Tally) -> Result<Optio
     if there.kind == Kind::Folder {
         return Level::open(folder, name, tally).map(Some);
     }
-    writing::remove_file(folder, &name)?;
+    let thing = Held { folder: folder.clone(), name };
+    lose(&thing, &there, ledger, || writing::remove_file(&**folder, &thing.name))?;
     tally.file(there.size);
     Ok(None)
 }
 
 /// Removes a folder whose content is gone. Where some of it failed, that was told already, and the folder stays.
-fn remove_emptied(parent: &OwnedFd, emptied: &Level, tally: &mut Tally) -> Result<(), Fault> {
+fn remove_emptied(
+    parent: &OwnedFd,
+    emptied: &Level,
+    tally: &mut Tally,
+    ledger: &Ledger,
+) -> Result<(), Fault> {
     match writing::remove_folder(parent, &emptied.name) {
         Ok(()) => {
+            let gone = emptied.folder.as_ref().and_then(|folder| disk::identity_and_names(folder).ok());
+            if let Some((identity, 0)) = gone {
+                ledger.gone(identity);
+            }
             tally.folder();
             Ok(())
         }
@@ -181,6 +220,6 @@ fn reopen(parent: &mut Level, child: &Level) -> Result<(), Fault> {
     if Inode::of_open(&folder)? != parent.inode {
         return Err(Fault::new(FaultCode::Changed).because("a folder was moved while it was being removed"));
     }
-    parent.folder = Some(folder);
+    parent.folder = Some(Arc::new(folder));
     Ok(())
 }

@@ -9,6 +9,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Durability, Existing, Rename};
 
+use super::allowance::Gone;
 use super::aside::Aside;
 use super::beside::{Held, Policy};
 use super::{Service, at};
@@ -27,7 +28,19 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
                 modified: source.modified,
                 durability: Durability::Relaxed,
             };
+            let (allowance, leaving) = (&service.allowance, to.leaving());
+            let thing = writing::look_at(&*from.folder, &from.name)?;
+            let is_own = allowance.is_own(&thing, &source);
+            if source.kind == Kind::Folder || allowance.ledger().knows(source.identity) {
+                allowance.ledger().moved();
+            }
             move_to(service, (&from, &source), &to, &policy).map_err(at(&request.to))?;
+            if let Gone(Some(gone)) = leaving.gone() {
+                allowance.ledger().gone(gone);
+            }
+            if is_own {
+                allowance.changed(&thing)?;
+            }
             Ok(Done {}.into())
         })
         .await

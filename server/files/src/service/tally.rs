@@ -93,10 +93,11 @@ impl Tally {
     }
 
     /// A file, link or special file is done, all its bytes included.
-    pub(super) const fn file(&mut self, bytes: u64) {
+    pub(super) fn file(&mut self, bytes: u64) {
         self.totals.files += 1;
         self.totals.bytes = self.totals.bytes.saturating_add(bytes);
         self.under_way = 0;
+        self.answers.done().tell(&self.totals);
     }
 
     /// Something could not be given all that it was to have.
@@ -107,8 +108,9 @@ impl Tally {
         }
     }
 
-    pub(super) const fn folder(&mut self) {
+    pub(super) fn folder(&mut self) {
         self.totals.folders += 1;
+        self.answers.done().tell(&self.totals);
     }
 
     /// What the work is at has failed. Err where the rest cannot be done either.
@@ -128,6 +130,7 @@ impl Tally {
             return Err(fault);
         }
         self.totals.failed += 1;
+        self.answers.done().tell(&self.totals);
         if self.totals.faults.len() < FAULTS_MAX {
             self.totals.faults.push(fault);
         }

@@ -9,6 +9,7 @@ use towpath_protocol::limits::PATH_COMPONENTS_MAX;
 use towpath_protocol::path::Location;
 
 use super::Service;
+use super::beside::kept_fault;
 use crate::disk::writing::open_folder;
 use crate::disk::{self, FolderReader};
 use crate::memory::{Charge, Memory, Use};
@@ -37,20 +38,26 @@ pub(super) struct Tree {
     kept: Kept,
     /// What the open folders take.
     charge: Charge,
-    /// Bytes of unfinished files in folders that were read to their end, where somebody wants to know.
-    parts_bytes: Option<u64>,
+    /// Identities and sizes of unfinished files, where somebody wants to know.
+    parts: Option<Vec<(u64, u64)>>,
+    is_kept: bool,
 }
 
 impl Tree {
-    /// Counts unfinished files too, which are not met. To be called before the first step.
-    pub(super) fn counting_parts(mut self) -> Self {
-        self.levels.iter_mut().for_each(FolderReader::count_parts);
-        Self { parts_bytes: Some(0), ..self }
+    /// Looks at unfinished files too, which are not met. To be called before the first step.
+    pub(super) fn looking_at_parts(mut self) -> Self {
+        self.levels.iter_mut().for_each(FolderReader::look_at_parts);
+        Self { parts: Some(Vec::new()), ..self }
     }
 
-    /// Bytes of unfinished files, when all else was met.
-    pub(super) fn parts_bytes(&self) -> u64 {
-        self.parts_bytes.unwrap_or_default()
+    /// Identities and sizes of unfinished files in folders that were read to their end since the last call.
+    pub(super) fn parts(&mut self) -> Vec<(u64, u64)> {
+        self.parts.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether what was met last has a fault since it is the program's own.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// A start without a name of its own (a root, or what a base leads to) is not met itself; its content has depth 1.
@@ -71,7 +78,8 @@ impl Tree {
                 levels: vec![reader],
                 kept: root.kept().clone(),
                 charge,
-                parts_bytes: None,
+                parts: None,
+                is_kept: false,
             });
         };
         let (parent, _) = root.parent_of(start)?;
@@ -80,7 +88,7 @@ impl Tree {
         }
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
         let kept = root.kept().clone();
-        let mut tree = Self { start: None, levels: Vec::new(), kept, charge, parts_bytes: None };
+        let mut tree = Self { start: None, levels: Vec::new(), kept, charge, parts: None, is_kept: false };
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
@@ -91,7 +99,14 @@ impl Tree {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
-        Ok(Self { start: Some(met), levels: Vec::new(), kept: Kept::default(), charge, parts_bytes: None })
+        Ok(Self {
+            start: Some(met),
+            levels: Vec::new(),
+            kept: Kept::default(),
+            charge,
+            parts: None,
+            is_kept: false,
+        })
     }
 
     /// What is met, and its content opened for the next steps where it is a folder.
@@ -102,10 +117,11 @@ impl Tree {
             }
             content => content,
         };
+        self.is_kept = matches!(&content, Err(fault) if *fault == kept_fault());
         let fault = match content {
             Ok(mut level) => {
-                if self.parts_bytes.is_some() {
-                    level.iter_mut().for_each(FolderReader::count_parts);
+                if self.parts.is_some() {
+                    level.iter_mut().for_each(FolderReader::look_at_parts);
                 }
                 self.levels.extend(level);
                 None
@@ -127,7 +143,7 @@ fn content_of(
         return Ok(None);
     }
     if kept.guards(&parent, &entry.name) == Some(Guarded::Kept) {
-        return Err(FaultCode::PermissionDenied.into());
+        return Err(kept_fault());
     }
     if depth >= PATH_COMPONENTS_MAX {
         return Err(FaultCode::NameTooLong.into());
@@ -148,9 +164,11 @@ impl Iterator for Tree {
             let level = self.levels.last_mut()?;
             let (name, kind) = match level.next() {
                 None => {
-                    let read = self.levels.pop().map_or(0, |level| level.parts_bytes());
+                    let read = self.levels.pop().map(|mut level| level.parts_met());
+                    if let Some(parts) = &mut self.parts {
+                        parts.extend(read.unwrap_or_default());
+                    }
                     self.charge.set(self.levels.len() * LEVEL_BYTES);
-                    self.parts_bytes = self.parts_bytes.map(|bytes| bytes.saturating_add(read));
                     continue;
                 }
                 Some(Err(fault)) => {
@@ -166,6 +184,7 @@ impl Iterator for Tree {
                 Err(fault) => return Some(Err(fault)),
             };
             let entry = Entry { name, attributes };
+            self.is_kept = false;
             if fault.is_some() {
                 return Some(Ok(Met { depth, entry, fault }));
             }

@@ -25,8 +25,8 @@ use super::read::READ_STEP_BYTES;
 use super::room::Share;
 use super::turns::Turn;
 use super::{Service, credit};
-use crate::disk::parts::{self, PartId};
-use crate::disk::{self, durable};
+use crate::disk::parts::PartId;
+use crate::disk::{self, durable, holes};
 use crate::exchange::Exchange;
 use crate::memory::{Charge, Use};
 use arrived::{Arrived, Piece, Step};
@@ -160,7 +160,9 @@ async fn room_for(
 impl Upload {
     fn begin(service: &Service, request: &BeginUpload) -> Result<Self, Fault> {
         let to = Held::find_new(&service.root, &request.file)?;
-        Policy::from(&request.store).allows_over(to.look()?.as_ref())?;
+        let there = to.look()?;
+        Policy::from(&request.store).allows_over(there.as_ref())?;
+        let goes = to.going(there.as_ref(), service.allowance.ledger());
         let basis = request.basis.and_then(|version| Basis::open(&to, version));
         let mut token = [0; 16];
         getrandom::fill(&mut token)
@@ -171,16 +173,24 @@ impl Upload {
         let reach = if request.store.metadata.is_some() { Reach::Secret } else { Reach::Hidden };
         let part = match waits_from {
             Some(_) => {
-                let id = PartId::of_upload(&to.name, request.size, request.store.modified);
+                let client = service.allowance.client().0;
+                let id = PartId::of_upload(client, &to.name, request.size, request.store.modified);
                 Part::take_up(&to.folder, id, mode, reach)?
             }
             None => Part::create(&to.folder, mode, reach)?,
         };
-        let there = disk::stat_open(part.file())?.size;
-        let hold = match service.allowance.hold_on(&*to.folder, request.size, there) {
+        let left = disk::stat_open(part.file())?;
+        let there = left.size;
+        let needed = request.stored_bytes.map_or(request.size, |stored| stored.min(request.size));
+        let needed = needed.saturating_add(Wished::of(service, request.store.metadata.as_deref()).bytes());
+        let stored = holes::in_blocks(there).min(holes::stored_of(part.file())?);
+        // It counts as what is being stored again.
+        service.allowance.ledger().gone(left.identity);
+        let hold = match service.allowance.hold_on(&*to.folder, needed, stored, goes) {
             Ok(hold) => hold,
             Err(fault) => {
                 if waits_from.is_some_and(|least| there >= least) {
+                    service.allowance.part_stays(left.identity, stored);
                     part.keep();
                 }
                 return Err(fault);
@@ -192,7 +202,7 @@ impl Upload {
 
     /// Whether all that was received is hashed.
     fn learn_kept(&mut self, size: u64, cancel: &CancellationToken, turn: &Turn) -> Result<bool, Fault> {
-        let Some(piece) = self.waits_from else { return parts::cut_off(self.part.file(), 0).map(|()| true) };
+        let Some(piece) = self.waits_from else { return self.part.cut_off(0).map(|()| true) };
         let there = disk::stat_open(self.part.file())?.size;
         let kept = there.min(size) / piece * piece;
         let mut buffer = Vec::new();
@@ -209,16 +219,17 @@ impl Upload {
                 return Ok(false);
             }
         }
-        parts::cut_off(self.part.file(), kept)?;
+        self.part.cut_off(kept)?;
         Ok(true)
     }
 
     /// What was received stays where another upload of the same file finds it.
     fn wait_for_another(self) -> Result<(), Fault> {
-        let there = disk::stat_open(self.part.file())?.size;
-        if self.waits_from.is_some_and(|least| there >= least) {
+        let there = disk::stat_open(self.part.file())?;
+        if self.waits_from.is_some_and(|least| there.size >= least) {
+            let stored = holes::in_blocks(there.size).min(holes::stored_of(self.part.file())?);
+            self.hold.store_part(there.identity, stored.max(self.part.stored()));
             self.part.keep();
-            self.hold.keep(there);
         }
         Ok(())
     }
@@ -232,9 +243,9 @@ impl Upload {
     ) -> Result<After, Fault> {
         match step {
             Step::Write(batch) => {
-                let more: u64 = batch.iter().map(Piece::len).sum();
+                let more = batch.iter().map(Piece::data_len).fold(0, u64::saturating_add);
                 let before = self.received;
-                self.hold.reach(&*self.to.folder, before + more)?;
+                self.hold.reach(&*self.to.folder, self.part.stored().saturating_add(more))?;
                 for piece in batch {
                     self.write(&piece, cancel)?;
                     if cancel.is_cancelled() {
@@ -249,7 +260,7 @@ impl Upload {
             }
             Step::Commit(commit) => self.commit(commit, request, service).map(After::End),
             Step::BeginAnew => {
-                parts::cut_off(self.part.file(), 0)?;
+                self.part.cut_off(0)?;
                 (self.hasher, self.received) = (RangeHasher::new(0), 0);
                 Ok(After::More(self))
             }
@@ -297,8 +308,7 @@ impl Upload {
         let policy = Policy::from(&request.store);
         let wished = Wished::of(service, request.store.metadata.as_deref());
         let unset = self.part.finish(request.store.mode, &policy, wished)?;
-        let attributes = self.part.place(&self.to.name, &policy)?;
-        self.hold.keep(self.received);
+        let attributes = self.part.place(&self.to.name, &policy, self.hold)?;
         Ok(Stored { attributes, unset }.into())
     }
 }

@@ -15,7 +15,6 @@ use super::allowance::Hold;
 use super::beside::{Held, Part, Policy, Reach};
 use super::metadata::Wished;
 use super::{Service, at};
-use crate::disk;
 
 /// A small file, written.
 enum Written {
@@ -25,13 +24,12 @@ enum Written {
 }
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
-    let (place, bytes) = (request.file.clone(), request.data.len() as u64);
+    let place = request.file.clone();
     let written = service.clone().brief(&place, move |service| write(service, &request)).await?;
     let (attributes, unset) = match written {
         Written::InPlace(attributes, unset) => (attributes, unset),
         Written::Beside(part, name, policy, hold, unset) => {
-            let attributes = service.flushing.place(part, name, policy).await.map_err(at(&place))?;
-            hold.keep(bytes);
+            let attributes = service.flushing.place(part, name, policy, hold).await.map_err(at(&place))?;
             (attributes, unset)
         }
     };
@@ -44,12 +42,14 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     }
     let to = Held::find_new(&service.root, &request.file)?;
     let policy = Policy::from(&request.store);
+    let mut goes = None;
     if policy.existing != Existing::Keep {
-        policy.allows_over(to.look()?.as_ref())?;
+        let there = to.look()?;
+        policy.allows_over(there.as_ref())?;
+        goes = to.going(there.as_ref(), service.allowance.ledger());
     }
-    let bytes = request.data.len() as u64;
-    let hold = service.allowance.hold(&*to.folder, bytes)?;
     let wished = Wished::of(service, request.store.metadata.as_deref());
+    let hold = service.allowance.hold(&*to.folder, request.data.len() as u64 + wished.bytes(), goes)?;
     // Written in one go, it need not be hidden meanwhile.
     let reach = if wished.is_any() { Reach::Secret } else { Reach::Final };
     let part = Part::create(&to.folder, request.store.mode, reach)?;
@@ -58,7 +58,5 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     if policy.durability == Durability::Synced {
         return Ok(Written::Beside(part, to.name, policy, hold, unset));
     }
-    let file = part.put_in_place(&to.name, &policy)?;
-    hold.keep(bytes);
-    Ok(Written::InPlace(disk::stat_open(&file)?, unset))
+    Ok(Written::InPlace(part.put_in_place(&to.name, &policy, hold)?, unset))
 }

@@ -14,7 +14,7 @@ use towpath_protocol::limits::SPAN_CREDIT_BYTES;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 
 use super::record::{Deed, Records, SessionEvent, SessionLog};
-use crate::exchange::INPUTS_QUEUED_MAX;
+use crate::exchange::{Done, INPUTS_QUEUED_MAX};
 use crate::memory::{self, Charge, Memory, Use};
 
 /// What an upload may send before it is told its credit: nothing, but for a frame that somebody counts otherwise.
@@ -134,7 +134,7 @@ impl Exchanges {
         id: RequestId,
         request: &Request,
         frame_bytes: usize,
-    ) -> Result<(mpsc::Receiver<Input>, CancellationToken), NotOpened> {
+    ) -> Result<(mpsc::Receiver<Input>, CancellationToken, Done), NotOpened> {
         let mut table = self.table();
         let Table { open, records } = &mut *table;
         if open.len() >= self.open_max && !open.contains_key(&id) {
@@ -146,6 +146,7 @@ impl Exchanges {
         let (inputs, inbox) = mpsc::channel(INPUTS_QUEUED_MAX);
         let cancel = self.all.child_token();
         let deed = records.begin(request);
+        let done = deed.done();
         slot.insert(Open {
             inputs: Some(inputs),
             cancel: cancel.clone(),
@@ -154,7 +155,7 @@ impl Exchanges {
             refusal: None,
             deed,
         });
-        Ok((inbox, cancel))
+        Ok((inbox, cancel, done))
     }
 
     /// Passes an input on. One for an exchange that is not open is ignored: its final answer may have crossed it.
@@ -169,7 +170,8 @@ impl Exchanges {
             Input::UploadData(ref data) => {
                 open.deed.add_bytes(data.data.len());
             }
-            Input::More(_) | Input::UploadSpan(_) | Input::CommitUpload(_) | Input::AbortUpload(_) => {}
+            Input::CommitUpload(ref commit) => open.deed.set_hash(commit.hash),
+            Input::More(_) | Input::UploadSpan(_) | Input::AbortUpload(_) => {}
         }
         if open.inputs.is_some() && !open.credit.allows(&input) {
             let fault = Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows");

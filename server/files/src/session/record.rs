@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
-use towpath_protocol::display::PeerText;
+use towpath_protocol::display::{DisplayName, PeerText};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::hash::Hash;
 use towpath_protocol::message::{Answer, Request};
+use towpath_protocol::metadata::{Metadata, Owner};
 use towpath_protocol::path::{Location, WirePath};
 
 use super::SessionEnd;
+use crate::exchange::Done;
 
 /// Files of one session that were read in part and may be read on.
 const PARTLY_READ_MAX: usize = 256;
@@ -56,6 +59,7 @@ pub enum Act {
     Copy,
     SetMode,
     SetTimes,
+    SetMetadata,
     /// Recorded only where it was refused.
     Look,
 }
@@ -68,6 +72,8 @@ pub enum Outcome {
     Partial,
     /// A tree in which this many things could not be done.
     Failures(u64),
+    /// Work that did not come to its end, of which some was done.
+    Stopped(Fault),
     Failed(Fault),
 }
 
@@ -79,13 +85,68 @@ pub struct Work {
     pub path: String,
     /// Where to, for a Rename or Copy; likewise.
     pub to: Option<String>,
-    /// For [`Act::SetMode`].
-    pub mode: Option<u16>,
+    pub details: Details,
     pub files: u64,
     pub folders: u64,
     pub bytes: u64,
     pub seconds: f64,
     pub outcome: Outcome,
+}
+
+/// What was asked for besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Where a link leads, escaped for people.
+    pub target: Option<String>,
+    /// With setuid, setgid and sticky bits where those were asked for.
+    pub mode: Option<u16>,
+    /// Numbers, with names where they were told, escaped.
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    /// Names of extended attributes, escaped; the first of them.
+    pub attributes: Vec<String>,
+    /// Of the content that was stored, or read in one go.
+    pub hash: Option<Hash>,
+}
+
+/// Attributes that a record names.
+const ATTRIBUTES_NAMED_MAX: usize = 8;
+
+impl Details {
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Put(put) => {
+                Self { hash: Some(put.hash), ..Self::with(put.store.mode, put.store.metadata.as_deref()) }
+            }
+            Request::BeginUpload(upload) => Self::with(upload.store.mode, upload.store.metadata.as_deref()),
+            Request::SetMode(set) => Self { mode: Some(set.mode), ..Self::default() },
+            Request::SetMetadata(set) => Self::with(set.mode, Some(&set.metadata)),
+            Request::MakeFolder(make) => Self { mode: Some(make.mode), ..Self::default() },
+            Request::MakeLink(make) => Self {
+                target: Some(DisplayName::new(&make.target).to_string()),
+                mode: None,
+                ..Self::with(0, make.metadata.as_deref())
+            },
+            _ => Self::default(),
+        }
+    }
+
+    /// Without metadata a mode is what is usual.
+    fn with(mode: u16, metadata: Option<&Metadata>) -> Self {
+        let Some(metadata) = metadata else { return Self::default() };
+        let named = |owner: &Owner| match &owner.name {
+            Some(name) => format!("{} ({})", owner.number, DisplayName::new(name.as_bytes())),
+            None => owner.number.to_string(),
+        };
+        let names = metadata.extended.iter().take(ATTRIBUTES_NAMED_MAX);
+        Self {
+            mode: Some(mode),
+            owner: metadata.owner.as_ref().map(named),
+            group: metadata.group.as_ref().map(named),
+            attributes: names.map(|extended| DisplayName::new(&extended.name).to_string()).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A request, while it runs.
@@ -94,7 +155,9 @@ pub(super) struct Deed {
     act: Act,
     location: Location,
     to: Option<Location>,
-    mode: Option<u16>,
+    details: Details,
+    /// What long work has done so far.
+    done: Done,
     began: Instant,
     bytes: u64,
     /// For a Read: where it starts.
@@ -121,7 +184,7 @@ impl Deed {
             Request::Stat(stat) => (Act::Look, Location::through(&stat.base), None),
             Request::Blocks(blocks) => (Act::Look, blocks.file.clone(), None),
             Request::ReadMetadata(read) => (Act::Look, read.thing.clone(), None),
-            Request::SetMetadata(set) => (Act::SetMode, set.thing.clone(), None),
+            Request::SetMetadata(set) => (Act::SetMetadata, set.thing.clone(), None),
             Request::Flush(flush) => (Act::Look, flush.folder.clone(), None),
             Request::Space(space) => (Act::Look, Location::through(&space.path), None),
             Request::Measure(measure) => {
@@ -129,13 +192,13 @@ impl Deed {
                 (Act::Look, first.unwrap_or_else(|| Location::through(&WirePath::root())), None)
             }
         };
-        let (offset, bytes, mode) = match request {
-            Request::Read(read) => (read.offset, 0, None),
-            Request::Put(put) => (0, put.data.len() as u64, None),
-            Request::SetMode(set) => (0, 0, Some(set.mode)),
-            _ => (0, 0, None),
+        let (offset, bytes) = match request {
+            Request::Read(read) => (read.offset, 0),
+            Request::Put(put) => (0, put.data.len() as u64),
+            _ => (0, 0),
         };
-        Self { act, location, to, mode, began: Instant::now(), bytes, offset, size: None }
+        let (details, done, began) = (Details::of(request), Done::default(), Instant::now());
+        Self { act, location, to, details, done, began, bytes, offset, size: None }
     }
 
     /// Whether `answer` leaves nothing to be recorded.
@@ -144,7 +207,15 @@ impl Deed {
     }
 
     pub(super) const fn add_bytes(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    pub(super) const fn set_hash(&mut self, hash: Hash) {
+        self.details.hash = Some(hash);
+    }
+
+    pub(super) fn done(&self) -> Done {
+        self.done.clone()
     }
 
     /// Takes note of an answer that is not the final one.
@@ -161,7 +232,7 @@ impl Deed {
             act: self.act,
             path: self.location.display(),
             to: self.to.as_ref().map(Location::display),
-            mode: self.mode,
+            details: self.details.clone(),
             files: totals.files,
             folders: totals.folders,
             bytes: totals.bytes,
@@ -174,7 +245,7 @@ impl Deed {
     fn finished(&self, answer: &Answer) -> Work {
         let one = |files, folders| Totals { files, folders, bytes: self.bytes, ..Totals::default() };
         match answer {
-            Answer::Fault(fault) => self.work(Outcome::Failed(fault.clone()), &one(0, 0)),
+            Answer::Fault(fault) => self.failed(fault),
             Answer::Totals(totals) if totals.failed > 0 => {
                 self.work(Outcome::Failures(totals.failed), totals)
             }
@@ -182,11 +253,23 @@ impl Deed {
             // An upload that ends so was aborted by the client.
             Answer::Done(_) if self.act == Act::Upload => self.work(Outcome::Partial, &one(0, 0)),
             _ if self.act == Act::MakeFolder => self.work(Outcome::Complete, &one(0, 1)),
-            _ if matches!(self.act, Act::SetMode | Act::SetTimes | Act::Look) => {
+            _ if matches!(self.act, Act::SetMode | Act::SetTimes | Act::SetMetadata | Act::Look) => {
                 self.work(Outcome::Complete, &one(0, 0))
             }
             _ => self.work(Outcome::Complete, &one(1, 0)),
         }
+    }
+}
+
+impl Deed {
+    /// Work that failed may have done some of what it was to do: a removal that was cancelled has removed.
+    fn failed(&self, fault: &Fault) -> Work {
+        let mut done = self.done.totals();
+        if done.things() > 0 || done.failed > 0 {
+            return self.work(Outcome::Stopped(fault.clone()), &done);
+        }
+        done.bytes = self.bytes;
+        self.work(Outcome::Failed(fault.clone()), &done)
     }
 }
 
@@ -205,6 +288,7 @@ struct Download {
     reads_open: u32,
     bytes: u64,
     end_reached: bool,
+    hash: Option<Hash>,
     fault: Option<Fault>,
 }
 
@@ -219,7 +303,7 @@ impl Download {
             act: Act::Download,
             path: location.display(),
             to: None,
-            mode: None,
+            details: Details { hash: self.hash, ..Details::default() },
             files: u64::from(outcome == Outcome::Complete),
             folders: 0,
             bytes: self.bytes,
@@ -246,6 +330,7 @@ impl Records {
                     reads_open: 0,
                     bytes: 0,
                     end_reached: false,
+                    hash: None,
                     fault: None,
                 })
                 .reads_open += 1;
@@ -265,6 +350,7 @@ impl Records {
             Answer::FileWhole(whole) => {
                 download.bytes += whole.data.len() as u64;
                 download.end_reached = true;
+                download.hash = Some(whole.hash);
             }
             Answer::ReadDone(done) => {
                 download.end_reached |=

@@ -18,7 +18,7 @@ use super::exchanges::{Exchanges, InboxFull, NotOpened};
 use super::intake::Intake;
 use super::streams::Streams;
 use super::{Serve, SessionEnd, SessionOptions};
-use crate::exchange::{Answers, Exchange};
+use crate::exchange::{Answers, Done, Exchange};
 use crate::memory::Memory;
 
 /// Frames that are taken in one go, before other sessions have their turn.
@@ -290,8 +290,8 @@ impl<S: Serve> Router<S> {
             return self.reply(id, out_of_order("a request needs an id other than 0").into());
         }
         match self.exchanges.open(id, &request, frame_bytes) {
-            Ok((inputs, cancel)) => {
-                self.begin(id, request, inputs, cancel);
+            Ok((inputs, cancel, done)) => {
+                self.begin(id, request, inputs, cancel, done);
                 Ok(())
             }
             Err(NotOpened::IdInUse) => self.refuse(id, out_of_order("the id belongs to an open request")),
@@ -309,6 +309,7 @@ impl<S: Serve> Router<S> {
         request: Request,
         inputs: mpsc::Receiver<Input>,
         cancel: CancellationToken,
+        done: Done,
     ) {
         let lane = match request.lane() {
             Lane::Control => &self.lanes.control,
@@ -316,6 +317,7 @@ impl<S: Serve> Router<S> {
         };
         let lost = self.exchanges.end();
         let answers = Answers::new(id, lane.clone()).charged_to(self.streams.memory.clone(), lost.clone());
+        let answers = answers.counted_in(done);
         tokio::spawn(self.service.clone().serve(request, Exchange { answers, inputs, cancel, lost }));
     }
 

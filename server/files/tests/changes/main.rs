@@ -16,6 +16,8 @@ mod links;
 mod metadata;
 mod modes;
 mod own;
+mod owned;
+mod quotas;
 mod removals;
 mod renames;
 mod repeats;

@@ -333,6 +333,7 @@ pub(crate) fn begin(path: &str, size: usize, existing: Existing) -> BeginUpload 
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     }
 }
 

@@ -16,7 +16,7 @@ async fn read_range(world: &mut World, id: u32, path: &str, range: std::ops::Ran
     let len = range.end - range.start;
     world.client.say(id, read(path, range.start, len)).await;
     let (_, exchange) = world.request().await;
-    exchange.answers.send(ReadHead { attributes: file_of(size) }).await.unwrap();
+    exchange.answers.send(ReadHead { attributes: file_of(size), stored_bytes: None }).await.unwrap();
     let data = Bytes::from(vec![0; len as usize]);
     exchange.answers.send(Data { offset: range.start, data }).await.unwrap();
     exchange.answers.send(ReadDone { len, hash: None, grown: false }).await.unwrap();
@@ -54,7 +54,7 @@ async fn ranges_in_flight_at_once_are_one_download_when_the_last_of_them_ends() 
         exchanges.push(world.request().await.1);
     }
     for exchange in exchanges.iter().rev() {
-        exchange.answers.send(ReadHead { attributes: file_of(300) }).await.unwrap();
+        exchange.answers.send(ReadHead { attributes: file_of(300), stored_bytes: None }).await.unwrap();
         let data = Bytes::from_static(&[0; 100]);
         exchange.answers.send(Data { offset: 0, data }).await.unwrap();
         exchange.answers.send(ReadDone { len: 100, hash: None, grown: false }).await.unwrap();

@@ -89,6 +89,7 @@ fn begin_upload() -> Request {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     }
     .into()
 }

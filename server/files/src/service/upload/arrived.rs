@@ -49,6 +49,14 @@ impl Piece {
         }
     }
 
+    /// Bytes that it may store.
+    pub(super) const fn data_len(&self) -> u64 {
+        match self {
+            Self::Span(UploadSpan { of: SpanOf::Zeros, .. }) => 0,
+            Self::Data(_) | Self::Span(_) => self.len(),
+        }
+    }
+
     /// What it takes of the credit.
     const fn charge(&self) -> u64 {
         match self {
