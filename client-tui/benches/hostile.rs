@@ -122,13 +122,17 @@ impl Eve {
         let mut secure = connect(line, &self.identity, Pin::Known(self.server)).await.expect("a handshake");
         let pairing = code.map(|code| {
             let client = self.identity.hash();
-            let bound =
-                ProofBinding { channel: &secure.channel, client: &client, server: &self.server, name: EVE };
-            Pairing { name: EVE.to_owned(), proof: code.secret.proof(&bound) }
+            let bound = ProofBinding {
+                channel: &secure.channel,
+                client: &client,
+                server: &self.server,
+                name: EVE.as_bytes(),
+            };
+            Pairing { name: EVE.into(), proof: code.secret.proof(&bound) }
         });
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
-            agent: EVE.to_owned(),
+            agent: EVE.into(),
             capabilities: Vec::new(),
             limits: Limits::OURS,
             pairing,
