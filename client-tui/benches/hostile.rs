@@ -50,8 +50,8 @@ fn asked(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-fn frame(id: u32, message: ToServer) -> Vec<u8> {
-    let encoded = encode_to_server(RequestId(id), &message).expect("a frame");
+fn frame(id: u32, message: &ToServer) -> Vec<u8> {
+    let encoded = encode_to_server(RequestId(id), message).expect("a frame");
     [&encoded.head[..], &encoded.data[..]].concat()
 }
 
@@ -138,7 +138,7 @@ impl Eve {
             pairing,
             join: None,
         };
-        let hello = [&PREAMBLE[..], &frame(0, ToServer::Session(Session::Hello(hello)))].concat();
+        let hello = [&PREAMBLE[..], &frame(0, &ToServer::Session(Session::Hello(hello)))].concat();
         secure.stream.write_all(&hello).await.expect("a greeting");
         secure.stream.flush().await.expect("a greeting");
         secure.stream
@@ -150,17 +150,19 @@ impl Eve {
         let (again, mut ids) = mpsc::channel(OPEN as usize);
         let speaking = async {
             for id in 1..=OPEN {
-                writer.write_all(&frame(id, ToServer::Request(deed.request(id)))).await?;
+                writer.write_all(&frame(id, &ToServer::Request(deed.request(id)))).await?;
             }
             writer.flush().await?;
-            let for_nobody: Vec<u8> = (1..=1000).flat_map(|id| frame(OPEN + id, cancel())).collect();
-            while matches!(deed, Deed::Rave) {
-                writer.write_all(&for_nobody).await?;
+            let for_nobody: Vec<u8> = (1..=1000).flat_map(|id| frame(OPEN + id, &cancel())).collect();
+            if matches!(deed, Deed::Rave) {
+                loop {
+                    writer.write_all(&for_nobody).await?;
+                }
             }
             while let Some(id) = ids.recv().await {
-                writer.write_all(&frame(id, ToServer::Request(deed.request(id)))).await?;
+                writer.write_all(&frame(id, &ToServer::Request(deed.request(id)))).await?;
                 if matches!(deed, Deed::GiveUp) {
-                    writer.write_all(&frame(id, cancel())).await?;
+                    writer.write_all(&frame(id, &cancel())).await?;
                 }
                 writer.flush().await?;
             }

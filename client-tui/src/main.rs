@@ -79,7 +79,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
         command => (command, None),
     };
     let opens_connect = connect == Some(None);
-    let connect = args.connect.or(connect.flatten());
+    let connect = args.connect.or_else(|| connect.flatten());
     if let Some(command) = command {
         let exit = runtime.block_on(cli::run(command, local, (keyring, &settings), consent));
         // A thread that still waits for a line of input is left behind.

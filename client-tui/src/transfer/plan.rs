@@ -243,8 +243,8 @@ impl<'a> Plan<'a> {
         });
         named.map_err(|fault| {
             let lengths = (0..self.way.len()).rev();
-            let paths = lengths.filter_map(|len| WirePath::new(self.way[..len].to_vec()).ok());
-            let nearest = paths.filter_map(|below| join(&self.from, &below).ok()?.whole().ok()).next();
+            let mut paths = lengths.filter_map(|len| WirePath::new(self.way[..len].to_vec()).ok());
+            let nearest = paths.find_map(|below| join(&self.from, &below).ok()?.whole().ok());
             fault.at(nearest.unwrap_or_default())
         })
     }

@@ -72,11 +72,8 @@ fn is_other_spelling(shared: &Shared, item: &Item) -> bool {
 /// Source and destination are not the same thing, nor is the destination within the source, whatever links and names lead there.
 async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
     let link = &job.destination;
-    let source = match look_at(&job.source, &Location::of(&item.from)).await {
-        // Told when it is this item's turn.
-        Err(_) => return Ok(()),
-        Ok(source) => source,
-    };
+    // What cannot be looked at is told when it is this item's turn.
+    let Ok(source) = look_at(&job.source, &Location::of(&item.from)).await else { return Ok(()) };
     let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
     let is_one_root = job.source.is_same(link);
     let to = Location::of(&item.to);

@@ -55,6 +55,7 @@ pub(crate) fn leave_part(folder: &Path) -> PathBuf {
             resume: Some(1 << 20),
             basis: None,
             window_bytes: None,
+            stored_bytes: None,
         };
         let serving = tokio::spawn(service.serve(begin.into(), exchange));
         for at in (0..1 << 20).step_by(1 << 16) {

@@ -165,7 +165,11 @@ const fn words(act: Act) -> (&'static str, &'static str) {
 }
 
 fn hex(Hash(bytes): &Hash) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn path(path: &str) -> &str {

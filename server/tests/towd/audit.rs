@@ -8,7 +8,7 @@ use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::metadata::{Extended, Metadata, Owner};
-use towpath_protocol::path::Location;
+use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
     Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink, OperationId,
     Remove, Rename, SetMetadata, SetMode, SetTimes, SortKey, Stat,
@@ -217,6 +217,7 @@ fn f74_refusals_again_and_again_are_summed_and_lines_are_bounded_and_none_goes_u
             thing: at(&long),
             depth: Depth::Single,
             expected: None,
+            aside: false,
         });
         client.refused(SetTimes { thing: at(&long), modified: Time::from_ns(0) });
     }
@@ -245,9 +246,13 @@ fn f74_a_removal_that_was_cancelled_is_told_with_what_it_removed() {
         let files = 20_000 * round;
         rustix::fs::mkdir(&tree, rustix::fs::Mode::RWXU).unwrap();
         (0..files).for_each(|number| super::world::write(&tree.join(number.to_string()), b""));
-        let (depth, expected) = (Depth::Tree, None);
-        let id =
-            client.begin(Remove { operation: operation(round as u8), thing: at("tree"), depth, expected });
+        let id = client.begin(Remove {
+            operation: operation(round as u8),
+            thing: at("tree"),
+            depth: Depth::Tree,
+            expected: None,
+            aside: false,
+        });
         // It has begun once it says how far it is; where it ends before it hears, there was too little to do.
         let answer = client.hear().unwrap().1;
         if answer.is_final() {
@@ -285,7 +290,7 @@ fn f74_what_was_given_to_things_is_told() {
     stored.store.metadata = Some(Box::new(metadata.clone()));
     stored.store.mode = 0o4755;
     client.call(stored);
-    let stat = Stat { base: Default::default(), paths: vec![at("there").path], follow: Follow::No };
+    let stat = Stat { base: WirePath::default(), paths: vec![at("there").path], follow: Follow::No };
     let Answer::Stats(stats) = client.call(stat).1 else { panic!() };
     let identity = stats.items[0].0.as_ref().unwrap().identity;
     client.call(SetMetadata { thing: at("there"), identity, mode: 0o2750, metadata });
@@ -303,7 +308,7 @@ fn f74_what_was_given_to_things_is_told() {
     let lines = lines(&audit);
     let of =
         |event: &str| lines.iter().find(|line| line["event"] == event).unwrap_or_else(|| panic!("{event}"));
-    let hash: String = Hash::of(b"hello").0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Hash::of(b"hello").0.iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
     let owner = r"4321 (somebody\x1b)";
     for (event, mode) in [("uploaded", "4755"), ("set_metadata", "2750")] {
         let line = of(event);

@@ -35,6 +35,7 @@ fn of_a_request_under_an_id_in_use_nothing_is_done_and_the_open_one_ends() {
         resume: None,
         basis: None,
         window_bytes: None,
+        stored_bytes: None,
     };
     client.say(9, &ToServer::Request(begin.into()));
     assert!(matches!(client.hear(), Some((9, Answer::UploadReady(_)))));

@@ -133,15 +133,15 @@ fn the_sessions_of_a_client_share_its_quota() {
     for (session, (operation, name, expected)) in
         sessions.iter_mut().zip([(1, "one", true), (2, "two", false)])
     {
-        let stored = matches!(session.call(put_as(operation, name, &[7; 50_000])).1, Answer::Stored(_));
+        let stored = matches!(session.call(put_as(operation, name, &vec![7; 50_000])).1, Answer::Stored(_));
         assert_eq!(stored, expected, "{name}");
     }
     // What others stored is theirs, and who has no quota of its own has that of all.
     let mut bobs = house.meet(&bob, None).unwrap();
-    let stored = bobs.call(put_as(3, "bobs", &[7; 50_000])).1;
+    let stored = bobs.call(put_as(3, "bobs", &vec![7; 50_000])).1;
     assert!(matches!(stored, Answer::Stored(_)), "{stored:?}");
-    assert_eq!(bobs.refused(put_as(4, "more", &[7; 50_000])), FaultCode::NoSpace);
-    let stored = house.meet(&carl, None).unwrap().call(put_as(5, "two", &[7; 60_000])).1;
+    assert_eq!(bobs.refused(put_as(4, "more", &vec![7; 50_000])), FaultCode::NoSpace);
+    let stored = house.meet(&carl, None).unwrap().call(put_as(5, "two", &vec![7; 60_000])).1;
     assert!(matches!(stored, Answer::Stored(_)), "{stored:?}");
 }
 

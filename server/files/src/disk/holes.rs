@@ -218,9 +218,9 @@ mod tests {
             (u64::MAX, true, 3 * BLOCK),
         ] {
             if is_hole {
-                stored.hole(len)
+                stored.hole(len);
             } else {
-                stored.data(len)
+                stored.data(len);
             }
             assert_eq!(stored.bytes(), bytes);
         }

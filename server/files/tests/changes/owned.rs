@@ -117,9 +117,9 @@ async fn f77_with_write_alone_a_client_changes_what_it_made_and_nothing_of_other
 
 #[tokio::test]
 async fn f77_what_was_changed_since_or_has_another_name_is_not_its_makers() {
+    type ByHand = fn(&World);
     let world = World::new();
     let ann = client(&world.service, 1, WRITE_ONLY);
-    type ByHand = fn(&World);
     let by_hand: [(&str, ByHand); 5] = [
         ("written to", |world| world.write("file", "other")),
         ("another mode", |world| {
@@ -208,7 +208,7 @@ async fn f77_what_a_client_left_of_an_upload_is_found_taken_up_and_removed_by_no
         talk.send_data(index * 65_536, &content[..65_536]).await;
         assert!(matches!(talk.next().await.unwrap(), Answer::UploadAck(_)));
     }
-    talk.send(abort.clone()).await;
+    talk.send(abort).await;
     talk.end().await.unwrap();
     assert_eq!(world.parts().len(), 1);
     // The other one begins anew, learns nothing of what is there, and leaves it.

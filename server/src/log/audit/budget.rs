@@ -179,7 +179,7 @@ mod tests {
         let verdicts: Vec<_> = (0..100).map(|_| budgets.judge(&line(1, "uploaded"), 1000, now)).collect();
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Told).count(), 10);
         assert_eq!(budgets.sums(now, true)[0]["of"], json!({ "uploaded": 90 }));
-        let half = now + Duration::from_secs(1800);
+        let half = now + Duration::from_mins(30);
         let verdicts: Vec<_> = (0..100).map(|_| budgets.judge(&line(1, "uploaded"), 1000, half)).collect();
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Told).count(), 5);
     }
@@ -197,7 +197,7 @@ mod tests {
             budgets.judge(&fields, 100, now);
         }
         assert_eq!(budgets.clients.len(), 1);
-        let hours = now + Duration::from_secs(7200);
+        let hours = now + Duration::from_hours(2);
         budgets.sums(hours, false);
         budgets.sums(hours + SUM_TIME, false);
         assert!(budgets.clients.is_empty(), "who says nothing is forgotten");

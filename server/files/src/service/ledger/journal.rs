@@ -55,8 +55,8 @@ impl Journal {
     /// Of what is served from `root`, a text that names it. `home` is the device that most of it is on.
     pub(in crate::service) fn new(folder: PrivateFolder, root: &str, home: Home) -> Self {
         let Hash(hash) = Hash::of(root.as_bytes());
-        let digits: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { folder, name: format!("ledger-{digits}"), home, file: None, records: 0 }
+        let number = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        Self { folder, name: format!("ledger-{number:016x}"), home, file: None, records: 0 }
     }
 
     /// What was written, as far as it is whole.
