@@ -13,14 +13,25 @@ use towpath_protocol::limits::{
     STREAMS_DEFAULT, UPLOAD_CREDIT_BYTES_MAX,
 };
 
-use crate::log::audit::AuditLimits;
-
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 const DAY: u64 = 24 * 3600;
 /// A bound that does not bind, where there may be one.
 const NONE: u64 = u64::MAX;
+
+/// Bounds of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AuditLimits {
+    /// One file's.
+    pub(crate) bytes_max: u64,
+    /// Older ones that are kept.
+    pub(crate) files_max: u64,
+    /// How long a file is written to at least, unless it is not full.
+    pub(crate) turn_time: Duration,
+    /// What one client may fill in an hour before its lines are summed.
+    pub(crate) client_bytes_per_hour: u64,
+}
 
 /// What is bounded. The order is the table's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -149,8 +149,10 @@ async fn look(destination: &Link, copy: &Location, was: &Attributes) -> Result<(
     }
 }
 
+/// What a link leads to may have moved, perhaps by this very job; the link is still the same.
 fn is_still(was: &Attributes, now: &Attributes) -> bool {
-    was.kind == now.kind && was.version() == now.version() && was.link == now.link
+    let target = |attributes: &Attributes| attributes.link.as_ref().map(|link| link.bytes.clone());
+    was.kind == now.kind && was.version() == now.version() && target(was) == target(now)
 }
 
 /// The source as it is now, where only its time of change is another, and its content is that of the copy; none where more has changed.

@@ -155,7 +155,7 @@ pub(crate) async fn a_span_that_breaks_a_rule_ends_its_upload_alone(world: Arc<W
         (0, 0, FaultCode::Malformed),
         (0, u64::MAX, FaultCode::Malformed),
         (0, 100_001, FaultCode::Malformed),
-        (u64::MAX, 1, FaultCode::LimitExceeded),
+        (u64::MAX, 1, FaultCode::OutOfOrder),
         (1, 10, FaultCode::OutOfOrder),
     ] {
         let mut exchange = begin_over(&world, "file", 200_000).await;

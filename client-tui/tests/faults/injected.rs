@@ -1,10 +1,11 @@
 //! The n-th call of a kind fails, for n until nothing fails any more: every place where a disk may report an error, to the program that
 //! a person runs and to the server. A call is counted in each thread by itself, so several may fail in one go.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::strace::{Tracer, has_strace};
 use crate::towd::Towd;
@@ -112,14 +113,27 @@ impl Round {
         ended(self.world.tow_under(under, &words.each_ref().map(String::as_str)).spawn().unwrap())
     }
 
-    /// What is received of the large file: it is found again by its name, so that the name can be told.
+    /// What is received of the large file. Its name tells of the file itself, so it can be told beforehand only of one that is there:
+    /// one that was cut off before anything had come, with which the copy goes on.
     fn part(&self) -> PathBuf {
         let side = if self.copying.from() == Side::Server { "served/tree/large" } else { "local/tree/large" };
         let source = fs::metadata(self.world.at(side)).unwrap();
-        let modified = source.mtime() * 1_000_000_000 + source.mtime_nsec();
-        let of = [&b"large/"[..], &source.len().to_be_bytes(), &modified.to_be_bytes()].concat();
-        let hash = blake3::hash(&of).to_hex();
-        self.destination().join(format!("{PART}{}", &hash[..12]))
+        let modified = i128::from(source.mtime()) * 1_000_000_000 + i128::from(source.mtime_nsec());
+        let client = 0_u32.to_be_bytes();
+        let of = [&client[..], b"large/", &source.len().to_be_bytes(), &modified.to_be_bytes()].concat();
+        let id = blake3::hash(&of);
+        let id = &id.as_bytes()[..6];
+        let made = self.destination().join("made");
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made).unwrap();
+        let file = file.metadata().unwrap();
+        let born = file.created().map_or(Duration::ZERO, |born| born.duration_since(UNIX_EPOCH).unwrap());
+        let (seconds, nanoseconds) = (born.as_secs().to_be_bytes(), born.subsec_nanos().to_be_bytes());
+        let of = [b"towpath part ", id, b"file", &file.ino().to_be_bytes(), &seconds, &nanoseconds].concat();
+        let tag = blake3::hash(&of).to_hex();
+        let id = id.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let part = self.destination().join(format!("{PART}{id}-{}", &tag[..16]));
+        fs::rename(made, &part).unwrap();
+        part
     }
 
     /// Copies while the `how` of `calls` is spoilt on one side, of calls on `path` alone where there is one: what came of it, and whether

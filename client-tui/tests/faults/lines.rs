@@ -27,7 +27,8 @@ use towpath_protocol::request::Durability;
 
 use crate::fault_link::{Cut, Dice, FaultLink};
 use crate::world::{
-    Tree, check_between, check_whole, fill, is_part, noise, older, parts, service, shown_parts, sweep, tree,
+    Thing, Tree, check_between, check_whole, fill, is_part, noise, older, parts, service, shown_parts, sweep,
+    tree,
 };
 
 const SMALL_FILES: usize = 30;
@@ -143,7 +144,7 @@ impl Story {
         (Link::over(reader, writer).await.ok(), served)
     }
 
-    fn job(&self, far: Link) -> Job {
+    fn job(&self, far: Link, choice: Choice) -> Job {
         let near = if self.way == Way::Up { self.source.dir.path() } else { self.dir.path() };
         let near = Link::in_process(service(near, StoreLimits::default()));
         let (source, destination) = if self.way == Way::Up { (near, far) } else { (far, near) };
@@ -153,7 +154,7 @@ impl Story {
             source,
             destination,
             items: vec![Item { from: tree.clone(), to: tree }],
-            existing: ExistingPolicy::Always(Choice::Overwrite),
+            existing: ExistingPolicy::Always(choice),
             excludes: Excludes::default(),
             durability: self.durability,
             is_resumed: false,
@@ -164,11 +165,11 @@ impl Story {
     }
 
     /// Over one line, as far as it goes. None where nothing had begun.
-    async fn copy(&mut self, is_sound: bool) -> Option<(Summary, Vec<Fault>)> {
+    async fn copy(&mut self, is_sound: bool, choice: Choice) -> Option<(Summary, Vec<Fault>)> {
         let (far, served) = self.line(is_sound).await;
         let ended = match far {
             Some(far) => {
-                let ended = run(self.job(far.clone())).await;
+                let ended = run(self.job(far.clone(), choice)).await;
                 far.bye().await;
                 Some(ended)
             }
@@ -188,7 +189,7 @@ impl Story {
         let cuts = 1 + self.dice.roll(CUTS_MAX);
         for number in 0..cuts {
             let what = format!("seed {}, {:?}, line {number}", self.seed, self.way);
-            let ended = self.copy(false).await;
+            let ended = self.copy(false, Choice::Overwrite).await;
             self.check(&what).await;
             if let Some((summary, failed)) = ended {
                 assert!(failed.is_empty() && summary.failed <= 1, "{what}: {failed:?} {summary:?}");
@@ -209,15 +210,20 @@ impl Story {
             return (self.way, Outcome::Swept(swept));
         }
         let what = format!("seed {}, {:?}, the sound line", self.seed, self.way);
-        let (summary, failed) = self.copy(true).await.expect("a line that is only slow");
+        let (summary, failed) = self.copy(true, Choice::Overwrite).await.expect("a line that is only slow");
         assert!(failed.is_empty(), "{what}: {failed:?}");
         assert_eq!((summary.failed, summary.skipped, &summary.stopped), (0, 0, &None), "{what}");
         let goes_on = if left < 2 * PIECE { 0 } else { left / PIECE * PIECE };
         assert_eq!(summary.resumed, goes_on, "{what}: {left} bytes were left");
         check_whole(&self.to(), &self.source.new, &what);
         assert_eq!(parts(self.dir.path()), Vec::<PathBuf>::new(), "{what}");
-        let (again, failed) = self.copy(true).await.expect("a line that is only slow");
-        assert!(failed.is_empty() && again.files == 0 && again.failed == 0, "{what}, again: {again:?}");
+        // What is always overwritten is always sent, so this asks for what is newer: nothing is, and all is known to be the same.
+        let (again, failed) = self.copy(true, Choice::NewerOnly).await.expect("a line that is only slow");
+        assert!(failed.is_empty(), "{what}, again: {failed:?}");
+        let sent = (again.files, again.skipped, again.failed, &again.stopped);
+        assert_eq!(sent, (0, 0, 0, &None), "{what}, again: {again:?}");
+        let things = self.source.new.values().filter(|thing| !matches!(thing, Thing::Folder)).count();
+        assert_eq!(again.unchanged, things as u64, "{what}, again: {again:?}");
         (self.way, Outcome::Completed(summary.resumed))
     }
 }

@@ -65,7 +65,7 @@ fn a_copy_goes_on_while_the_terminal_does_not_read_and_then_the_screen_is_right(
         assert!(std::time::Instant::now() < deadline, "{} of 420 came", count());
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
-    line.read_until("420 files");
+    line.read_until("verified: 420 files");
     line.press("q");
     line.read_to_end();
     assert_eq!(line.wait_for_end().code(), Some(0));

@@ -25,6 +25,7 @@ use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use super::{Log, now, object, shown};
+use crate::limits::AuditLimits;
 use budget::{Budgets, Verdict};
 
 /// Lines that may wait for the disk.
@@ -54,19 +55,6 @@ enum Said {
     Summed,
     /// No more will come.
     End,
-}
-
-/// Bounds of the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AuditLimits {
-    /// One file's.
-    pub(crate) bytes_max: u64,
-    /// Older ones that are kept.
-    pub(crate) files_max: u64,
-    /// How long a file is written to at least, unless it is not full.
-    pub(crate) turn_time: Duration,
-    /// What one client may fill in an hour before its lines are summed.
-    pub(crate) client_bytes_per_hour: u64,
 }
 
 /// Keeps the thread that writes; to be ended once all is said.

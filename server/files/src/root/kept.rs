@@ -72,23 +72,27 @@ impl Kept {
         self.0.is_empty()
     }
 
-    /// Whether an open thing is kept or lies in what is. Where the system cannot tell, it may.
-    pub(super) fn holds(&self, opened: &OwnedFd) -> bool {
+    /// Whether an open thing is kept or lies in what is. Where the system cannot tell, it may, and why not is said.
+    pub(super) fn holds(&self, opened: &OwnedFd) -> Result<bool, Errno> {
         if self.is_empty() {
-            return false;
+            return Ok(false);
         }
-        let Ok(stat) = rustix::fs::fstat(opened) else { return true };
+        let stat = rustix::fs::fstat(opened)?;
         if !self.is_near(&stat) {
-            return false;
+            return Ok(false);
         }
         let path = path_of(opened);
-        self.kept()
-            .any(|spot| spot.is_now(Inode::from(&stat)) || spot.contains(opened, &stat, path.as_deref()))
+        for spot in self.kept() {
+            if spot.is_now(Inode::from(&stat)) || spot.contains(opened, &stat, &path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How much of an open thing is kept that is about to be changed.
     pub(crate) fn guards_open(&self, opened: &OwnedFd) -> Option<Guarded> {
-        if self.holds(opened) {
+        if self.holds(opened).unwrap_or(true) {
             return Some(Guarded::Kept);
         }
         let inode = if self.is_empty() { None } else { Inode::of_open(opened).ok() };
@@ -154,18 +158,21 @@ impl Spot {
     }
 
     /// Whether an open thing lies at this name or below it, as things are named now.
-    fn contains(&self, opened: &OwnedFd, stat: &Stat, path: Option<&Path>) -> bool {
-        let (Some(path), Some(folder)) = (path, path_of(&self.folder)) else {
-            return cfg!(target_os = "linux");
+    fn contains(&self, opened: &OwnedFd, stat: &Stat, path: &Result<PathBuf, Errno>) -> Result<bool, Errno> {
+        let (path, folder) = match (path, path_of(&self.folder)) {
+            (Ok(path), Ok(folder)) => (path, folder),
+            _ if cfg!(not(target_os = "linux")) => return Ok(false),
+            (Err(errno), _) => return Err(*errno),
+            (_, Err(errno)) => return Err(errno),
         };
         if let Ok(below) = path.strip_prefix(&folder)
             && let Some(Component::Normal(first)) = below.components().next()
             && self.is_one_of_its_names(first.as_bytes())
         {
-            return true;
+            return Ok(true);
         }
         // By a second name, or by way of another mount.
-        match FileType::from_raw_mode(stat.st_mode) {
+        let is_within = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 mount_of(opened) != mount_of(&self.folder)
                     && self.now().is_some_and(|inode| lies_within(opened, inode))
@@ -174,7 +181,8 @@ impl Spot {
                 (has_more_names(stat) || mount_of(opened) != mount_of(&self.folder))
                     && self.has_file(Inode::from(stat))
             }
-        }
+        };
+        Ok(is_within)
     }
 
     /// Whether a file is one of those in this folder.
@@ -265,10 +273,10 @@ fn has_more_names(stat: &Stat) -> bool {
 }
 
 /// Where the system says that an open thing lies.
-fn path_of(opened: impl AsFd) -> Option<PathBuf> {
+fn path_of(opened: impl AsFd) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd());
-    let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;
-    Some(OsString::from_vec(path.into_bytes()).into())
+    let path = rustix::fs::readlinkat(CWD, link, Vec::new())?;
+    Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
 /// By which mount something was opened; None where the system does not tell, as for everything alike.

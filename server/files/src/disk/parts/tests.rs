@@ -1,3 +1,5 @@
+//! Names of unfinished files: which are proven ours, and which are a person's.
+
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,3 +1,5 @@
+//! The ledger: what is whose, what it counts, its bounds, and its journal after a crash.
+
 use super::*;
 use crate::disk::Home;
 use crate::private_files::PrivateFolder;
