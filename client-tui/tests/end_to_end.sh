@@ -238,14 +238,16 @@ keys "$tow --connect $url/panes" Enter
 screen b-down.txt
 screen a-up.txt
 keys j F5
-screen Copy
+screen '▸ Copy'
 keys Enter
 until_file "$work/root/panes/a-up.txt"
 keys Tab
-keys G F5 Enter
+keys G F5
+screen '▸ Copy'
+keys Enter
 until_file "$work/panes/b-down.txt"
 keys F8
-screen Delete
+screen '╭ Delete'
 keys y
 deadline=$((SECONDS + 60))
 while [ -e "$work/root/panes/b-down.txt" ]; do [ $SECONDS -lt $deadline ] || fail 'F8 did not delete'; done
@@ -262,13 +264,13 @@ mv "$work/back" "$work/f5/whole"
 keys "clear; cd '$work/f5'; '$tow' --connect $url/f5" Enter
 screen whole
 keys j F5
-screen Copy
+screen '▸ Copy'
 keys Enter
 until_same "$work/tree" "$work/root/f5/whole"
 rm -rf "$work/f5/whole"
 keys Tab
 keys G F5
-screen Copy
+screen '▸ Copy'
 keys Enter
 until_same "$work/tree" "$work/f5/whole"
 keys q
