@@ -157,6 +157,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Absolute; none where nothing names one.
     pub(crate) state_dir: Option<PathBuf>,
+    /// The state folders that other `towd`s of this user have unless they name one. Absolute.
+    pub(crate) other_state_dirs: Vec<PathBuf>,
 }
 
 /// Where clients come in.
@@ -190,12 +192,16 @@ impl Order {
     }
 
     fn of(mut args: Args) -> anyhow::Result<Self> {
-        let state_dir = state_dir(args.state_dir.take(), |name| std::env::var_os(name));
-        let state_dir =
-            state_dir.map(|path| std::path::absolute(&path)).transpose().context("--state-dir")?;
+        let state_dirs = state_dirs(args.state_dir.take(), |name| std::env::var_os(name));
+        let state_dirs = state_dirs.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
+        let mut state_dirs = state_dirs.context("--state-dir")?.into_iter();
+        let state_dir = state_dirs.next();
         let errand = match args.errand {
             None if args.join => return Ok(Self::Join),
-            None => return Config::merge(args, state_dir).map(Box::new).map(Self::Serve),
+            None => {
+                let config = Config::merge(args, state_dir, state_dirs.collect())?;
+                return Ok(Self::Serve(Box::new(config)));
+            }
             Some(ErrandArgs::Pair { rights }) => Errand::Pair(rights),
             Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,
             Some(ErrandArgs::Clients { change: Some(ClientsArgs::Set { id, rights }) }) => {
@@ -225,18 +231,21 @@ fn serving_option(matches: &ArgMatches) -> Option<clap::Error> {
     Some(command.error(ErrorKind::ArgumentConflict, format!("--{option} is for serving, not for '{errand}'")))
 }
 
-/// The nearest that is named; an empty or, but for `TOW_STATE_DIR`, a relative variable names none.
-fn state_dir(named: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// All state folders that are named, nearest first; an empty or, but for `TOW_STATE_DIR`, a relative variable names none.
+fn state_dirs(named: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
-    named
-        .or_else(|| variable("TOW_STATE_DIR"))
-        .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("towpath")))
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state/towpath")))
+    let all = [
+        named,
+        variable("TOW_STATE_DIR"),
+        absolute("XDG_STATE_HOME").map(|home| home.join("towpath")),
+        absolute("HOME").map(|home| home.join(".local/state/towpath")),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 impl Config {
-    fn merge(args: Args, state_dir: Option<PathBuf>) -> anyhow::Result<Self> {
+    fn merge(args: Args, state_dir: Option<PathBuf>, other_state_dirs: Vec<PathBuf>) -> anyhow::Result<Self> {
         let (file, mut limits) = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let doors = if args.stdio {
             Doors::Stdio
@@ -263,7 +272,8 @@ impl Config {
         for pair in &args.limit {
             limits.set_pair(pair).context("--limit")?;
         }
-        Ok(Self { root, doors, read_only, json: args.json, audit, file: named, limits, state_dir })
+        let (json, file) = (args.json, named);
+        Ok(Self { root, doors, read_only, json, audit, file, limits, state_dir, other_state_dirs })
     }
 }
 

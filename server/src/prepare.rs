@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use towpath_files::asides::Asides;
 use towpath_files::private_files::PrivateFolder;
-use towpath_files::root::{RootSpec, home_folder};
+use towpath_files::root::{RootError, RootSpec, home_folder};
 use towpath_files::service::{Service, ServiceConfig};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
@@ -111,12 +111,14 @@ fn make_state_folder(config: &Config) -> anyhow::Result<PathBuf> {
 /// change it, or what leads to it, would decide what the next towd does.
 fn keep_from_clients(service: &mut Service, config: &Config, socket: Option<&Path>) -> anyhow::Result<()> {
     // Where the whole file system is served it is the user's own session, by ssh: it may do what a shell there may.
-    if let (Some(root), Some(state)) = (&config.root, &config.state_dir) {
-        if lies_in(root, state) {
-            let own = [gate::folder_in(state), state.join("client"), state.join("tow.log")];
-            own.iter().try_for_each(|own| service.keep_from_clients(own))?;
-        } else {
-            service.keep_from_clients(state)?;
+    if let Some(root) = &config.root {
+        config.state_dir.iter().try_for_each(|state| keep_state(service, root, state))?;
+        for other in &config.other_state_dirs {
+            match keep_state(service, root, other) {
+                // No towd of this user gets there either.
+                Ok(()) | Err(RootError::PermissionDenied(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     let mut files = config.file.iter().map(PathBuf::as_path).chain(socket);
@@ -124,6 +126,15 @@ fn keep_from_clients(service: &mut Service, config: &Config, socket: Option<&Pat
     written_to().try_for_each(|file| service.keep_from_clients(&file))?;
     config.audit.iter().try_for_each(|audit| service.keep_log_from_clients(audit))?;
     Ok(())
+}
+
+/// Keeps a state folder, or only what is in it if that is where the served folder lies.
+fn keep_state(service: &mut Service, root: &Path, state: &Path) -> Result<(), RootError> {
+    if !lies_in(root, state) {
+        return service.keep_from_clients(state);
+    }
+    let own = [gate::folder_in(state), state.join("client"), state.join("tow.log")];
+    own.iter().try_for_each(|own| service.keep_from_clients(own))
 }
 
 /// The files that standard output and standard error go to: announcement and log.

@@ -1,11 +1,14 @@
 //! A home folder that is served, `cd ~ && towd`: what towd rests on lies in it, and clients get no more rights by way of it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
+use towpath_protocol::fault::FaultCode;
 use towpath_protocol::hash::Hash;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::WirePath;
@@ -225,4 +228,112 @@ fn f72_the_audit_log_and_its_older_files_are_kept_where_a_link_leads_to_the_root
     );
     let beside = Put { operation: id(), ..put("logs/other", b"mine") };
     assert!(matches!(client.call(beside).1, Answer::Stored(_)));
+}
+
+/// strace at a running `towd`: it makes calls fail. Dropped, it lets go.
+struct Tracer(std::process::Child);
+
+impl Tracer {
+    /// Makes calls of one kind fail with EIO wherever they name one of `folders`. None, and said so, if that cannot be tried here.
+    fn attach(towd: &Towd, call: &str, folders: &[&Path]) -> Option<Self> {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-p", &towd.pid().to_string()]).args(["-e", &format!("inject={call}:error=EIO")]);
+        for folder in folders {
+            strace.arg("-P").arg(folder.canonicalize().unwrap());
+        }
+        let Ok(mut child) = strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn() else {
+            eprintln!("skipped: there is no strace");
+            return None;
+        };
+        let (mut said, mut stderr) = (String::new(), BufReader::new(child.stderr.take().unwrap()));
+        stderr.read_line(&mut said).unwrap();
+        if said.contains("attached") {
+            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+            return Some(Self(child));
+        }
+        child.wait().unwrap();
+        eprintln!("skipped: towd cannot be traced here: {said}");
+        None
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// Every verb that would reach `path` answers with an error of the disk, and with a refusal once the disk is well again.
+fn gives_nothing(towd: &Towd, home: &Path, path: &str, (call, folder): (&str, &str)) {
+    let look = || (look(home, path), fs::read(home.join("file")).unwrap());
+    let before = look();
+    let verbs = || {
+        let read =
+            Read { file: at(path), version: None, offset: 0, len: 9, wants: Wants::Data, holes: false };
+        [
+            read.into(),
+            rename(path, "taken"),
+            rename("file", path),
+            SetMode { thing: at(path), mode: 0o666 }.into(),
+            SetTimes { thing: at(path), modified: Time::from_ns(5) }.into(),
+            Remove { operation: id(), thing: at(path), depth: Depth::Single, expected: None, aside: false }
+                .into(),
+        ]
+    };
+    let mut client = Client::over_unix(&home.join("socket"));
+    let Some(tracer) = Tracer::attach(towd, call, &[&home.join(folder)]) else { return };
+    let refusals: Vec<_> = verbs().into_iter().map(|verb: Request| client.refused(verb)).collect();
+    assert!(refusals.contains(&FaultCode::Io), "{call} of {folder} did not fail: {refusals:?}");
+    drop(tracer);
+    for verb in verbs() {
+        assert_eq!(client.refused(verb), FaultCode::PermissionDenied, "{call} of {folder}");
+    }
+    assert_eq!(look(), before);
+}
+
+#[test]
+fn f72_an_error_of_the_disk_on_the_way_to_what_is_kept_opens_nothing() {
+    let home = home();
+    let mut serve = command(home.path());
+    serve.args(["--json", "--config"]).arg(home.path().join(".config/towd.toml"));
+    let towd = Towd::spawn(serve);
+    // A second name of what lies in the state folder: that is found by reading the folder and looking at each name.
+    let server = home.path().join("disk/state/towpath/server");
+    write(&server.join("clients.json"), b"the list");
+    fs::hard_link(server.join("clients.json"), home.path().join("second list")).unwrap();
+    for call in ["getdents64", "newfstatat"] {
+        gives_nothing(&towd, home.path(), "second list", (call, "disk/state/towpath/server"));
+    }
+    // A second name of a file that its owner has replaced since: that is found by the name's place.
+    write(&home.path().join("new"), b"root = \"/\"");
+    fs::rename(home.path().join("new"), home.path().join(".config/towd.toml")).unwrap();
+    fs::hard_link(home.path().join(".config/towd.toml"), home.path().join("second config")).unwrap();
+    gives_nothing(&towd, home.path(), "second config", ("newfstatat", ".config"));
+}
+
+#[test]
+fn f72_the_state_folder_that_another_towd_of_this_user_has_is_kept_too() {
+    let home = home();
+    let state = tempfile::tempdir().unwrap();
+    let named = state.path().join("state");
+    for variable in [None, Some("disk/other")] {
+        let mut serve = command(home.path());
+        serve.args(["--json", "--config"]).arg(home.path().join(".config/towd.toml"));
+        serve.arg("--state-dir").arg(&named);
+        // One by the variable, and one without a word.
+        let mut own = vec![".local", ".local/state", "disk/state/towpath", "disk/state/towpath/server"];
+        if let Some(other) = variable {
+            fs::create_dir_all(home.path().join(other)).unwrap();
+            serve.env("TOW_STATE_DIR", home.path().join(other));
+            own.extend([other, "disk/other/server"]);
+        }
+        let towd = Towd::spawn(serve);
+        let mut client = Client::over_unix(&home.path().join("socket"));
+        changes_nothing(&mut client, home.path(), &own);
+        let beside = Put { operation: id(), ..put("disk/state/mine", b"mine") };
+        assert!(matches!(client.call(beside).1, Answer::Stored(_)));
+        assert!(matches!(client.call(rename("disk/state/mine", ".config/mine")).1, Answer::Done(_)));
+        drop(towd);
+    }
 }

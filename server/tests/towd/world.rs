@@ -182,6 +182,10 @@ impl Towd {
         Client::over_unix(self.listening["unix"].as_str().unwrap().as_ref())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

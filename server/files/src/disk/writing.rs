@@ -189,21 +189,24 @@ pub(crate) fn open_parent(folder: impl AsFd) -> Result<OwnedFd, Fault> {
     rustix::fs::openat(folder, c"..", flags, Mode::empty()).map_err(fault_of)
 }
 
-/// Whether `folder` is `ancestor` or lies below it, whatever names lead there. As far up as may be looked.
-pub(crate) fn lies_within(folder: &OwnedFd, ancestor: Inode) -> bool {
-    let Ok(mut inode) = Inode::of_open(folder) else { return false };
-    let mut parent = open_parent(folder);
-    loop {
-        if inode == ancestor {
-            return true;
+/// Whether `folder` is `ancestor` or lies below it, whatever names lead there. It looks as far up as this user may search; on the way the
+/// right to read is not needed.
+pub(crate) fn lies_within(folder: &OwnedFd, ancestor: Inode) -> Result<bool, Errno> {
+    let mut inode = Inode::from(&rustix::fs::fstat(folder)?);
+    let mut at = None;
+    while inode != ancestor {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let above = match rustix::fs::openat(at.as_ref().unwrap_or(folder), c"..", flags, Mode::empty()) {
+            Err(Errno::ACCESS) => return Ok(false),
+            above => above?,
+        };
+        let above_inode = Inode::from(&rustix::fs::fstat(&above)?);
+        if above_inode == inode {
+            return Ok(false);
         }
-        let Ok(opened) = parent else { return false };
-        match Inode::of_open(&opened) {
-            Ok(above) if above != inode => inode = above,
-            _ => return false,
-        }
-        parent = open_parent(opened);
+        (inode, at) = (above_inode, Some(above));
     }
+    Ok(true)
 }
 
 /// Makes `to`, empty until now, share all content of `from`. False where the file system cannot.

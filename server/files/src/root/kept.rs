@@ -9,17 +9,19 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use towpath_protocol::fault::Fault;
 use towpath_protocol::path::Name;
 
 use super::{LOOK_FOLDER, RootError};
+use crate::disk::fault_of;
 use crate::disk::writing::{Inode, lies_within};
 
 /// Links followed on the way to what is kept, as many as the system follows.
 const LINKS_MAX: usize = 40;
 
-/// Folders within a folder that is kept, in which a file is looked for that has a second name.
+/// Folders within a folder that is kept, in which a thing is looked for that has a second name.
 const FOLDERS_DEEP_MAX: usize = 2;
 
 /// How much of a thing is kept.
@@ -83,7 +85,7 @@ impl Kept {
         }
         let path = path_of(opened);
         for spot in self.kept() {
-            if spot.is_now(Inode::from(&stat)) || spot.contains(opened, &stat, &path)? {
+            if spot.is_now(Inode::from(&stat))? || spot.contains(opened, &stat, &path)? {
                 return Ok(true);
             }
         }
@@ -92,34 +94,48 @@ impl Kept {
 
     /// How much of an open thing is kept that is about to be changed.
     pub(crate) fn guards_open(&self, opened: &OwnedFd) -> Option<Guarded> {
+        let Ok(inode) = Inode::of_open(opened) else { return Some(Guarded::Kept) };
         if self.holds(opened).unwrap_or(true) {
             return Some(Guarded::Kept);
         }
-        let inode = if self.is_empty() { None } else { Inode::of_open(opened).ok() };
-        inode.filter(|inode| self.0.iter().any(|spot| spot.found == Some(*inode))).map(|_| Guarded::Way)
+        self.0.iter().any(|spot| spot.found == Some(inode)).then_some(Guarded::Way)
     }
 
-    /// How much of what has this name, or is about to have it, is kept. The folder itself was opened through the root.
-    pub(crate) fn guards(&self, folder: impl AsFd, name: &Name) -> Option<Guarded> {
+    /// Returns how much of a name is kept, whether something has the name already or is about to get it. The folder was opened through
+    /// the root. Returns the system's error if it cannot tell: then the caller leaves the name alone.
+    pub(crate) fn guards(&self, folder: impl AsFd, name: &Name) -> Result<Option<Guarded>, Fault> {
+        self.look_up(folder, name).map_err(fault_of)
+    }
+
+    fn look_up(&self, folder: impl AsFd, name: &Name) -> Result<Option<Guarded>, Errno> {
         if self.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let Ok(folder_stat) = rustix::fs::fstat(&folder) else { return Some(Guarded::Kept) };
+        let folder_stat = rustix::fs::fstat(&folder)?;
         if !self.is_near(&folder_stat) {
-            return None;
+            return Ok(None);
         }
-        let there = rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok();
-        let inode = there.as_ref().map(Inode::from);
-        let named = self.0.iter().filter(|spot| spot.is_called(Inode::from(&folder_stat), name.as_bytes()));
-        let known = self.0.iter().filter(|spot| inode.is_some_and(|inode| spot.is_now(inode)));
-        let mut guarded: Vec<_> = named.chain(known).map(|spot| spot.guarded).collect();
+        let there = if_there(rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW))?;
+        let folder = Inode::from(&folder_stat);
+        let mut found = None;
+        for spot in &self.0 {
+            let is_it = spot.is_called(folder, name.as_bytes())
+                || there.as_ref().map_or(Ok(false), |there| spot.is_now(Inode::from(there)))?;
+            match spot.guarded {
+                Guarded::Kept if is_it => return Ok(Some(Guarded::Kept)),
+                Guarded::Way if is_it => found = Some(Guarded::Way),
+                Guarded::Kept | Guarded::Way => {}
+            }
+        }
         // A second name of a file that lies in a folder that is kept.
-        if there.is_some_and(|there| has_more_names(&there))
-            && self.kept().any(|spot| inode.is_some_and(|inode| spot.has_file(inode)))
-        {
-            guarded.push(Guarded::Kept);
+        if let Some(there) = there.filter(has_more_names) {
+            for spot in self.kept() {
+                if spot.has(Inode::from(&there))? {
+                    return Ok(Some(Guarded::Kept));
+                }
+            }
         }
-        if guarded.contains(&Guarded::Kept) { Some(Guarded::Kept) } else { guarded.first().copied() }
+        Ok(found)
     }
 
     fn kept(&self) -> impl Iterator<Item = &Arc<Spot>> {
@@ -135,13 +151,16 @@ impl Kept {
 
 impl Spot {
     /// Whether a thing is this one: the one that was found, or the one that has its place now.
-    fn is_now(&self, inode: Inode) -> bool {
-        self.found == Some(inode) || (self.guarded == Guarded::Kept && self.now() == Some(inode))
+    fn is_now(&self, inode: Inode) -> Result<bool, Errno> {
+        if self.found == Some(inode) {
+            return Ok(true);
+        }
+        Ok(self.guarded == Guarded::Kept && self.now()? == Some(inode))
     }
 
-    fn now(&self) -> Option<Inode> {
-        let there = rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW);
-        there.ok().map(|there| Inode::from(&there))
+    fn now(&self) -> Result<Option<Inode>, Errno> {
+        let there = if_there(rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW))?;
+        Ok(there.as_ref().map(Inode::from))
     }
 
     fn is_called(&self, folder: Inode, name: &[u8]) -> bool {
@@ -172,36 +191,54 @@ impl Spot {
             return Ok(true);
         }
         // By a second name, or by way of another mount.
-        let is_within = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                mount_of(opened) != mount_of(&self.folder)
-                    && self.now().is_some_and(|inode| lies_within(opened, inode))
-            }
-            _ => {
-                (has_more_names(stat) || mount_of(opened) != mount_of(&self.folder))
-                    && self.has_file(Inode::from(stat))
-            }
-        };
-        Ok(is_within)
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if !has_more_names(stat) && is_one_mount(opened, &self.folder) {
+            return Ok(false);
+        }
+        match self.now()? {
+            Some(inode) if is_folder && lies_within(opened, inode)? => Ok(true),
+            Some(_) => self.has(Inode::from(stat)),
+            None => Ok(false),
+        }
     }
 
-    /// Whether a file is one of those in this folder.
-    fn has_file(&self, inode: Inode) -> bool {
-        has_file(&self.folder, self.name.as_bytes(), inode, FOLDERS_DEEP_MAX)
+    /// Whether a thing is one of those in this folder.
+    fn has(&self, inode: Inode) -> Result<bool, Errno> {
+        has(&self.folder, self.name.as_bytes(), inode, FOLDERS_DEEP_MAX)
     }
 }
 
-fn has_file(folder: &OwnedFd, name: &[u8], inode: Inode, deep: usize) -> bool {
+fn has(folder: &OwnedFd, name: &[u8], inode: Inode, deep: usize) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(folder) = rustix::fs::openat(folder, name, flags, Mode::empty()) else { return false };
-    let names = crate::disk::names(&folder).unwrap_or_default();
-    names.iter().any(|name| {
-        let there = rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
-        let Ok(there) = there else { return false };
+    let folder = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        // It is absent, or holds nothing.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        folder => folder?,
+    };
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let there = if_there(rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW))?;
+        let Some(there) = there else { continue };
         let is_folder = FileType::from_raw_mode(there.st_mode) == FileType::Directory;
-        Inode::from(&there) == inode
-            || (is_folder && deep > 0 && has_file(&folder, name.as_bytes(), inode, deep - 1))
-    })
+        if Inode::from(&there) == inode
+            || (is_folder && deep > 0 && has(&folder, name.to_bytes(), inode, deep - 1)?)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns `None` for what is absent, and every other error as it is: it says nothing of what is there.
+fn if_there(looked: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
+    match looked {
+        Err(Errno::NOENT) => Ok(None),
+        looked => looked.map(Some),
+    }
 }
 
 /// All names that are met on the way to a path, links followed one by one; the last is what it names, or the first that is absent.
@@ -214,10 +251,7 @@ fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
             at = rustix::fs::openat(&at, "..", LOOK_FOLDER, Mode::empty())?;
             continue;
         }
-        let there = match rustix::fs::statat(&at, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => None,
-            there => Some(there?),
-        };
+        let there = if_there(rustix::fs::statat(&at, &name, AtFlags::SYMLINK_NOFOLLOW))?;
         let kind = there.map(|there| FileType::from_raw_mode(there.st_mode));
         let is_way = match kind {
             Some(FileType::Symlink) => true,
@@ -279,7 +313,12 @@ fn path_of(opened: impl AsFd) -> Result<PathBuf, Errno> {
     Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
-/// By which mount something was opened; None where the system does not tell, as for everything alike.
+/// False if the system does not tell by which mount something was opened.
+fn is_one_mount(one: impl AsFd, other: impl AsFd) -> bool {
+    matches!((mount_of(one), mount_of(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// Returns by which mount something was opened; `None` if the system does not tell.
 #[cfg(target_os = "linux")]
 fn mount_of(opened: impl AsFd) -> Option<u64> {
     use rustix::fs::{StatxFlags, statx};

@@ -165,7 +165,7 @@ impl Leaving {
 
 /// Err where the program keeps for itself what has this name, or where it leads to what it keeps.
 pub(super) fn check_kept(kept: &Kept, folder: impl AsFd, name: &Name) -> Result<(), Fault> {
-    match kept.guards(folder, name) {
+    match kept.guards(folder, name)? {
         None => Ok(()),
         Some(Guarded::Kept) => Err(kept_fault()),
         Some(Guarded::Way) => Err(Fault::new(FaultCode::PermissionDenied)

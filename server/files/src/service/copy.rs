@@ -76,8 +76,11 @@ impl Copying {
             return Err(FaultCode::NotFound.into());
         }
         to.check_name()?;
-        if source.kind == Kind::Folder && writing::lies_within(&to.folder, Inode::of(from.spot())?) {
-            return Err(FaultCode::IntoItself.into());
+        if source.kind == Kind::Folder {
+            let inode = Inode::of(from.spot())?;
+            if writing::lies_within(&to.folder, inode).map_err(disk::fault_of)? {
+                return Err(FaultCode::IntoItself.into());
+            }
         }
         self.thing(from, to)
     }

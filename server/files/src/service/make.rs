@@ -51,7 +51,7 @@ pub(super) fn make_folder(
     allowance: &Arc<Allowance>,
 ) -> Result<Made, Fault> {
     if let Err(refusal) = to.check(kept) {
-        let is_way = kept.guards(&*to.folder, &to.name) == Some(Guarded::Way);
+        let is_way = kept.guards(&*to.folder, &to.name)? == Some(Guarded::Way);
         let is_folder = to.look()?.is_some_and(|there| there.kind == Kind::Folder);
         return match existing {
             Existing::Replace | Existing::ReplaceOlder if is_way && is_folder => Ok(Made::Joined),

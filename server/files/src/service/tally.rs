@@ -56,7 +56,7 @@ impl Tally {
 
     /// Err for what stays out.
     pub(super) fn check_kept(&self, folder: impl AsFd, name: &Name) -> Result<(), Fault> {
-        match self.kept.guards(folder, name) {
+        match self.kept.guards(folder, name)? {
             Some(Guarded::Kept) => Err(kept_fault()),
             Some(Guarded::Way) | None => Ok(()),
         }

@@ -142,7 +142,7 @@ fn content_of(
     if entry.attributes.kind != Kind::Folder {
         return Ok(None);
     }
-    if kept.guards(&parent, &entry.name) == Some(Guarded::Kept) {
+    if kept.guards(&parent, &entry.name)? == Some(Guarded::Kept) {
         return Err(kept_fault());
     }
     if depth >= PATH_COMPONENTS_MAX {
