@@ -14,7 +14,7 @@ fn has_strace() -> bool {
     let has = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     let has = has.is_ok_and(|status| status.success());
     if !has {
-        eprintln!("skipped: programs cannot be traced here (strace)");
+        crate::skip::skip("programs cannot be traced here (strace)");
     }
     has
 }
@@ -93,7 +93,7 @@ fn as_nobody(command: &mut Command) -> &mut Command {
 #[test]
 fn f80_into_a_folder_that_may_not_be_read_a_move_flushes_all_of_its_file_system() {
     if !has_strace() || !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: it takes root to be another user");
+        crate::skip::skip("it takes root to be another user");
         return;
     }
     let world = World::new();
@@ -107,7 +107,7 @@ fn f80_into_a_folder_that_may_not_be_read_a_move_flushes_all_of_its_file_system(
     std::os::unix::fs::chown(world.at("near/file"), Some(65_534), Some(65_534)).unwrap();
     fs::set_permissions(world.at("far/into"), fs::Permissions::from_mode(0o300)).unwrap();
     if !is_reached_by_nobody(Path::new(env!("CARGO_BIN_EXE_tow")), &world.at("near")) {
-        eprintln!("skipped: another user cannot reach the program or the temporary folder");
+        crate::skip::skip("another user cannot reach the program or the temporary folder");
         return;
     }
     let trace = world.at("trace");

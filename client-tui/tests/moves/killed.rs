@@ -26,7 +26,7 @@ fn has_strace() -> bool {
     let has = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     let has = has.is_ok_and(|status| status.success());
     if !has {
-        eprintln!("skipped: programs cannot be traced here (strace)");
+        crate::skip::skip("programs cannot be traced here (strace)");
     }
     has
 }

@@ -13,10 +13,16 @@ mod durable;
 #[allow(dead_code, unreachable_pub, reason = "other tests use more of it")]
 #[path = "../support/folding.rs"]
 mod folding;
+#[allow(dead_code, unreachable_pub, reason = "other tests use more of it")]
+#[path = "../support/image.rs"]
+mod image;
 mod itself;
 mod killed;
 mod many;
 mod placed;
+mod power;
+#[path = "../support/skip.rs"]
+mod skip;
 #[allow(dead_code, unreachable_pub, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -131,7 +131,7 @@ pub(crate) fn mount(words: &[&str], at: &Path) -> Option<Mounted> {
     if mounted.is_ok_and(|output| output.status.success()) {
         return Some(Mounted(at.to_owned()));
     }
-    eprintln!("skipped: nothing could be mounted by {words:?} (it takes root and that program)");
+    crate::skip::skip(&format!("nothing could be mounted by {words:?} (it takes root and that program)"));
     None
 }
 

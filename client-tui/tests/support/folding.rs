@@ -20,7 +20,7 @@ impl Folding {
         let mut served = match python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
             Ok(served) => served,
             Err(error) => {
-                eprintln!("skipped: no file system that folds case can be mounted: python3: {error}");
+                crate::skip::skip(&format!("no file system that folds case can be mounted: python3: {error}"));
                 return None;
             }
         };
@@ -30,7 +30,7 @@ impl Folding {
             return Some(Self { at: at.to_owned(), served });
         }
         let _ = served.wait();
-        eprintln!("skipped: no file system that folds case can be mounted (it takes root and /dev/fuse)");
+        crate::skip::skip("no file system that folds case can be mounted (it takes root and /dev/fuse)");
         None
     }
 }

@@ -16,6 +16,9 @@ use rustix::process::geteuid;
 use towpath_protocol::display::DisplayName;
 use zeroize::Zeroizing;
 
+use crate::disk::durable::flush_folder;
+use crate::root::LOOK;
+
 /// More than this is none of our files.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most of what is shown of why a file cannot be understood.
@@ -328,20 +331,33 @@ fn read_at_most(folder: BorrowedFd<'_>, name: &Path, bytes_max: u64) -> Result<Z
     Ok(content)
 }
 
-/// The folder and those above it that are missing.
+/// Makes the folder and those above it that are missing, durably: what is flushed into one later is of no use if the folder itself is
+/// gone after a power cut.
 fn make_folders(path: &Path) -> Result<(), Errno> {
-    match rustix::fs::mkdirat(CWD, path, FOLDER_MODE) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+    match make_folder(path) {
         Err(Errno::NOENT) => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => {
                 make_folders(parent)?;
-                match rustix::fs::mkdirat(CWD, path, FOLDER_MODE) {
-                    Ok(()) | Err(Errno::EXIST) => Ok(()),
-                    Err(errno) => Err(errno),
-                }
+                make_folder(path)
             }
             None => Err(Errno::NOENT),
         },
+        made => made,
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(CWD, path, FOLDER_MODE) {
+        Ok(()) => {
+            // The folder above may be one that this user cannot read.
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let open = |access| {
+                rustix::fs::openat(CWD, above, access | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            };
+            let above = open(OFlags::RDONLY).or_else(|_| open(LOOK))?;
+            flush_folder(above).map_err(|_| Errno::IO)
+        }
+        Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
