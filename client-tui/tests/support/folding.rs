@@ -20,7 +20,9 @@ impl Folding {
         let mut served = match python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
             Ok(served) => served,
             Err(error) => {
-                crate::skip::skip(&format!("no file system that folds case can be mounted: python3: {error}"));
+                crate::skip::skip(&format!(
+                    "no file system that folds case can be mounted: python3: {error}"
+                ));
                 return None;
             }
         };

@@ -75,9 +75,14 @@ impl PartId {
     /// The name of what `of` describes.
     fn name(self, of: &[u8]) -> Result<Name, Fault> {
         let tag = Hash::of(&[b"towpath part ".as_slice(), &self.0, of].concat());
-        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        let text = format!("{}-{}", hex(&self.0), hex(&tag.0[..TAG_BYTES]));
-        Name::new([PREFIX, text.as_bytes()].concat()).map_err(|_| FaultCode::Internal.into())
+        let hex = |byte: &u8| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+        // A file has two such names in its life, and small files come by the thousand.
+        let mut name = Vec::with_capacity(PREFIX.len() + 2 * (ID_BYTES + TAG_BYTES) + 1);
+        name.extend_from_slice(PREFIX);
+        name.extend(self.0.iter().flat_map(hex));
+        name.push(b'-');
+        name.extend(tag.0[..TAG_BYTES].iter().flat_map(hex));
+        Name::new(name).map_err(|_| FaultCode::Internal.into())
     }
 
     /// Of a file that was just made, for the moment until its own name is known. It is empty: nobody loses anything with it.
@@ -85,14 +90,10 @@ impl PartId {
         self.name(b"new")
     }
 
-    fn file_name(self, file: impl AsFd, stat: &Stat) -> Result<Name, Fault> {
-        let (seconds, nanoseconds) = born(file);
-        let of = [
-            b"file".as_slice(),
-            &stat.st_ino.to_be_bytes(),
-            &seconds.to_be_bytes(),
-            &nanoseconds.to_be_bytes(),
-        ];
+    fn file_name(self, file: impl AsFd) -> Result<Name, Fault> {
+        let (inode, seconds, nanoseconds) = origin(file).map_err(fault_of)?;
+        let of =
+            [b"file".as_slice(), &inode.to_be_bytes(), &seconds.to_be_bytes(), &nanoseconds.to_be_bytes()];
         self.name(&of.concat())
     }
 
@@ -102,19 +103,21 @@ impl PartId {
     }
 }
 
-/// When something was made; 0 where the file system does not say.
+/// The inode number of a file, and the time at which it was made, 0 where the file system does not say.
 #[cfg(target_os = "linux")]
-fn born(file: impl AsFd) -> (i64, u32) {
+fn origin(file: impl AsFd) -> Result<(u64, i64, u32), Errno> {
     use rustix::fs::{StatxFlags, statx};
-    let told = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME);
-    let told =
-        told.ok().filter(|told| StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME));
-    told.map_or((0, 0), |told| (told.stx_btime.tv_sec, told.stx_btime.tv_nsec))
+    let asked = StatxFlags::INO | StatxFlags::BTIME;
+    let told = statx(file, c"", AtFlags::EMPTY_PATH, asked)?;
+    let is_told = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::BTIME);
+    let (seconds, nanoseconds) =
+        if is_told { (told.stx_btime.tv_sec, told.stx_btime.tv_nsec) } else { (0, 0) };
+    Ok((told.stx_ino, seconds, nanoseconds))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn born(_file: impl AsFd) -> (i64, u32) {
-    (0, 0)
+fn origin(file: impl AsFd) -> Result<(u64, i64, u32), Errno> {
+    rustix::fs::fstat(file).map(|stat| (stat.st_ino, 0, 0))
 }
 
 /// Whether a name has the exact form of ours, whatever it names.
@@ -145,7 +148,7 @@ pub(crate) fn proves_part(name: &Name, thing: impl AsFd) -> bool {
 
 fn is_of_file(id: PartId, name: &Name, file: BorrowedFd<'_>, stat: &Stat) -> bool {
     let is_newborn = stat.st_size == 0 && id.newborn_name().is_ok_and(|newborn| newborn == *name);
-    is_newborn || id.file_name(file, stat).is_ok_and(|own| own == *name)
+    is_newborn || id.file_name(file).is_ok_and(|own| own == *name)
 }
 
 /// Creates a file with what this folder gives of `mode`, and locks it. Fails with `AlreadyExists` where the name is taken, as whatever it may be.
@@ -154,8 +157,7 @@ pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Result<(Name, 
     let file = writing::create_new(&folder, &newborn, mode)?;
     // Nobody else can have it; where there are no locks, nobody else locks either.
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    let named = rustix::fs::fstat(&file).map_err(fault_of).and_then(|stat| id.file_name(&file, &stat));
-    let named = named.and_then(|name| {
+    let named = id.file_name(&file).and_then(|name| {
         writing::rename_new(Spot::new(&folder, &newborn), Spot::new(&folder, &name)).map(|()| name)
     });
     match named {
