@@ -13,6 +13,8 @@
     reason = "a benchmark prints, builds a fixture, and ends where it cannot go on"
 )]
 
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/towd.rs"]
 mod towd;
 
@@ -21,7 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -39,16 +40,13 @@ use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, SortKey, Stat, Walk};
 use towpath_secure::{Identity, connect};
 
+use load::asked;
 use towd::Towd;
 
 /// Requests that each session has open.
 const OPEN: u32 = 512;
 /// How the client calls itself.
 const EVE: &str = "eve";
-
-fn asked(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
 
 fn frame(id: u32, message: &ToServer) -> Vec<u8> {
     let encoded = encode_to_server(RequestId(id), message).expect("a frame");
@@ -284,17 +282,12 @@ fn measure(folder: &Path) {
 }
 
 fn main() {
-    // Only where it is asked for: the tests run every benchmark's program too.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
+    let fill = |root: &Path| {
+        for entry in 0..asked("HOSTILE_ENTRIES", 20_000) {
+            fs::write(root.join(format!("an entry of some length {entry:06}")), b"").expect("a file");
+        }
+    };
+    if let Some(folder) = load::prepared(fill) {
+        measure(folder.path());
     }
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("open files");
-    let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().join("root");
-    fs::create_dir_all(&root).expect("a folder");
-    for entry in 0..asked("HOSTILE_ENTRIES", 20_000) {
-        fs::write(root.join(format!("an entry of some length {entry:06}")), b"").expect("a file");
-    }
-    measure(folder.path());
 }

@@ -12,6 +12,8 @@
     reason = "a benchmark prints, builds a fixture, and ends where it cannot go on"
 )]
 
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/towd.rs"]
 mod towd;
 
@@ -21,7 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 use towpath::link::Link;
 use towpath::link::dial::dial;
@@ -31,6 +32,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{Direction, Follow, Hidden, Read, SortKey, Wants};
 
+use load::asked;
 use towd::Towd;
 
 /// Entries of the folder that the busy ones list.
@@ -39,10 +41,6 @@ const ENTRIES: usize = 1000;
 const FILE_BYTES: usize = 1024 * 1024;
 /// Sessions that begin at the same time.
 const BEGINNING: usize = 4;
-
-fn asked(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
 
 /// What all the busy ones have done.
 #[derive(Default)]
@@ -144,19 +142,14 @@ async fn measure(folder: &Path) {
 }
 
 fn main() {
-    // Only where it is asked for: the tests run every benchmark's program too.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
-    }
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("open files");
-    let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().join("root");
-    fs::create_dir_all(root.join("many")).expect("a folder");
-    for entry in 0..ENTRIES {
-        fs::write(root.join(format!("many/{entry:04}")), b"").expect("a file");
-    }
-    fs::write(root.join("file"), vec![7; FILE_BYTES]).expect("a file");
+    let fill = |root: &Path| {
+        fs::create_dir(root.join("many")).expect("a folder");
+        for entry in 0..ENTRIES {
+            fs::write(root.join(format!("many/{entry:04}")), b"").expect("a file");
+        }
+        fs::write(root.join("file"), vec![7; FILE_BYTES]).expect("a file");
+    };
+    let Some(folder) = load::prepared(fill) else { return };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(folder.path()));
 }
