@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ClientConfig};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::{default_provider, kx_group};
 use rustls::pki_types::ServerName;
+use rustls::{CipherSuite, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, Pin, ProofBinding, SECRET_BYTES};
 use towpath_secure::{Acceptor, Identity, Secure, SecureFault, connect};
 
@@ -213,8 +217,12 @@ async fn f65_tls_1_2_is_refused() {
 
 /// A client of ours in all but ALPN, which takes any server.
 fn without_our_alpn(alpn: &[&[u8]]) -> ClientConfig {
-    use rustls::crypto::ring::default_provider;
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    stranger(default_provider(), alpn)
+}
+
+/// A client that offers what it likes, and takes any server.
+fn stranger(provider: CryptoProvider, alpn: &[&[u8]]) -> ClientConfig {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
@@ -240,6 +248,68 @@ async fn f65_without_the_protocols_name_and_version_there_is_no_session() {
             timeout(PATIENCE, async { tokio::join!(asking, acceptor.accept(theirs)) }).await.unwrap();
         let fault = met.unwrap_err();
         assert!(matches!(fault, SecureFault::OtherProtocol), "{alpn:?}: {fault}");
+    }
+}
+
+/// What comes of it at both ends where the client offers this.
+async fn offer(
+    provider: CryptoProvider,
+) -> (std::io::Result<TlsStream<DuplexStream>>, Result<Secure<DuplexStream>, SecureFault>) {
+    let (ours, theirs) = duplex(PIPE_BYTES);
+    let acceptor = Acceptor::new(&identity()).unwrap();
+    let connector = TlsConnector::from(Arc::new(stranger(provider, &[b"towpath/1"])));
+    let name = ServerName::try_from("towd").unwrap();
+    let met = async { tokio::join!(connector.connect(name, ours), acceptor.accept(theirs)) };
+    timeout(PATIENCE, met).await.expect("a handshake hangs")
+}
+
+/// Chapter 15 names three suites and one group.
+#[tokio::test]
+async fn f65_each_suite_of_the_page_is_taken_and_no_group_but_x25519() {
+    let suites = [
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    let groups = |names: &[NamedGroup]| {
+        let known = [kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+        known.into_iter().filter(|group| names.contains(&group.name())).collect::<Vec<_>>()
+    };
+    for suite in suites {
+        let mut provider = default_provider();
+        provider.cipher_suites.retain(|known| known.suite() == suite);
+        let (ours, theirs) = offer(provider).await;
+        let ours = ours.unwrap();
+        theirs.unwrap();
+        let agreed = ours.get_ref().1;
+        assert_eq!(agreed.negotiated_cipher_suite().unwrap().suite(), suite);
+        assert_eq!(agreed.negotiated_key_exchange_group().unwrap().name(), NamedGroup::X25519);
+    }
+    let kx_groups = groups(&[NamedGroup::secp256r1, NamedGroup::secp384r1]);
+    assert_eq!(kx_groups.len(), 2);
+    let (ours, theirs) = offer(CryptoProvider { kx_groups, ..default_provider() }).await;
+    assert!(ours.is_err() && theirs.is_err(), "another group");
+}
+
+/// Chapter 15: 32 are taken without data in between, and the next one ends the connection.
+#[tokio::test]
+async fn f65_more_than_32_key_updates_without_data_between_them_end_the_connection() {
+    for (updates, is_taken) in [(32, true), (33, false)] {
+        let (ours, theirs) = offer(default_provider()).await;
+        let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
+        for _ in 0..2 {
+            for _ in 0..updates {
+                ours.get_mut().1.refresh_traffic_keys().unwrap();
+            }
+            let said = async {
+                let _ = ours.write_all(b"data").await;
+                let _ = ours.flush().await;
+            };
+            let mut heard = [0; 4];
+            let hearing = timeout(PATIENCE, theirs.stream.read_exact(&mut heard));
+            let ((), heard) = tokio::join!(said, hearing);
+            assert_eq!(heard.expect("it neither comes nor ends").is_ok(), is_taken, "{updates}");
+        }
     }
 }
 
