@@ -3,28 +3,60 @@
 
 use std::collections::VecDeque;
 
-/// Messages of one upload that are not acknowledged.
+use crate::limits::DATA_BYTES_MAX;
+
+/// More bytes of data than one message can hold are not kept as one.
+const MERGED_BYTES_MAX: u64 = DATA_BYTES_MAX as u64;
+
+/// Messages of one upload that are not acknowledged. Small ones that follow one another are kept as one, so the memory that this takes is
+/// bounded by the credit, whatever the number of messages.
 #[derive(Debug, Default)]
 pub struct Charges {
-    /// Where in the file each ends, and what it takes.
-    waiting: VecDeque<(u64, u64)>,
+    waiting: VecDeque<Waiting>,
+    /// Where the last message ends.
+    end: u64,
     total: u64,
+    messages: usize,
+}
+
+/// One message, or data of several that follow one another.
+#[derive(Debug)]
+struct Waiting {
+    /// Where in the file it ends.
+    end: u64,
+    /// What it takes.
+    charge: u64,
+    /// Each of its bytes takes one.
+    is_data: bool,
+    messages: usize,
 }
 
 impl Charges {
     /// A message that ends at `end`, behind all before it, takes `charge` bytes.
     pub fn add(&mut self, end: u64, charge: u64) {
-        self.waiting.push_back((end, charge));
-        self.total += charge;
+        let is_data = end.checked_sub(self.end) == Some(charge);
+        (self.end, self.total, self.messages) = (end, self.total + charge, self.messages + 1);
+        match self.waiting.back_mut() {
+            Some(last) if is_data && last.is_data && last.charge + charge <= MERGED_BYTES_MAX => {
+                *last = Waiting { end, charge: last.charge + charge, is_data, messages: last.messages + 1 };
+            }
+            _ => self.waiting.push_back(Waiting { end, charge, is_data, messages: 1 }),
+        }
     }
 
     /// All before `received` is written: what ends there or before takes nothing any more.
     pub fn acknowledge(&mut self, received: u64) {
-        while let Some((end, charge)) = self.waiting.front().copied()
-            && end <= received
-        {
+        while let Some(first) = self.waiting.front_mut() {
+            let left = first.end.saturating_sub(received);
+            // Of one message all of it, or nothing.
+            let left = if left == 0 || first.messages > 1 { left.min(first.charge) } else { first.charge };
+            self.total -= first.charge - left;
+            first.charge = left;
+            if left > 0 {
+                return;
+            }
+            self.messages -= first.messages;
             self.waiting.pop_front();
-            self.total -= charge;
         }
     }
 
@@ -33,9 +65,9 @@ impl Charges {
         self.total
     }
 
-    /// Messages that take them.
-    pub fn count(&self) -> usize {
-        self.waiting.len()
+    /// Messages that take them, and small ones before these.
+    pub const fn count(&self) -> usize {
+        self.messages
     }
 }
 
@@ -55,5 +87,22 @@ mod tests {
             charges.acknowledge(received);
             assert_eq!((charges.total(), charges.count()), (total, count), "{received}");
         }
+    }
+
+    #[test]
+    fn f71_however_small_the_messages_are_their_number_is_bounded_by_what_they_take() {
+        let mut charges = Charges::default();
+        for end in 1..=1_000_000 {
+            charges.add(end, 1);
+        }
+        assert_eq!((charges.total(), charges.count()), (1_000_000, 1_000_000));
+        assert!(charges.waiting.len() <= 1 + 1_000_000 / DATA_BYTES_MAX, "{}", charges.waiting.len());
+        charges.acknowledge(999_999);
+        assert_eq!((charges.total(), charges.waiting.len()), (1, 1));
+        charges.add(2_000_000, 32);
+        charges.add(2_000_001, 1);
+        assert_eq!(charges.waiting.len(), 3, "a span is no data");
+        charges.acknowledge(2_000_001);
+        assert_eq!((charges.total(), charges.count()), (0, 0));
     }
 }

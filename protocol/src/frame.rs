@@ -53,8 +53,8 @@ pub struct Incoming<M> {
     pub message: Result<M, Undecodable>,
 }
 
-/// Full rooms that are kept for the time when nobody holds their data any more.
-const ROOMS_KEPT_MAX: usize = 8;
+/// Memory that was read into and is held by decoded data; beyond this, data is copied out of what is read.
+pub const ROOMS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A whole frame without its length: a MessagePack value that nobody has looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +141,27 @@ const DETACHED_BYTES_MAX: usize = 32 * 1024;
 pub struct Decoder {
     buffer: BytesMut,
     frame_bytes_max: usize,
-    /// What was read into before: a handle on each, the one that was full first in front.
-    rooms: VecDeque<BytesMut>,
+    /// Of `buffer`, as it was taken.
+    room_bytes: usize,
+    /// What was read into before, the one that was full first in front.
+    rooms: VecDeque<Room>,
+    /// Decoded data holds as many rooms as it may: data that comes now is copied, and holds no more memory than its own.
+    is_crowded: bool,
+}
+
+/// A handle on memory that was read into.
+#[derive(Debug)]
+struct Room {
+    /// Empty.
+    buffer: BytesMut,
+    bytes: usize,
+}
+
+impl Room {
+    /// Whether no decoded data holds it.
+    fn is_free(&mut self) -> bool {
+        self.buffer.try_reclaim(self.bytes)
+    }
 }
 
 impl Default for Decoder {
@@ -154,8 +173,13 @@ impl Default for Decoder {
 impl Decoder {
     /// With the limit that holds before Hello is answered.
     pub fn new() -> Self {
-        let (buffer, rooms) = (BytesMut::new(), VecDeque::new());
-        Self { buffer, frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO, rooms }
+        Self {
+            buffer: BytesMut::new(),
+            frame_bytes_max: FRAME_BYTES_MAX_BEFORE_HELLO,
+            room_bytes: 0,
+            rooms: VecDeque::new(),
+            is_crowded: false,
+        }
     }
 
     /// Sets the limit for the frames to come, those included that are in the buffer already, once Hello is answered. Never
@@ -170,35 +194,54 @@ impl Decoder {
     /// more, as long as as much is asked for: to the system, new room for each read costs as much as the reading.
     pub fn space(&mut self, least: usize, room: usize) -> &mut BytesMut {
         let least = least.max(self.missing());
+        if self.is_crowded {
+            self.is_crowded = !self.rooms.iter_mut().any(Room::is_free);
+        }
         if self.buffer.capacity() - self.buffer.len() < least && !self.buffer.try_reclaim(least) {
-            let mut next = self.room(room.max(least));
+            let was_crowded = self.is_crowded;
+            let Room { buffer: mut next, bytes } = self.room(room.max(least));
             next.extend_from_slice(&self.buffer);
-            let mut full = std::mem::replace(&mut self.buffer, next);
-            full.clear();
-            self.rooms.push_back(full);
+            let mut full = Room { buffer: std::mem::replace(&mut self.buffer, next), bytes: self.room_bytes };
+            full.buffer.clear();
+            self.room_bytes = bytes;
+            if !was_crowded {
+                self.rooms.push_back(full);
+            }
         }
         &mut self.buffer
     }
 
-    /// The room that was full first, if it is free again, else a new one.
-    fn room(&mut self, bytes: usize) -> BytesMut {
+    /// The room that was full first, if it is free again and large enough, else a new one.
+    fn room(&mut self, bytes: usize) -> Room {
         let wanted = self.buffer.len() + bytes;
-        // The room of a handle that is dropped goes back to the system with the last of its data.
-        self.rooms.truncate(ROOMS_KEPT_MAX);
-        let free = self.rooms.iter_mut().position(|room| room.try_reclaim(wanted));
-        free.and_then(|at| self.rooms.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(wanted))
+        while let Some(free) =
+            self.rooms.iter_mut().position(Room::is_free).and_then(|at| self.rooms.remove(at))
+        {
+            if free.bytes >= wanted {
+                self.is_crowded = false;
+                return free;
+            }
+        }
+        let held: usize = self.rooms.iter().map(|room| room.bytes).sum();
+        self.is_crowded = held + self.room_bytes >= ROOMS_BYTES_MAX;
+        Room { buffer: BytesMut::with_capacity(wanted), bytes: wanted }
     }
 
-    /// Gives back the room that is kept for more to come.
+    /// Gives back the room that is kept for more to come, but for what decoded data holds.
     pub fn rest(&mut self) {
-        self.rooms.clear();
+        self.rooms.retain_mut(|room| !room.is_free());
+    }
+
+    /// Whether decoded data holds rooms that were read into before.
+    pub fn is_held(&self) -> bool {
+        !self.rooms.is_empty()
     }
 
     /// Gives back all that is not needed while nothing comes.
     pub fn release(&mut self) {
         self.rest();
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            (self.buffer, self.room_bytes) = (BytesMut::new(), 0);
         }
     }
 
@@ -252,6 +295,11 @@ impl Decoder {
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
+        if self.is_crowded {
+            let frame = Bytes::copy_from_slice(&self.buffer[..announced]);
+            self.buffer.advance(announced);
+            return Ok(Some(Frame(frame)));
+        }
         Ok(Some(Frame(self.buffer.split_to(announced).freeze())))
     }
 }

@@ -152,7 +152,7 @@ const TABLE: &[Row] = &[
         "disk_reserve_bytes",
         64 * MIB,
         (0, NONE - 1),
-        "stay free on the disk, whatever is stored",
+        "stay free on the disk; if not set, 5 % of it at most",
     ),
     row(
         Limit::PartsKeptSeconds,
@@ -200,9 +200,16 @@ const TABLE: &[Row] = &[
     ),
 ];
 
+/// What stays free of a small disk at most, in percent, where its owner has not set how many bytes are to.
+const DISK_RESERVE_PERCENT: u64 = 5;
+
 /// All of them, as they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limits([u64; TABLE.len()]);
+pub(crate) struct Limits {
+    values: [u64; TABLE.len()],
+    /// The owner has set how much of the disk stays free.
+    sets_reserve: bool,
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -210,13 +217,13 @@ impl Default for Limits {
         for row in TABLE {
             values[row.limit as usize] = row.default;
         }
-        Self(values)
+        Self { values, sets_reserve: false }
     }
 }
 
 impl Limits {
     pub(crate) const fn of(&self, limit: Limit) -> u64 {
-        self.0[limit as usize]
+        self.values[limit as usize]
     }
 
     pub(crate) const fn count(&self, limit: Limit) -> usize {
@@ -244,6 +251,7 @@ impl Limits {
     pub(crate) const fn store(&self) -> StoreLimits {
         StoreLimits {
             disk_reserve_bytes: self.of(Limit::DiskReserveBytes),
+            disk_reserve_percent: if self.sets_reserve { 100 } else { DISK_RESERVE_PERCENT },
             uploads_max: self.count(Limit::Uploads),
             credit_bytes: self.of(Limit::UploadCreditBytes),
             room_bytes: self.of(Limit::UploadRoomBytes),
@@ -276,7 +284,8 @@ impl Limits {
         if value < row.least || value > row.most {
             bail!("{name}: {} is not within {least} and {most}", shown(value));
         }
-        self.0[row.limit as usize] = value;
+        self.values[row.limit as usize] = value;
+        self.sets_reserve |= row.limit == Limit::DiskReserveBytes;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl InProcess {
         let cancel = CancellationToken::new();
         let exchange = ServiceExchange {
             answers: Answers::new(RequestId::NONE, answer_sender),
-            inputs,
+            inputs: inputs.into(),
             cancel: cancel.clone(),
             lost: CancellationToken::new(),
         };

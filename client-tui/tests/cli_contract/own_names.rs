@@ -35,7 +35,7 @@ pub(crate) fn leave_part(folder: &Path) -> PathBuf {
         let (inputs, received) = tokio::sync::mpsc::channel(INPUTS_QUEUED_MAX);
         let exchange = Exchange {
             answers: Answers::new(RequestId(1), answers),
-            inputs: received,
+            inputs: received.into(),
             cancel: CancellationToken::new(),
             lost: CancellationToken::new(),
         };

@@ -29,7 +29,9 @@ use towpath_protocol::path::Name;
 use towpath_protocol::time::Time;
 
 pub(crate) use parts::is_part;
-pub(crate) use reading::{FolderReader, READ_FILE, names, only_a_file, open_file, read_at, read_into, space};
+pub(crate) use reading::{
+    FolderReader, READ_FILE, each_name, names, only_a_file, open_file, read_at, read_into, space,
+};
 pub(crate) use seal::{Home, identity_and_names, seal, seal_of_name};
 
 /// The one table from the system's errors to fault codes. Where an error means something else in one call, that call says

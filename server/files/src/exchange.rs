@@ -1,23 +1,43 @@
 //! One request's conversation, seen from the service: where its answers go, what the client says meanwhile, and whether
 //! anybody still wants it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::Totals;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::{DATA_BYTES_MAX, UPLOAD_CREDIT_BYTES_MAX};
+use towpath_protocol::limits::{DATA_BYTES_MAX, SPAN_CREDIT_BYTES, UPLOAD_CREDIT_BYTES_MAX};
 use towpath_protocol::message::{Answer, Input, RequestId};
 
 use crate::memory::{self, Charge, Memory, Use};
+use crate::queue::{Queue, QueueSender, queue};
 
 /// Answers that may wait in an exchange's queue before the service waits for the reader.
 pub const ANSWERS_QUEUED_MAX: usize = 32;
 /// Inputs that may wait for the service: a full data frame for each of the largest credit, and once more as many.
 pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DATA_BYTES_MAX);
+/// Inputs that a request pays for itself.
+const INPUTS_PAID: usize = 16;
+/// What an input takes while it waits, besides its data.
+const INPUT_BYTES: usize = 256;
+
+/// The queue of an exchange's inputs, which are charged beyond the first.
+pub(crate) fn inputs(memory: &Memory) -> (QueueSender<Input>, Inputs) {
+    queue(memory, INPUTS_QUEUED_MAX, INPUTS_PAID, INPUT_BYTES)
+}
+
+/// Inputs that an upload pays for, where its client has so much credit: two for a span and the data beside it.
+pub(crate) const fn inputs_paid_with(credit_bytes: u64) -> usize {
+    INPUTS_PAID + 2 * (credit_bytes / SPAN_CREDIT_BYTES) as usize
+}
+
+/// What those take.
+pub(crate) const fn input_bytes_of(credit_bytes: u64) -> usize {
+    inputs_paid_with(credit_bytes) * INPUT_BYTES
+}
 
 /// How much of long work is done, whatever its final answer says: for whoever logs it. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +72,10 @@ struct Charged {
     memory: Memory,
     /// Set when nobody takes answers any more.
     lost: CancellationToken,
+    /// What the request takes: charged until its work has ended, also after the session.
+    _request: Arc<Charge>,
+    /// Taken before the next answer was made.
+    ahead: Arc<Mutex<Option<Charge>>>,
 }
 
 impl Answers {
@@ -59,9 +83,32 @@ impl Answers {
         Self { id, queue, charged: None, done: Done::default() }
     }
 
-    /// Answers that are charged until whoever takes them gives that back.
-    pub(crate) fn charged_to(self, memory: Memory, lost: CancellationToken) -> Self {
-        Self { charged: Some(Charged { memory, lost }), ..self }
+    /// Answers that are charged until whoever takes them gives that back, of a request that is charged already.
+    pub(crate) fn charged_to(self, memory: Memory, request: Arc<Charge>, lost: CancellationToken) -> Self {
+        Self { charged: Some(Charged { memory, lost, _request: request, ahead: Arc::default() }), ..self }
+    }
+
+    /// Waits for memory for an answer of about so many bytes that is to be made, and keeps it for the next one that is sent.
+    pub(crate) async fn pay_ahead(&self, bytes: usize) -> Result<(), Fault> {
+        let Some(charged) = &self.charged else { return Ok(()) };
+        let paid = charged.take(bytes, Use::Passing).await?;
+        *charged.ahead() = paid;
+        Ok(())
+    }
+
+    /// Waits for memory that work holds until this is dropped, while it sends answers.
+    pub(crate) async fn hold(&self, bytes: usize) -> Result<Option<Charge>, Fault> {
+        match &self.charged {
+            Some(charged) => charged.take(bytes, Use::Held).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Memory for something that is kept for an answer; false if there is none. It is added to what is paid ahead.
+    pub(crate) fn try_pay_ahead(&self, bytes: usize) -> bool {
+        let Some(charged) = &self.charged else { return true };
+        let mut ahead = charged.ahead();
+        ahead.get_or_insert_with(|| charged.memory.nothing()).try_grow(bytes, Use::Passing)
     }
 
     /// What is done is told there.
@@ -77,8 +124,12 @@ impl Answers {
     /// Waits for room. Err when nobody listens any more: the work can stop.
     pub async fn send(&self, answer: impl Into<Answer>) -> Result<(), Fault> {
         let answer = answer.into();
+        let bytes = memory::of_answer(&answer);
         let charge = match &self.charged {
-            Some(charged) => charged.take(memory::of_answer(&answer)).await?,
+            Some(charged) => match charged.paid_ahead(bytes) {
+                None => charged.take(bytes, Use::Passing).await?,
+                paid => paid,
+            },
             None => None,
         };
         let place = self.queue.reserve().await.map_err(|_| FaultCode::Cancelled)?;
@@ -115,17 +166,31 @@ impl Answers {
 }
 
 impl Charged {
-    async fn take(&self, bytes: usize) -> Result<Option<Charge>, Fault> {
+    fn ahead(&self) -> MutexGuard<'_, Option<Charge>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was taken for an answer that takes so much.
+    fn paid_ahead(&self, bytes: usize) -> Option<Charge> {
+        let mut paid = self.ahead().take()?;
+        paid.set(bytes);
+        Some(paid)
+    }
+
+    async fn take(&self, bytes: usize, what: Use) -> Result<Option<Charge>, Fault> {
         if bytes == 0 {
             return Ok(None);
         }
         tokio::select! {
             biased;
-            charge = self.memory.take(bytes) => Ok(Some(charge)),
+            charge = self.memory.take(bytes, what) => Ok(Some(charge)),
             () = self.lost.cancelled() => Err(FaultCode::Cancelled.into()),
         }
     }
 }
+
+/// What a client says within an exchange, as the service gets it.
+pub type Inputs = Queue<Input>;
 
 /// What the service gets together with a request.
 #[derive(Debug)]
@@ -133,7 +198,7 @@ pub struct Exchange {
     pub answers: Answers,
     /// `More`, `UploadData`, `UploadSpan`, `CommitUpload`, `AbortUpload` for this request; `Cancel` comes as `cancel`. Closed when
     /// the connection is gone.
-    pub inputs: mpsc::Receiver<Input>,
+    pub inputs: Inputs,
     /// Set by the client's `Cancel`, by the loss of the connection, and at the end of a drain. Work looks at it between steps and ends
     /// with `Cancelled`.
     pub cancel: CancellationToken,

@@ -13,9 +13,11 @@
 pub mod asides;
 mod disk;
 pub mod exchange;
+mod fair;
 mod machine;
 pub mod memory;
 pub mod private_files;
+mod queue;
 pub mod root;
 pub mod service;
 pub mod session;

@@ -27,6 +27,10 @@ const REQUEST_BYTES: usize = 6 * 1024;
 const NAME_BYTES: usize = 48;
 /// Shorter final answers are paid for with their request.
 const ANSWER_BYTES_FREE: usize = 2 * 1024;
+/// What a file takes that is stored and not yet in place: two open files, its name.
+const PART_BYTES: usize = 8 * 1024;
+/// What an entry of a page takes besides name and link.
+const ENTRY_BYTES: usize = NAME_BYTES + 2 * size_of::<Attributes>();
 
 /// How often who waits looks for what other clients gave back.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -36,7 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(crate) enum Use {
     /// It goes by itself: what comes in and is worked on, what goes out.
     Passing,
-    /// It stays until its client goes on. It leaves a third to what passes, so that a client that holds much can still be served.
+    /// Work holds it to its end, and needs more that passes meanwhile, to which it leaves a sixth.
+    Held,
+    /// It stays until its client goes on. It leaves a third to the others, so that a client that holds much can still be served.
     Parked,
 }
 
@@ -68,8 +74,8 @@ pub struct Memory(Arc<Session>);
 struct Session {
     client: Arc<Client>,
     used: AtomicUsize,
-    /// Held by whoever waits: the others wait behind.
-    waiting: tokio::sync::Mutex<()>,
+    /// Held by what waits: the rest waits behind. What is to be [held](Use::Held) has a line of its own, since what passes makes room for it.
+    waiting: [tokio::sync::Mutex<()>; 2],
 }
 
 /// Bytes that are charged, given back when this is dropped.
@@ -99,7 +105,7 @@ impl ClientMemory {
         Memory(Arc::new(Session {
             client: self.0.clone(),
             used: AtomicUsize::new(0),
-            waiting: tokio::sync::Mutex::default(),
+            waiting: Default::default(),
         }))
     }
 }
@@ -126,13 +132,13 @@ impl Memory {
         self.add(bytes, what).then(|| Charge { memory: self.clone(), bytes })
     }
 
-    /// Charges so many bytes of what passes, as soon as there are so many. What is more than there can ever be has to wait for ever.
-    pub(crate) async fn take(&self, bytes: usize) -> Charge {
-        let _turn = self.0.waiting.lock().await;
+    /// Charges so many bytes as soon as there are so many. What is more than there can ever be has to wait for ever.
+    pub(crate) async fn take(&self, bytes: usize, what: Use) -> Charge {
+        let _turn = self.0.waiting[usize::from(what != Use::Passing)].lock().await;
         loop {
             let mut freed = std::pin::pin!(self.0.client.freed.notified());
             freed.as_mut().enable();
-            if let Some(charge) = self.try_take(bytes, Use::Passing) {
+            if let Some(charge) = self.try_take(bytes, what) {
                 // There may be enough for the next one too.
                 self.0.client.freed.notify_one();
                 return charge;
@@ -150,7 +156,11 @@ impl Memory {
         let mut used = client.server.used();
         let free = client.server.bytes_max.saturating_sub(*used);
         let (ours, session) = (client.used.load(Ordering::Relaxed), of_session.load(Ordering::Relaxed));
-        let for_client = if what == Use::Parked { free / 3 * 2 } else { free };
+        let for_client = match what {
+            Use::Passing => free,
+            Use::Held => free / 6 * 5,
+            Use::Parked => free / 3 * 2,
+        };
         let for_session = for_client.saturating_sub(ours).saturating_mul(SESSION_FACTOR);
         let fits = ours + bytes <= for_client && session + bytes <= for_session;
         if !fits && session + bytes > SESSION_BYTES_LEAST {
@@ -240,27 +250,52 @@ impl Drop for Charge {
     }
 }
 
+/// About what a name takes.
+pub(crate) fn of_name(name: &Name) -> usize {
+    name.as_bytes().len() + NAME_BYTES
+}
+
+/// About what a path takes.
+pub(crate) fn of_path(path: &WirePath) -> usize {
+    path.names().iter().map(of_name).sum()
+}
+
 /// About what a request takes while it is open, of which the frame had so many bytes.
 pub(crate) fn of_request(request: &Request, frame_bytes: usize) -> usize {
     let of = |path: &WirePath| path.names().len() * NAME_BYTES;
-    let names: usize = match request {
+    // Two paths at most, for all but the first.
+    let paths = frame_bytes.min(2 * 1024) * (NAME_BYTES / 3);
+    let besides: usize = match request {
         // An answer for each, which is paid for with the request.
         Request::Stat(stat) => stat.paths.iter().map(|path| of(path) + size_of::<Attributes>()).sum(),
         Request::Measure(measure) => {
             measure.things.iter().map(|thing| of(&thing.base) + of(&thing.path)).sum()
         }
-        // Two paths at most.
-        _ => frame_bytes.min(2 * 1024) * (NAME_BYTES / 3),
+        Request::Put(_) | Request::BeginUpload(_) => paths + PART_BYTES,
+        _ => paths,
     };
-    REQUEST_BYTES + 2 * frame_bytes + names
+    REQUEST_BYTES + 2 * frame_bytes + besides
+}
+
+/// About what a page of so many entries takes that is to be made, if they have usual names.
+pub(crate) const fn of_page(entries: usize) -> usize {
+    entries * (ENTRY_BYTES + 64)
+}
+
+/// About what takes the target of a link, if it is one.
+pub(crate) fn of_link(attributes: &Attributes) -> usize {
+    attributes.link.as_ref().map_or(0, |link| 2 * link.bytes.len())
+}
+
+/// About what a fault takes that names what it is about.
+pub(crate) fn of_fault(fault: &Fault) -> usize {
+    2 * size_of::<Fault>() + fault.path.as_ref().map_or(0, |path| 2 * of_path(path))
 }
 
 /// About what an answer takes on its way out; nothing for what is paid for with its request.
 pub(crate) fn of_answer(answer: &Answer) -> usize {
-    let of = |name: &Name, attributes: &Attributes| {
-        let link = attributes.link.as_ref().map_or(0, |link| link.bytes.len());
-        2 * (name.as_bytes().len() + link) + NAME_BYTES + 2 * size_of::<Attributes>()
-    };
+    let of =
+        |name: &Name, attributes: &Attributes| 2 * name.as_bytes().len() + of_link(attributes) + ENTRY_BYTES;
     let bytes: usize = match answer {
         Answer::ListPage(ListPage { entries, .. }) => {
             entries.iter().map(|entry| of(&entry.name, &entry.attributes)).sum()
@@ -274,7 +309,8 @@ pub(crate) fn of_answer(answer: &Answer) -> usize {
         Answer::Metadata(metadata) => {
             metadata.extended.iter().map(|Extended { name, value }| 2 * (name.len() + value.len())).sum()
         }
-        Answer::Totals(totals) => totals.faults.len() * 1024,
+        Answer::Stats(stats) => stats.items.iter().filter_map(|item| item.0.as_ref().ok()).map(of_link).sum(),
+        Answer::Totals(totals) => totals.faults.iter().map(of_fault).sum(),
         _ => 0,
     };
     if bytes < ANSWER_BYTES_FREE { 0 } else { bytes }
@@ -335,7 +371,7 @@ mod tests {
         let client = ClientMemory::of_server(MIB as u64);
         let (session, other) = (client.session(), client.session());
         let held = hog(&session, Use::Passing);
-        let mut waiting = std::pin::pin!(other.take(200 * 1024));
+        let mut waiting = std::pin::pin!(other.take(200 * 1024, Use::Passing));
         assert!(futures_pending(waiting.as_mut()).await);
         drop(held);
         assert_eq!(waiting.await.bytes(), 200 * 1024);

@@ -54,6 +54,7 @@ pub use grant::{ClientId, Grant};
 use crate::asides::Asides;
 use crate::disk::{self, FolderReader, parts};
 use crate::exchange::Exchange;
+use crate::fair::Share;
 use crate::machine;
 use crate::memory::{ClientMemory, Memory};
 use crate::private_files::{PrivateFault, PrivateFolder};
@@ -69,6 +70,8 @@ pub struct Service {
     /// Whose share of threads it works with.
     owner: Owner,
     client_memory: ClientMemory,
+    /// Whose part of the asynchronous threads its tasks have.
+    share: Share,
     /// What this session holds.
     memory: Memory,
     allowance: Arc<allowance::Allowance>,
@@ -155,6 +158,7 @@ impl Service {
             owner: Owner::Session(0),
             memory: client_memory.session(),
             client_memory,
+            share: Share::of_server(),
             allowance: Arc::new(allowance::Allowance::new(
                 limits,
                 ledger::Ledger::default(),
@@ -192,14 +196,19 @@ impl Service {
     /// have one together.
     pub(crate) fn for_session(self: Arc<Self>) -> Arc<Self> {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
-        let (owner, client_memory) = match self.owner {
-            Owner::Client(_) => (self.owner, self.client_memory.clone()),
+        let (owner, client_memory, share) = match self.owner {
+            Owner::Client(_) => (self.owner, self.client_memory.clone(), self.share.clone()),
             Owner::Session(_) => {
-                (Owner::Session(SESSIONS.fetch_add(1, Ordering::Relaxed)), self.client_memory.of_another())
+                let owner = Owner::Session(SESSIONS.fetch_add(1, Ordering::Relaxed));
+                (owner, self.client_memory.of_another(), self.share.of_another())
             }
         };
         let memory = client_memory.session();
-        Arc::new(Self { owner, client_memory, memory, ..(*self).clone() })
+        Arc::new(Self { owner, client_memory, share, memory, ..(*self).clone() })
+    }
+
+    pub(crate) fn share(&self) -> Share {
+        self.share.clone()
     }
 
     pub(crate) fn memory(&self) -> Memory {
@@ -258,7 +267,7 @@ impl Service {
         match request {
             Request::List(request) => Box::pin(list::list(self, request, exchange)),
             Request::Walk(request) => Box::pin(walk::walk(self, request, exchange)),
-            Request::Stat(request) => Box::pin(stat::stat(self, request)),
+            Request::Stat(request) => Box::pin(stat::stat(self, request, exchange)),
             Request::Read(request) => Box::pin(read::read(self, request, exchange)),
             Request::Blocks(request) => Box::pin(blocks::blocks(self, request, exchange)),
             Request::Space(request) => Box::pin(measure::space(self, request)),
@@ -273,7 +282,7 @@ impl Service {
             Request::Copy(request) => Box::pin(copy::copy(self, request, exchange)),
             Request::Remove(request) => Box::pin(remove::remove(self, request, exchange)),
             Request::Flush(request) => Box::pin(flushing::flush(self, request)),
-            Request::ReadMetadata(request) => Box::pin(metadata::read(self, request)),
+            Request::ReadMetadata(request) => Box::pin(metadata::read(self, request, exchange)),
             Request::SetMetadata(request) => Box::pin(metadata::set(self, request)),
         }
     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::Decoder;
 use towpath_protocol::hello::{Limits, Welcome};
@@ -38,7 +38,10 @@ pub use record::{Act, Details, Outcome, SessionEvent, SessionLog, Unlogged, Work
 pub use tickets::{Joining, Tickets};
 
 use crate::exchange::Exchange;
+use crate::fair::Kind;
+pub use crate::fair::Share;
 use crate::memory::Memory;
+use crate::queue::queue;
 use crate::service::Service;
 use hello::{Begun, Opened};
 use outbox::{Outbox, Queues};
@@ -47,6 +50,10 @@ use streams::Streams;
 
 /// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
 const REPLIES_QUEUED_MAX: usize = 1024;
+/// Of them, those that wait without being charged: what every session has.
+const REPLIES_PAID: usize = 32;
+/// What each of the others takes.
+const REPLY_BYTES: usize = 512;
 /// Of them, those that may wait for their turn behind the bulk: a client has hardly ever more than one.
 const IN_TURN_QUEUED_MAX: usize = 16;
 /// Answers that may wait in each of the two lanes: at 64 KiB a data frame, 1 MiB of bulk.
@@ -54,7 +61,7 @@ const LANE_ANSWERS_QUEUED_MAX: usize = 16;
 /// How long the last words may take to leave, and the peer to notice the end.
 const LAST_WORDS_SECONDS_MAX: u64 = 2;
 /// The same where the peer has no right to be here any more: within a second of that its connection is closed.
-const REVOKED_MILLISECONDS_MAX: u64 = 250;
+const REVOKED_MILLISECONDS_MAX: u64 = 150;
 /// How long cancelled work may take to stop before the session ends without it.
 const STOP_SECONDS_MAX: u64 = 10;
 /// Most bytes that are read and thrown away while a refused peer is told so.
@@ -79,6 +86,11 @@ pub trait Serve: Send + Sync + 'static {
     fn memory(&self) -> Memory {
         Memory::unlimited()
     }
+
+    /// Whose part of the asynchronous threads the session's tasks have.
+    fn share(&self) -> Share {
+        Share::of_server()
+    }
 }
 
 impl Serve for Service {
@@ -96,6 +108,10 @@ impl Serve for Service {
 
     fn memory(&self) -> Memory {
         Self::memory(self)
+    }
+
+    fn share(&self) -> Share {
+        Self::share(self)
     }
 }
 
@@ -162,27 +178,54 @@ where
     let mut decoder = Decoder::new();
     let opened = hello::open(&mut reader, &mut writer, &mut decoder, door.into(), &options).await;
     let mut streams = None;
-    let end = match opened {
+    let (end, rest) = match opened {
         Ok(Opened::Session(begun)) => {
             log.record(SessionEvent::Connected { agent: begun.agent.clone() });
             // Also where this future is dropped in the middle.
             streams = Some(CloseOnDrop(begun.streams.clone()));
-            run(&mut reader, &mut writer, decoder, begun, options).await
+            let share = begun.streams.share.clone();
+            let running = Box::pin(run(&mut reader, &mut writer, decoder, begun, options));
+            let (end, rest) = share.task(Kind::Session, running).await;
+            (end, Some(rest))
         }
         Ok(Opened::Stream(streams)) => {
             log.record(SessionEvent::Joined);
-            streams.carry(&mut reader, &mut writer, decoder).await;
+            let carrying = Box::pin(streams.carry(&mut reader, &mut writer, decoder));
+            streams.share.task(Kind::Session, carrying).await;
             return SessionEnd::Joined;
         }
-        Err(end) => end,
+        Err(end) => (end, None),
     };
-    if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
+    if matches!(end, SessionEnd::Revoked(_)) {
+        // Its connection is closed before its work has stopped, which may wait for a disk.
         linger(&mut reader, &mut writer, last_words_time(&end)).await;
+        drop((reader, writer));
+        run_out(rest).await;
+    } else {
+        run_out(rest).await;
+        if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
+            linger(&mut reader, &mut writer, last_words_time(&end)).await;
+        }
     }
     // Not before the last words had time to be heard: a client that misses a stream looks no further.
     drop(streams);
     log.record(SessionEvent::Left { end: &end, seconds: began.elapsed().as_secs_f64() });
     end
+}
+
+/// A session that has ended, and whose work may still go on.
+struct Rest {
+    outbox: Outbox,
+    streams: Arc<Streams>,
+    /// Cancels all work where this is dropped in the middle.
+    _cancel_all: DropGuard,
+}
+
+/// Waits until cancelled work has stopped, for as long as that may take.
+async fn run_out(rest: Option<Rest>) {
+    let Some(Rest { mut outbox, streams, _cancel_all }) = rest else { return };
+    let _ = timeout(Duration::from_secs(STOP_SECONDS_MAX), outbox.run_out()).await;
+    streams.exchanges.lost();
 }
 
 /// The session proper: from the answered Hello to the last words.
@@ -192,19 +235,20 @@ async fn run<S, R, W>(
     decoder: Decoder,
     begun: Begun<S>,
     options: SessionOptions,
-) -> SessionEnd
+) -> (SessionEnd, Rest)
 where
     S: Serve,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let (replies_sender, replies) = mpsc::channel(REPLIES_QUEUED_MAX);
-    let (control_sender, control) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
-    let (in_turn_sender, in_turn) = mpsc::channel(IN_TURN_QUEUED_MAX);
     let Begun { service, streams, bulk, offer, .. } = begun;
+    let (replies_sender, replies) = queue(&streams.memory, REPLIES_QUEUED_MAX, REPLIES_PAID, REPLY_BYTES);
+    let (control_sender, control) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
+    let (in_turn_sender, in_turn) =
+        queue(&streams.memory, IN_TURN_QUEUED_MAX, IN_TURN_QUEUED_MAX, REPLY_BYTES);
     let exchanges = &streams.exchanges;
     // Also where this future is dropped in the middle.
-    let _cancel_all = exchanges.cancel_all_on_drop();
+    let cancel_all = exchanges.cancel_all_on_drop();
     let queues = Queues { replies, in_turn, control };
     let mut outbox = Outbox::new(queues, streams.clone(), options.stall);
     let lanes = Lanes { replies: replies_sender, in_turn: in_turn_sender, control: control_sender, bulk };
@@ -231,9 +275,7 @@ where
         let _ = timeout(last_words_time(&end), saying).await;
     }
     exchanges.stop();
-    let _ = timeout(Duration::from_secs(STOP_SECONDS_MAX), outbox.run_out()).await;
-    exchanges.lost();
-    end
+    (end, Rest { outbox, streams, _cancel_all: cancel_all })
 }
 
 struct CloseOnDrop(Arc<Streams>);

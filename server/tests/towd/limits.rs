@@ -70,8 +70,17 @@ pub(crate) fn allow_open_files(count: u64) {
 }
 
 pub(crate) fn resident_bytes(towd: &Towd) -> u64 {
+    bytes_of(towd, "VmRSS:")
+}
+
+/// The most that it ever had.
+pub(crate) fn peak_bytes(towd: &Towd) -> u64 {
+    bytes_of(towd, "VmHWM:")
+}
+
+fn bytes_of(towd: &Towd, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", towd.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
@@ -326,6 +335,51 @@ fn f40_sequences_and_nesting_have_their_limits() {
     client.bytes(&frame);
     assert!(matches!(client.hear(), Some((77, Answer::Fault(fault))) if fault.code == FaultCode::Malformed));
     client.call(space());
+}
+
+/// A small disk in memory, for whoever may mount.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn of(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(folder.path());
+        let is_mounted =
+            mount.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success());
+        is_mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn f51_of_a_small_disk_no_more_than_a_twentieth_is_kept_free_unless_the_owner_says_so() {
+    let Some(disk) = SmallDisk::of("20m") else { return super::skip::skip("nothing can be mounted here") };
+    let towd = Towd::on_socket(disk.0.path());
+    let mut client = towd.connect();
+    let free = |client: &mut Client<_, _>| match client.call(space()).1 {
+        Answer::SpaceInfo(space) => space.free,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(free(&mut client), 19 * MIB);
+    let content = vec![7; 64 * 1024];
+    let stored = (0..1000).take_while(|number| {
+        let mut put = put(&format!("{number}"), &content);
+        put.operation.0[..4].copy_from_slice(&u32::to_be_bytes(*number));
+        matches!(client.call(put).1, Answer::Stored(_))
+    });
+    assert_eq!(stored.count(), 19 * 16);
+    assert_eq!((free(&mut client), client.refused(begin(1, 1))), (0, FaultCode::NoSpace));
+    // Somebody who asks for more gets it.
+    let towd = Towd::on_socket_with(disk.0.path(), &["--limit", "disk_reserve_bytes=2MiB"]);
+    let mut client = towd.connect();
+    (0..19 * 16).for_each(|number| std::fs::remove_file(disk.0.path().join(number.to_string())).unwrap());
+    assert_eq!(free(&mut client), 18 * MIB);
 }
 
 #[test]

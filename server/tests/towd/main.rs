@@ -4,6 +4,7 @@
 
 mod audit;
 mod doors;
+mod hostile;
 mod leaving;
 mod limits;
 mod load;

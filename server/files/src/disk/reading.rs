@@ -123,15 +123,20 @@ impl Iterator for FolderReader {
     }
 }
 
-/// All names in a folder, unfinished files too: for whoever removes it.
+/// All names in a folder, unfinished files too, as the disk gives them.
+pub(crate) fn each_name(
+    folder: &OwnedFd,
+) -> Result<impl Iterator<Item = Result<Name, Fault>> + use<>, Fault> {
+    let entries = Dir::read_from(folder).map_err(fault_of)?;
+    Ok(entries.filter_map(|entry| match entry {
+        Ok(entry) => Name::new(entry.file_name().to_bytes()).ok().map(Ok),
+        Err(errno) => Some(Err(fault_of(errno))),
+    }))
+}
+
+/// The same in one list: for folders of our own.
 pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Name>, Fault> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder).map_err(fault_of)? {
-        if let Ok(name) = Name::new(entry.map_err(fault_of)?.file_name().to_bytes()) {
-            names.push(name);
-        }
-    }
-    Ok(names)
+    each_name(folder)?.collect()
 }
 
 /// Appends up to `len` bytes of a file from `offset` on to `buffer`, and says how many; fewer only at the end of the file.

@@ -275,6 +275,8 @@ fn copy_in_kernel(_from: impl AsFd, _to: impl AsFd, _len: usize) -> Result<usize
 pub(crate) struct Free {
     /// Bytes that this user may still write.
     pub(crate) bytes: u64,
+    /// Bytes of the whole file system.
+    pub(crate) total: u64,
     /// Inodes that this user may still make, and all that there are; `None` where their number has no bound.
     pub(crate) inodes: Option<(u64, u64)>,
 }
@@ -287,5 +289,6 @@ pub(crate) fn free_space(place: impl AsFd) -> Result<Option<Free>, Fault> {
     let (blocks, inodes) =
         if is_root { (space.f_bfree, space.f_ffree) } else { (space.f_bavail, space.f_favail) };
     let inodes = (space.f_files > 0).then_some((inodes, space.f_files));
-    Ok((space.f_blocks > 0).then(|| Free { bytes: blocks.saturating_mul(space.f_frsize), inodes }))
+    let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+    Ok((space.f_blocks > 0).then(|| Free { bytes: bytes(blocks), total: bytes(space.f_blocks), inodes }))
 }

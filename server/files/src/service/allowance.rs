@@ -34,6 +34,8 @@ const COUNTING_PART: u32 = 10;
 pub struct StoreLimits {
     /// Bytes that stay free on the disk, whatever is stored; of inodes a fitting number.
     pub disk_reserve_bytes: u64,
+    /// No larger part of a disk stays free than so many percent of it.
+    pub disk_reserve_percent: u64,
     /// Uploads that one client may have open.
     pub uploads_max: usize,
     /// Bytes that one upload may have sent and the disk has not taken.
@@ -46,11 +48,22 @@ pub struct StoreLimits {
     pub parts_kept: Duration,
 }
 
+impl StoreLimits {
+    /// Bytes that stay free on a disk of `total` bytes.
+    pub(super) fn reserve_of(&self, total: u64) -> u64 {
+        match self.disk_reserve_percent {
+            100.. => self.disk_reserve_bytes,
+            percent => self.disk_reserve_bytes.min(total / 100 * percent + total % 100 * percent / 100),
+        }
+    }
+}
+
 impl Default for StoreLimits {
     /// As much as the disk holds and the protocol allows.
     fn default() -> Self {
         Self {
             disk_reserve_bytes: 0,
+            disk_reserve_percent: 100,
             uploads_max: REQUESTS_IN_FLIGHT_MAX,
             credit_bytes: UPLOAD_CREDIT_BYTES_MAX,
             room_bytes: ROOM_BYTES,
@@ -215,11 +228,11 @@ impl Allowance {
     /// Whether there is room for `bytes` beside what stays free, where `going` bytes will be free in the end. Where nothing need stay
     /// free a small file is simply written.
     fn check_room(&self, place: impl AsFd, bytes: u64, going: u64) -> Result<(), Fault> {
-        let reserve = self.limits.disk_reserve_bytes;
-        if reserve == 0 && bytes <= SMALL_FILE_BYTES_MAX as u64 {
+        if self.limits.disk_reserve_bytes == 0 && bytes <= SMALL_FILE_BYTES_MAX as u64 {
             return Ok(());
         }
-        let Some(Free { bytes: free, inodes }) = free_space(place)? else { return Ok(()) };
+        let Some(Free { bytes: free, total, inodes }) = free_space(place)? else { return Ok(()) };
+        let reserve = self.limits.reserve_of(total);
         let kept = if reserve > 0 { format!(", {reserve} of them kept free") } else { String::new() };
         if free < bytes || free.saturating_add(going) < bytes.saturating_add(reserve) {
             return Err(

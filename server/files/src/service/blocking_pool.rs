@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,32 @@ const PATIENCE: Duration = Duration::from_millis(10);
 const HANGING: Duration = Duration::from_millis(100);
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Work that waits, until it is begun or given up.
+#[derive(Clone)]
+struct Slot(Arc<Mutex<Option<Job>>>);
+
+impl Slot {
+    fn of(job: Job) -> Self {
+        Self(Arc::new(Mutex::new(Some(job))))
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if it was begun or given up.
+    fn take(&self) -> Option<Job> {
+        self.slot().take()
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.slot().is_none()
+    }
+}
+
+/// Work that was given up and still stands in a queue, before the queue is cleared of it.
+const GIVEN_UP_MAX: usize = 64;
 
 /// Clients, told apart for a fair share of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,9 +83,9 @@ impl Class {
     fn threads(self, cores: usize) -> (usize, usize) {
         match self {
             Self::Brief => (2, 32),
-            Self::Prompt => (cores.max(4), 32),
-            Self::Turn => ((cores / 2).max(2), 8),
-            Self::Whole => (4, 8),
+            Self::Prompt => (cores.max(2), 32),
+            Self::Turn => ((cores / 2).max(1), 8),
+            Self::Whole => ((cores / 2).max(2), 8),
         }
     }
 }
@@ -87,7 +112,9 @@ struct Work {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Instant, Job)>,
+    waiting: VecDeque<(Instant, Slot)>,
+    /// About so many of them were given up.
+    given_up: usize,
     running: usize,
     /// Threads beyond the usual ones.
     extra: usize,
@@ -118,15 +145,11 @@ impl BlockingPool {
         cancel: Option<CancellationToken>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, FaultCode> {
-        let claim = Arc::new(AtomicBool::new(false));
         let (sender, mut done) = oneshot::channel();
-        let claimed = claim.clone();
         let job = move || {
-            if !claimed.swap(true, Ordering::AcqRel) {
-                let _ = sender.send(work());
-            }
+            let _ = sender.send(work());
         };
-        self.enter(owner, class, Box::new(job));
+        let slot = self.enter(owner, class, Box::new(job));
         let given_up = async {
             match &cancel {
                 Some(cancel) => cancel.cancelled().await,
@@ -138,7 +161,9 @@ impl BlockingPool {
             done = &mut done => return done.map_err(|_| FaultCode::Internal),
             () = given_up => {}
         }
-        if !claim.swap(true, Ordering::AcqRel) {
+        // What it holds is gone at once, whatever stands before it.
+        if slot.take().is_some() {
+            self.desk().given_up(owner, class);
             return Err(FaultCode::Cancelled);
         }
         done.await.map_err(|_| FaultCode::Internal)
@@ -148,9 +173,10 @@ impl BlockingPool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, owner: Owner, class: Class, job: Job) {
+    fn enter(&self, owner: Owner, class: Class, job: Job) -> Slot {
+        let slot = Slot::of(job);
         let mut desk = self.desk();
-        desk.push(owner, class, job);
+        desk.push(owner, class, slot.clone());
         drop(desk);
         self.begin();
         let mut desk = self.desk();
@@ -159,6 +185,7 @@ impl BlockingPool {
             drop(desk);
             tokio::spawn(self.clone().watch());
         }
+        slot
     }
 
     /// Gives threads to all that may have one now.
@@ -172,11 +199,13 @@ impl BlockingPool {
 
     fn work(&self, first: Next) {
         let mut next = Some(first);
-        while let Some(Next { owner, class, job }) = next {
-            let before = Usage::now();
-            // Whoever waits for it notices that no result comes.
-            let _ = catch_unwind(AssertUnwindSafe(job));
-            let usage = before.until_now();
+        while let Some(Next { owner, class, slot }) = next {
+            let before = Usage::sample(matches!(class, Class::Turn | Class::Whole));
+            if let Some(job) = slot.take() {
+                // Whoever waits for it notices that no result comes.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+            let usage = before.map(|before| before.until_now());
             let mut desk = self.desk();
             desk.finish(owner, class, usage);
             next = desk.next(Some(class));
@@ -208,13 +237,13 @@ impl BlockingPool {
 struct Next {
     owner: Owner,
     class: Class,
-    job: Job,
+    slot: Slot,
 }
 
 impl Desk {
-    fn push(&mut self, owner: Owner, class: Class, job: Job) {
+    fn push(&mut self, owner: Owner, class: Class, slot: Slot) {
         let work = self.owners.entry(owner).or_default();
-        work.queues[class as usize].waiting.push_back((Instant::now(), job));
+        work.queues[class as usize].waiting.push_back((Instant::now(), slot));
         if !std::mem::replace(&mut work.has_turn, true) {
             self.turns.push_back(owner);
         }
@@ -226,37 +255,53 @@ impl Desk {
             let owner = self.turns.pop_front()?;
             let Some(work) = self.owners.get_mut(&owner) else { continue };
             let order = last.into_iter().chain(Class::ALL);
+            let has_room = self.running < THREADS_USUAL && work.has_room(self.cores);
             let found = order.into_iter().find(|class| {
                 let queue = &work.queues[*class as usize];
-                let has_room =
-                    self.running < THREADS_USUAL || (queue.running == 0 && self.running < THREADS_MAX);
+                // Work of one kind never waits for another kind's end.
+                let has_room = has_room || (queue.running == 0 && self.running < THREADS_MAX);
                 has_room && !queue.waiting.is_empty() && queue.running < queue.allowed(*class, self.cores)
             });
-            let job = found.and_then(|class| Some((class, work.queues[class as usize].take()?)));
+            let slot = found.and_then(|class| Some((class, work.queues[class as usize].take()?)));
             if work.queues.iter().any(|queue| !queue.waiting.is_empty()) {
                 self.turns.push_back(owner);
             } else {
                 work.has_turn = false;
             }
-            if let Some((class, job)) = job {
+            if work.is_idle() {
+                self.owners.remove(&owner);
+            }
+            if let Some((class, slot)) = slot {
                 self.running += 1;
-                return Some(Next { owner, class, job });
+                return Some(Next { owner, class, slot });
             }
         }
         None
     }
 
-    fn finish(&mut self, owner: Owner, class: Class, usage: Usage) {
+    fn finish(&mut self, owner: Owner, class: Class, usage: Option<Usage>) {
         self.running -= 1;
         let Some(work) = self.owners.get_mut(&owner) else { return };
         let queue = &mut work.queues[class as usize];
         queue.running -= 1;
-        queue.usage.add(usage);
+        usage.into_iter().for_each(|usage| queue.usage.add(usage));
         if queue.waiting.is_empty() {
             queue.extra = 0;
         }
-        if work.queues.iter().all(|queue| queue.waiting.is_empty() && queue.running == 0) {
+        if work.is_idle() {
             self.owners.remove(&owner);
+        }
+    }
+
+    /// Work of this kind was given up before it began. Most of a queue is never of that kind: neither memory nor time goes into what nobody
+    /// waits for.
+    fn given_up(&mut self, owner: Owner, class: Class) {
+        let Some(work) = self.owners.get_mut(&owner) else { return };
+        let queue = &mut work.queues[class as usize];
+        queue.given_up += 1;
+        if queue.given_up > GIVEN_UP_MAX && 2 * queue.given_up > queue.waiting.len() {
+            queue.given_up = 0;
+            queue.waiting.retain(|(_, slot)| !slot.is_given_up());
         }
     }
 
@@ -264,13 +309,14 @@ impl Desk {
         let now = Instant::now();
         for owner in &self.turns {
             let Some(work) = self.owners.get_mut(owner) else { continue };
+            let has_room = work.has_room(self.cores);
             for class in Class::ALL {
                 let queue = &mut work.queues[class as usize];
                 let allowed = queue.allowed(class, self.cores);
                 let waits = queue.waiting.front().is_some_and(|(since, _)| now - *since >= PATIENCE);
                 let hangs = queue.begun.is_some_and(|begun| now - begun >= HANGING);
                 if waits
-                    && queue.running >= allowed
+                    && (queue.running >= allowed || !has_room)
                     && allowed < class.threads(self.cores).1
                     && (hangs || queue.usage.is_mostly_waiting())
                 {
@@ -281,23 +327,37 @@ impl Desk {
     }
 }
 
+impl Work {
+    /// Whether more of it may run, of whatever class: no more than there are cores, unless a disk makes some of it wait.
+    fn has_room(&self, cores: usize) -> bool {
+        let running: usize = self.queues.iter().map(|queue| queue.running).sum();
+        let extra: usize = self.queues.iter().map(|queue| queue.extra).sum();
+        running < cores.max(2) + extra
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queues.iter().all(|queue| queue.waiting.is_empty() && queue.running == 0)
+    }
+}
+
 impl Queue {
     fn allowed(&self, class: Class, cores: usize) -> usize {
         let (usual, most) = class.threads(cores);
         usual.max(most.min(usual + self.extra))
     }
 
-    fn take(&mut self) -> Option<Job> {
-        let (_, job) = self.waiting.pop_front()?;
+    fn take(&mut self) -> Option<Slot> {
+        let (_, slot) = self.waiting.pop_front()?;
+        self.given_up -= usize::from(self.given_up > 0 && slot.is_given_up());
         self.running += 1;
         self.begun = Some(Instant::now());
-        Some(job)
+        Some(slot)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use super::*;
@@ -373,6 +433,28 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(runs.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn f71_what_is_given_up_leaves_nothing_behind_work_that_goes_on() {
+        let pool = BlockingPool::default();
+        let (_, most) = Class::Turn.threads(pool.desk().cores);
+        let (go, _begun) = hang(&pool, EVE, Class::Turn, most);
+        let held = Arc::new(());
+        for _ in 0..10 * GIVEN_UP_MAX {
+            let (cancel, memory) = (CancellationToken::new(), held.clone());
+            let waiting = pool.run((EVE, Class::Turn), Some(cancel.clone()), move || drop(memory));
+            let (outcome, ()) = tokio::join!(waiting, async { cancel.cancel() });
+            assert_eq!(outcome, Err(FaultCode::Cancelled));
+            assert_eq!(Arc::strong_count(&held), 1, "what it held is gone");
+        }
+        let waiting = pool.desk().owners[&EVE].queues[Class::Turn as usize].waiting.len();
+        assert!(waiting <= 2 * (most + GIVEN_UP_MAX), "{waiting} wait");
+        drop(go);
+        while pool.desk().running > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(pool.desk().owners.is_empty(), "nothing is left of it");
     }
 
     #[tokio::test]

@@ -25,6 +25,8 @@ pub(super) async fn blocks(
 ) -> Result<Answer, Fault> {
     check(&request).map_err(super::at(&request.file))?;
     let place = request.file.clone();
+    let hashes = (request.len / request.block_bytes) as usize;
+    exchange.answers.pay_ahead(2 * size_of::<Hash>() * hashes).await?;
     let cancel = exchange.cancel.clone();
     let begin = move |service: &Service| {
         let source = Source::open(service, &request.file, request.version)?;

@@ -13,28 +13,35 @@ use towpath_protocol::request::{Copy, Durability, Existing};
 
 use super::allowance::{Allowance, Hold};
 use super::beside::{Held, Part, Policy, Reach, place_link};
+use super::blocking_pool::Class;
 use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
 use super::metadata::{self, Wished};
 use super::tally::Tally;
+use super::tree::LEVEL_BYTES;
 use super::{Service, at};
 use crate::disk::metadata::Authority;
 use crate::disk::mode::permitted_in;
 use crate::disk::writing::{self, Inode, Pump};
 use crate::disk::{self, holes};
 use crate::exchange::Exchange;
+use crate::memory::{Memory, Use};
 
+/// What a copy at work takes besides its folders: its buffer, and what is made and not yet in place.
+const COPY_BYTES: usize = 768 * 1024;
 /// Bytes of a file that is written in a moment and need not be hidden meanwhile.
 const SMALL: u64 = SMALL_FILE_BYTES_MAX as u64;
 
 pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchange) -> Result<Answer, Fault> {
     service
-        .whole(&request.from.clone(), move |service| {
+        .in_class(Class::Whole, &request.from.clone(), move |service| {
             let whole = request.from.whole().map_err(|_| FaultCode::NameTooLong)?;
             // Below `to` the names are those below `from`, and must be sayable as well.
             request.to.whole().map_err(|_| FaultCode::NameTooLong)?;
             let from = Held::look_for(&service.root, &request.from)?;
             let to = Held::look_for(&service.root, &request.to).map_err(at(&request.to))?;
+            let memory = service.memory.try_take(COPY_BYTES, Use::Passing);
+            let _memory = memory.ok_or_else(|| Memory::refusal("the copy takes"))?;
             let mut copying = Copying {
                 tally: Tally::new(&exchange, whole).keeping_out(service.root.kept().clone()),
                 lot: Lot::new(request.durability),
@@ -43,6 +50,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
                 pump: Pump::default(),
                 own: [Inode::of_open(&*to.folder)?; 2],
                 allowance: service.allowance.clone(),
+                memory: service.memory.clone(),
                 authority: request.preserve.then(|| metadata::authority(service)),
             };
             copying.start(&from, &to)?;
@@ -64,6 +72,7 @@ struct Copying {
     /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
     own: [Inode; 2],
     allowance: Arc<Allowance>,
+    memory: Memory,
     /// Where metadata is copied too: as far as this client may.
     authority: Option<Authority>,
 }
@@ -209,14 +218,25 @@ impl Copying {
             return Err(FaultCode::IntoItself.into());
         }
         let attributes = disk::stat_open(&*source)?;
-        let names = disk::names(&source)?;
+        // As many levels as are open at a time hold something, and no folder's names.
+        let level = self.memory.try_take(LEVEL_BYTES, Use::Parked);
+        let _level = level.ok_or_else(|| Memory::refusal("the folders on the way take"))?;
+        let names = disk::each_name(&source)?;
         make_folder(to, FILLABLE, self.existing, self.tally.kept(), &self.allowance)?;
         self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
         if self.own[0] == self.own[1] {
             self.own[1] = Inode::of_open(&*target)?;
         }
-        for name in names.into_iter().filter(|name| !disk::is_part(&*source, name)) {
+        for name in names {
+            let name = match name {
+                Ok(name) if disk::is_part(&*source, &name) => continue,
+                Ok(name) => name,
+                Err(fault) => {
+                    self.tally.failed(fault)?;
+                    continue;
+                }
+            };
             self.tally.enter(name.clone());
             let from = Held { folder: source.clone(), name: name.clone() };
             let to = Held { folder: target.clone(), name };

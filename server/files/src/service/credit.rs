@@ -1,19 +1,19 @@
 //! Pages that the client has room for. Whoever sends pages takes one credit for each, and waits here when there is none: as a task, in no
 //! thread.
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::PAGES_CREDIT_MAX;
 use towpath_protocol::message::{Answer, Input};
 
-use crate::exchange::{Answers, Exchange};
+use crate::exchange::{Answers, Exchange, Inputs};
+use crate::memory;
 
 /// Sends an exchange's pages, at most as many as the client has granted.
 #[derive(Debug)]
 pub(super) struct Pages {
     answers: Answers,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     cancel: CancellationToken,
     granted: u32,
 }
@@ -45,6 +45,11 @@ impl Pages {
             self.take(&input.ok_or(FaultCode::Cancelled)?)?;
         }
         check(&self.cancel)
+    }
+
+    /// Waits for memory for a page that is to be made, of so many entries at most.
+    pub(super) async fn pay_ahead(&self, entries: usize) -> Result<(), Fault> {
+        self.answers.pay_ahead(memory::of_page(entries)).await
     }
 
     /// Sends a page that there is credit for.

@@ -67,6 +67,7 @@ impl Service {
             owner: Owner::Client(grant.client),
             memory: client_memory.session(),
             client_memory,
+            share: self.share.of_another(),
             allowance: Arc::new(Allowance::new(
                 self.allowance.limits(),
                 self.allowance.ledger().clone(),

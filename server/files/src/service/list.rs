@@ -37,6 +37,7 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
     let (mut folder, ()) = service.in_turns(Class::Prompt, &place, opened.await?, Folder::read).await?;
     loop {
         pages.credit().await?;
+        pages.pay_ahead(folder.entries_max().min(folder.found.left())).await?;
         let (back, page) = service.in_turns(Class::Prompt, &place, folder, Folder::page).await?;
         folder = back;
         match page {
@@ -116,7 +117,7 @@ impl Folder {
 
     /// Looks at what the next page tells of.
     fn page(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Next>, Fault> {
-        let entries_max = if folder.has_begun { PAGE_ENTRIES_MAX } else { FIRST_PAGE_ENTRIES };
+        let entries_max = folder.entries_max();
         while let Some((name, kind)) = folder.found.take() {
             check(&folder.cancel)?;
             if let Some(attributes) = folder.look(&service.root, &name, kind)? {
@@ -131,6 +132,11 @@ impl Folder {
             }
         }
         Ok(Some(if folder.has_begun && folder.page.is_empty() { Next::End } else { folder.turn_page() }))
+    }
+
+    /// Of the next page.
+    const fn entries_max(&self) -> usize {
+        if self.has_begun { PAGE_ENTRIES_MAX } else { FIRST_PAGE_ENTRIES }
     }
 
     fn turn_page(&mut self) -> Next {

@@ -19,11 +19,16 @@ use crate::disk;
 use crate::disk::durable::{Flushed, flush_together};
 use crate::disk::metadata::Authority;
 use crate::disk::times;
+use crate::memory;
 
 /// Things of one lot; each has a descriptor or two open.
 const THINGS_MAX: usize = 256;
 /// Bytes of one lot: as many may be written and not yet counted as copied.
 const BYTES_MAX: u64 = 64 << 20;
+/// Memory of one lot: paths and extended attributes. A single thing may have more.
+const MEMORY_BYTES_MAX: usize = 256 << 10;
+/// What a thing takes besides these.
+const THING_BYTES: usize = 512;
 
 /// Empty at first, and again when it was settled. Dropped, it removes what was not put in place.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ pub(super) struct Lot {
     durability: Durability,
     waiting: Vec<(WirePath, Made)>,
     bytes: u64,
+    memory_bytes: usize,
     /// Folders in which something was put in place, or changed, since the last flush.
     touched: Vec<(WirePath, Arc<OwnedFd>)>,
 }
@@ -59,7 +65,7 @@ pub(super) enum Made {
 
 impl Lot {
     pub(super) const fn new(durability: Durability) -> Self {
-        Self { durability, waiting: Vec::new(), bytes: 0, touched: Vec::new() }
+        Self { durability, waiting: Vec::new(), bytes: 0, memory_bytes: 0, touched: Vec::new() }
     }
 
     /// Adds what the work is at. It is counted when it is in place; Err where the rest cannot be done either.
@@ -67,8 +73,12 @@ impl Lot {
         if let Made::File { bytes, .. } = &made {
             self.bytes = self.bytes.saturating_add(*bytes);
         }
-        self.waiting.push((tally.here(), made));
-        let is_full = self.waiting.len() >= THINGS_MAX || self.bytes >= BYTES_MAX;
+        let here = tally.here();
+        self.memory_bytes += THING_BYTES + memory::of_path(&here) + made.attribute_bytes();
+        self.waiting.push((here, made));
+        let is_full = self.waiting.len() >= THINGS_MAX
+            || self.bytes >= BYTES_MAX
+            || self.memory_bytes >= MEMORY_BYTES_MAX;
         if is_full || self.durability == Durability::Relaxed { self.settle(tally) } else { Ok(()) }
     }
 
@@ -85,7 +95,7 @@ impl Lot {
 
     fn settle(&mut self, tally: &mut Tally) -> Result<(), Fault> {
         let flushed = self.flush(tally)?;
-        self.bytes = 0;
+        (self.bytes, self.memory_bytes) = (0, 0);
         for ((at, made), flushed) in self.waiting.drain(..).zip(flushed) {
             let placed = flushed.and_then(|()| made.put_in_place(tally));
             match placed {
@@ -129,6 +139,16 @@ fn touch(touched: &mut Vec<(WirePath, Arc<OwnedFd>)>, at: WirePath, folder: &Arc
 }
 
 impl Made {
+    /// Of extended attributes that it is to be given.
+    fn attribute_bytes(&self) -> usize {
+        match self {
+            Self::Folder { metadata: Some((metadata, _)), .. } => {
+                metadata.extended.iter().map(|extended| 2 * extended.bytes()).sum()
+            }
+            Self::Folder { .. } | Self::File { .. } => 0,
+        }
+    }
+
     fn content(&self) -> Option<Flushed<'_>> {
         match self {
             Self::File { part, .. } => Some(Flushed::File(part.file().as_fd())),

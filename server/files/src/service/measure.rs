@@ -158,7 +158,7 @@ pub(super) async fn space(service: Arc<Service>, request: Space) -> Result<Answe
     service
         .blocking(&place.clone(), move |service| {
             let SpaceInfo { free, total } = disk::space(service.root.thing(&place)?)?;
-            let kept = service.allowance.limits().disk_reserve_bytes;
+            let kept = service.allowance.limits().reserve_of(total);
             let (left, quota) = service.allowance.left().unwrap_or((u64::MAX, u64::MAX));
             Ok(SpaceInfo { free: free.saturating_sub(kept).min(left), total: total.min(quota) }.into())
         })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use towpath_protocol::answer::MetadataSet;
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::limits::EXTENDED_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::metadata::{Metadata, Part, Parts};
 use towpath_protocol::path::Name;
@@ -15,9 +16,11 @@ use towpath_protocol::request::{ReadMetadata, SetMetadata};
 
 use super::Service;
 use super::beside::kept_fault;
+use super::blocking_pool::Class;
 use super::change::Change;
 use crate::disk::metadata::{self, Authority};
 use crate::disk::{self, mode, writing};
+use crate::exchange::Exchange;
 
 /// What this client may give to things, and see of them.
 pub(super) const fn authority(service: &Service) -> Authority {
@@ -82,8 +85,13 @@ pub(super) fn unless(part: Part, set: Result<(), Fault>) -> Parts {
     if set.is_ok() { Parts::NONE } else { Parts::NONE.with(part) }
 }
 
-pub(super) async fn read(service: Arc<Service>, request: ReadMetadata) -> Result<Answer, Fault> {
+pub(super) async fn read(
+    service: Arc<Service>,
+    request: ReadMetadata,
+    exchange: Exchange,
+) -> Result<Answer, Fault> {
     let place = request.thing.clone();
+    exchange.answers.pay_ahead(2 * EXTENDED_BYTES_MAX).await?;
     let read = move |service: &Service| {
         let thing = service.root.thing(&request.thing)?;
         if let Some(version) = &request.version {
@@ -91,7 +99,7 @@ pub(super) async fn read(service: Arc<Service>, request: ReadMetadata) -> Result
         }
         Ok(metadata::read(thing, authority(service))?.into())
     };
-    service.brief(&place, read).await
+    service.in_class(Class::Brief, &place, read).await
 }
 
 /// A file that only grew is the same, and so is a folder in which something changed.
@@ -133,5 +141,5 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
         change.end(service)?;
         Ok(MetadataSet { unset: given? }.into())
     };
-    service.brief(&place, set).await
+    service.in_class(Class::Brief, &place, set).await
 }

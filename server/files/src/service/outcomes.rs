@@ -3,29 +3,34 @@
 //! ids and final answers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::message::Answer;
+use towpath_protocol::frame::{Frame, HEADER_BYTES, encode_answer};
+use towpath_protocol::message::{Answer, RequestId};
 use towpath_protocol::request::OperationId;
 
 use super::grant::ClientId;
 
 /// Outcomes remembered of one client; its oldest goes first, and no other client's.
 pub(super) const OUTCOMES_MAX: usize = 1024;
-/// Faults within them, a few kilobytes each at worst.
-const OUTCOME_FAULTS_MAX: usize = 1024;
+/// Bytes that they take, as they travel: faults name paths of kilobytes.
+const OUTCOME_BYTES_MAX: usize = 1024 * 1024;
 /// The same of all clients together: where that is reached, the client with the most gives up its oldest.
 const OUTCOMES_OF_ALL_MAX: usize = 64 * 1024;
-const OUTCOME_FAULTS_OF_ALL_MAX: usize = 8 * 1024;
+const OUTCOME_BYTES_OF_ALL_MAX: usize = 8 * 1024 * 1024;
 
 /// Whose operation it is, and which of theirs: nobody is told what became of somebody else's.
 pub(super) type Operation = (ClientId, OperationId);
 
 /// How one change ended.
 type Outcome = Result<Answer, Fault>;
+
+/// The same as a message, which takes the least memory.
+type Remembered = Arc<[u8]>;
 
 /// The outcomes of one service.
 #[derive(Debug, Default)]
@@ -34,18 +39,18 @@ pub(super) struct Outcomes(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     /// Finished ones, and those at work: none within.
-    known: HashMap<Operation, watch::Receiver<Option<Outcome>>>,
+    known: HashMap<Operation, watch::Receiver<Option<Remembered>>>,
     clients: HashMap<ClientId, Finished>,
     /// Of all clients.
     finished: usize,
-    faults: usize,
+    bytes: usize,
 }
 
-/// One client's finished operations with the faults in each, the oldest first.
+/// One client's finished operations with the bytes that each takes, the oldest first.
 #[derive(Debug, Default)]
 struct Finished {
     operations: VecDeque<(OperationId, usize)>,
-    faults: usize,
+    bytes: usize,
 }
 
 /// Somebody asks what became of an operation.
@@ -53,14 +58,14 @@ enum Claim<'a> {
     /// Nobody knows it: the one who asks is to do it.
     Ours(AtWork<'a>),
     /// It is done, or somebody is at it.
-    Known(watch::Receiver<Option<Outcome>>),
+    Known(watch::Receiver<Option<Remembered>>),
 }
 
 /// Held while an operation is at work. Dropped without an outcome, it forgets the operation.
 struct AtWork<'a> {
     outcomes: &'a Outcomes,
     operation: Operation,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: watch::Sender<Option<Remembered>>,
 }
 
 impl Outcomes {
@@ -88,7 +93,7 @@ impl Outcomes {
             };
             // None where the work was given up, without an outcome to tell.
             if let Some(outcome) = found {
-                return outcome;
+                return recall(&outcome);
             }
         }
     }
@@ -110,9 +115,9 @@ impl Outcomes {
 
 impl AtWork<'_> {
     fn finish(self, outcome: &Outcome) {
-        if is_remembered(outcome) {
-            self.outcomes.table().remember(self.operation, outcome);
-            self.outcome.send_replace(Some(outcome.clone()));
+        if let Some(remembered) = remembered(outcome) {
+            self.outcomes.table().remember(self.operation, remembered.len());
+            self.outcome.send_replace(Some(remembered));
         }
     }
 }
@@ -126,21 +131,17 @@ impl Drop for AtWork<'_> {
 }
 
 impl Table {
-    fn remember(&mut self, operation: Operation, outcome: &Outcome) {
-        let faults = match outcome {
-            Ok(Answer::Totals(totals)) => totals.faults.len(),
-            _ => 1,
-        };
+    fn remember(&mut self, operation: Operation, bytes: usize) {
         let (client, id) = operation;
         let own = self.clients.entry(client).or_default();
-        own.operations.push_back((id, faults));
-        own.faults += faults;
+        own.operations.push_back((id, bytes));
+        own.bytes += bytes;
         self.finished += 1;
-        self.faults += faults;
+        self.bytes += bytes;
         while self.clients.get(&client).is_some_and(Finished::are_too_many) {
             self.forget_oldest_of(client);
         }
-        while (self.finished > OUTCOMES_OF_ALL_MAX || self.faults > OUTCOME_FAULTS_OF_ALL_MAX)
+        while (self.finished > OUTCOMES_OF_ALL_MAX || self.bytes > OUTCOME_BYTES_OF_ALL_MAX)
             && let Some(fullest) = self.fullest()
         {
             self.forget_oldest_of(fullest);
@@ -149,19 +150,19 @@ impl Table {
 
     /// The client that takes most of what there is too much of.
     fn fullest(&self) -> Option<ClientId> {
-        let by_faults = self.faults > OUTCOME_FAULTS_OF_ALL_MAX;
-        let taken = |own: &Finished| if by_faults { own.faults } else { own.operations.len() };
+        let by_bytes = self.bytes > OUTCOME_BYTES_OF_ALL_MAX;
+        let taken = |own: &Finished| if by_bytes { own.bytes } else { own.operations.len() };
         let fullest = self.clients.iter().max_by_key(|(_, own)| taken(own));
         fullest.map(|(client, _)| *client)
     }
 
     fn forget_oldest_of(&mut self, client: ClientId) {
         let Some(own) = self.clients.get_mut(&client) else { return };
-        if let Some((oldest, faults)) = own.operations.pop_front() {
+        if let Some((oldest, bytes)) = own.operations.pop_front() {
             self.known.remove(&(client, oldest));
-            own.faults -= faults;
+            own.bytes -= bytes;
             self.finished -= 1;
-            self.faults -= faults;
+            self.bytes -= bytes;
         }
         if own.operations.is_empty() {
             self.clients.remove(&client);
@@ -171,21 +172,36 @@ impl Table {
 
 impl Finished {
     fn are_too_many(&self) -> bool {
-        self.operations.len() > OUTCOMES_MAX || self.faults > OUTCOME_FAULTS_MAX
+        self.operations.len() > OUTCOMES_MAX || self.bytes > OUTCOME_BYTES_MAX
     }
 }
 
-fn is_remembered(outcome: &Outcome) -> bool {
-    !matches!(outcome, Err(fault) if fault.code == FaultCode::Cancelled)
+/// `None` for what was cancelled: a repeat takes it up again.
+fn remembered(outcome: &Outcome) -> Option<Remembered> {
+    let answer = match outcome {
+        Err(fault) if fault.code == FaultCode::Cancelled => return None,
+        Err(fault) => encode_answer(RequestId::NONE, &Answer::Fault(fault.clone())),
+        Ok(answer) => encode_answer(RequestId::NONE, answer),
+    };
+    Some(answer.ok()?.head[HEADER_BYTES..].into())
+}
+
+fn recall(remembered: &[u8]) -> Outcome {
+    let answer = Frame::from(Bytes::copy_from_slice(remembered)).answer();
+    match answer.ok().and_then(|incoming| incoming.message.ok()) {
+        Some(Answer::Fault(fault)) => Err(fault),
+        Some(answer) => Ok(answer),
+        None => Err(FaultCode::Internal.into()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::sync::oneshot;
     use towpath_protocol::answer::Progress;
+    use towpath_protocol::path::{Name, WirePath};
 
     use super::*;
 
@@ -282,17 +298,22 @@ mod tests {
     async fn f78_where_all_have_too_much_the_one_with_the_most_forgets() {
         let outcomes = Outcomes::default();
         let cancel = CancellationToken::new();
-        let faults = vec![Fault::new(FaultCode::Io); 64];
-        let totals = towpath_protocol::answer::Totals { faults, ..Default::default() };
+        let long = WirePath::new(vec![Name::new([b'x'; 255]).unwrap(); 15]).unwrap();
+        let refused = Fault::new(FaultCode::Io).at(long);
         let few = |client| (ClientId(client), operation(0).1);
         let _ = outcomes.once(few(999), &cancel, async { Ok(answer(1)) }).await;
-        for client in 0..2 * (OUTCOME_FAULTS_OF_ALL_MAX / OUTCOME_FAULTS_MAX) as u32 {
-            for number in 0..32 {
+        for client in 0..2 * (OUTCOME_BYTES_OF_ALL_MAX / OUTCOME_BYTES_MAX) as u32 {
+            for number in 0..OUTCOMES_MAX as u32 {
                 let operation = (ClientId(client), operation(number).1);
-                let _ = outcomes.once(operation, &cancel, async { Ok(totals.clone().into()) }).await;
+                let _ = outcomes.once(operation, &cancel, async { Err(refused.clone()) }).await;
             }
+            assert!(outcomes.table().clients[&ClientId(client)].bytes <= OUTCOME_BYTES_MAX);
         }
-        assert!(outcomes.table().faults <= OUTCOME_FAULTS_OF_ALL_MAX);
+        assert!(outcomes.table().bytes <= OUTCOME_BYTES_OF_ALL_MAX);
+        let last = (ClientId(0), operation(OUTCOMES_MAX as u32).1);
+        assert_eq!(outcomes.once(last, &cancel, async { Err(refused.clone()) }).await, Err(refused.clone()));
+        let again = outcomes.once(last, &cancel, async { panic!("done twice") }).await;
+        assert_eq!(again, Err(refused), "with its path");
         let again = outcomes.once(few(999), &cancel, async { panic!("done twice") }).await;
         assert_eq!(again, Ok(answer(1)));
     }

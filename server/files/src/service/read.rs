@@ -34,12 +34,22 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
     let place = request.file.clone();
     let is_small = request.len <= SMALL_FILE_BYTES_MAX as u64;
     let outlet = Outlet::new(&exchange);
+    let answers = exchange.answers.clone();
+    if is_small {
+        let size = request.version.map_or(request.len, |version| request.len.min(version.size));
+        answers.pay_ahead(2 * size as usize).await?;
+    }
     let open = move |service: &Service| Opened::open(service, &request, outlet);
     let opened = if is_small {
-        service.clone().brief(&place, open).await?
+        service.clone().in_class(Class::Brief, &place, open).await?
     } else {
         service.clone().blocking(&place, open).await?
     };
+    if let Opened::Whole(answer) = opened {
+        return Ok(answer);
+    }
+    // What is read at a time, until it is on its way.
+    let _step = if is_small { None } else { answers.hold(READ_STEP_BYTES).await? };
     match opened {
         Opened::Whole(answer) => Ok(answer),
         Opened::Range(reading) => to_the_end(&service, &place, reading).await,

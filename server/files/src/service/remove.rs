@@ -1,6 +1,7 @@
 //! Remove: a file, link, folder or whole tree, name by name in folders held open, so that nothing that happens meanwhile
 //! can lead it elsewhere. Never follows a link, never enters another file system.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -20,9 +21,16 @@ use super::{Service, aside, at};
 use crate::disk;
 use crate::disk::writing::{self, Inode};
 use crate::exchange::Exchange;
+use crate::memory::{self, Charge, Memory, Use};
 
 /// Folders of one branch that are held open; those above are found again through `..`, and checked.
 const FOLDERS_OPEN_MAX: usize = 64;
+/// Names of a folder that are read at a time at first, ...
+const NAMES_LEAST: usize = 1024;
+/// ... and at most: twice as many each further time.
+const NAMES_MOST: usize = 64 * 1024;
+/// What a folder takes whose content is being removed, besides its names.
+const FOLDER_BYTES: usize = 1024;
 
 pub(super) async fn remove(
     service: Arc<Service>,
@@ -35,15 +43,16 @@ pub(super) async fn remove(
     let place = request.thing.clone();
     let begin = move |service: &Service| {
         let whole = request.thing.whole().map_err(|_| FaultCode::NameTooLong)?;
-        let mut tally = Tally::new(&exchange, whole).keeping_out(service.root.kept().clone());
+        let tally = Tally::new(&exchange, whole).keeping_out(service.root.kept().clone());
         let thing = Held::find(&service.root, &request.thing)?;
-        let ledger = service.allowance.ledger().clone();
-        let levels = remove_thing(&thing, &request, &mut tally, &ledger).map_err(at(&request.thing))?;
-        Ok(Removal { top: thing, levels, tally, ledger })
+        let (ledger, memory) = (service.allowance.ledger().clone(), service.memory.clone());
+        let mut removal = Removal { top: thing, levels: Vec::new(), tally, ledger, memory };
+        removal.begin(&request).map_err(at(&request.thing))?;
+        Ok(removal)
     };
     let removal = service.clone().blocking(&place, begin).await?;
     let (Removal { tally, .. }, ()) =
-        service.certainly_in_turns(Class::Turn, &place, removal, Removal::go_on).await?;
+        service.turn_by_turn(Class::Turn, None, &place, removal, Removal::go_on).await?;
     Ok(tally.finish().into())
 }
 
@@ -54,34 +63,7 @@ struct Removal {
     levels: Vec<Level>,
     tally: Tally,
     ledger: Ledger,
-}
-
-/// Removes a single thing; of a tree only opens the folder, whose content goes first.
-fn remove_thing(
-    thing: &Held,
-    request: &Remove,
-    tally: &mut Tally,
-    ledger: &Ledger,
-) -> Result<Vec<Level>, Fault> {
-    let there = disk::stat(&*thing.folder, &thing.name)?;
-    if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
-        return Err(FaultCode::Changed.into());
-    }
-    tally.step()?;
-    match (there.kind, request.depth) {
-        (Kind::Folder, Depth::Tree) => {
-            return Ok(vec![Level::open(&thing.folder, thing.name.clone(), tally)?]);
-        }
-        (Kind::Folder, Depth::Single) => {
-            lose(thing, &there, ledger, || writing::remove_folder(&*thing.folder, &thing.name))?;
-            tally.folder();
-        }
-        _ => {
-            lose(thing, &there, ledger, || writing::remove_file(&*thing.folder, &thing.name))?;
-            tally.file(there.size);
-        }
-    }
-    Ok(Vec::new())
+    memory: Memory,
 }
 
 /// Removes a name with `remove`, and notes where what it led to is gone from the disk.
@@ -105,20 +87,95 @@ struct Level {
     /// None while too many are open.
     folder: Option<Arc<OwnedFd>>,
     inode: Inode,
+    /// Some of the names in it, which are removed before the next ones are read.
     names: std::vec::IntoIter<Name>,
+    /// The folder may have others.
+    has_more: bool,
+    /// Names that were met and could not be removed, where others are to be read.
+    stay: HashSet<Name>,
+    /// Names to read the next time.
+    names_max: usize,
+    /// What the names take.
+    charge: Charge,
     failures_before: u64,
 }
 
 impl Level {
-    fn open(parent: &OwnedFd, name: Name, tally: &Tally) -> Result<Self, Fault> {
+    fn open(parent: &OwnedFd, name: Name, tally: &Tally, memory: &Memory) -> Result<Self, Fault> {
         let folder = writing::open_folder_here(parent, &name)?;
-        let inode = Inode::of_open(&folder)?;
-        let names = disk::names(&folder)?.into_iter();
-        Ok(Self { name, folder: Some(Arc::new(folder)), inode, names, failures_before: tally.failures() })
+        let mut level = Self {
+            name,
+            inode: Inode::of_open(&folder)?,
+            folder: Some(Arc::new(folder)),
+            names: Vec::new().into_iter(),
+            has_more: true,
+            stay: HashSet::new(),
+            names_max: NAMES_LEAST,
+            charge: memory.nothing(),
+            failures_before: tally.failures(),
+        };
+        level.read_names()?;
+        Ok(level)
+    }
+
+    /// Reads as many names as there is memory for. What was removed is not met again.
+    fn read_names(&mut self) -> Result<(), Fault> {
+        let Some(folder) = &self.folder else { return Err(FaultCode::Internal.into()) };
+        self.has_more = false;
+        self.charge.set(FOLDER_BYTES + self.stay.iter().map(memory::of_name).sum::<usize>());
+        let mut names = Vec::new();
+        for name in disk::each_name(folder)? {
+            let name = name?;
+            if self.stay.contains(&name) {
+                continue;
+            }
+            if names.len() >= self.names_max || !self.charge.try_grow(memory::of_name(&name), Use::Parked) {
+                self.has_more = true;
+                break;
+            }
+            names.push(name);
+        }
+        if names.is_empty() && self.has_more {
+            return Err(Memory::refusal("the names in the folder take"));
+        }
+        self.names_max = (2 * self.names_max).min(NAMES_MOST);
+        self.names = names.into_iter();
+        Ok(())
+    }
+
+    /// It is still there, and is not to be met as a new one.
+    fn stays(&mut self, name: &Name) {
+        if self.has_more {
+            self.stay.insert(name.clone());
+        }
     }
 }
 
 impl Removal {
+    /// Removes a single thing; of a tree only opens the folder, whose content goes first.
+    fn begin(&mut self, request: &Remove) -> Result<(), Fault> {
+        let Self { top, levels, tally, ledger, memory } = self;
+        let there = disk::stat(&*top.folder, &top.name)?;
+        if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
+            return Err(FaultCode::Changed.into());
+        }
+        tally.step()?;
+        match (there.kind, request.depth) {
+            (Kind::Folder, Depth::Tree) => {
+                levels.push(Level::open(&top.folder, top.name.clone(), tally, memory)?);
+            }
+            (Kind::Folder, Depth::Single) => {
+                lose(top, &there, ledger, || writing::remove_folder(&*top.folder, &top.name))?;
+                tally.folder();
+            }
+            _ => {
+                lose(top, &there, ledger, || writing::remove_file(&*top.folder, &top.name))?;
+                tally.file(there.size);
+            }
+        }
+        Ok(())
+    }
+
     fn go_on(_: &Service, removal: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
         while !removal.levels.is_empty() {
             removal.step()?;
@@ -130,13 +187,13 @@ impl Removal {
     }
 
     fn step(&mut self) -> Result<(), Fault> {
-        let Self { top, levels, tally, ledger } = self;
+        let Self { top, levels, tally, ledger, memory } = self;
         tally.step()?;
         let Some(level) = levels.last_mut() else { return Ok(()) };
         let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
         if let Some(name) = level.names.next() {
             tally.enter(name.clone());
-            match remove_entry(folder, name, tally, ledger) {
+            match remove_entry(folder, name.clone(), tally, ledger, memory) {
                 Ok(None) => tally.leave(),
                 Ok(Some(deeper)) => {
                     levels.push(deeper);
@@ -147,22 +204,39 @@ impl Removal {
                 Err(fault) => {
                     tally.failed(fault)?;
                     tally.leave();
+                    level.stays(&name);
                 }
+            }
+        } else if level.has_more {
+            if let Err(fault) = level.read_names() {
+                level.has_more = false;
+                tally.failed(fault)?;
             }
         } else if let Some(emptied) = levels.pop() {
             let Some(parent) = levels.last_mut() else {
-                return remove_emptied(&top.folder, &emptied, tally, ledger);
+                return remove_emptied(&top.folder, &emptied, tally, ledger).map(drop);
             };
             reopen(parent, &emptied)?;
-            if let Some(folder) = &parent.folder
-                && let Err(fault) = remove_emptied(folder, &emptied, tally, ledger)
-            {
-                tally.failed(fault)?;
+            let Some(folder) = &parent.folder else { return Err(FaultCode::Internal.into()) };
+            match remove_emptied(folder, &emptied, tally, ledger) {
+                Ok(Emptied::Gone) => {}
+                Ok(Emptied::Stays) => parent.stays(&emptied.name),
+                Err(fault) => {
+                    tally.failed(fault)?;
+                    parent.stays(&emptied.name);
+                }
             }
             tally.leave();
         }
         Ok(())
     }
+}
+
+/// What became of a folder when all in it had been met.
+enum Emptied {
+    Gone,
+    /// Some of it could not be removed, which was told.
+    Stays,
 }
 
 /// Removes an entry, or opens it where it is a folder whose content goes first.
@@ -171,6 +245,7 @@ fn remove_entry(
     name: Name,
     tally: &mut Tally,
     ledger: &Ledger,
+    memory: &Memory,
 ) -> Result<Option<Level>, Fault> {
     let there = match disk::stat(folder, &name) {
         // Somebody else was faster.
@@ -179,7 +254,7 @@ fn remove_entry(
     };
     check_kept(tally.kept(), folder, &name)?;
     if there.kind == Kind::Folder {
-        return Level::open(folder, name, tally).map(Some);
+        return Level::open(folder, name, tally, memory).map(Some);
     }
     let thing = Held { folder: folder.clone(), name };
     lose(&thing, &there, ledger, || writing::remove_file(&**folder, &thing.name))?;
@@ -193,7 +268,7 @@ fn remove_emptied(
     emptied: &Level,
     tally: &mut Tally,
     ledger: &Ledger,
-) -> Result<(), Fault> {
+) -> Result<Emptied, Fault> {
     match writing::remove_folder(parent, &emptied.name) {
         Ok(()) => {
             let gone = emptied.folder.as_ref().and_then(|folder| disk::identity_and_names(folder).ok());
@@ -201,10 +276,10 @@ fn remove_emptied(
                 ledger.gone(identity);
             }
             tally.folder();
-            Ok(())
+            Ok(Emptied::Gone)
         }
         Err(fault) if fault.code == FaultCode::NotEmpty && tally.failures() > emptied.failures_before => {
-            Ok(())
+            Ok(Emptied::Stays)
         }
         Err(fault) => Err(fault),
     }

@@ -86,7 +86,8 @@ fn move_to(
 
 /// Whether a name is in its folder in exactly this spelling; false where that cannot be told.
 fn is_listed(place: &Held) -> bool {
-    disk::names(&place.folder).is_ok_and(|names| names.contains(&place.name))
+    disk::each_name(&place.folder)
+        .is_ok_and(|mut names| names.any(|name| name.is_ok_and(|name| name == place.name)))
 }
 
 fn differ_in_case(one: &Name, other: &Name) -> bool {

@@ -13,13 +13,16 @@ use super::Service;
 use super::blocking_pool::Class;
 use super::turns::Turn;
 use crate::disk;
+use crate::exchange::{Answers, Exchange};
+use crate::memory;
 use crate::root::Root;
 
-pub(super) async fn stat(service: Arc<Service>, request: Stat) -> Result<Answer, Fault> {
+pub(super) async fn stat(service: Arc<Service>, request: Stat, exchange: Exchange) -> Result<Answer, Fault> {
     let base = Location::through(&request.base);
     let Stat { base: below, paths, follow } = request;
     let items = Vec::with_capacity(paths.len());
-    let looking = Looking { base: below, paths: paths.into_iter(), follow, items };
+    let answers = exchange.answers;
+    let looking = Looking { base: below, paths: paths.into_iter(), follow, items, answers };
     let (Looking { items, .. }, ()) = service
         .in_turns(Class::Prompt, &base, looking, |service, looking, turn| Ok(looking.go_on(service, turn)))
         .await?;
@@ -32,14 +35,21 @@ struct Looking {
     paths: std::vec::IntoIter<WirePath>,
     follow: Follow,
     items: Vec<StatItem>,
+    answers: Answers,
 }
 
 impl Looking {
     fn go_on(&mut self, service: &Service, turn: &Turn) -> Option<()> {
-        let Self { base, paths, follow, items } = self;
+        let Self { base, paths, follow, items, answers } = self;
         for path in paths {
             let location = Location { base: base.clone(), path };
-            items.push(StatItem(look(&service.root, &location, *follow).map_err(|fault| fault.code)));
+            let found = look(&service.root, &location, *follow).map_err(|fault| fault.code);
+            // A few paths may name very many bytes of links.
+            let has_memory = |found: &Attributes| answers.try_pay_ahead(memory::of_link(found));
+            items.push(StatItem(match found {
+                Ok(found) if !has_memory(&found) => Err(FaultCode::LimitExceeded),
+                found => found,
+            }));
             if turn.is_over() {
                 return None;
             }

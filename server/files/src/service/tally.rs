@@ -12,6 +12,7 @@ use towpath_protocol::path::{Name, WirePath};
 
 use super::beside::kept_fault;
 use crate::exchange::{Answers, Exchange};
+use crate::memory;
 use crate::root::{Guarded, Kept};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -131,7 +132,7 @@ impl Tally {
         }
         self.totals.failed += 1;
         self.answers.done().tell(&self.totals);
-        if self.totals.faults.len() < FAULTS_MAX {
+        if self.totals.faults.len() < FAULTS_MAX && self.answers.try_pay_ahead(memory::of_fault(&fault)) {
             self.totals.faults.push(fault);
         }
         Ok(())

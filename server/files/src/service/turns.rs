@@ -49,25 +49,18 @@ impl Service {
         location: &Location,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.once_begun(Class::Prompt, location, work).await
+        self.in_class(Class::Prompt, location, work).await
     }
 
-    /// As [`blocking`](Self::blocking), for work on a small file, which is over in a moment and waits for nothing but the disk.
-    pub(super) async fn brief<T: Send + 'static>(
+    /// As [`blocking`](Self::blocking), in threads for work of that class.
+    pub(super) async fn in_class<T: Send + 'static>(
         self: Arc<Self>,
+        class: Class,
         location: &Location,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.once_begun(Class::Brief, location, work).await
-    }
-
-    /// As [`blocking`](Self::blocking), for work that may take long and cannot be done in turns.
-    pub(super) async fn whole<T: Send + 'static>(
-        self: Arc<Self>,
-        location: &Location,
-        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        self.once_begun(Class::Whole, location, work).await
+        let cancel = CANCEL.try_with(Clone::clone).ok();
+        self.run(class, cancel, work).await.map_err(at(location))
     }
 
     /// As [`blocking`](Self::blocking), for work that is done also when its request is cancelled before it begins.
@@ -92,18 +85,8 @@ impl Service {
         self.turn_by_turn(class, cancel, location, state, step).await
     }
 
-    /// As [`in_turns`](Self::in_turns), for a `state` that is not to be dropped unseen: `step` is called at least once.
-    pub(super) async fn certainly_in_turns<S: Send + 'static, T: Send + 'static>(
-        self: &Arc<Self>,
-        class: Class,
-        location: &Location,
-        state: S,
-        step: impl Fn(&Self, &mut S, &Turn) -> Result<Option<T>, Fault> + Copy + Send + 'static,
-    ) -> Result<(S, T), Fault> {
-        self.turn_by_turn(class, None, location, state, step).await
-    }
-
-    async fn turn_by_turn<S: Send + 'static, T: Send + 'static>(
+    /// As [`in_turns`](Self::in_turns), ended by `cancel` before the first turn; by nothing for a `state` that is not to be dropped unseen.
+    pub(super) async fn turn_by_turn<S: Send + 'static, T: Send + 'static>(
         self: &Arc<Self>,
         class: Class,
         mut cancel: Option<CancellationToken>,
@@ -122,16 +105,6 @@ impl Service {
                 return Ok((state, done));
             }
         }
-    }
-
-    async fn once_begun<T: Send + 'static>(
-        self: Arc<Self>,
-        class: Class,
-        location: &Location,
-        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let cancel = CANCEL.try_with(Clone::clone).ok();
-        self.run(class, cancel, work).await.map_err(at(location))
     }
 
     async fn run<T: Send + 'static>(

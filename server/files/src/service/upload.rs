@@ -27,7 +27,7 @@ use super::turns::Turn;
 use super::{Service, credit};
 use crate::disk::parts::PartId;
 use crate::disk::{self, durable, holes};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, input_bytes_of};
 use crate::memory::{Charge, Use};
 use arrived::{Arrived, Piece, Step};
 use basis::Basis;
@@ -68,7 +68,7 @@ pub(super) async fn upload(
     let begun = service.clone().blocking(&request.file, move |service| Upload::begin(service, &begin));
     let learning = Learning { upload: Some(Box::new(begun.await?)), size: request.size, cancel };
     let (_, mut upload) =
-        service.certainly_in_turns(Class::Turn, &request.file, learning, Learning::go_on).await?;
+        service.turn_by_turn(Class::Turn, None, &request.file, learning, Learning::go_on).await?;
     let basis = upload.basis.as_ref().map(Basis::size);
     let (share, _charge) = match room_for(&service, &request, &exchange.cancel).await {
         Ok(room) => room,
@@ -145,14 +145,15 @@ async fn room_for(
 ) -> Result<(Share, Charge), Fault> {
     let copies = if request.basis.is_some() { READ_STEP_BYTES } else { 0 };
     let share = service.room.share(request.window_bytes);
-    let bytes = share.bytes() as usize + copies;
+    let bytes_of = |share: &Share| share.bytes() as usize + copies + input_bytes_of(share.bytes());
+    let bytes = bytes_of(&share);
     if let Some(charge) = service.memory.try_take(bytes, Use::Passing) {
         return Ok((share, charge));
     }
     let least = share.least();
     tokio::select! {
         biased;
-        charge = service.memory.take(least.bytes() as usize + copies) => Ok((least, charge)),
+        charge = service.memory.take(bytes_of(&least), Use::Passing) => Ok((least, charge)),
         () = cancel.cancelled() => Err(FaultCode::Cancelled.into()),
     }
 }
@@ -276,11 +277,8 @@ impl Upload {
     /// What is hashed is what is written, wherever it comes from.
     fn write(&mut self, piece: &Piece, cancel: &CancellationToken) -> Result<(), Fault> {
         match piece {
-            Piece::Data(data) => {
-                self.part.write(data)?;
-                self.hasher.update(data);
-                self.received += piece.len();
-            }
+            Piece::Data(data) => self.write_data(data)?,
+            Piece::Gathered(data) => self.write_data(data)?,
             Piece::Span(UploadSpan { len, of: SpanOf::Zeros, .. }) => {
                 self.part.write_hole(*len)?;
                 self.hasher.update_zeros(*len);
@@ -291,6 +289,13 @@ impl Upload {
                 self.received += basis.copy(*offset..*offset + *len, &self.part, &mut self.hasher, cancel)?;
             }
         }
+        Ok(())
+    }
+
+    fn write_data(&mut self, data: &[u8]) -> Result<(), Fault> {
+        self.part.write(data)?;
+        self.hasher.update(data);
+        self.received += data.len() as u64;
         Ok(())
     }
 

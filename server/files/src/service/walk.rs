@@ -33,6 +33,7 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
     let mut walking = opened.await?;
     while walking.ahead.is_some() {
         pages.credit().await?;
+        pages.pay_ahead(PAGE_ENTRIES_MAX).await?;
         let (back, page) = service.in_turns(Class::Prompt, &place, walking, Walking::page).await?;
         walking = back;
         pages.send(page).await?;

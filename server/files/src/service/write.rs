@@ -13,6 +13,7 @@ use towpath_protocol::request::{Durability, Existing, Put};
 
 use super::allowance::Hold;
 use super::beside::{Held, Part, Policy, Reach};
+use super::blocking_pool::Class;
 use super::metadata::Wished;
 use super::{Service, at};
 
@@ -25,7 +26,8 @@ enum Written {
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
     let place = request.file.clone();
-    let written = service.clone().brief(&place, move |service| write(service, &request)).await?;
+    let written =
+        service.clone().in_class(Class::Brief, &place, move |service| write(service, &request)).await?;
     let (attributes, unset) = match written {
         Written::InPlace(attributes, unset) => (attributes, unset),
         Written::Beside(part, name, policy, hold, unset) => {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, mpsc};
+use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use towpath_protocol::credit::Charges;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -14,26 +15,38 @@ use towpath_protocol::limits::SPAN_CREDIT_BYTES;
 use towpath_protocol::message::{Answer, Input, Request, RequestId};
 
 use super::record::{Deed, Records, SessionEvent, SessionLog};
-use crate::exchange::{Done, INPUTS_QUEUED_MAX};
+use crate::exchange::{self, Done, Inputs};
 use crate::memory::{self, Charge, Memory, Use};
+use crate::queue::{NotPut, QueueSender};
 
 /// What an upload may send before it is told its credit: nothing, but for a frame that somebody counts otherwise.
 const UNTOLD_CREDIT_BYTES: u64 = 64 * 1024;
+/// Less data than this is copied: it would hold all that came with it.
+const DATA_BYTES_LEAST: usize = 32 * 1024;
 
 /// What is known of one open request.
 #[derive(Debug)]
 struct Open {
     /// None once the client can say no more in it.
-    inputs: Option<mpsc::Sender<Input>>,
+    inputs: Option<QueueSender<Input>>,
     cancel: CancellationToken,
     /// What is sent and not acknowledged, where it is an upload.
     credit: Credit,
     /// What the request takes.
-    _charge: Charge,
+    _charge: Arc<Charge>,
     /// What its final answer is to be, whatever the work says: the client broke a rule in it.
     refusal: Option<Fault>,
     /// For the log.
     deed: Deed,
+}
+
+/// A slot that was taken, as the request's work gets it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) inputs: Inputs,
+    pub(super) cancel: CancellationToken,
+    pub(super) done: Done,
+    pub(super) charge: Arc<Charge>,
 }
 
 /// Why a request cannot be opened.
@@ -89,7 +102,16 @@ impl Credit {
     }
 }
 
-#[derive(Debug, Default)]
+impl Open {
+    /// Whatever the work says, this is the final answer once it has stopped.
+    fn refuse(&mut self, fault: Fault) {
+        self.refusal.get_or_insert(fault);
+        self.inputs = None;
+        self.cancel.cancel();
+    }
+}
+
+#[derive(Debug)]
 struct Table {
     open: HashMap<RequestId, Open>,
     records: Records,
@@ -115,7 +137,8 @@ impl std::fmt::Debug for Exchanges {
 
 impl Exchanges {
     pub(super) fn new(open_max: usize, narrows: bool, memory: Memory, log: Arc<dyn SessionLog>) -> Self {
-        let (table, emptied, all) = (Mutex::default(), Notify::new(), CancellationToken::new());
+        let table = Mutex::new(Table { open: HashMap::new(), records: Records::new(&memory) });
+        let (emptied, all) = (Notify::new(), CancellationToken::new());
         Self { table, open_max, narrows, memory, emptied, all, log }
     }
 
@@ -134,7 +157,7 @@ impl Exchanges {
         id: RequestId,
         request: &Request,
         frame_bytes: usize,
-    ) -> Result<(mpsc::Receiver<Input>, CancellationToken, Done), NotOpened> {
+    ) -> Result<Opened, NotOpened> {
         let mut table = self.table();
         let Table { open, records } = &mut *table;
         if open.len() >= self.open_max && !open.contains_key(&id) {
@@ -143,23 +166,24 @@ impl Exchanges {
         let Entry::Vacant(slot) = open.entry(id) else { return Err(NotOpened::IdInUse) };
         let bytes = memory::of_request(request, frame_bytes);
         let charge = self.memory.try_take(bytes, Use::Passing).ok_or(NotOpened::NoMemory)?;
-        let (inputs, inbox) = mpsc::channel(INPUTS_QUEUED_MAX);
+        let charge = Arc::new(charge);
+        let (sender, inputs) = exchange::inputs(&self.memory);
         let cancel = self.all.child_token();
         let deed = records.begin(request);
         let done = deed.done();
         slot.insert(Open {
-            inputs: Some(inputs),
+            inputs: Some(sender),
             cancel: cancel.clone(),
             credit: Credit::default(),
-            _charge: charge,
+            _charge: charge.clone(),
             refusal: None,
             deed,
         });
-        Ok((inbox, cancel, done))
+        Ok(Opened { inputs, cancel, done, charge })
     }
 
     /// Passes an input on. One for an exchange that is not open is ignored: its final answer may have crossed it.
-    pub(super) fn input(&self, id: RequestId, input: Input) -> Result<(), InboxFull> {
+    pub(super) fn input(&self, id: RequestId, mut input: Input) -> Result<(), InboxFull> {
         let mut table = self.table();
         let Some(open) = table.open.get_mut(&id) else { return Ok(()) };
         match input {
@@ -167,34 +191,35 @@ impl Exchanges {
                 open.cancel.cancel();
                 return Ok(());
             }
-            Input::UploadData(ref data) => {
-                open.deed.add_bytes(data.data.len());
+            Input::UploadData(UploadData { ref mut data, .. }) => {
+                open.deed.add_bytes(data.len());
+                if data.len() < DATA_BYTES_LEAST {
+                    *data = Bytes::copy_from_slice(data);
+                }
             }
             Input::CommitUpload(ref commit) => open.deed.set_hash(commit.hash),
             Input::More(_) | Input::UploadSpan(_) | Input::AbortUpload(_) => {}
         }
-        if open.inputs.is_some() && !open.credit.allows(&input) {
-            let fault = Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows");
-            open.refusal.get_or_insert(fault);
-            open.inputs = None;
-            open.cancel.cancel();
-            return Ok(());
-        }
-        let sent = open.inputs.as_ref().map_or(Ok(()), |inputs| inputs.try_send(input));
-        match sent {
-            Err(mpsc::error::TrySendError::Full(_)) => Err(InboxFull),
-            // The work has ended, and its final answer is on the way.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-        }
+        let Some(inputs) = &open.inputs else { return Ok(()) };
+        let refusal = if !open.credit.allows(&input) {
+            Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows")
+        } else {
+            match inputs.try_put(input) {
+                Err(NotPut::NoMemory) => Memory::refusal("what was said within the request takes"),
+                Err(NotPut::Full) => return Err(InboxFull),
+                // The work has ended, and its final answer is on the way.
+                Ok(()) | Err(NotPut::Closed) => return Ok(()),
+            }
+        };
+        open.refuse(refusal);
+        Ok(())
     }
 
     /// Ends an open exchange with `fault` as its final answer, once its work has stopped. False where none is open.
     pub(super) fn refuse(&self, id: RequestId, fault: Fault) -> bool {
         let mut table = self.table();
         let Some(open) = table.open.get_mut(&id) else { return false };
-        open.refusal.get_or_insert(fault);
-        open.inputs = None;
-        open.cancel.cancel();
+        open.refuse(fault);
         true
     }
 
@@ -209,6 +234,9 @@ impl Exchanges {
         let Some(exchange) = open.get_mut(&id) else { return answer };
         if !answer.is_final() {
             exchange.credit.note(&answer);
+            if let (Some(inputs), Some(credit_bytes)) = (&exchange.inputs, exchange.credit.bytes) {
+                inputs.pay_for(exchange::inputs_paid_with(credit_bytes));
+            }
             exchange.deed.note(&answer);
             return answer;
         }

@@ -95,7 +95,8 @@ async fn begin<S: Serve>(
     if packs {
         welcome.capabilities.push(Capability::new(Capability::ZSTD));
     }
-    let (streams, bulk) = Streams::new(welcome.clone(), narrows, service.memory(), options);
+    let (streams, bulk) =
+        Streams::new(welcome.clone(), narrows, (service.memory(), service.share()), options);
     let joining = options.joining.as_ref().filter(|_| has_streams);
     let offer = joining.and_then(|joining| joining.offer(streams.clone()));
     if let Some(offer) = &offer {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
-use towpath_protocol::frame::Decoder;
+use towpath_protocol::frame::{Decoder, ROOMS_BYTES_MAX};
 
 use crate::memory::{Charge, Memory, Use};
 
@@ -17,8 +17,8 @@ const READ_BYTES_MIN: usize = 16 * 1024;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// With less room than this, new room is taken.
 const ROOM_BYTES_LEAST: usize = 64 * 1024;
-/// What the rooms take that are kept for a peer that says much.
-const MUCH_BYTES: usize = 2 * 1024 * 1024;
+/// What the rooms take that are kept for a peer that says much, or are held by data that it sent.
+const MUCH_BYTES: usize = ROOMS_BYTES_MAX;
 /// A peer that says nothing for so long has no use for them.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -29,7 +29,7 @@ pub(super) struct Intake {
     read_bytes: usize,
     /// For the frame that has begun.
     frame: Charge,
-    /// While much may be read at a time.
+    /// While much may be read at a time, and as long as what was read so holds its room.
     much: Option<Charge>,
 }
 
@@ -49,7 +49,7 @@ impl Intake {
         let begun = decoder.begun_bytes();
         let begun = if begun > READ_BYTES_MIN { begun } else { 0 };
         if begun > self.frame.bytes() {
-            let more = self.memory.take(begun - self.frame.bytes()).await;
+            let more = self.memory.take(begun - self.frame.bytes(), Use::Passing).await;
             more.forget();
             self.frame.adopt(begun);
         } else {
@@ -60,7 +60,8 @@ impl Intake {
                 Ok(read) => read?,
                 Err(_elapsed) => {
                     decoder.release();
-                    self.read_little();
+                    self.read_bytes = READ_BYTES_MIN;
+                    self.let_go(decoder);
                     self.read_some(reader, decoder).await?
                 }
             }
@@ -69,8 +70,8 @@ impl Intake {
         };
         self.learn(read);
         if self.read_bytes == READ_BYTES_MIN {
-            self.much = None;
             decoder.rest();
+            self.let_go(decoder);
         }
         Ok(read)
     }
@@ -96,7 +97,9 @@ impl Intake {
         self.read_bytes = if self.much.is_some() { READ_BYTES_MAX } else { READ_BYTES_MIN };
     }
 
-    fn read_little(&mut self) {
-        (self.read_bytes, self.much) = (READ_BYTES_MIN, None);
+    fn let_go(&mut self, decoder: &Decoder) {
+        if !decoder.is_held() {
+            self.much = None;
+        }
     }
 }

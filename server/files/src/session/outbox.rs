@@ -17,25 +17,28 @@ use towpath_protocol::packing::Packing;
 use super::SessionEnd;
 use super::bulk::Taken;
 use super::streams::{Streams, flush};
+use crate::fair::Step;
 use crate::memory::Charge;
+use crate::queue::Queue;
 
-type Queue = mpsc::Receiver<(RequestId, Answer)>;
+type Replies = Queue<(RequestId, Answer)>;
+type Answers = mpsc::Receiver<(RequestId, Answer)>;
 
 /// What the outbox has to itself.
 #[derive(Debug)]
 pub(super) struct Queues {
-    pub(super) replies: Queue,
-    pub(super) in_turn: Queue,
-    pub(super) control: Queue,
+    pub(super) replies: Replies,
+    pub(super) in_turn: Replies,
+    pub(super) control: Answers,
 }
 
 /// Queues in, frames out.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    replies: Queue,
+    replies: Replies,
     /// Replies that go behind the bulk, with a number.
-    in_turn: Queue,
-    control: Queue,
+    in_turn: Replies,
+    control: Answers,
     streams: Arc<Streams>,
     outgoing: Outgoing,
     /// What that takes, once it has left the queues, where it was charged.
@@ -71,7 +74,9 @@ impl Outbox {
 
     /// Writes until the stream fails or takes nothing for too long.
     pub(super) async fn write_to(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> SessionEnd {
+        let mut step = Step::begin();
         loop {
+            step.pause().await;
             self.take_what_is_ready();
             self.held.set(self.outgoing.bytes());
             let step =

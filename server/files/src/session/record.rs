@@ -1,6 +1,6 @@
 //! What a session did, for a log: one record a file or tree, not one a message. Ranges of one file are put together.
 
-use std::collections::HashMap;
+mod downloads;
 
 use tokio::time::Instant;
 use towpath_protocol::answer::Totals;
@@ -13,9 +13,7 @@ use towpath_protocol::path::{Location, WirePath};
 
 use super::SessionEnd;
 use crate::exchange::Done;
-
-/// Files of one session that were read in part and may be read on.
-const PARTLY_READ_MAX: usize = 256;
+pub(super) use downloads::Records;
 
 /// Told what happens in a session. Called from the session's own task: must not block.
 pub trait SessionLog: Send + Sync {
@@ -279,109 +277,4 @@ const fn is_refusal(code: FaultCode) -> bool {
         code,
         FaultCode::PermissionDenied | FaultCode::ReadOnly | FaultCode::OutsideRoot | FaultCode::LimitExceeded
     )
-}
-
-/// One file that is being downloaded, range by range.
-#[derive(Debug)]
-struct Download {
-    began: Instant,
-    reads_open: u32,
-    bytes: u64,
-    end_reached: bool,
-    hash: Option<Hash>,
-    fault: Option<Fault>,
-}
-
-impl Download {
-    fn work(self, location: &Location) -> Work {
-        let outcome = match self.fault {
-            Some(fault) => Outcome::Failed(fault),
-            None if self.end_reached => Outcome::Complete,
-            None => Outcome::Partial,
-        };
-        Work {
-            act: Act::Download,
-            path: location.display(),
-            to: None,
-            details: Details { hash: self.hash, ..Details::default() },
-            files: u64::from(outcome == Outcome::Complete),
-            folders: 0,
-            bytes: self.bytes,
-            seconds: self.began.elapsed().as_secs_f64(),
-            outcome,
-        }
-    }
-}
-
-/// Makes records of requests.
-#[derive(Debug, Default)]
-pub(super) struct Records {
-    downloads: HashMap<Location, Download>,
-}
-
-impl Records {
-    pub(super) fn begin(&mut self, request: &Request) -> Deed {
-        let deed = Deed::of(request);
-        if deed.act == Act::Download {
-            self.downloads
-                .entry(deed.location.clone())
-                .or_insert_with(|| Download {
-                    began: deed.began,
-                    reads_open: 0,
-                    bytes: 0,
-                    end_reached: false,
-                    hash: None,
-                    fault: None,
-                })
-                .reads_open += 1;
-        }
-        deed
-    }
-
-    /// The records that the final answer of `deed` completes.
-    pub(super) fn end(&mut self, deed: &Deed, answer: &Answer) -> Vec<Work> {
-        if deed.act != Act::Download {
-            return if deed.is_nothing(answer) { Vec::new() } else { vec![deed.finished(answer)] };
-        }
-        let Some(download) = self.downloads.get_mut(&deed.location) else { return Vec::new() };
-        download.reads_open -= 1;
-        download.bytes = download.bytes.saturating_add(deed.bytes);
-        match answer {
-            Answer::FileWhole(whole) => {
-                download.bytes += whole.data.len() as u64;
-                download.end_reached = true;
-                download.hash = Some(whole.hash);
-            }
-            Answer::ReadDone(done) => {
-                download.end_reached |=
-                    deed.size.is_none_or(|size| deed.offset.saturating_add(done.len) >= size);
-            }
-            Answer::Fault(fault) => drop(download.fault.get_or_insert_with(|| fault.clone())),
-            _ => {}
-        }
-        if download.reads_open > 0 {
-            return Vec::new();
-        }
-        if download.end_reached || download.fault.is_some() {
-            let ended = self.downloads.remove(&deed.location);
-            return ended.map(|download| download.work(&deed.location)).into_iter().collect();
-        }
-        self.evict()
-    }
-
-    /// Keeps the number of files that are read in part within bounds: the oldest one goes.
-    fn evict(&mut self) -> Vec<Work> {
-        if self.downloads.len() <= PARTLY_READ_MAX {
-            return Vec::new();
-        }
-        let resting = self.downloads.iter().filter(|(_, download)| download.reads_open == 0);
-        let oldest = resting.min_by_key(|(_, download)| download.began).map(|(location, _)| location.clone());
-        let oldest = oldest.and_then(|location| self.downloads.remove_entry(&location));
-        oldest.map(|(location, download)| download.work(&location)).into_iter().collect()
-    }
-
-    /// The files that were read in part and not to their end.
-    pub(super) fn rest(&mut self) -> Vec<Work> {
-        self.downloads.drain().map(|(location, download)| download.work(&location)).collect()
-    }
 }

@@ -7,19 +7,20 @@ use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::frame::{Decoder, Frame, FrameError, Incoming, Undecodable};
 use towpath_protocol::message::{Answer, Input, Lane, Pong, Request, RequestId, Session, ToServer};
 use towpath_protocol::packing::unpack;
 use towpath_protocol::sequence::{Piece, Pieces};
 
-use super::exchanges::{Exchanges, InboxFull, NotOpened};
+use super::exchanges::{Exchanges, InboxFull, NotOpened, Opened};
 use super::intake::Intake;
 use super::streams::Streams;
 use super::{Serve, SessionEnd, SessionOptions};
-use crate::exchange::{Answers, Done, Exchange};
+use crate::exchange::{Answers, Exchange};
+use crate::fair::{Kind, Step};
 use crate::memory::Memory;
+use crate::queue::QueueSender;
 
 /// Frames that are taken in one go, before other sessions have their turn.
 const FRAMES_AT_ONCE: usize = 64;
@@ -30,9 +31,9 @@ const CANCELLED_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Lanes {
     /// What the session itself says.
-    pub(super) replies: mpsc::Sender<(RequestId, Answer)>,
+    pub(super) replies: QueueSender<(RequestId, Answer)>,
     /// The same, behind the bulk.
-    pub(super) in_turn: mpsc::Sender<(RequestId, Answer)>,
+    pub(super) in_turn: QueueSender<(RequestId, Answer)>,
     pub(super) control: mpsc::Sender<(RequestId, Answer)>,
     pub(super) bulk: mpsc::Sender<(RequestId, Answer)>,
 }
@@ -153,7 +154,11 @@ impl<S: Serve> Router<S> {
 
     /// Takes of what is there, of the primary stream and of those whose turn it is, as much as others can wait for.
     fn take_some(&mut self, pieces: &mut Pieces) -> Result<Taken, SessionEnd> {
+        let step = Step::begin();
         for _ in 0..FRAMES_AT_ONCE {
+            if step.is_over() {
+                break;
+            }
             if let Some(frame) = self.streams.take() {
                 self.take_frame(frame, Order::Numbered)?;
                 continue;
@@ -290,8 +295,8 @@ impl<S: Serve> Router<S> {
             return self.reply(id, out_of_order("a request needs an id other than 0").into());
         }
         match self.exchanges.open(id, &request, frame_bytes) {
-            Ok((inputs, cancel, done)) => {
-                self.begin(id, request, inputs, cancel, done);
+            Ok(opened) => {
+                self.begin(id, request, opened);
                 Ok(())
             }
             Err(NotOpened::IdInUse) => self.refuse(id, out_of_order("the id belongs to an open request")),
@@ -303,22 +308,17 @@ impl<S: Serve> Router<S> {
         }
     }
 
-    fn begin(
-        &self,
-        id: RequestId,
-        request: Request,
-        inputs: mpsc::Receiver<Input>,
-        cancel: CancellationToken,
-        done: Done,
-    ) {
+    fn begin(&self, id: RequestId, request: Request, opened: Opened) {
+        let Opened { inputs, cancel, done, charge } = opened;
         let lane = match request.lane() {
             Lane::Control => &self.lanes.control,
             Lane::Bulk => &self.lanes.bulk,
         };
         let lost = self.exchanges.end();
-        let answers = Answers::new(id, lane.clone()).charged_to(self.streams.memory.clone(), lost.clone());
-        let answers = answers.counted_in(done);
-        tokio::spawn(self.service.clone().serve(request, Exchange { answers, inputs, cancel, lost }));
+        let answers = Answers::new(id, lane.clone()).counted_in(done);
+        let answers = answers.charged_to(self.streams.memory.clone(), charge, lost.clone());
+        let work = self.service.clone().serve(request, Exchange { answers, inputs, cancel, lost });
+        tokio::spawn(self.streams.share.task(Kind::Request, Box::pin(work)));
     }
 
     fn input(&mut self, id: RequestId, input: Input) -> Result<(), SessionEnd> {
@@ -349,8 +349,8 @@ impl<S: Serve> Router<S> {
     }
 }
 
-fn reply(lane: &mpsc::Sender<(RequestId, Answer)>, id: RequestId, answer: Answer) -> Result<(), SessionEnd> {
-    lane.try_send((id, answer)).map_err(|_| {
+fn reply(lane: &QueueSender<(RequestId, Answer)>, id: RequestId, answer: Answer) -> Result<(), SessionEnd> {
+    lane.try_put((id, answer)).map_err(|_| {
         let fault = Fault::new(FaultCode::LimitExceeded).because("too many answers are not taken");
         SessionEnd::Violation(fault)
     })

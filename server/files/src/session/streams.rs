@@ -23,6 +23,7 @@ use super::bulk::Bulk;
 use super::exchanges::Exchanges;
 use super::intake::Intake;
 use super::{LANE_ANSWERS_QUEUED_MAX, LAST_WORDS_SECONDS_MAX, SessionEnd, SessionOptions};
+use crate::fair::{Share, Step};
 use crate::memory::{Charge, Memory, Use};
 
 /// One for each session, whether any stream joins it or not.
@@ -33,6 +34,7 @@ pub(super) struct Streams {
     /// What every stream's Hello is answered with.
     pub(super) welcome: Welcome,
     pub(super) memory: Memory,
+    pub(super) share: Share,
     stall: Duration,
     sequence: Mutex<Sequence>,
     /// A frame's turn has come.
@@ -58,7 +60,7 @@ impl Streams {
     pub(super) fn new(
         welcome: Welcome,
         narrows: bool,
-        memory: Memory,
+        (memory, share): (Memory, Share),
         options: &SessionOptions,
     ) -> (Arc<Self>, BulkSender) {
         let (sender, queue) = mpsc::channel(LANE_ANSWERS_QUEUED_MAX);
@@ -70,6 +72,7 @@ impl Streams {
             exchanges,
             welcome,
             memory,
+            share,
             stall: options.stall,
             sequence: Mutex::default(),
             ready: Notify::new(),
@@ -180,7 +183,9 @@ impl Streams {
     async fn read(&self, reader: &mut (impl AsyncRead + Unpin), decoder: Decoder) -> SessionEnd {
         let mut pieces = Pieces::new(decoder);
         let mut intake = Intake::new(self.memory.clone());
+        let mut step = Step::begin();
         loop {
+            step.pause().await;
             loop {
                 match pieces.next_piece() {
                     Ok(Some(Piece::Numbered(number, frame))) => {
@@ -253,8 +258,9 @@ impl Streams {
             () = self.ending.cancelled() => true,
         };
         let mut is_ending = is_ending;
-        let mut progress = Instant::now();
+        let (mut progress, mut step) = (Instant::now(), Step::begin());
         loop {
+            step.pause().await;
             is_ending |= self.ending.is_cancelled();
             if is_ending && !self.ends_in_order.load(Ordering::Acquire) {
                 outgoing.drop_waiting();

@@ -213,7 +213,7 @@ impl Talk {
         let cancel = CancellationToken::new();
         let exchange = Exchange {
             answers: Answers::new(RequestId(1), sender),
-            inputs: receiver,
+            inputs: receiver.into(),
             cancel: cancel.clone(),
             lost: CancellationToken::new(),
         };

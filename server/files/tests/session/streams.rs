@@ -257,6 +257,35 @@ async fn f43_what_breaks_the_rules_of_numbers_ends_the_session() {
     }
 }
 
+/// Chapter 16: what goes on which stream binds a sender alone.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_takes_what_a_stream_brings_whether_it_belongs_there_or_not() {
+    let (mut primary, mut second) = Server::of(4).pair().await;
+    let mut exchange = upload(&mut primary).await;
+    // Number 0, and control in its turn, on a stream that has joined.
+    second.client.say_numbered(0, 1, piece(0, 1)).await;
+    assert_eq!(next_offset(&mut exchange).await, 0);
+    second.client.say_numbered(2, 7, Session::from(Ping {})).await;
+    second.client.say_numbered(3, 2, control()).await;
+    assert_alive(&mut primary.client).await;
+    // Control with a number and bulk without one on the primary stream.
+    primary.client.say_numbered(1, 8, Session::from(Ping {})).await;
+    for (number, id) in [(0, 8), (1, 7)] {
+        assert!(
+            matches!(primary.client.hear().await, (0, Answer::Numbered(heard)) if heard.number == number)
+        );
+        assert!(matches!(primary.client.hear().await, (heard, Answer::Pong(_)) if heard == id));
+    }
+    let (_, asking) = primary.request().await;
+    asking.answers.send(Done {}).await.unwrap();
+    assert!(matches!(primary.client.hear().await, (2, Answer::Done(_))));
+    second.client.say_numbered(5, 1, piece(2, 1)).await;
+    primary.client.say(1, piece(1, 1)).await;
+    assert_eq!(next_offset(&mut exchange).await, 1, "at once");
+    primary.client.say_numbered(4, 0, Session::from(Ping {})).await;
+    assert_eq!(next_offset(&mut exchange).await, 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn f44_a_stream_that_is_too_far_ahead_waits_and_nothing_of_it_is_lost() {
     const PIECE: usize = 64 * 1024;

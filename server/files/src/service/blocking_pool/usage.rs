@@ -1,6 +1,15 @@
 //! How much of the time that work took it waited for a disk, as the system counts it for the thread.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
+
+/// Of short work one in so many is looked at: to ask the system takes as long as a part of it.
+const SAMPLED: u32 = 16;
+
+thread_local! {
+    /// Short work of this thread that was not looked at since.
+    static PASSED: Cell<u32> = const { Cell::new(SAMPLED) };
+}
 
 /// Of work that took so long in all, older work counts half.
 const MEMORY: Duration = Duration::from_millis(200);
@@ -19,7 +28,15 @@ pub(super) struct Before {
 }
 
 impl Usage {
-    pub(super) fn now() -> Before {
+    /// `None` for short work that is not looked at.
+    pub(super) fn sample(is_long: bool) -> Option<Before> {
+        let passed = PASSED.get() + 1;
+        let is_sampled = is_long || passed >= SAMPLED;
+        PASSED.set(if is_sampled { 0 } else { passed });
+        is_sampled.then(Self::now)
+    }
+
+    fn now() -> Before {
         Before { at: Instant::now(), thread: Thread::now() }
     }
 
@@ -98,5 +115,12 @@ mod tests {
         let worked = before.until_now();
         usage.add(worked);
         assert!(worked.took >= Duration::from_millis(5));
+    }
+
+    #[test]
+    fn of_short_work_a_part_is_looked_at_and_of_long_work_all() {
+        let sampled = (0..10 * SAMPLED).filter(|_| Usage::sample(false).is_some()).count();
+        assert_eq!(sampled, 10);
+        assert!((0..10).all(|_| Usage::sample(true).is_some()));
     }
 }

@@ -53,9 +53,14 @@ impl Found {
         self.entries.len()
     }
 
+    /// Further entries.
+    pub(super) const fn left(&self) -> usize {
+        self.entries.len().saturating_sub(self.taken)
+    }
+
     /// Whether there is no further entry.
     pub(super) const fn is_taken(&self) -> bool {
-        self.taken >= self.entries.len()
+        self.left() == 0
     }
 
     /// The next entry in order.

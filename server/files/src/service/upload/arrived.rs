@@ -18,10 +18,15 @@ const WRITE_BYTES_TARGET: u64 = 1024 * 1024;
 /// Of a longer span no more is copied in one go, so that others have their turn.
 const SPAN_STEP_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Data shorter than this is gathered.
+const GATHERED_BYTES_MAX: usize = 4 * 1024;
+
 /// A part of the file: sent, or said to be had without.
 #[derive(Debug)]
 pub(super) enum Piece {
     Data(Bytes),
+    /// Data of several messages that were short.
+    Gathered(Vec<u8>),
     Span(UploadSpan),
 }
 
@@ -29,6 +34,7 @@ impl Piece {
     pub(super) const fn len(&self) -> u64 {
         match self {
             Self::Data(data) => data.len() as u64,
+            Self::Gathered(data) => data.len() as u64,
             Self::Span(span) => span.len,
         }
     }
@@ -53,14 +59,14 @@ impl Piece {
     pub(super) const fn data_len(&self) -> u64 {
         match self {
             Self::Span(UploadSpan { of: SpanOf::Zeros, .. }) => 0,
-            Self::Data(_) | Self::Span(_) => self.len(),
+            Self::Data(_) | Self::Gathered(_) | Self::Span(_) => self.len(),
         }
     }
 
     /// What it takes of the credit.
     const fn charge(&self) -> u64 {
         match self {
-            Self::Data(data) => data.len() as u64,
+            Self::Data(_) | Self::Gathered(_) => self.len(),
             Self::Span(_) => SPAN_CREDIT_BYTES,
         }
     }
@@ -206,8 +212,20 @@ impl Arrived {
         if self.charges.total() > self.share.bytes() {
             return Err(Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows"));
         }
-        self.pieces.push_back(piece);
+        self.keep(piece);
         Ok(())
+    }
+
+    /// Short data that follows on short data is put together with it: so what is kept takes little more than what the credit allows.
+    fn keep(&mut self, piece: Piece) {
+        let Piece::Data(data) = &piece else { return self.pieces.push_back(piece) };
+        match self.pieces.back_mut() {
+            _ if data.len() >= GATHERED_BYTES_MAX => self.pieces.push_back(piece),
+            Some(Piece::Gathered(gathered)) if gathered.len() + data.len() <= DATA_BYTES_MAX => {
+                gathered.extend_from_slice(data);
+            }
+            _ => self.pieces.push_back(Piece::Gathered(data.to_vec())),
+        }
     }
 
     /// The client knows that so much is written, and may send as much again.
