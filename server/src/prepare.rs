@@ -57,6 +57,7 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
         root,
         read_only: config.read_only,
         state: state.as_deref(),
+        listed: config.state_dir.iter().chain(&config.other_state_dirs).map(PathBuf::as_path).collect(),
         asides: asides.as_deref(),
         audit: config.audit.as_deref().map(folder_of),
         socket: socket.map(folder_of),

@@ -18,6 +18,8 @@ pub(crate) struct Within<'a> {
     pub(crate) read_only: bool,
     /// Where keys and lists are kept.
     pub(crate) state: Option<&'a Path>,
+    /// Folders of which only lists are read: to find second names of what is kept from clients.
+    pub(crate) listed: Vec<&'a Path>,
     /// Where it is written down what moves have set aside.
     pub(crate) asides: Option<&'a Path>,
     /// Where the audit log is, and its older files.
@@ -36,6 +38,8 @@ pub(crate) fn raise(within: &Within<'_>) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 mod landlock {
+    #![allow(clippy::disallowed_methods, reason = "towd's own folders, nothing that a client names")]
+
     use std::path::Path;
 
     use landlock::{
@@ -78,6 +82,8 @@ mod landlock {
         let look = make_bitflags!(AccessFs::{ReadFile | ReadDir});
         let keep = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile});
         let change = keep | make_bitflags!(AccessFs::{MakeDir | MakeSym | RemoveDir | Refer});
+        let listed = within.listed.iter().filter(|folder| folder.is_dir());
+        let listed = listed.map(|folder| (Some(*folder), make_bitflags!(AccessFs::{ReadDir})));
         let places: [(Option<&Path>, BitFlags<AccessFs>); 5] = [
             (Some(root), if within.read_only { look } else { look | change }),
             (within.state, look | keep),
@@ -85,7 +91,7 @@ mod landlock {
             (within.audit, keep),
             (within.socket, make_bitflags!(AccessFs::{MakeSock | RemoveFile})),
         ];
-        let rules = places.into_iter().filter_map(|(place, access)| Some((place?, access)));
+        let rules = places.into_iter().chain(listed).filter_map(|(place, access)| Some((place?, access)));
         let ruleset = rules.into_iter().try_fold(ruleset, |ruleset, (place, access)| {
             let place = PathFd::new(place).map_err(|error| Some(error.to_string()))?;
             ruleset.add_rule(PathBeneath::new(place, access)).map_err(told)
@@ -143,6 +149,7 @@ mod tests {
         let [root, state, audit, socket] = ["root", "state", "audit", "socket"].map(at);
         let within = Within {
             asides: None,
+            listed: Vec::new(),
             root: Some(&root),
             read_only: false,
             state: Some(&state),

@@ -337,3 +337,39 @@ fn f72_the_state_folder_that_another_towd_of_this_user_has_is_kept_too() {
         drop(towd);
     }
 }
+
+#[test]
+fn f72_a_second_name_of_what_lies_outside_the_root_is_kept_behind_the_wall_too() {
+    let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for kept in ["server/clients.json", "client/key"] {
+        fs::create_dir(state.path().join(kept).parent().unwrap()).unwrap();
+        write(&state.path().join(kept), b"secret");
+    }
+    fs::hard_link(state.path().join("server/clients.json"), root.path().join("list")).unwrap();
+    fs::hard_link(state.path().join("client/key"), root.path().join("key")).unwrap();
+    // One that has two names, and is nothing of the kind.
+    write(&root.path().join("file"), b"file");
+    fs::hard_link(root.path().join("file"), root.path().join("second")).unwrap();
+    let socket = root.path().join("socket");
+    let mut serve = command(root.path());
+    serve.args(["--json", "--root", ".", "--unix"]).arg(&socket).arg("--state-dir").arg(state.path());
+    let towd = Towd::spawn(serve);
+    let mut client = Client::over_unix(&socket);
+    let read = |path: &str| Read {
+        file: at(path),
+        version: None,
+        offset: 0,
+        len: 9,
+        wants: Wants::Data,
+        holes: false,
+    };
+    for path in ["list", "key"] {
+        assert_eq!(client.refused(read(path)), FaultCode::PermissionDenied, "{path}");
+        assert_eq!(client.refused(SetMode { thing: at(path), mode: 0o666 }), FaultCode::PermissionDenied);
+        assert_eq!(client.refused(rename(path, "taken")), FaultCode::PermissionDenied, "{path}");
+    }
+    let whole = |answer| matches!(answer, Answer::FileWhole(_));
+    assert!(whole(client.call(read("file")).1) && whole(client.call(read("second")).1));
+    assert!(matches!(client.call(rename("second", "third")).1, Answer::Done(_)));
+    drop(towd);
+}

@@ -211,8 +211,8 @@ impl Spot {
 fn has(folder: &OwnedFd, name: &[u8], inode: Inode, deep: usize) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        // It is absent, or holds nothing.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        // It is absent, or holds nothing, or is one that this process may not look into: then nobody comes to it through us either.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => return Ok(false),
         folder => folder?,
     };
     for entry in Dir::read_from(&folder)? {
