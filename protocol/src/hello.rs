@@ -49,6 +49,8 @@ impl Capability {
     pub const METADATA: &str = "metadata";
     /// A Remove may set a file aside first, and a Flush may be of one file.
     pub const ASIDE: &str = "aside";
+    /// The server writes down what it refuses: a client asks it also for what Welcome says that it may not do.
+    pub const REFUSALS: &str = "refusals";
 }
 
 impl<'de> Deserialize<'de> for Capability {

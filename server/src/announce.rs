@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::pairing::{KeyHash, PairingCode};
 
+use crate::clients::Clients;
 use crate::pairing::OPEN_SECONDS;
 
 /// What is listened on.
@@ -24,6 +25,8 @@ pub(crate) struct Announcement<'a> {
     pub(crate) fingerprint: Option<KeyHash>,
     /// For the first client.
     pub(crate) pair: Option<&'a PairingCode>,
+    /// Those that are paired: why there is no code.
+    pub(crate) paired: Option<&'a Clients>,
 }
 
 impl Announcement<'_> {
@@ -54,6 +57,8 @@ impl Announcement<'_> {
         }
         if let Some(code) = self.pair {
             line.insert("pair".to_owned(), code.text().as_str().into());
+        } else if let Some(paired) = self.paired {
+            line.insert("paired".to_owned(), paired.len().into());
         }
         line.insert("connect".to_owned(), self.targets().into_iter().next().unwrap_or_default().into());
         format!("{}\n", Value::Object(line))
@@ -77,8 +82,13 @@ impl Announcement<'_> {
         }
         if let Some(code) = self.pair {
             let _ = writeln!(text, "{}\n    {}", code_words(), code.text().as_str());
-        } else if self.fingerprint.is_some() {
-            text.push_str("clients are paired already; `towd pair` prints a code for another one\n");
+        } else if let Some(paired) = self.paired {
+            let are = if paired.len() == 1 { "is" } else { "are" };
+            let _ = writeln!(
+                text,
+                "no pairing code: {} {are} paired already; `towd pair` prints one for another client",
+                paired.summary()
+            );
         }
         text
     }
@@ -147,6 +157,7 @@ mod tests {
             read_only: true,
             fingerprint: None,
             pair: None,
+            paired: None,
         };
         let json: Value = serde_json::from_str(&announcement.json()).unwrap();
         assert_eq!(
@@ -179,6 +190,7 @@ mod tests {
             read_only: false,
             fingerprint: None,
             pair: None,
+            paired: None,
         };
         assert!(announcement.text().contains("tow --connect 'unix:/tmp/my socket'\n"));
     }

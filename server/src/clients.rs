@@ -1,5 +1,5 @@
-//! The list of clients that may come in: who they are by their keys, how they call themselves, and what they may do. It knows no
-//! sockets and no codes.
+//! The list of clients that may come in: who they are by their keys, their names, and what they may do. It knows no sockets and no
+//! codes.
 
 use serde::{Deserialize, Serialize};
 use towpath_files::private_files::{Locked, PrivateFault, PrivateFolder};
@@ -23,15 +23,29 @@ pub(crate) struct Clients {
     clients: Vec<Client>,
 }
 
-/// What a client calls itself.
+/// A client's name: given by the owner of the server, else what the client calls itself.
 pub(crate) type ClientName = PeerText<CLIENT_NAME_BYTES_MAX>;
+
+/// Parses a name that is given on the command line. Refuses what would print escaped or cut in a listing.
+pub(crate) fn given_name(text: &str) -> Result<ClientName, String> {
+    if text.trim().is_empty() {
+        return Err("a name is not empty".to_owned());
+    }
+    if text.len() > CLIENT_NAME_BYTES_MAX {
+        return Err(format!("longer than {CLIENT_NAME_BYTES_MAX} bytes"));
+    }
+    let name = ClientName::new(text);
+    if text.trim() != text || name.to_string() != text {
+        return Err("a name has no control or invisible characters, and no blanks at its ends".to_owned());
+    }
+    Ok(name)
+}
 
 /// One that was paired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Client {
     pub(crate) id: u32,
-    /// As it called itself.
     name: ClientName,
     #[serde(with = "fingerprint")]
     pub(crate) key: KeyHash,
@@ -63,6 +77,31 @@ impl Clients {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.clients.is_empty()
+    }
+
+    /// Names for people: of one or two clients each, else how many there are.
+    pub(crate) fn summary(&self) -> String {
+        match self.clients.as_slice() {
+            [] => "no client".to_owned(),
+            [one] => one.name(),
+            [one, other] => format!("{} and {}", one.name(), other.name()),
+            all => format!("{} clients", all.len()),
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Another client than `id` that has this name.
+    pub(crate) fn has_name(&self, name: &ClientName, id: Option<u32>) -> Option<&Client> {
+        self.clients.iter().find(|client| client.name == *name && Some(client.id) != id)
+    }
+
+    /// Gives a client another name. Returns the one that it had; `None` if no client has that number.
+    pub(crate) fn rename(&mut self, id: u32, name: ClientName) -> Option<String> {
+        let client = self.of_id(id)?;
+        Some(std::mem::replace(&mut client.name, name).to_string())
     }
 
     pub(crate) const fn is_full(&self) -> bool {
@@ -133,6 +172,17 @@ mod tests {
         assert_eq!(ids, [1, 3]);
         assert_eq!(clients.of_key(&KeyHash([1; 32])).unwrap().name(), "ann@box");
         assert_eq!(clients.of_key(&KeyHash([2; 32])), None);
+    }
+
+    #[test]
+    fn a_given_name_prints_as_it_was_typed() {
+        for name in ["ann's laptop", "büro", "日本", &"x".repeat(CLIENT_NAME_BYTES_MAX)] {
+            assert_eq!(given_name(name).unwrap().to_string(), name);
+        }
+        let long = "x".repeat(CLIENT_NAME_BYTES_MAX + 1);
+        for name in ["", " ", "ann ", " ann", "a\tb", "a\u{202e}b", "\x1b[2J", long.as_str()] {
+            assert!(given_name(name).is_err(), "{name:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::Deserialize;
 
+use crate::clients::{ClientName, given_name};
 use crate::limits::{self, Limits};
 use crate::rights::RightsArgs;
 
@@ -69,6 +70,9 @@ enum ErrandArgs {
     /// Print a new pairing code, for every towd of this state folder: open for ten minutes, for one client, which
     /// may then do what is said here, or everything
     Pair {
+        /// The client's name in `towd clients`, the log and the audit log [default: what the client calls itself, user@host]
+        #[arg(long, value_name = "NAME", value_parser = given_name)]
+        name: Option<ClientName>,
         #[command(flatten)]
         rights: RightsArgs,
     },
@@ -85,6 +89,14 @@ enum ClientsArgs {
     Remove {
         /// As `towd clients` numbers it
         id: u32,
+    },
+    /// Give a client another name. Sessions that are open keep the one before in the log
+    Rename {
+        /// As `towd clients` numbers it
+        id: u32,
+        /// The new name
+        #[arg(value_parser = given_name)]
+        name: ClientName,
     },
     /// Change what a client may do; its sessions end, and come back with that
     Set {
@@ -136,9 +148,10 @@ pub(crate) enum Order {
 /// What is done at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Errand {
-    Pair(RightsArgs),
+    Pair(Option<ClientName>, RightsArgs),
     ListClients,
     RemoveClient(u32),
+    RenameClient(u32, ClientName),
     SetClient(u32, RightsArgs),
 }
 
@@ -202,11 +215,14 @@ impl Order {
                 let config = Config::merge(args, state_dir, state_dirs.collect())?;
                 return Ok(Self::Serve(Box::new(config)));
             }
-            Some(ErrandArgs::Pair { rights }) => Errand::Pair(rights),
+            Some(ErrandArgs::Pair { name, rights }) => Errand::Pair(name, rights),
             Some(ErrandArgs::Clients { change: None }) => Errand::ListClients,
             Some(ErrandArgs::Clients { change: Some(ClientsArgs::Set { id, rights }) }) => {
                 ensure!(!rights.is_empty(), "nothing to change: --folder, --allow, --read-only or --quota");
                 Errand::SetClient(id, rights)
+            }
+            Some(ErrandArgs::Clients { change: Some(ClientsArgs::Rename { id, name }) }) => {
+                Errand::RenameClient(id, name)
             }
             Some(ErrandArgs::Clients { change: Some(ClientsArgs::Remove { id }) }) => {
                 Errand::RemoveClient(id)

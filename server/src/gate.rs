@@ -22,9 +22,10 @@ use zeroize::Zeroizing;
 use crate::clients::{CLIENTS_FILE, Client, Clients};
 use crate::limits::{Limit, Limits};
 use crate::log::Log;
-use crate::pairing::{self, Tried};
+use crate::pairing::{self, Given, Tried};
 use crate::penalties::{Penalties, Source};
 use crate::rights::Rights;
+use crate::served;
 
 /// towd's own files, below the state folder; the client's lie beside it.
 const FOLDER: &str = "server";
@@ -95,12 +96,22 @@ impl Gate {
         self.identity.hash()
     }
 
-    /// A new code where nobody is paired yet.
+    /// Writes down which folder is served, for whoever gives a client a part of it.
+    pub(crate) fn note_root(&self, root: &Path) -> Result<(), PrivateFault> {
+        served::note(&self.folder, root)
+    }
+
+    /// The clients that are paired.
+    pub(crate) fn clients(&self) -> Result<Clients, PrivateFault> {
+        Clients::load(&self.folder)
+    }
+
+    /// A new code. `None` if a client is paired already.
     pub(crate) fn first_code(&self) -> anyhow::Result<Option<PairingCode>> {
-        if !Clients::load(&self.folder)?.is_empty() {
+        if !self.clients()?.is_empty() {
             return Ok(None);
         }
-        pairing::open(&self.folder.lock()?, &self.fingerprint(), now(), Rights::default()).map(Some)
+        pairing::open(&self.folder.lock()?, &self.fingerprint(), now(), Given::default()).map(Some)
     }
 
     /// The handshake, and the one who keeps the door for this connection. `asked` is called once there is a whole `ClientHello`.
@@ -310,15 +321,15 @@ impl Visitor {
                 Fault::new(FaultCode::LimitExceeded).because("the server's list of clients is full")
             ));
         }
-        let rights = match pairing::redeem(&locked, &pairing.proof, &bound, now)? {
-            Tried::Proven(rights) => rights,
+        let Given { rights, name } = match pairing::redeem(&locked, &pairing.proof, &bound, now)? {
+            Tried::Proven(given) => given,
             failed => {
                 penalties.failed(self.source, Instant::now());
                 log.warning(&format!("{} {}", self.address, in_words(&failed)));
                 return Ok(Err(FaultCode::PairingFailed.into()));
             }
         };
-        let client = clients.add(self.key, &pairing.name, now, rights);
+        let client = clients.add(self.key, name.as_ref().unwrap_or(&pairing.name), now, rights);
         clients.save(&locked)?;
         log.info(&format!("{} is paired as {}, {}", self.address, client.name(), self.key));
         Ok(Ok(client))

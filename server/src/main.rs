@@ -5,7 +5,7 @@
 //! `gate` decides who comes in over TCP (by `clients`, the list, with the `rights` of each, and `pairing`, the code, with the
 //! `penalties` of who guesses), `limits` is the table of all bounds, `prepare` is what is done before there are threads, `wall` is
 //! what the kernel holds us to, `announce` prints what is ready, `log` is what the server says afterwards, `errand` is what is done
-//! at once.
+//! at once, and `served` which folders are.
 
 mod announce;
 mod clients;
@@ -19,6 +19,7 @@ mod pairing;
 mod penalties;
 mod prepare;
 mod rights;
+mod served;
 #[cfg(test)]
 #[allow(
     clippy::disallowed_methods,
@@ -176,7 +177,9 @@ async fn serve_stdio(host: &Arc<Host>) -> Result<ExitCode, Failure> {
         }
     };
     Ok(match end {
-        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Lost(None) => ExitCode::SUCCESS,
+        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Silent | SessionEnd::Lost(None) => {
+            ExitCode::SUCCESS
+        }
         _ => ExitCode::from(EXIT_FAILED),
     })
 }
@@ -193,13 +196,20 @@ async fn listen(
     let door = unix.map(UnixDoor::bind).transpose()?;
     let gate = if listeners.is_empty() { None } else { Some(open_gate(config, host)?) };
     let pair = gate.as_deref().map(Gate::first_code).transpose().context("a pairing code")?.flatten();
+    let paired = gate.as_deref().map(Gate::clients).transpose().map_err(anyhow::Error::from)?;
     let bound: std::io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
     let bound = bound.context("--listen")?;
     warn(config, &bound, &host.log);
     let root = shown(config.root.as_deref().unwrap_or_else(|| Path::new("/")));
     let fingerprint = gate.as_deref().map(Gate::fingerprint);
-    let pair = pair.as_ref();
-    Announcement { root: &root, addresses: &bound, unix, read_only: config.read_only, fingerprint, pair }
+    let (pair, paired) = (pair.as_ref(), paired.as_ref());
+    if let (Some(gate), Some(root)) = (&gate, &config.root)
+        && let Err(fault) = gate.note_root(root)
+    {
+        host.log.warning(&format!("`towd clients set --folder` cannot look for folders here: {fault}"));
+    }
+    let read_only = config.read_only;
+    Announcement { root: &root, addresses: &bound, unix, read_only, fingerprint, pair, paired }
         .print(config.json)?;
 
     if let Some(gate) = gate {

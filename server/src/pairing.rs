@@ -7,6 +7,7 @@ use towpath_files::private_files::{Locked, PrivateFault};
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, Proof, ProofBinding, SECRET_BYTES};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::clients::ClientName;
 use crate::rights::Rights;
 
 /// The file in the private folder.
@@ -30,6 +31,17 @@ struct OpenCode {
     /// What the client will have that uses it.
     #[serde(default)]
     rights: Rights,
+    /// Its name; what the client calls itself if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<ClientName>,
+}
+
+/// What a code gives the client that uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Given {
+    pub(crate) rights: Rights,
+    /// Its name; what the client calls itself if `None`.
+    pub(crate) name: Option<ClientName>,
 }
 
 impl Drop for OpenCode {
@@ -42,7 +54,7 @@ impl Drop for OpenCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
     /// It holds; the code is closed. This is what it gives.
-    Proven(Rights),
+    Proven(Given),
     /// It does not; so many tries are left.
     Wrong(u32),
     /// None is open: used, too old, tried too often, or never made.
@@ -54,13 +66,13 @@ pub(crate) fn open(
     locked: &Locked<'_>,
     server: &KeyHash,
     now: u64,
-    rights: Rights,
+    Given { rights, name }: Given,
 ) -> anyhow::Result<PairingCode> {
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
     getrandom::fill(&mut secret[..]).context("random numbers")?;
     let code = PairingCode::new(server, PairingSecret::new(secret));
     let until = now + OPEN_SECONDS;
-    write(locked, &OpenCode { code: code.text().to_string(), until, tries_left: TRIES, rights })?;
+    write(locked, &OpenCode { code: code.text().to_string(), until, tries_left: TRIES, rights, name })?;
     Ok(code)
 }
 
@@ -84,7 +96,8 @@ pub(crate) fn redeem(
     }
     if code.secret.is_proven(proof, bound_to) {
         locked.remove(PAIRING_FILE)?;
-        return Ok(Tried::Proven(std::mem::take(&mut open.rights)));
+        let (rights, name) = (std::mem::take(&mut open.rights), open.name.take());
+        return Ok(Tried::Proven(Given { rights, name }));
     }
     open.tries_left -= 1;
     count_down(locked, Some(&open))
@@ -141,37 +154,46 @@ mod tests {
     fn f61_a_code_is_used_once() {
         let (_dir, folder) = world();
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
-        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Rights::default()));
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
+    }
+
+    #[test]
+    fn a_code_gives_the_name_it_was_made_for() {
+        let (_dir, folder) = world();
+        let given = Given { name: Some("laptop".into()), ..Given::default() };
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, given.clone()).unwrap();
+        assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(given));
     }
 
     #[test]
     fn f61_the_third_wrong_secret_closes_it() {
         let (_dir, folder) = world();
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         for left in [2, 1, 0] {
             assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(left));
         }
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
-        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Rights::default()));
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
     }
 
     #[test]
     fn f61_a_code_is_open_for_ten_minutes_whatever_the_clock_does() {
         let (_dir, folder) = world();
         for (later, tried) in [
-            (0, Tried::Proven(Rights::default())),
-            (599, Tried::Proven(Rights::default())),
+            (0, Tried::Proven(Given::default())),
+            (599, Tried::Proven(Given::default())),
             (600, Tried::NoneOpen),
             (100_000, Tried::NoneOpen),
         ] {
-            let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+            let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
             assert_eq!(try_with(&folder, &code, NOW + later), tried, "{later} s later");
         }
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         assert_eq!(try_with(&folder, &code, NOW - 1), Tried::NoneOpen);
     }
 
@@ -196,11 +218,11 @@ mod tests {
         };
         try_once(NOW);
         try_once(NOW);
-        open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         for _ in 0..4 {
             try_once(NOW);
         }
-        open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         try_once(NOW + OPEN_SECONDS);
         let (none, wrong) = (Tried::NoneOpen, Tried::Wrong);
         assert_eq!(tries, [none.clone(), none.clone(), wrong(2), wrong(1), wrong(0), none.clone(), none]);
@@ -209,11 +231,11 @@ mod tests {
     #[test]
     fn a_new_code_closes_the_one_before() {
         let (_dir, folder) = world();
-        let first = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
-        let second = open(&folder.lock().unwrap(), &SERVER, NOW, Rights::default()).unwrap();
+        let first = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let second = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
         assert_ne!(first.secret.bytes(), second.secret.bytes());
         assert_eq!(try_with(&folder, &first, NOW), Tried::Wrong(2));
-        assert_eq!(try_with(&folder, &second, NOW), Tried::Proven(Rights::default()));
+        assert_eq!(try_with(&folder, &second, NOW), Tried::Proven(Given::default()));
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
     }
     keep_from_clients(&mut service, config, socket)?;
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
+    if audit.is_some() {
+        service.write_refusals_down();
+    }
     let (asides, mut warnings) = restore(&mut service, config);
     let within = Within {
         root,

@@ -51,6 +51,10 @@ fn quota(text: &str) -> Result<u64, String> {
 }
 
 impl RightsArgs {
+    pub(crate) const fn names_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

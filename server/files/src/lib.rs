@@ -14,7 +14,7 @@ pub mod asides;
 mod disk;
 pub mod exchange;
 mod fair;
-mod machine;
+pub mod machine;
 pub mod memory;
 pub mod private_files;
 mod queue;

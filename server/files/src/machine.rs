@@ -1,5 +1,5 @@
-//! Which running system this is, and where a root is in it: what a client needs to notice that two services show it the same
-//! things. Knows no request; opens nothing that a peer has named.
+//! Which running system this is, whose process, and where a root is in it: what a client needs to notice that two services show it the
+//! same things. Knows no request; opens nothing that a peer has named.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
@@ -32,6 +32,12 @@ pub(crate) fn of_folder_in(root: &Machine, root_folder: impl AsFd, folder: impl 
         above.truncate(PATH_COMPONENTS_MAX);
     }
     Machine { id: root.id, above }
+}
+
+/// The name of the user that this process runs as, by the system's list of users. `None` if that has no name for it.
+pub fn user_name() -> Option<String> {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
+    Some(user.name).filter(|name| !name.is_empty())
 }
 
 /// Read once, and so before a wall is raised that keeps it from us.

@@ -185,6 +185,11 @@ impl Service {
         self.root_of_nobody(path)?.keep_log(path)
     }
 
+    /// Lets clients ask also for what they may not do: what is refused is written down here.
+    pub fn write_refusals_down(&mut self) {
+        self.welcome.capabilities.push(Capability::new(Capability::REFUSALS));
+    }
+
     /// While nobody is served: what is to be kept is kept from all.
     fn root_of_nobody(&mut self, path: &Path) -> Result<&mut Root, RootError> {
         let served =

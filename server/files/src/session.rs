@@ -203,7 +203,7 @@ where
         run_out(rest).await;
     } else {
         run_out(rest).await;
-        if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Stalled) {
+        if !matches!(end, SessionEnd::Lost(_) | SessionEnd::Silent | SessionEnd::Stalled) {
             linger(&mut reader, &mut writer, last_words_time(&end)).await;
         }
     }
@@ -294,6 +294,7 @@ fn last_words(end: &SessionEnd) -> Option<Answer> {
         SessionEnd::Violation(fault) | SessionEnd::Revoked(fault) => Some(fault.clone().into()),
         SessionEnd::Hanging { .. } => Some(Fault::new(FaultCode::TimedOut).because(end.to_string()).into()),
         SessionEnd::Lost(_)
+        | SessionEnd::Silent
         | SessionEnd::Stalled
         | SessionEnd::NotTowpath { .. }
         | SessionEnd::HelloLate

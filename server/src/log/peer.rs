@@ -61,6 +61,9 @@ impl PeerLog {
 
     fn left(&self, end: &SessionEnd, seconds: f64) {
         let connected = self.connected.load(Ordering::Relaxed);
+        if !connected && self.visitor.is_none() && matches!(end, SessionEnd::Silent) {
+            return;
+        }
         let event = if connected { "left" } else { "refused" };
         let reason = end.to_string();
         let fields =

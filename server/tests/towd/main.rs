@@ -9,6 +9,7 @@ mod leaving;
 mod limits;
 mod load;
 mod log;
+mod naming;
 mod own;
 mod page;
 mod rights;

@@ -112,7 +112,9 @@ fn read_only_for_all_is_for_all() {
 fn a_client_whose_folder_is_gone_is_told_so() {
     let root = root();
     let house = House::new(root.path(), &[]);
+    rustix::fs::mkdir(root.path().join("later"), rustix::fs::Mode::RWXU).unwrap();
     let code = house.code(&["--folder", "later"]);
+    std::fs::remove_dir(root.path().join("later")).unwrap();
     let ann = Person::new("ann@box");
     let fault = house.meet(&ann, Some(&code)).err().unwrap();
     assert_eq!(fault.code, FaultCode::NotFound);

@@ -18,6 +18,8 @@ pub enum SessionEnd {
     Idle,
     /// The connection ended without a Bye, for this reason if the system gave one.
     Lost(Option<io::Error>),
+    /// The connection ended before its first byte: a look at the port, and nobody to be let in.
+    Silent,
     /// The client takes no bytes although there are some for it.
     Stalled,
     /// One of the session's streams did not bring, for so long, what came before that of others; and the client was told so.
@@ -50,6 +52,7 @@ impl fmt::Display for SessionEnd {
                 f.write_str("the connection was cut")
             }
             Self::Lost(Some(error)) => write!(f, "the connection was lost: {error}"),
+            Self::Silent => f.write_str("it closed without a word"),
             Self::Stalled => f.write_str("the client takes no data"),
             Self::Hanging { seconds } => {
                 write!(f, "one of its streams has brought nothing for {seconds} seconds")

@@ -129,7 +129,7 @@ async fn read_preamble(reader: &mut (impl AsyncRead + Unpin)) -> Result<(), Sess
     let mut len = 0;
     while len < said.len() {
         match reader.read(&mut said[len..]).await.map_err(lost)? {
-            0 if len == 0 => return Err(SessionEnd::Lost(None)),
+            0 if len == 0 => return Err(SessionEnd::Silent),
             0 => return Err(SessionEnd::NotTowpath { said: said[..len].to_vec() }),
             read => len += read,
         }
