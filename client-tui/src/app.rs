@@ -105,6 +105,8 @@ pub struct App {
     /// Lines that were said so far.
     said: u64,
     pub log: Vec<(Tone, String)>,
+    /// Errors that the log in the state folder does not have yet.
+    failures: Vec<String>,
     pub unit: Unit,
     /// The local home folder, shown as `~`.
     pub home: WirePath,
@@ -152,6 +154,7 @@ impl App {
             news: (Tone::Plain, String::new()),
             said: 0,
             log: Vec::new(),
+            failures: Vec::new(),
             unit: Unit::Megabytes,
             home,
             pending: None,
@@ -195,12 +198,20 @@ impl App {
     /// The newest line, kept in the log too.
     pub(crate) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let line = (tone, text.into());
+        if tone == Tone::Bad && self.failures.len() < LOG_LINES_MAX {
+            self.failures.push(line.1.clone());
+        }
         self.news = line.clone();
         self.said += 1;
         self.log.push(line);
         if self.log.len() > LOG_LINES_MAX {
             self.log.remove(0);
         }
+    }
+
+    /// Errors that were said since this was asked last, for the log in the state folder.
+    pub(crate) fn take_failures(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failures)
     }
 
     /// The newest line, of no use later.

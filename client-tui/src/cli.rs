@@ -10,6 +10,7 @@ mod code;
 pub mod command_word;
 mod copy;
 pub mod exit;
+mod forget;
 mod lines;
 mod ls;
 mod mkdir;
@@ -77,6 +78,7 @@ async fn perform(command: Command, places: &mut Places, pins: &Pins) -> Result<E
         Command::Mv(args) => copy::run(&args, Word::Mv, places, pins).await,
         Command::Rm(args) => rm::run(&args, places).await,
         Command::Mkdir(args) => mkdir::run(&args, places).await,
+        Command::Forget(args) => forget::run(&args, places).await,
         Command::Shell(args) => shell::run(&args, places).await,
         // The panes are another program's part.
         Command::Connect(_) => Err(Failure::usage("connect: opens the panes; it takes no other command")),

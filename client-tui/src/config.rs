@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use towpath_files::machine::user_name;
 use towpath_protocol::limits::CLIENT_NAME_BYTES_MAX;
 use towpath_protocol::request::Durability;
 use zeroize::Zeroizing;
@@ -50,8 +51,7 @@ pub struct Settings {
     pub bell_seconds: u32,
     /// What is logged, in the directives of `tracing`; none for the default.
     pub log_filter: Option<String>,
-    /// `user@host`: what servers are told who this client is.
-    pub client_name: String,
+    pub client_name: ClientName,
 }
 
 /// How many colours the screen may use. Meaning never hangs on colour alone.
@@ -69,6 +69,36 @@ pub enum Colors {
 pub enum Background {
     Dark,
     Light,
+}
+
+/// What this client calls itself to a server that it pairs with: `user@host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientName {
+    Known(String),
+    /// The user that this program runs as; if the system has no name for it, the one of `USER` or `LOGNAME`.
+    OfUser {
+        said: Option<String>,
+    },
+}
+
+impl From<String> for ClientName {
+    fn from(name: String) -> Self {
+        Self::Known(name)
+    }
+}
+
+impl ClientName {
+    /// At most [`CLIENT_NAME_BYTES_MAX`] bytes. May wait for a directory service.
+    pub fn text(&self) -> String {
+        let system = rustix::system::uname();
+        let (user, host) = match self {
+            Self::Known(name) => return name.clone(),
+            Self::OfUser { said } => {
+                (user_name().or_else(|| said.clone()), system.nodename().to_string_lossy())
+            }
+        };
+        client_name(user, &host, rustix::process::geteuid().as_raw())
+    }
 }
 
 /// Where a pairing code was given, other than at a prompt.
@@ -117,7 +147,12 @@ impl Settings {
             parts_kept: days(PARTS_KEPT_DAYS),
             bell_seconds: BELL_SECONDS,
             log_filter: variable("TOW_LOG").and_then(|filter| filter.into_string().ok()),
-            client_name: client_name(variable),
+            client_name: ClientName::OfUser {
+                said: ["USER", "LOGNAME"]
+                    .into_iter()
+                    .find_map(variable)
+                    .map(|user| user.to_string_lossy().into_owned()),
+            },
         }
     }
 }
@@ -198,14 +233,12 @@ pub fn given_code(file: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsStr
     file.map(GivenCode::File).or_else(|| variable("TOW_PAIR").map(text).map(GivenCode::Text))
 }
 
-fn client_name(variable: impl Fn(&str) -> Option<OsString>) -> String {
-    let user = variable("USER").or_else(|| variable("LOGNAME"));
-    let user = user.map_or_else(
-        || rustix::process::geteuid().as_raw().to_string(),
-        |user| user.to_string_lossy().into_owned(),
-    );
-    let system = rustix::system::uname();
-    let mut name = format!("{user}@{}", system.nodename().to_string_lossy());
+/// A part that is not known says so: it never looks like a name.
+fn client_name(user: Option<String>, host: &str, uid: u32) -> String {
+    let user = user.unwrap_or_else(|| format!("unknown-user-{uid}"));
+    // Linux's own word for a system that was given no name.
+    let host = if matches!(host, "" | "(none)") { "unknown-host" } else { host };
+    let mut name = format!("{user}@{host}");
     name.truncate(name.floor_char_boundary(CLIENT_NAME_BYTES_MAX));
     name
 }
@@ -253,12 +286,18 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_called_after_its_user_and_machine() {
-        let name = |environment: &[(&str, &str)]| resolve(None, environment).client_name;
-        assert!(name(&[("USER", "ann"), ("LOGNAME", "bob")]).starts_with("ann@"));
-        assert!(name(&[("USER", ""), ("LOGNAME", "bob")]).starts_with("bob@"));
-        assert!(name(&[]).starts_with(|c: char| c.is_ascii_digit()));
-        assert!(name(&[("USER", &"é".repeat(100))]).len() <= CLIENT_NAME_BYTES_MAX);
+    fn a_client_is_called_after_its_user_and_machine_and_says_what_is_not_known() {
+        let said = |environment: &[(&str, &str)]| match resolve(None, environment).client_name {
+            ClientName::OfUser { said } => said,
+            ClientName::Known(name) => panic!("{name}"),
+        };
+        assert_eq!(said(&[("USER", "ann"), ("LOGNAME", "bob")]).as_deref(), Some("ann"));
+        assert_eq!(said(&[("USER", ""), ("LOGNAME", "bob")]).as_deref(), Some("bob"));
+        assert_eq!(said(&[]), None);
+        assert_eq!(client_name(Some("ann".to_owned()), "box", 1000), "ann@box");
+        assert_eq!(client_name(None, "vm", 0), "unknown-user-0@vm");
+        assert_eq!(client_name(None, "(none)", 7), "unknown-user-7@unknown-host");
+        assert!(client_name(Some("é".repeat(100)), "box", 0).len() <= CLIENT_NAME_BYTES_MAX);
     }
 
     #[test]

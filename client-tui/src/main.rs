@@ -1,7 +1,7 @@
 //! `tow`: reads the command line and starts one job, the prompt, or the two panes.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use towpath::cli;
 use towpath::cli::args::{Args, Command};
+use towpath::cli::command_word;
 use towpath::cli::exit::{Exit, Failure};
 use towpath::cli::ssh::Consent;
 use towpath::config::{Settings, given_code};
@@ -27,45 +28,62 @@ fn main() -> ExitCode {
     if let Some(exit) = cli::askpass::asked(&typed) {
         return exit;
     }
-    match Args::read(&typed, is_there).map_or_else(|said| Ok(answer(said)), start) {
-        Ok(exit) => exit,
-        Err(error) => {
-            cli::output::error(&format!("{error:#}"));
-            ExitCode::from(Exit::Partly as u8)
+    let (state_dir, code) = match Args::read(&typed, is_there) {
+        Ok(args) if args.join => return cli::stdio::join(),
+        Ok(args) if args.stdio => {
+            return serve(args.state_dir).unwrap_or_else(|error| ExitCode::from(told(&error)));
         }
+        Ok(args) => (args.state_dir.clone(), start(args).unwrap_or_else(|error| told(&error))),
+        Err(said) => (command_word::named_state_dir(&typed), answer(said)),
+    };
+    if code != 0
+        && let Some(state_dir) = Settings::resolve(state_dir, |name| std::env::var_os(name)).state_dir
+    {
+        let command = command_word::name(&Args::command(), &typed);
+        shell::log::failed(&state_dir, &command, code, cli::output::errors());
     }
+    ExitCode::from(code)
+}
+
+fn told(error: &anyhow::Error) -> u8 {
+    cli::output::error(&format!("{error:#}"));
+    Exit::Partly as u8
 }
 
 /// To `--help` and `--version`, and to what makes no sense.
-fn answer(said: Result<String, Failure>) -> ExitCode {
+fn answer(said: Result<String, Failure>) -> u8 {
     match said.map(|text| cli::output::write_line(text.trim_end())) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(())) => 0,
         Ok(Err(error)) => refusal(&error.into()),
         Err(failure) => refusal(&failure),
     }
 }
 
-fn start(args: Args) -> anyhow::Result<ExitCode> {
-    if args.join {
-        return Ok(cli::stdio::join());
-    }
-    let files = ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home: home_folder() };
-    if args.stdio {
-        let settings = Settings::resolve(args.state_dir, |name| std::env::var_os(name));
-        let local = Arc::new(restoring(Service::new(files)?, settings.state_dir.as_deref()));
-        cli::stdio::gain_no_rights();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let exit = runtime.block_on(cli::stdio::serve(local))?;
-        // A read of standard input that nobody can interrupt is left behind.
-        runtime.shutdown_background();
-        return Ok(ExitCode::from(exit as u8));
-    }
+/// The files of this machine.
+fn files() -> ServiceConfig {
+    ServiceConfig { root: RootSpec::Whole, access: Access::ReadWrite, home: home_folder() }
+}
+
+/// One session on standard input and output.
+fn serve(state_dir: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let settings = Settings::resolve(state_dir, |name| std::env::var_os(name));
+    let local = Arc::new(restoring(Service::new(files())?, settings.state_dir.as_deref()));
+    cli::stdio::gain_no_rights();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(cli::stdio::serve(local))?;
+    // A read of standard input that nobody can interrupt is left behind.
+    runtime.shutdown_background();
+    Ok(ExitCode::from(exit as u8))
+}
+
+/// One job, the prompt, or the panes. Returns the exit code.
+fn start(args: Args) -> anyhow::Result<u8> {
     let settings = match Settings::resolve(args.state_dir, |name| std::env::var_os(name)).configured() {
         Ok(settings) => settings,
         Err(error) => return Ok(refusal(&Failure::usage(format!("{error:#}")))),
     };
     let limits = StoreLimits { parts_kept: settings.parts_kept, ..StoreLimits::default() };
-    let local = Arc::new(restoring(Service::with_limits(files, limits)?, settings.state_dir.as_deref()));
+    let local = Arc::new(restoring(Service::with_limits(files(), limits)?, settings.state_dir.as_deref()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // An empty code is as good as none where a person can be asked for one; a script is told that it is empty.
     let is_asked = cli::output::is_interactive();
@@ -84,7 +102,7 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
         let exit = runtime.block_on(cli::run(command, local, (keyring, &settings), consent));
         // A thread that still waits for a line of input is left behind.
         runtime.shutdown_timeout(Duration::from_secs(2));
-        return Ok(ExitCode::from(exit as u8));
+        return Ok(exit as u8);
     }
     let filter = settings.log_filter.as_deref();
     let log = settings.state_dir.as_deref().and_then(|folder| shell::log::start(folder, filter));
@@ -102,13 +120,13 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
     };
     let panes = runtime.block_on(shell::panes::run(opening, &settings, local, keyring, ready));
     runtime.shutdown_timeout(Duration::from_secs(2));
-    panes.map(ExitCode::from).or_else(|error| Ok(refusal(&not_opened(&error))))
+    panes.or_else(|error| Ok(refusal(&not_opened(&error))))
 }
 
 /// Of a first operand that neither a folder nor a bookmark is called.
 fn no_command(left: Option<&OsStr>, bookmarks: &Bookmarks) -> Option<Failure> {
     let word = left.filter(|word| !is_there(word) && bookmarks.expand(word) == **word)?;
-    cli::command_word::no_command(&Args::command(), word)
+    command_word::no_command(&Args::command(), word)
 }
 
 /// Whether this machine has something of that name here.
@@ -135,9 +153,9 @@ fn not_opened(error: &anyhow::Error) -> Failure {
     Failure { exit, message: format!("{error:#}") }
 }
 
-fn refusal(failure: &Failure) -> ExitCode {
+fn refusal(failure: &Failure) -> u8 {
     if !failure.message.is_empty() {
         cli::output::error(&failure.message);
     }
-    ExitCode::from(failure.exit as u8)
+    failure.exit as u8
 }

@@ -1,8 +1,11 @@
-//! What a server lets this client do: what it does not is shown dim, and refused here in words, before anything is asked.
+//! What a server lets this client do: what it does not is shown dim, and refused here in words. That is a hint: what a server refuses is
+//! up to the server.
 
+use towpath_protocol::path::Name;
 use towpath_protocol::permissions::{Permission, Permissions};
 
 use super::command::Command;
+use super::effect::Effect;
 use super::{App, Tone};
 use crate::model::LinkId;
 
@@ -51,11 +54,25 @@ impl App {
         self.forbidden_at(command).is_none()
     }
 
-    /// As [`is_allowed`](Self::is_allowed), and says why not.
-    pub(super) fn is_let(&mut self, command: Command) -> bool {
-        let Some((link, may)) = self.forbidden_at(command) else { return true };
+    /// Says why a command is not allowed. The effect asks the server, which may write down what it refuses. `None` where the command is
+    /// allowed.
+    pub(super) fn refusal(&mut self, command: Command) -> Option<Effect> {
+        let (link, may) = self.forbidden_at(command)?;
         let name = self.server(link).map(|server| server.name.clone()).unwrap_or_default();
         self.say(Tone::Bad, format!("{name}: not allowed; this client may {may} there"));
-        false
+        let (here, there) = needs(command);
+        let is_here = self.here().place.link == link && !may.cover(here);
+        let missing = if is_here { here } else { there };
+        let permission = missing.iter().find(|permission| !may.allow(*permission))?;
+        let folder = if is_here { &self.here().place.path } else { &self.there().place.path };
+        // A new thing has no name yet.
+        let chosen = if is_here && permission == Permission::Write { None } else { self.first_chosen() };
+        let path = chosen.and_then(|name| folder.join(name).ok()).unwrap_or_else(|| folder.clone());
+        Some(Effect::AskRefused { link, permission, path })
+    }
+
+    /// What a command would begin with.
+    fn first_chosen(&self) -> Option<&Name> {
+        self.here().rows.chosen().first().map(|entry| &entry.name)
     }
 }

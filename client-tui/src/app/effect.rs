@@ -1,6 +1,7 @@
 //! What is to be done by the doing wing.
 
 use towpath_protocol::path::WirePath;
+use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{Direction, Hidden, SortKey};
 
 use crate::model::kept::{KeptId, KeptJob};
@@ -39,6 +40,12 @@ pub enum Effect {
         ticket: u64,
         link: LinkId,
         paths: Vec<WirePath>,
+    },
+    /// Asks a server for what it will refuse, so that its audit log has that. The answer changes nothing here.
+    AskRefused {
+        link: LinkId,
+        permission: Permission,
+        path: WirePath,
     },
     /// Whether something is there, and whether it is a folder.
     Look {

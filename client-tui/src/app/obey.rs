@@ -15,8 +15,8 @@ use crate::model::{Carry, LinkId, Place};
 /// Does what a person means.
 #[allow(clippy::too_many_lines, reason = "a table: a line a command")]
 pub(super) fn obey(app: &mut App, command: Command) -> Vec<Effect> {
-    if !app.is_let(command) {
-        return Vec::new();
+    if let Some(ask) = app.refusal(command) {
+        return vec![ask];
     }
     let side = app.active;
     let page = app.page_rows(side) as isize;

@@ -73,6 +73,8 @@ pub enum Command {
     Rm(RmArgs),
     /// Makes folders
     Mkdir(MkdirArgs),
+    /// Forgets the key of a server, so that the next contact pairs anew
+    Forget(ForgetArgs),
     /// A prompt with the words: connme ls size upload download rm byebye
     Shell(ShellArgs),
     /// Opens the two panes and connects to TARGET, or asks where to
@@ -191,6 +193,9 @@ pub struct TransferArgs {
     /// itself as whatever it leads to. All other links, those to a folder that holds them too, stay links and are named
     #[arg(long)]
     pub follow: bool,
+    /// Fifos, sockets and devices, which are never copied, do not make the exit code 1
+    #[arg(long)]
+    pub skip_special: bool,
     /// Folders are always copied whole; accepted for the sake of habit
     #[arg(short = 'r', short_alias = 'a', long, hide = true)]
     pub recursive: bool,
@@ -247,6 +252,15 @@ pub struct MkdirArgs {
     /// Missing parents too; no error where the folder exists
     #[arg(short, long)]
     pub parents: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ForgetArgs {
+    /// Servers as they were typed: HOST[:PORT], tow://HOST[:PORT]/ or a bookmark
+    #[arg(required = true, value_name = "HOST")]
+    pub hosts: Vec<OsString>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use clap::{Arg, Command};
 use towpath_protocol::display::DisplayName;
@@ -62,6 +63,24 @@ pub(super) fn first_word(command: &Command, typed: &[OsString]) -> Option<usize>
             _ => return Some(at),
         };
     }
+}
+
+/// The command that was typed, for the log: its word, or `tow` for the panes and for what is no command.
+pub fn name(command: &Command, typed: &[OsString]) -> String {
+    let word = first_word(command, typed).and_then(|at| typed[at].to_str());
+    let word = word.filter(|word| command.find_subcommand(word).is_some());
+    word.map_or_else(|| "tow".to_owned(), |word| format!("tow {word}"))
+}
+
+/// The state folder that a command line names which cannot be read as a whole.
+pub fn named_state_dir(typed: &[OsString]) -> Option<PathBuf> {
+    let words = typed.iter().take_while(|word| *word != "--");
+    let found = words.enumerate().find_map(|(at, word)| match word.as_bytes().strip_prefix(b"--state-dir") {
+        Some([]) => typed.get(at + 1).cloned(),
+        Some([b'=', path @ ..]) => Some(OsStr::from_bytes(path).to_owned()),
+        _ => None,
+    });
+    found.map(PathBuf::from)
 }
 
 fn takes_value(command: &Command, is_it: impl Fn(&Arg) -> bool) -> bool {
@@ -154,6 +173,21 @@ mod tests {
             ("tow --version ls", "tow --version ls"),
         ] {
             assert_eq!(word_first(&Args::command(), &words(typed)), words(ordered), "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_log_knows_the_command_and_the_state_folder_of_what_makes_no_sense() {
+        for (typed, command, state_dir) in [
+            ("tow ls --nope", "tow ls", None),
+            ("tow --state-dir s ls --nope", "tow ls", Some("s")),
+            ("tow cp --state-dir=s/t", "tow cp", Some("s/t")),
+            ("tow lss", "tow", None),
+            ("tow get -- --state-dir s", "tow get", None),
+            ("tow get --state-dir", "tow get", None),
+        ] {
+            assert_eq!(name(&Args::command(), &words(typed)), command, "{typed}");
+            assert_eq!(named_state_dir(&words(typed)), state_dir.map(PathBuf::from), "{typed}");
         }
     }
 

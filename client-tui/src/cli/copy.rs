@@ -1,5 +1,6 @@
 //! `tow get`, `put`, `cp`, `mv`: operands to a job, its facts to standard error, its summary to standard output.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -108,6 +109,9 @@ pub(super) async fn run(
             metadata: args.preserve,
             follow: args.follow.then_some(Within::Item),
             checksum: args.checksum,
+            skips_special: args.skip_special,
+            // What `get` and `put` promise.
+            needs_folder: matches!(word, Word::Cp | Word::Mv),
         },
         is_resumed: true,
         // Nothing is begun that could be gone on with.
@@ -118,10 +122,11 @@ pub(super) async fn run(
         Some((destination, sources)) if !sources.is_empty() => (destination, sources),
         _ => return Err(Failure::usage(no_destination(args))),
     };
-    let destination = places.resolve(destination).await?;
+    let destination =
+        places.resolve(destination).await.map_err(|failure| told(output, Some(destination), failure))?;
     let mut resolved = Vec::new();
     for source in sources {
-        resolved.push(places.resolve(source).await?);
+        resolved.push(places.resolve(source).await.map_err(|failure| told(output, Some(source), failure))?);
     }
     word.check(&resolved, &destination)?;
     let is_asked =
@@ -131,6 +136,15 @@ pub(super) async fn run(
         report(&ended.summary, is_asked, output)?;
     }
     Ok(ended.exit)
+}
+
+/// Tells, with `--json`, of an operand that failed before anything was begun. An error in what was typed is no item's.
+fn told(output: Output, operand: Option<&OsStr>, failure: Failure) -> Failure {
+    if failure.exit != Exit::Usage && !failure.message.is_empty() {
+        // A closed output is noticed by what comes next.
+        let _ = output.failed_object(operand, &failure);
+    }
+    failure
 }
 
 fn no_destination(args: &TransferArgs) -> String {
@@ -179,7 +193,12 @@ pub(super) async fn copy(
     output: Output,
 ) -> Result<Ended, Failure> {
     let mut total = Summary::default();
-    let (items, pin) = resolve_items(sources, &destination, &options).await?;
+    let mut typed: Vec<String> = sources.iter().map(|source| source.typed.clone()).collect();
+    typed.push(destination.typed.clone());
+    let (items, pin) = resolve_items(sources, &destination, &options).await.map_err(|failure| {
+        let named = typed.iter().find(|typed| failure.message.starts_with(&format!("{typed}: ")));
+        told(output, named.map(OsStr::new), failure)
+    })?;
     let whole_failure = items.len() == 1;
     let only_item = match items.as_slice() {
         [(_, items)] if items.len() == 1 => items.first().cloned(),
@@ -223,7 +242,7 @@ pub(super) async fn copy(
             }
             output::error(&sides.words(fault));
         }
-        add(&mut total, summary);
+        total.add(summary);
         if total.cancelled || total.stopped.is_some() {
             break;
         }
@@ -270,21 +289,6 @@ impl Sides<'_> {
         let why = Fault { path: None, ..fault.clone() };
         fault.path.as_ref().map_or_else(|| why.to_string(), |path| format!("{}: {why}", self.name(path)))
     }
-}
-
-fn add(total: &mut Summary, summary: Summary) {
-    total.files = total.files.saturating_add(summary.files);
-    total.bytes = total.bytes.saturating_add(summary.bytes);
-    total.resumed = total.resumed.saturating_add(summary.resumed);
-    total.saved = total.saved.saturating_add(summary.saved);
-    total.seconds += summary.seconds;
-    total.unchanged = total.unchanged.saturating_add(summary.unchanged);
-    total.compared = total.compared.saturating_add(summary.compared);
-    total.skipped = total.skipped.saturating_add(summary.skipped);
-    total.unset = total.unset.saturating_add(summary.unset);
-    total.failed = total.failed.saturating_add(summary.failed);
-    total.cancelled |= summary.cancelled;
-    total.stopped = summary.stopped;
 }
 
 /// What each source becomes, and what is written down of that. A source that does not exist fails before anything is moved.
@@ -442,16 +446,21 @@ fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
 
 /// `is_asked` tells whether it was said, or asked, what happens to what exists.
 fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failure> {
-    let Summary { files, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
-    // What was copied was verified; what looks the same was so only where its content was compared.
-    let is_verified = files + summary.compared > 0 && summary.compared == unchanged;
+    let Summary { files, verified, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
+    // What the server copies or renames itself has no hash; what looks the same was verified only where its content was compared.
+    let is_verified = verified + summary.compared > 0 && verified == files && summary.compared == unchanged;
+    let moved = summary.moved_bytes();
     let mut line = format!(
         "{}{files} {}, {}, {seconds:.2} s, {}{}",
         if summary.cancelled { "interrupted; until then " } else { "" },
         noun(files, "file", "files"),
         size::megabytes_and_bytes(bytes),
-        size::rate(bytes.saturating_sub(summary.resumed).saturating_sub(summary.saved), seconds),
-        if files > 0 || is_verified { ", verified" } else { "" },
+        size::rate(moved, seconds),
+        match verified {
+            0 if !is_verified => String::new(),
+            some if some < files => format!(", {some} verified"),
+            _ => ", verified".to_owned(),
+        },
     );
     if summary.resumed > 0 {
         line = format!("{line}, {} MB of it there from before", size::megabytes(summary.resumed));
@@ -459,7 +468,12 @@ fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failu
     if summary.saved > 0 {
         line = format!("{line}, {} MB of it there already", size::megabytes(summary.saved));
     }
-    for (count, what) in [(unchanged, "unchanged"), (skipped, "skipped"), (failed, "failed")] {
+    for (count, what) in [
+        (unchanged, "unchanged"),
+        (skipped, "skipped"),
+        (failed, "failed"),
+        (summary.special, "special left out"),
+    ] {
         if count > 0 {
             line = format!("{line}, {count} {what}");
         }
@@ -472,7 +486,7 @@ fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failu
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": is_verified,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,
         "saved": summary.saved, "unset": summary.unset, "not_kept": summary.unset,
-        "compared": summary.compared,
+        "compared": summary.compared, "special": summary.special, "moved": moved,
     }))?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use towpath_protocol::request::{Existing, Follow};
 
 use super::args::MkdirArgs;
 use super::exit::{Exit, Failure};
-use super::output::{self, Output};
+use super::output::Output;
 use super::place::{Place, Places};
 
 /// Makes each operand; what fails is named and does not stop the rest.
@@ -24,7 +24,7 @@ pub(super) async fn run(args: &MkdirArgs, places: &mut Places) -> Result<Exit, F
                 output.object(&serde_json::json!({ "event": "made", "path": place.typed }))?;
             }
             Err(failure) => {
-                output::error(&failure.message);
+                output.failed(target, &failure)?;
                 failed.push(failure.exit);
             }
         }

@@ -2,15 +2,22 @@
 //! came from a disk or a peer has been through `DisplayName` before it gets here.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the client's one output module")]
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+use towpath_protocol::answer::Totals;
 use towpath_protocol::display::DisplayName;
+use towpath_protocol::fault::Fault;
 
 use super::args::OutputArgs;
+use super::exit::Failure;
+use super::ls::put_name;
 
 /// How a command speaks.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +48,53 @@ impl Output {
     /// A JSON object on a line of its own; nothing without `--json`.
     pub fn object(self, object: &Value) -> io::Result<()> {
         if self.json { write_line(&json_text(object)) } else { Ok(()) }
+    }
+
+    /// Names an operand that failed: on standard error, and with `--json` as an object.
+    pub fn failed(self, operand: &OsStr, failure: &Failure) -> io::Result<()> {
+        if !failure.message.is_empty() {
+            error(&failure.message);
+        }
+        self.failed_object(Some(operand), failure)
+    }
+
+    /// The object alone.
+    pub fn failed_object(self, operand: Option<&OsStr>, failure: &Failure) -> io::Result<()> {
+        let mut reason = failure.message.as_str();
+        let mut object = Map::new();
+        object.insert("event".into(), "failed".into());
+        if let Some(operand) = operand {
+            let shown = DisplayName::new(operand.as_bytes()).to_string();
+            reason = reason.strip_prefix(&shown).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason);
+            put_name(&mut object, "path", operand.as_bytes(), &shown);
+        }
+        object.insert("reason".into(), reason.into());
+        self.object(&Value::Object(object))
+    }
+
+    /// The same of something within an operand.
+    pub fn fault(self, fault: &Fault) -> io::Result<()> {
+        error(&fault.to_string());
+        let why = Fault { path: None, ..fault.clone() }.to_string();
+        let mut object = Map::new();
+        object.insert("event".into(), "failed".into());
+        if let Some(path) = &fault.path {
+            put_name(&mut object, "path", &path.to_bytes(), &path.display().to_string());
+        }
+        object.insert("reason".into(), why.into());
+        self.object(&Value::Object(object))
+    }
+
+    /// What failed within an operand, and how much more that nothing names.
+    pub fn faults(self, totals: &Totals, operand: &str) -> io::Result<()> {
+        totals.faults.iter().try_for_each(|fault| self.fault(fault))?;
+        let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
+        if unnamed == 0 {
+            return Ok(());
+        }
+        let reason = format!("{unnamed} more failed");
+        error(&format!("{operand}: {reason}"));
+        self.object(&json!({ "event": "failed", "path": operand, "reason": reason, "count": unnamed }))
     }
 
     /// A line of JSON made by hand, where a number must be written as people write it.
@@ -83,7 +137,27 @@ pub fn write_line(text: &str) -> io::Result<()> {
 /// `tow: WHAT` on standard error, whatever is quoted in it made safe once more. That nobody reads it is no reason to stop.
 pub fn error(what: &str) {
     let lines: Vec<_> = what.lines().map(|line| DisplayName::new(line.as_bytes()).to_string()).collect();
-    let _ = writeln!(io::stderr().lock(), "tow: {}", lines.join("\n"));
+    let text = lines.join("\n");
+    let _ = writeln!(io::stderr().lock(), "tow: {text}");
+    let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+    match errors.first {
+        Some(_) => errors.more = errors.more.saturating_add(1),
+        None => errors.first = Some(text),
+    }
+}
+
+/// The errors of this process, for the log.
+#[derive(Debug, Clone, Default)]
+pub struct Errors {
+    pub first: Option<String>,
+    pub more: u64,
+}
+
+static ERRORS: Mutex<Errors> = Mutex::new(Errors { first: None, more: 0 });
+
+/// The errors that were printed so far.
+pub fn errors() -> Errors {
+    ERRORS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// A line on standard error that is no error.

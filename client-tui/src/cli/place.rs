@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_files::root::local_path;
+use towpath_files::root::{local_path, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
@@ -56,6 +56,14 @@ impl Places {
         consent: Consent,
     ) -> Self {
         Self { local: Link::in_process(local), keyring, bookmarks, consent, remote: Vec::new() }
+    }
+
+    pub(super) fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.clone()
+    }
+
+    pub(super) const fn bookmarks(&self) -> &Bookmarks {
+        &self.bookmarks
     }
 
     /// A TARGET, with or without a bookmark, or a local path.
@@ -186,6 +194,13 @@ impl Place {
             None => format!("/{}", path.display()),
             Some(server) => Target::Remote { server: server.clone(), path: path.to_bytes() }.to_string(),
         }
+    }
+
+    /// The same, from the working folder on where it lies below that: `./a`.
+    pub(super) fn short_name_of(&self, path: &WirePath) -> String {
+        let here = working_folder().ok().filter(|here| self.server.is_none() && path.starts_with(here));
+        let below = here.and_then(|here| WirePath::new(path.names()[here.names().len()..].to_vec()).ok());
+        below.map_or_else(|| self.name_of(path), |below| format!("./{}", below.display()))
     }
 
     /// The same, byte for byte.

@@ -28,6 +28,7 @@ pub(super) struct Forecast {
     bytes: u64,
     unchanged: u64,
     skipped: u64,
+    special: u64,
     failed: u64,
     conflicts: [u64; ConflictKind::ALL.len()],
     /// Folders above the items' places that were told to be made; the next item finds them missing again.
@@ -57,6 +58,7 @@ impl Forecast {
             }
             Action::Unchanged => self.unchanged += 1,
             Action::Skip => self.skipped += 1,
+            Action::SkipSpecial => self.special += 1,
             Action::Ask(kind) => self.conflicts[kind as usize] += 1,
         }
         let told = if output.json {
@@ -118,6 +120,7 @@ impl Forecast {
             (self.folders, noun(self.folders, "new folder", "new folders")),
             (self.unchanged, "unchanged"),
             (self.skipped, "skipped"),
+            (self.special, "special left out"),
             (self.failed, "would fail"),
         ] {
             if count > 0 {
@@ -135,7 +138,7 @@ impl Forecast {
             counts.map(|(kind, count)| (kind.word().to_owned(), count.into())).collect();
         output.object(&json!({
             "event": "planned", "files": self.files, "folders": self.folders, "bytes": self.bytes,
-            "unchanged": self.unchanged, "skipped": self.skipped, "failed": self.failed, "conflicts": conflicts, "free": free,
+            "unchanged": self.unchanged, "skipped": self.skipped, "failed": self.failed, "conflicts": conflicts, "free": free, "special": self.special,
         }))?;
         if !has_room {
             output::error(&format!("{}: {}", destination.typed, FaultCode::NoSpace.text()));
@@ -164,7 +167,7 @@ const fn word(action: Action) -> &'static str {
         Action::Copy => "copy",
         Action::Replace => "replace",
         Action::Unchanged => "unchanged",
-        Action::Skip => "skip",
+        Action::Skip | Action::SkipSpecial => "skip",
         Action::Ask(_) => "ask",
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Shown {
     pub(super) name: String,
     pub(super) bytes: u64,
     pub(super) bytes_total: u64,
+    /// Of `bytes`, those that did not move.
+    pub(super) reused: u64,
     /// Whether the total still grows.
     pub(super) growing: bool,
 }
@@ -40,10 +42,12 @@ pub(super) struct Shown {
 pub(super) fn line(shown: &Shown, begun: Instant, now: Instant) -> String {
     let seconds = now.duration_since(begun).as_secs_f64();
     let part = if shown.bytes_total == 0 { 0.0 } else { shown.bytes as f64 / shown.bytes_total as f64 };
-    let left = if shown.bytes == 0 || shown.growing {
+    let moved = shown.bytes.saturating_sub(shown.reused);
+    let left = if moved == 0 || shown.growing {
         String::new()
     } else {
-        let seconds_left = (seconds * (1.0 / part.clamp(f64::MIN_POSITIVE, 1.0) - 1.0)).ceil() as u64;
+        let bytes_left = shown.bytes_total.saturating_sub(shown.bytes);
+        let seconds_left = (seconds * bytes_left as f64 / moved as f64).ceil() as u64;
         format!("  {}:{:02} left", seconds_left / 60, seconds_left % 60)
     };
     format!(
@@ -53,7 +57,7 @@ pub(super) fn line(shown: &Shown, begun: Instant, now: Instant) -> String {
         (part * 100.0).floor(),
         size::megabytes(shown.bytes),
         if shown.growing { "…".to_owned() } else { size::megabytes(shown.bytes_total) },
-        size::rate(shown.bytes, seconds),
+        size::rate(moved, seconds),
     )
 }
 
@@ -72,6 +76,8 @@ fn fitted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -81,6 +87,19 @@ mod tests {
         assert_eq!(bar(0.54, 4), "██▏░");
         assert_eq!(bar(1.0, 4), "████");
         assert_eq!(bar(7.0, 4), "████");
+    }
+
+    #[test]
+    fn what_was_there_already_is_neither_speed_nor_time_left() {
+        let begun = Instant::now();
+        let at = |bytes, reused| {
+            let shown = Shown { bytes, reused, bytes_total: 2_000_000, ..Shown::default() };
+            line(&shown, begun, begun + Duration::from_secs(10))
+        };
+        let resumed = at(1_500_000, 1_000_000);
+        assert!(resumed.contains(&size::rate(500_000, 10.0)) && resumed.ends_with("0:10 left"), "{resumed}");
+        let taken_up = at(1_000_000, 1_000_000);
+        assert!(taken_up.ends_with(&size::rate(0, 10.0)), "{taken_up}");
     }
 
     #[test]

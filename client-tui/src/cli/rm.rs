@@ -34,7 +34,7 @@ pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Fail
             }
             Ok((_, None)) => {}
             Err(failure) => {
-                output::error(&failure.message);
+                output.failed(target, &failure)?;
                 failed.push(failure.exit);
             }
         }
@@ -102,7 +102,7 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
 }
 
 fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
-    totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
+    output.faults(totals, &place.typed)?;
     output.done(&format!(
         "removed {}: {} {}, {} {}, {}",
         place.typed,

@@ -86,6 +86,10 @@ pub(super) async fn run(
         }
     };
     clear(output);
+    if let Some(fault) = &summary.stopped {
+        let why = Fault { path: None, ..fault.clone() }.to_string();
+        watch.tell_object("failed", fault.path.as_ref(), &why);
+    }
     while let Ok(fact) = facts.try_recv() {
         watch.take(fact);
     }
@@ -111,12 +115,14 @@ impl Watch<'_> {
                 self.failed.get_or_insert(fault);
             }
             Fact::Unnamed(path, count) => {
+                self.tell_object("failed", Some(&path), &format!("{count} more failed"));
                 output::error(&format!("{}: {count} more failed", sides.name(&path)));
             }
             Fact::Skipped(path, why) => {
                 self.tell_object("skipped", Some(&path), why);
                 output::error(&format!("{}: skipped: {why}", sides.name(&path)));
             }
+            Fact::Made(path) => self.created(&path),
             Fact::Noticed(path, what) => output::note(&format!("tow: {}: {what}", sides.name(&path))),
             Fact::Short { needed, free } => {
                 output::note(&format!("tow: {}", super::asking::too_much(needed, free)));
@@ -136,6 +142,18 @@ impl Watch<'_> {
             put_path(&mut object, "path", self.sides.of(path), path);
         }
         object.insert("reason".into(), why.into());
+        self.forecast.heard(self.output.object(&Value::Object(object)));
+    }
+
+    /// A folder that nothing at the source is copied to.
+    fn created(&mut self, path: &WirePath) {
+        let place = self.sides.destination;
+        if !self.output.quiet {
+            output::note(&format!("tow: created {}", place.short_name_of(path)));
+        }
+        let mut object = Map::new();
+        object.insert("event".into(), "created".into());
+        put_path(&mut object, "path", place, path);
         self.forecast.heard(self.output.object(&Value::Object(object)));
     }
 
@@ -177,7 +195,7 @@ fn show(now: &Progress, begun: Instant, output: Output) {
     if output.json {
         let object = json!({
             "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
-            "bytes_total": now.bytes_total, "saved": now.saved, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
+            "bytes_total": now.bytes_total, "saved": now.saved, "resumed": now.resumed, "growing": now.growing, "seconds": now.elapsed.as_secs_f64(),
         });
         let _ = output.object(&object);
         return;
@@ -187,6 +205,7 @@ fn show(now: &Progress, begun: Instant, output: Output) {
         name: name.unwrap_or_else(|| format!("{} {}", now.files, noun(now.files, "file", "files"))),
         bytes: now.bytes,
         bytes_total: now.bytes_total,
+        reused: now.saved.saturating_add(now.resumed).saturating_add(now.renamed),
         growing: now.growing,
     };
     output::progress_line(&progress::line(&shown, begun, Instant::now()));

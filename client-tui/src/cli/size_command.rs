@@ -7,7 +7,7 @@ use towpath_protocol::request::Follow;
 use super::args::SizeArgs;
 use super::exit::{Exit, Failure};
 use super::ls::size_object;
-use super::output::{self, Output};
+use super::output::Output;
 use super::place::{Place, Places};
 use crate::model::size::megabytes_and_bytes;
 
@@ -26,12 +26,12 @@ pub(super) async fn run(args: &SizeArgs, places: &mut Places) -> Result<Exit, Fa
                 output.line(&format!("{}{name}", megabytes_and_bytes(totals.bytes)))?;
                 output.object_text(&size_object(totals.bytes))?;
                 if totals.failed > 0 {
-                    totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
+                    output.faults(&totals, &place.typed)?;
                     failed.push(Exit::Partly);
                 }
             }
             Err(failure) => {
-                output::error(&failure.message);
+                output.failed(target, &failure)?;
                 failed.push(failure.exit);
             }
         }

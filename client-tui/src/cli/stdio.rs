@@ -45,7 +45,7 @@ pub async fn serve(service: Arc<Service>) -> anyhow::Result<Exit> {
         }
     };
     Ok(match end {
-        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Lost(None) => Exit::Done,
+        SessionEnd::Bye | SessionEnd::Drained | SessionEnd::Silent | SessionEnd::Lost(None) => Exit::Done,
         _ => Exit::Partly,
     })
 }

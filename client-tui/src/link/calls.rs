@@ -2,14 +2,17 @@
 //! [`Link::open`] by whoever shows its progress.
 
 use towpath_protocol::answer::{ListPage, SpaceInfo, Totals};
-use towpath_protocol::entry::Attributes;
+use towpath_protocol::entry::{Attributes, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::message::Answer;
+use towpath_protocol::hello::Capability;
+use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{
-    Depth, Direction, Existing, Follow, Hidden, List, MakeFolder, Measure, OperationId, Remove, Rename,
-    SortKey, Space, Stat,
+    BeginUpload, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, Measure,
+    OperationId, Read, Remove, Rename, SortKey, Space, Stat, StoreAs, Wants,
 };
+use towpath_protocol::time::Time;
 
 use super::Link;
 use super::pages::{PAGES_FIRST, Pages};
@@ -66,6 +69,25 @@ impl Link {
         totals(self.call(Measure { things: vec![Location::of(path)] }).await?)
     }
 
+    /// Whether the server refuses this client something that Welcome says it may not do. It is asked only if it writes refusals down
+    /// (capability `refusals`), by a request that would change nothing if it were allowed; what Welcome says holds for any other.
+    pub async fn is_refused(&self, permission: Permission, thing: &WirePath) -> bool {
+        if !self.welcome().has(Capability::REFUSALS) {
+            return true;
+        }
+        let Some(request) = operation_id().ok().and_then(|id| harmless(permission, thing, id)) else {
+            return true;
+        };
+        // Dropped behind its first answer, it is cancelled.
+        match self.open(request).next().await {
+            Err(fault) => matches!(
+                fault.code,
+                FaultCode::PermissionDenied | FaultCode::ReadOnly | FaultCode::Disconnected
+            ),
+            Ok(_) => false,
+        }
+    }
+
     /// Free and total space where `path` is.
     pub async fn space(&self, path: &WirePath) -> Result<SpaceInfo, Fault> {
         match self.call(Space { path: path.clone() }).await? {
@@ -73,6 +95,43 @@ impl Link {
             _ => Err(unexpected()),
         }
     }
+}
+
+/// A request that needs this permission, and changes nothing where it is allowed. `None` for a permission that no request needs by itself.
+fn harmless(permission: Permission, thing: &WirePath, operation: OperationId) -> Option<Request> {
+    let place = Location::of(thing);
+    Some(match permission {
+        Permission::List => {
+            let (sort, direction, hidden) = (SortKey::Name, Direction::Ascending, Hidden::LeftOut);
+            List { folder: Location::through(thing), sort, direction, hidden, pages: 1 }.into()
+        }
+        Permission::Read => {
+            let (offset, len, wants) = (0, 1, Wants::Data);
+            Read { file: place, version: None, offset, len, wants, holes: false }.into()
+        }
+        // Nothing is in place before it is committed.
+        Permission::Write => {
+            let store = StoreAs {
+                mode: 0o600,
+                modified: Time::from_ns(0),
+                existing: Existing::Keep,
+                expected: None,
+                durability: Durability::Relaxed,
+                metadata: None,
+            };
+            let (resume, basis, window_bytes, stored_bytes) = (None, None, None, None);
+            let (file, size) = (place, 0);
+            BeginUpload { operation, file, store, size, resume, basis, window_bytes, stored_bytes }.into()
+        }
+        // Nothing is this version.
+        Permission::Delete => {
+            let never = Time::from_ns(i64::MIN);
+            let version = Version { identity: u64::MAX, size: u64::MAX, modified: never, changed: never };
+            let (depth, expected) = (Depth::Single, Some(version));
+            Remove { operation, thing: place, depth, expected, aside: false }.into()
+        }
+        Permission::Owner => return None,
+    })
 }
 
 /// Entries of one folder that are kept in memory at most; a listing that is only passed on may have any number.

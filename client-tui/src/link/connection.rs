@@ -119,10 +119,11 @@ impl Connection {
         if !self.welcome.has(Capability::ATTRIBUTES) {
             request.narrow();
         }
-        let (id, answers) = match self.welcome.refusal(&request) {
-            Some(fault) => Exchanges::refused(fault),
-            None => self.exchanges.open(request),
-        };
+        let (id, answers) =
+            match self.welcome.refusal(&request).filter(|_| !self.welcome.has(Capability::REFUSALS)) {
+                Some(fault) => Exchanges::refused(fault),
+                None => self.exchanges.open(request),
+            };
         let inputs = ExchangeInputs::Connection(Inputs { connection: self.clone(), id });
         Exchange { answers, inputs, finished: false }
     }

@@ -12,11 +12,10 @@ mod unix;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use towpath_protocol::display::DisplayName;
 use towpath_protocol::pairing::{KeyHash, PairingCode};
 use towpath_secure::SecureFault;
 
@@ -55,10 +54,9 @@ pub enum DialFault {
     CodeOfAnother { found: KeyHash },
     #[error(
         "THE SERVER'S KEY HAS CHANGED. Known: {known}. Found: {found}. Somebody may be listening in, or towd was set up \
-         anew there. Nothing was sent. If you know why it changed: take the line '{address}' out of {} and pair again",
-        DisplayName::new(file.as_os_str().as_bytes())
+         anew there. Nothing was sent. If you know why it changed: run `tow forget {address}` and pair again"
     )]
-    KeyChanged { known: KeyHash, found: KeyHash, address: String, file: PathBuf },
+    KeyChanged { known: KeyHash, found: KeyHash, address: String },
     #[error("{0}; is that towd?")]
     NoHandshake(SecureFault),
     #[error(transparent)]

@@ -2,14 +2,15 @@
 //! keeps its hosts), and a pairing code where one was given. All in a private folder; read when a connection needs it, never before. And
 //! how it is to use its connections.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use towpath_files::private_files::{PrivateFault, PrivateFolder, read_private};
+use towpath_protocol::display::DisplayName;
 use towpath_protocol::pairing::{BadCode, KeyHash, PairingCode};
 use towpath_secure::Identity;
 use towpath_secure::identity::IdentityFault;
 
-use crate::config::GivenCode;
+use crate::config::{ClientName, GivenCode};
 use crate::model::wire::Wire;
 
 /// The client's own files, below the state folder; the server's lie beside it.
@@ -20,8 +21,7 @@ const KNOWN_SERVERS_FILE: &str = "known_servers";
 #[derive(Debug)]
 pub struct Keyring {
     state_dir: Option<PathBuf>,
-    /// What servers are told who this is: `user@host`.
-    name: String,
+    name: ClientName,
     given: Option<GivenCode>,
     wire: Wire,
 }
@@ -48,9 +48,24 @@ pub(super) struct Acquaintance {
     pub(super) known: Option<KeyHash>,
 }
 
+/// The end of [`Keyring::forget`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    /// The key that the list had.
+    Was(KeyHash),
+    /// Addresses that are on the list, escaped for people.
+    NotKnown { known: Vec<String> },
+}
+
+/// A server's name on the list: one spelling of each, hosts in lower case, IPv6 addresses in brackets.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 impl Keyring {
-    pub fn new(state_dir: Option<PathBuf>, name: String, given: Option<GivenCode>) -> Self {
-        Self { state_dir, name, given, wire: Wire::default() }
+    pub fn new(state_dir: Option<PathBuf>, name: impl Into<ClientName>, given: Option<GivenCode>) -> Self {
+        Self { state_dir, name: name.into(), given, wire: Wire::default() }
     }
 
     /// The same, for connections that are used like this.
@@ -64,13 +79,9 @@ impl Keyring {
         self.wire
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Where the keys of known servers are, for people.
-    pub(super) fn known_servers_path(&self) -> PathBuf {
-        self.state_dir.as_deref().unwrap_or_else(|| Path::new("")).join(FOLDER).join(KNOWN_SERVERS_FILE)
+    /// The name that this client gives a server that it pairs with. Asks the system: blocks.
+    pub(super) fn name(&self) -> String {
+        self.name.text()
     }
 
     /// The client's key, made where there is none yet, and the server's of `address`. Blocks.
@@ -89,6 +100,23 @@ impl Keyring {
         known.0.retain(|(other, _)| other != address);
         known.0.push((address.to_owned(), key));
         Ok(locked.write(KNOWN_SERVERS_FILE, known.text().as_bytes())?)
+    }
+
+    /// Takes the key of `address` off the list. Blocks.
+    pub(crate) fn forget(&self, address: &str) -> Result<Forgotten, KeyringFault> {
+        let folder = self.folder()?;
+        let locked = folder.lock()?;
+        let mut known = KnownServers::load(&folder)?;
+        let Some(key) = known.of(address) else {
+            let known = known.0.iter().map(|(address, _)| DisplayName::new(address.as_bytes()).to_string());
+            let mut known: Vec<_> = known.collect();
+            known.sort();
+            known.dedup();
+            return Ok(Forgotten::NotKnown { known });
+        };
+        known.0.retain(|(other, _)| other != address);
+        locked.write(KNOWN_SERVERS_FILE, known.text().as_bytes())?;
+        Ok(Forgotten::Was(key))
     }
 
     /// The code that was given beforehand; none where none was. Blocks.
@@ -175,6 +203,20 @@ mod tests {
         assert_eq!(keyring.look_up("[::1]:7171").unwrap().known, Some(KeyHash([6; 32])));
         keyring.remember("box:7171", KeyHash([7; 32])).unwrap();
         assert_eq!(keyring.look_up("box:7171").unwrap().known, Some(KeyHash([7; 32])));
+    }
+
+    #[test]
+    fn a_server_is_forgotten_by_the_address_that_was_typed_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = keyring(&dir, None);
+        for (host, port) in [("BOX", 7171), ("box", 7272), ("::1", 7171)] {
+            keyring.remember(&address(host, port), KEY).unwrap();
+        }
+        assert_eq!(keyring.forget("box:7171").unwrap(), Forgotten::Was(KEY));
+        assert_eq!(keyring.look_up("box:7171").unwrap().known, None);
+        assert_eq!(keyring.look_up("box:7272").unwrap().known, Some(KEY));
+        let known = vec!["[::1]:7171".to_owned(), "box:7272".to_owned()];
+        assert_eq!(keyring.forget("box:7171").unwrap(), Forgotten::NotKnown { known });
     }
 
     #[test]

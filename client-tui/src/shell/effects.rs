@@ -117,6 +117,11 @@ impl Effects {
                 self.list(generation, instead_of, place, (sort, direction, hidden));
             }
             Effect::Measure { ticket, link, paths } => self.measure(ticket, link, &paths),
+            Effect::AskRefused { link, permission, path } => {
+                if let Some(link) = self.link(link) {
+                    tokio::spawn(async move { link.is_refused(permission, &path).await });
+                }
+            }
             Effect::Look { ticket, place } => self.look(ticket, place),
             Effect::Names { ticket, place } => self.names(ticket, place),
             Effect::MakeFolder { ticket, place } => {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::effects::Effects;
 use super::input::{self, Input};
+use super::log;
 use super::output;
 use super::pace::Pace;
 use super::signals::{Asked, HUNG_UP, Signals};
@@ -71,6 +72,9 @@ pub(super) async fn run(
     pace.change();
     loop {
         waiting.extend(frames.seen(&mut app));
+        for text in app.take_failures() {
+            log::shown(&text);
+        }
         for effect in std::mem::take(&mut waiting) {
             match effect {
                 Effect::Quit => {

@@ -52,7 +52,7 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<Tree, Fault> {
             shared.touch();
             shared.tally.found(1, 0);
             shared.tally.arrived(1, 0);
-            shared.tally.renamed();
+            shared.tally.renamed(0);
         }
         return Ok(if renamed { Tree::Done } else { Tree::Apart });
     }
@@ -91,6 +91,7 @@ pub(super) async fn spelling(shared: &Shared, item: &Item, source: &Attributes) 
             shared.tally.found(1, source.size);
             shared.tally.moved(source.size);
             shared.tally.arrived(1, source.size);
+            shared.tally.renamed(source.size);
             Ok(true)
         }
         Ok(false) => Ok(false),
@@ -104,7 +105,7 @@ async fn tell_faults(shared: &Shared, totals: Totals, item: &Item) {
     for fault in totals.faults {
         match fault {
             Fault { code: FaultCode::SpecialFile, path: Some(path), .. } => {
-                shared.tally.skipped();
+                shared.count_special();
                 shared.tell(Fact::Skipped(path, FaultCode::SpecialFile.text())).await;
             }
             fault => shared.failed(fault).await,
@@ -123,7 +124,7 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
         && rename(shared, from.clone(), to.clone(), *existing, step.expected()).await?
     {
         shared.tally.small_moved(from, step.attributes.size);
-        shared.tally.renamed();
+        shared.tally.renamed(step.attributes.size);
         return Ok(Outcome::Renamed);
     }
     let under_way = shared.tally.begin(from, step.attributes.size);

@@ -76,13 +76,28 @@ impl Shared {
         attributes: &Attributes,
         why: &'static str,
     ) {
-        self.tally.skipped();
-        if self.job.is_dry {
-            self.planned(Action::Skip, (from, to), attributes, Some(why)).await;
+        let is_special = attributes.kind.is_special();
+        if is_special {
+            self.count_special();
         } else {
-            let place = if attributes.kind.is_special() { from } else { to };
+            self.tally.skipped();
+        }
+        if self.job.is_dry {
+            let action = if is_special && self.job.on_request.skips_special {
+                Action::SkipSpecial
+            } else {
+                Action::Skip
+            };
+            self.planned(action, (from, to), attributes, Some(why)).await;
+        } else {
+            let place = if is_special { from } else { to };
             self.tell(Fact::Skipped(place.whole().unwrap_or_default(), why)).await;
         }
+    }
+
+    /// A fifo, socket or device stays where it is.
+    pub(super) fn count_special(&self) {
+        if self.job.on_request.skips_special { self.tally.special() } else { self.tally.skipped() }
     }
 
     /// What is at the destination is the same already.

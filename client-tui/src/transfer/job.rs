@@ -48,6 +48,10 @@ pub struct OnRequest {
     pub follow: Option<Within>,
     /// Compares contents of files of one size, whatever their times say: the same content is unchanged, another one a conflict.
     pub checksum: bool,
+    /// Counts fifos, sockets and devices apart from what was skipped.
+    pub skips_special: bool,
+    /// Fails an item whose folder at the destination is missing, instead of making that folder.
+    pub needs_folder: bool,
 }
 
 /// What a link that is followed may not lead out of.
@@ -100,6 +104,8 @@ pub struct Progress {
     pub saved: u64,
     /// Of the bytes done, those that an earlier copy had left when it was cut off.
     pub resumed: u64,
+    /// Of the bytes done, those of what moved by its name alone.
+    pub renamed: u64,
     /// Whether the totals still grow.
     pub growing: bool,
     /// Of the large files under way the one that was begun first, else a small one that was done lately: its path at the source,
@@ -118,6 +124,8 @@ pub enum Fact {
     Failed(Fault),
     /// Left as it was, and why: the path at the source of what is never copied, at the destination of what was in the way.
     Skipped(WirePath, &'static str),
+    /// A folder that was missing above an item's place was made.
+    Made(WirePath),
     /// So many more failed below this path; the service names the first ones only.
     Unnamed(WirePath, u64),
     /// Copied, but this is worth knowing.
@@ -159,6 +167,8 @@ pub enum Action {
     Replace,
     Unchanged,
     Skip,
+    /// A fifo, socket or device of a job that counts these apart.
+    SkipSpecial,
     Ask(ConflictKind),
 }
 
@@ -179,8 +189,11 @@ pub struct Reports {
 /// How a job ended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
-    /// Files and links that arrived and were verified.
+    /// Files and links that arrived.
     pub files: u64,
+    /// Of those, the ones that were verified: a hash of what was read equals the hash of what was written. What a service copies or
+    /// renames alone is not.
+    pub verified: u64,
     pub bytes: u64,
     pub seconds: f64,
     /// Of those, bytes that an earlier copy had left when it was cut off.
@@ -189,15 +202,64 @@ pub struct Summary {
     pub saved: u64,
     /// Of the files, those that moved by their names alone; a folder that did is one.
     pub renamed: u64,
+    /// Of the bytes, those of what moved by its name alone.
+    pub renamed_bytes: u64,
     /// The same at both ends already.
     pub unchanged: u64,
     /// Of those, the ones whose content was compared.
     pub compared: u64,
     pub skipped: u64,
+    /// Fifos, sockets and devices that stayed where they are, of a job that counts them apart.
+    pub special: u64,
     /// Things that arrived without all of the mode, time and metadata that were to be kept.
     pub unset: u64,
     pub failed: u64,
     pub cancelled: bool,
     /// Why it stopped before its end, where it did.
     pub stopped: Option<Fault>,
+}
+
+impl Summary {
+    /// Adds what came next of the same command.
+    pub fn add(&mut self, next: Self) {
+        let sums = [
+            (&mut self.files, next.files),
+            (&mut self.verified, next.verified),
+            (&mut self.bytes, next.bytes),
+            (&mut self.resumed, next.resumed),
+            (&mut self.saved, next.saved),
+            (&mut self.renamed, next.renamed),
+            (&mut self.renamed_bytes, next.renamed_bytes),
+            (&mut self.unchanged, next.unchanged),
+            (&mut self.compared, next.compared),
+            (&mut self.skipped, next.skipped),
+            (&mut self.special, next.special),
+            (&mut self.unset, next.unset),
+            (&mut self.failed, next.failed),
+        ];
+        for (sum, more) in sums {
+            *sum = sum.saturating_add(more);
+        }
+        self.seconds += next.seconds;
+        self.cancelled |= next.cancelled;
+        self.stopped = next.stopped;
+    }
+
+    /// Bytes that moved: what counts as speed.
+    pub const fn moved_bytes(&self) -> u64 {
+        let Self { bytes, resumed, saved, renamed_bytes, .. } = self;
+        bytes.saturating_sub(*resumed).saturating_sub(*saved).saturating_sub(*renamed_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_already_and_what_was_renamed_did_not_move() {
+        let summary = Summary { bytes: 100, resumed: 20, saved: 30, renamed_bytes: 40, ..Summary::default() };
+        assert_eq!(summary.moved_bytes(), 10);
+        assert_eq!(Summary { resumed: 200, ..summary }.moved_bytes(), 0);
+    }
 }

@@ -255,6 +255,10 @@ impl Shared {
 
     async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source, there }: Carried) {
         self.tally.arrived(1, bytes);
+        // What a service does alone has no hash.
+        if there.is_some() {
+            self.tally.verified();
+        }
         if step.attributes.link.is_some() || source.is_none() {
             self.touch();
         }

@@ -12,13 +12,16 @@ use towpath_protocol::permissions::Permission;
 use towpath_protocol::request::{Existing, Follow, Walk};
 
 use super::alone::{self, Tree};
-use super::job::{Item, Job, Verb};
+use super::job::{Fact, Item, Job, Verb};
 use super::metadata;
 use super::placed::are_alike;
 use super::plan::{look, look_at};
 use super::shared::Shared;
 use crate::link::Link;
 use crate::link::pages::{PAGES_FIRST, Pages};
+
+/// Items for which a server is asked that will refuse them.
+const ASKED_MAX: usize = 16;
 
 /// How an item goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +35,10 @@ pub(super) enum Begun {
 /// Err where the job must not begin.
 pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     let job = &shared.job;
-    may(&job.destination, Permission::Write, "destination")?;
-    may(&job.source, Permission::Read, "source")?;
+    may(job, Permission::Write, Side::Destination).await?;
+    may(job, Permission::Read, Side::Source).await?;
     if job.verb == Verb::Move {
-        may(&job.source, Permission::Delete, "source")?;
+        may(job, Permission::Delete, Side::Source).await?;
     }
     metadata::check(shared).await;
     if shared.is_one_machine() {
@@ -48,13 +51,28 @@ pub(super) async fn check(shared: &Shared) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a side lets this client do that.
-fn may(link: &Link, permission: Permission, side: &str) -> Result<(), Fault> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Whether a side lets this client do that. What its Welcome says is a hint: a server that writes refusals down is asked.
+async fn may(job: &Job, permission: Permission, side: Side) -> Result<(), Fault> {
+    let link = if side == Side::Source { &job.source } else { &job.destination };
     let welcome = link.welcome();
     let may = welcome.permissions();
     if may.allow(permission) {
         return Ok(());
     }
+    if !job.is_dry && !job.items.is_empty() {
+        let things = job.items.iter().take(ASKED_MAX);
+        let things = things.map(|item| if side == Side::Source { &item.from } else { &item.to });
+        if !join_all(things.map(|thing| link.is_refused(permission, thing))).await.contains(&true) {
+            return Ok(());
+        }
+    }
+    let side = if side == Side::Source { "source" } else { "destination" };
     if welcome.access == Access::ReadOnly && permission != Permission::Read {
         return Err(Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes")));
     }
@@ -182,6 +200,9 @@ async fn prepare(shared: &Shared, place: &WirePath) -> Result<(bool, Option<u64>
             // What cannot be looked at may well be there.
             Ok((!matches!(there, Err(FaultCode::NotFound)), Some(parent.identity)))
         }
+        [Err(FaultCode::NotFound), _] if shared.job.on_request.needs_folder => {
+            Err(Fault::new(FaultCode::NotFound).at(folder).because("make it first: tow mkdir -p"))
+        }
         [Err(FaultCode::NotFound), _] => make_folders(shared, folder).await.map(|()| (false, None)),
         [Err(code), _] => Err(Fault::new(*code).at(folder)),
         _ => Err(Fault::new(FaultCode::NotAFolder).at(folder)),
@@ -205,6 +226,7 @@ async fn make_folders(shared: &Shared, folder: WirePath) -> Result<(), Fault> {
             shared.to_be_made(folder).await;
         } else {
             link.make_folder(&folder, Existing::Replace).await?;
+            shared.tell(Fact::Made(folder)).await;
         }
     }
     Ok(())

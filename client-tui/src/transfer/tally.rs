@@ -32,9 +32,14 @@ pub(super) struct Tally {
     taken_up: Counter,
     /// Of what arrived, what moved by its name alone.
     renamed: Counter,
+    /// Bytes of those.
+    renamed_bytes: Counter,
+    /// Of what arrived, what was verified.
+    verified: Counter,
     unchanged: Counter,
     compared: Counter,
     skipped: Counter,
+    special: Counter,
     failed: Counter,
     /// Things that lack some of their metadata, and the bits of what one or another lacks.
     unset: Counter,
@@ -96,9 +101,12 @@ impl Tally {
             saved: Counter::default(),
             taken_up: Counter::default(),
             renamed: Counter::default(),
+            renamed_bytes: Counter::default(),
+            verified: Counter::default(),
             unchanged: Counter::default(),
             compared: Counter::default(),
             skipped: Counter::default(),
+            special: Counter::default(),
             failed: Counter::default(),
             unset: Counter::default(),
             unset_parts: AtomicU8::new(0),
@@ -133,9 +141,15 @@ impl Tally {
         self.planning.store(false, Relaxed);
     }
 
-    /// Something moved by its name alone.
-    pub(super) fn renamed(&self) {
+    /// Something moved by its name alone, and so many bytes with it.
+    pub(super) fn renamed(&self, bytes: u64) {
         self.renamed.add(1);
+        self.renamed_bytes.add(bytes);
+    }
+
+    /// Something that arrived was verified.
+    pub(super) fn verified(&self) {
+        self.verified.add(1);
     }
 
     /// Files and bytes that were found, and files that arrived, will be found again.
@@ -161,6 +175,11 @@ impl Tally {
 
     pub(super) fn skipped(&self) {
         self.skipped.add(1);
+    }
+
+    /// A fifo, socket or device stayed where it is.
+    pub(super) fn special(&self) {
+        self.special.add(1);
     }
 
     pub(super) fn failed(&self, count: u64) {
@@ -215,8 +234,9 @@ impl Tally {
     pub(super) fn progress(&self) -> Progress {
         let (bytes, bytes_total) = (self.moved.value(), self.bytes_total.value());
         let elapsed = self.begun.elapsed();
-        // What was there already is no speed.
-        let reused = self.saved.value().saturating_add(self.taken_up.value());
+        // What was there already is no speed, nor is a name.
+        let taken_up = self.taken_up.value();
+        let reused = self.saved.value().saturating_add(taken_up).saturating_add(self.renamed_bytes.value());
         let bytes_per_second = lock(&self.rate).observe(elapsed, bytes.saturating_sub(reused));
         let growing = self.planning.load(Relaxed);
         let left = time_for(bytes_total.saturating_sub(bytes), bytes_per_second).filter(|_| !growing);
@@ -226,7 +246,8 @@ impl Tally {
             bytes,
             files_total: self.files_total.value(),
             saved: self.saved.value(),
-            resumed: self.taken_up.value(),
+            resumed: taken_up,
+            renamed: self.renamed_bytes.value(),
             bytes_total,
             growing,
             current: self.current(),
@@ -247,14 +268,17 @@ impl Tally {
     pub(super) fn summary(&self, stopped: Option<Fault>, cancelled: bool) -> Summary {
         Summary {
             files: self.files.value(),
+            verified: self.verified.value(),
             bytes: self.bytes.value(),
             seconds: self.begun.elapsed().as_secs_f64(),
             resumed: self.resumed.value(),
             saved: self.saved.value(),
             renamed: self.renamed.value(),
+            renamed_bytes: self.renamed_bytes.value(),
             unchanged: self.unchanged.value(),
             compared: self.compared.value(),
             skipped: self.skipped.value(),
+            special: self.special.value(),
             unset: self.unset.value(),
             failed: self.failed.value().saturating_add(stopped.is_some().into()),
             cancelled,
@@ -355,6 +379,20 @@ mod tests {
         assert!(tally.progress().bytes_per_second > 0);
         drop(under_way);
         assert_eq!((tally.progress().bytes, tally.progress().resumed), (0, 0));
+    }
+
+    #[test]
+    fn what_moves_by_its_name_is_no_speed() {
+        let tally = Tally::new();
+        tally.found(1, 1_000_000);
+        tally.all_found();
+        tally.small_moved(&file("a"), 1_000_000);
+        tally.renamed(1_000_000);
+        tally.arrived(1, 1_000_000);
+        let now = tally.progress();
+        assert_eq!((now.bytes, now.renamed, now.bytes_per_second), (1_000_000, 1_000_000, 0));
+        let summary = tally.summary(None, false);
+        assert_eq!((summary.files, summary.verified, summary.renamed_bytes), (1, 0, 1_000_000));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod again;
 mod following;
+mod items;
 mod listing;
 mod output;
 mod overwriting;

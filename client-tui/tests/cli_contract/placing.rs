@@ -23,6 +23,7 @@ const PLACES: &[Row] = &[
         promise: "a slash at the end means a folder, made where it is missing",
         typed: &["get", "{S}/a.txt", "made/of/new/"],
         out: ANYTHING,
+        err: &["tow: created ./made\n", "tow: created ./made/of\n", "tow: created ./made/of/new\n"],
         after: &[("L/made/of/new/a.txt", Some("aa"))],
         ..ROW
     },
@@ -30,6 +31,7 @@ const PLACES: &[Row] = &[
         promise: "missing parents are made",
         typed: &["put", "new.txt", "{S}/no/such/name"],
         out: ANYTHING,
+        err: &["tow: created {S}/no\n", "tow: created {S}/no/such\n"],
         after: &[("S/no/such/name", Some("newer"))],
         ..ROW
     },
@@ -73,6 +75,7 @@ const PLACES: &[Row] = &[
         promise: "several sources and a slash make the folder",
         typed: &["put", "a.txt", "new.txt", "{S}/made/"],
         out: &["2 files"],
+        err: &["tow: created {S}/made\n"],
         after: &[("S/made/new.txt", Some("newer"))],
         ..ROW
     },

@@ -32,13 +32,13 @@ const CASES: &[Case] = &[
     Case { typed: &["get", "{S}/a.txt", "."], ..CASE },
     Case { typed: &["get", "{S}/link", "{S}/empty", "{S}/.hidden", "made/"], ..CASE },
     Case { typed: &["get", "--preserve", "{S}/docs", "made/docs"], ..CASE },
-    Case { typed: &["cp", "{S}/docs", "{S}/far/away/docs"], ..CASE },
-    Case { typed: &["cp", "tree", "far/away"], ..CASE },
-    Case { typed: &["cp", "--exclude", "*.o", "tree", "{S}/far/away"], ..CASE },
-    Case { typed: &["mv", "tree", "{S}/no/such/tree"], ..CASE },
-    Case { typed: &["mv", "{S}/docs", "no/such/docs"], ..CASE },
-    Case { typed: &["mv", "tree", "far/away/tree"], ..CASE },
-    Case { typed: &["mv", "{S}/docs/b", "{S}/far/away/"], ..CASE },
+    Case { typed: &["cp", "{S}/docs", "{S}/empty/docs"], ..CASE },
+    Case { typed: &["cp", "tree", "far"], ..CASE },
+    Case { typed: &["cp", "--exclude", "*.o", "tree", "{S}/far"], ..CASE },
+    Case { typed: &["mv", "tree", "{S}/empty/tree"], ..CASE },
+    Case { typed: &["mv", "{S}/docs", "tree/docs"], ..CASE },
+    Case { typed: &["mv", "tree", "far"], ..CASE },
+    Case { typed: &["mv", "{S}/docs/b", "{S}/empty/"], ..CASE },
     Case { typed: &["put", "-T", "tree", "{S}/docs"], arrange: only_modes, ..CASE },
     Case { typed: &["put", "tree", "{S}/new"], arrange: odd, exit: 1 },
     Case { typed: &["put", "--follow", "tree", "{S}/no/new"], arrange: linked, ..CASE },
@@ -162,9 +162,18 @@ fn check(scene: &Scene, typed: &[&str], exit: i32) {
     assert_eq!(done.status.code(), Some(exit), "{name}");
     let after = things(scene);
     let (plan, done) = (objects(&dry.stdout), objects(&done.stdout));
-    let Some((end, plan)) = plan.split_last() else {
-        assert!(after == before && done.is_empty(), "{name}: planned was nothing");
-        return;
+    let is_failure = |objects: &[Value]| objects.iter().all(|object| object["event"] == "failed");
+    let (end, plan) = match plan.split_last() {
+        // What cannot begin is told as a failure, and no plan comes of it.
+        Some((end, plan)) if !is_failure(std::slice::from_ref(end)) => (end, plan),
+        told => {
+            let told = told.map_or(0, |(_, before)| before.len() + 1);
+            assert!(
+                after == before && is_failure(&done) && done.len() == told,
+                "{name}: planned was nothing"
+            );
+            return;
+        }
     };
     let of = |actions: &[&str]| {
         plan.iter().filter(|object| actions.contains(&object["action"].as_str().unwrap())).collect::<Vec<_>>()

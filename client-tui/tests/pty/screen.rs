@@ -48,7 +48,7 @@ fn the_smallest_screen_is_enough_to_work_on() {
     agree(&mut pty, "Copy");
     wait_for_disk(&pty, "up.txt there", || holds(folders.right("up.txt"), "goes up"));
     pty.wait_until("up.txt in both panes", |screen| screen.contents().matches("up.txt").count() == 2);
-    pty.wait_for("copied and verified");
+    pty.wait_for("copied: 1 file");
     pty.press("\t");
     go_to(&mut pty, "up.txt");
     pty.press(F8);

@@ -1,9 +1,11 @@
-//! What a server does not allow is refused at once, in words, and asked of nobody.
+//! What a server does not allow is refused at once, in words; the server, which may write it down, is asked what changes nothing.
 
-use towpath_protocol::permissions::Permissions;
+use towpath_protocol::path::Name;
+use towpath_protocol::permissions::{Permission, Permissions};
 
 use super::play::{Play, app};
 use crate::app::command::Command;
+use crate::app::effect::Effect;
 use crate::app::event::Event;
 use crate::model::Side;
 
@@ -36,10 +38,36 @@ fn what_a_server_does_not_allow_is_refused_in_words() {
             play.said()
         );
         if !allowed {
-            assert!(play.effects.is_empty() && play.app.dialogs.is_empty(), "{keys} where it may {words}");
+            let is_asked = matches!(&play.effects[..], [Effect::AskRefused { link, permission, .. }]
+                if *link == play.link(Side::Right) && !words.contains(permission.word()));
+            assert!(
+                is_asked && play.app.dialogs.is_empty(),
+                "{keys} where it may {words}: {:?}",
+                play.effects
+            );
             assert!(play.said().contains(&format!("this client may {words} there")), "{}", play.said());
         }
     }
+}
+
+#[test]
+fn a_server_is_asked_for_what_the_key_meant() {
+    let asked = |play: Play| match &play.effects[..] {
+        [Effect::AskRefused { permission, path, .. }] => (*permission, path.clone()),
+        effects => panic!("{effects:?}"),
+    };
+    let folder = |play: &Play| play.app.here().place.path.clone();
+    let play = may("list,read").press("j");
+    let (here, name) = (folder(&play), play.app.here().rows.current().unwrap().name.clone());
+    assert_eq!(asked(play.press("F8")), (Permission::Delete, here.join(&name).unwrap()));
+    // A new folder has no name yet.
+    assert_eq!(asked(may("list,read").press("F7")), (Permission::Write, here.clone()));
+    // From the other pane.
+    let play = app().with(["mine"]).connected(["a"]);
+    let link = play.link(Side::Right);
+    let play = play.event(Event::Allowed { link, may: Permissions::READ_ONLY });
+    let mine = play.app.there().place.path.join(&Name::try_from("mine").unwrap()).unwrap();
+    assert_eq!(asked(play.press("F5")), (Permission::Write, mine));
 }
 
 #[test]

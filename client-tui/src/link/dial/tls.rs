@@ -14,7 +14,7 @@ use towpath_tcp::Line;
 use super::DialFault;
 use super::reach::reach;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
-use crate::link::keyring::{Keyring, KeyringFault};
+use crate::link::keyring::{Keyring, KeyringFault, address};
 use crate::link::{BEGIN_TIME, Link};
 
 /// After so much silence the system asks whether the other side is still there. A session's further streams say nothing while nothing is
@@ -51,7 +51,9 @@ pub(super) async fn dial(
         dialled.with_keyring(move |keyring| keyring.remember(&address, key)).await?;
         return Ok(link);
     };
-    match dialled.begin(stream, deadline, &identity, Pin::Known(known), None).await {
+    // A code that was typed is for a server that has forgotten us. One that has not does not look at it.
+    let ready = code.as_ref().filter(|code| code.pin().fits(&known));
+    match dialled.begin(stream, deadline, &identity, Pin::Known(known), ready).await {
         // It has forgotten us: another code is needed, of the same server.
         Err(DialFault::Greeting(GreetingFault::Refused(fault))) if fault.code == FaultCode::NotPaired => {
             let code = dialled.code(code).await?;
@@ -64,12 +66,6 @@ pub(super) async fn dial(
         }
         begun => begun.map(|(link, _)| link),
     }
-}
-
-/// One spelling of each: hosts in lower case, IPv6 addresses in brackets.
-fn address(host: &str, port: u16) -> String {
-    let host = host.to_ascii_lowercase();
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl Dialled<'_> {
@@ -109,11 +105,16 @@ impl Dialled<'_> {
         let secure = timeout_at(deadline, connect(stream, identity, pin)).await;
         let secure = secure.map_err(|_elapsed| DialFault::TimedOut)?.map_err(|fault| self.told(fault))?;
         let key = secure.peer;
-        let (name, client) = (PeerText::from(self.keyring.name()), identity.hash());
-        let bound =
-            ProofBinding { channel: &secure.channel, client: &client, server: &key, name: name.as_bytes() };
-        let proof = code.map(|code| code.secret.proof(&bound));
-        let pairing = proof.map(|proof| Pairing { name, proof });
+        let pairing = match code {
+            Some(code) => {
+                let name = PeerText::from(self.with_keyring(|keyring| Ok(keyring.name())).await?);
+                let (client, channel) = (identity.hash(), &secure.channel);
+                let bound = ProofBinding { channel, client: &client, server: &key, name: name.as_bytes() };
+                let proof = code.secret.proof(&bound);
+                Some(Pairing { name, proof })
+            }
+            None => None,
+        };
         let (reader, writer) = tokio::io::split(secure.stream);
         let asks = Asks { pairing, wire: self.keyring.wire(), join: None };
         let further = self.further(identity, key);
@@ -144,8 +145,7 @@ impl Dialled<'_> {
     fn told(&self, fault: SecureFault) -> DialFault {
         match fault {
             SecureFault::OtherKey { known: Pin::Known(known), found } => {
-                let file = self.keyring.known_servers_path();
-                DialFault::KeyChanged { known, found, address: self.address.clone(), file }
+                DialFault::KeyChanged { known, found, address: self.address.clone() }
             }
             SecureFault::OtherKey { known: Pin::FromCode(_), found } => DialFault::CodeOfAnother { found },
             SecureFault::NotTls { said } => GreetingFault::instead_of_tls(said).into(),

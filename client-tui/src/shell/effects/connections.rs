@@ -246,8 +246,7 @@ mod tests {
     #[test]
     fn a_changed_key_or_a_missing_code_is_no_reason_to_try_again_and_silence_is() {
         let (known, found) = (KeyHash([1; 32]), KeyHash([2; 32]));
-        let changed =
-            DialFault::KeyChanged { known, found, address: "box:7171".into(), file: "known_servers".into() };
+        let changed = DialFault::KeyChanged { known, found, address: "box:7171".into() };
         let ssh = |said: &str| DialFault::Ssh { said: said.to_owned() };
         let not_let_in = ssh("ann@box: Permission denied (publickey,password).");
         for fault in [changed, DialFault::CodeWanted, DialFault::WrongCode, not_let_in] {

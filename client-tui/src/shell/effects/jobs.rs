@@ -210,6 +210,7 @@ async fn tell(
                     Fact::Conflict(conflict) => Event::JobConflict { id, conflict },
                     Fact::Settled(conflict) => Event::JobSettled { id, conflict },
                     Fact::Short { needed, free } => Event::JobShort { id, needed, free },
+                    Fact::Made(path) => said(id, true, (path, "folder created".to_owned())),
                     // Of jobs that change nothing; here all do.
                     Fact::Planned(_) => continue,
                 }
@@ -391,10 +392,12 @@ async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)])
 
 fn in_words(summary: &Summary, verb: Verb, unasked: u64) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
+    let is_verified = summary.files > 0 && summary.verified == summary.files;
+    let verified = if is_verified { " and verified" } else { "" };
     let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
     let mut text = match (summary.files, summary.unchanged) {
         (0, 0) if summary.failed + summary.skipped > 0 || summary.cancelled => format!("nothing {done}"),
-        _ => format!("{done} and verified: {files}, {size} MB, {:.1} s", summary.seconds),
+        _ => format!("{done}{verified}: {files}, {size} MB, {:.1} s", summary.seconds),
     };
     if summary.resumed > 0 {
         text = format!("{text}, {} MB of it there from before", megabytes_grouped(summary.resumed));
