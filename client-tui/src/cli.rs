@@ -50,10 +50,16 @@ pub async fn run(
 ) -> Exit {
     let pins = Pins::new(settings.state_dir.clone(), settings.parts_kept);
     let mut places = Places::new(local, keyring, settings.bookmarks.clone(), consent);
-    // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end.
+    // A transfer takes an interrupt itself, to leave nothing half; so does the prompt, which it does not end, and a removal, which says
+    // what it leaves.
     let takes_interrupts = matches!(
         command,
-        Command::Get(_) | Command::Put(_) | Command::Cp(_) | Command::Mv(_) | Command::Shell(_)
+        Command::Get(_)
+            | Command::Put(_)
+            | Command::Cp(_)
+            | Command::Mv(_)
+            | Command::Rm(_)
+            | Command::Shell(_)
     );
     let outcome = tokio::select! {
         outcome = perform(command, &mut places, &pins) => outcome,

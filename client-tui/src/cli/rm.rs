@@ -1,8 +1,12 @@
 //! `tow rm`: removes what the operands name, after a question that says how much it is.
 
+use std::iter::successors;
+
+use futures_util::future::join_all;
 use towpath_protocol::answer::Totals;
-use towpath_protocol::entry::Kind;
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
+use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Depth, Follow};
 
 use super::args::RmArgs;
@@ -11,13 +15,24 @@ use super::output::{self, Output};
 use super::place::{Place, Places};
 use crate::model::number::noun;
 use crate::model::size::megabytes_and_bytes;
+use crate::transfer;
 
-/// Removes each operand; what fails is named and does not stop the rest.
+/// Removes each operand; what fails is named and does not stop the rest. An interrupt ends it, and says so.
 pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {
-    let output = Output::new(args.output);
     if !args.yes && !output::is_interactive() {
         return Err(Failure::usage("rm: nobody is there to ask; give --yes to remove without a question"));
     }
+    tokio::select! {
+        done = remove_all(args, places) => done,
+        () = super::interrupted() => {
+            let message = "rm: interrupted; some of what was named may be removed already".to_owned();
+            Err(Failure { exit: Exit::Interrupted, message })
+        }
+    }
+}
+
+async fn remove_all(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {
+    let output = Output::new(args.output);
     let depth = if args.recursive { Depth::Tree } else { Depth::Single };
     let mut failed = Vec::new();
     for target in &args.targets {
@@ -53,6 +68,10 @@ pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Opt
             format!("{}: refusing to remove '.', '..' or a home folder; name the folder itself", place.typed);
         return Err(Failure { exit: Exit::Partly, message });
     }
+    if depth == Depth::Tree && holds_home(place).await {
+        let message = format!("{}: refusing to remove a home folder, or a folder that holds it", place.typed);
+        return Err(Failure { exit: Exit::Partly, message });
+    }
     if place.is_folder
         && place.link.stat(&place.path, Follow::No).await.is_ok_and(|there| there.kind != Kind::Folder)
     {
@@ -66,6 +85,25 @@ pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Opt
         [fault] if totals.things() == 0 => Err(explain(place, fault)),
         _ => Ok(Some(totals)),
     }
+}
+
+/// Tells of the home folder of the machine, by any name, and of the folders above it. A shell writes `~` out before it gets here.
+async fn holds_home(place: &Place) -> bool {
+    let home = place.link.welcome().home.clone();
+    let behind = transfer::behind(&place.link, &home).await.ok().flatten();
+    let above: Vec<WirePath> = [Some(home), behind]
+        .into_iter()
+        .flat_map(|home| successors(home, WirePath::parent))
+        .filter(|folder| !folder.is_root())
+        .collect();
+    let (there, known) = tokio::join!(
+        place.link.stat(&place.path, Follow::No),
+        join_all(above.iter().map(|folder| place.link.stat(folder, Follow::Yes))),
+    );
+    there.is_ok_and(|there| {
+        let is_it = |folder: &Attributes| folder.kind == there.kind && folder.identity == there.identity;
+        there.kind == Kind::Folder && (above.contains(&place.path) || known.iter().flatten().any(is_it))
+    })
 }
 
 fn explain(place: &Place, fault: &Fault) -> Failure {
@@ -104,7 +142,8 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
 fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
     output.faults(totals, &place.typed)?;
     output.done(&format!(
-        "removed {}: {} {}, {} {}, {}",
+        "{} {}: {} {}, {} {}, {}",
+        if totals.failed > 0 { "removed part of" } else { "removed" },
         place.typed,
         totals.files,
         noun(totals.files, "file", "files"),

@@ -1,6 +1,10 @@
 //! `rm` and `mkdir`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::stage::{ANYTHING, ROW, Row, Stage, told};
 
@@ -211,4 +215,57 @@ fn f79_files_whose_sizes_do_not_fit_in_one_number_are_counted_and_removed_on_eit
         }
         assert!(!folder.exists());
     }
+}
+
+#[test]
+fn a_home_folder_and_what_holds_it_are_not_removed_by_whatever_name() {
+    let stage = Stage::new();
+    let scene = stage.scene("home");
+    scene.write("local/users/ann/precious", "aa", 1_500_000_000);
+    scene.write("local/users/bob/file", "aa", 1_500_000_000);
+    symlink("users/ann", scene.at("L/linked")).unwrap();
+    let home = scene.at("L/users/ann");
+    let ways = [home.clone(), scene.at("L/linked"), scene.at("L/linked/../ann")];
+    for (named, is_home) in ways.iter().flat_map(|home| {
+        let named = ["users/ann", "users/ann/", "users", "linked/", "{L}/users/ann", "{L}/users/bob/../ann"];
+        named.map(|named| (named, home))
+    }) {
+        let output = scene.tow(&["rm", "-r", "--yes", named]).env("HOME", is_home).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{named} {is_home:?}: {}", told(&output));
+        assert!(home.join("precious").exists(), "{named}: {}", told(&output));
+    }
+    // A link to it is a link, and other folders beside it are not held back.
+    for named in ["linked", "users/bob"] {
+        let output = scene.tow(&["rm", "-r", "--yes", named]).env("HOME", &home).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{named}: {}", told(&output));
+        assert!(!scene.at("L").join(named).exists());
+    }
+    assert!(home.join("precious").exists());
+}
+
+#[test]
+fn a_removal_that_is_interrupted_says_so() {
+    let stage = Stage::new();
+    let scene = stage.scene("interrupted");
+    // As many files as it takes to be in the middle when the signal comes.
+    for files in [5_000, 20_000, 80_000] {
+        let folder = scene.at("L/many");
+        fs::create_dir(&folder).unwrap();
+        for file in 0..files {
+            fs::write(folder.join(file.to_string()), "").unwrap();
+        }
+        let mut tow = scene.tow(&["rm", "-r", "--yes", "many"]);
+        let mut tow = tow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let left = || fs::read_dir(&folder).map_or(0, Iterator::count);
+        while tow.try_wait().unwrap().is_none() && left() == files {}
+        kill_process(Pid::from_child(&tow), Signal::TERM).unwrap();
+        let output = tow.wait_with_output().unwrap();
+        if output.status.code() == Some(0) {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(130), "{}", told(&output));
+        assert!(told(&output).contains("some of what was named may be removed"), "{}", told(&output));
+        return;
+    }
+    panic!("removals always ended before they were interrupted");
 }
