@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use pty::Pty;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use towd::Towd;
@@ -114,21 +114,103 @@ async fn a_code_opens_the_door_once_and_the_key_ever_after() {
 }
 
 #[tokio::test]
-async fn f56_without_a_code_a_server_is_asked_nothing_and_told_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+async fn f56_without_a_code_a_server_learns_nothing_about_the_client() {
+    let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("tow://{}/", listener.local_addr().unwrap());
     let Ok(Target::Remote { server, .. }) = Target::parse(OsStr::new(&target)) else { panic!() };
-    let keyring = Arc::new(Keyring::new(Some(dir.path().join("state")), "ann@box".to_owned(), None));
-    let hearing = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).await.unwrap();
+    let keyring = Arc::new(Keyring::new(Some(world.state("ann")), "ann@box".to_owned(), None));
+    let passing_on = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut from_client, mut to_client) = stream.into_split();
+        let stream = tokio::net::TcpStream::connect(world.towd.address()).await.unwrap();
+        let (mut from_towd, mut to_towd) = stream.into_split();
+        let hearing = async {
+            let (mut heard, mut bytes) = (Vec::new(), vec![0; 4096]);
+            while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                heard.extend_from_slice(&bytes[..count]);
+                to_towd.write_all(&bytes[..count]).await.unwrap();
+            }
+            to_towd.shutdown().await.unwrap();
+            heard
+        };
+        let (heard, _) = tokio::join!(hearing, tokio::io::copy(&mut from_towd, &mut to_client));
         heard
     };
-    let (fault, heard) = tokio::join!(dial(&server, &keyring, None), hearing);
-    assert!(matches!(fault, Err(DialFault::CodeWanted)));
-    assert_eq!(heard, b"");
+    let (fault, heard) = tokio::join!(dial(&server, &keyring, None), passing_on);
+    assert!(matches!(fault, Err(DialFault::CodeWanted)), "{fault:?}");
+    // A ClientHello, and an alert at the server's key: what proves a client comes behind that.
+    assert_eq!((heard[0], heard[5]), (22, 1));
+    let hello_bytes = 5 + usize::from(u16::from_be_bytes([heard[3], heard[4]]));
+    assert!(heard.len() - hello_bytes < 64, "{} bytes behind the ClientHello", heard.len() - hello_bytes);
+    // No try was counted: the first code is still good.
+    works(&world.dial("ann", Some(&world.towd.code())).await.unwrap()).await;
+}
+
+/// A port at which something else than towd listens, and how that is told.
+struct Stranger {
+    target: String,
+    told: &'static str,
+    _socket: Option<socket2::Socket>,
+}
+
+/// Answers each connection with `banner` and closes it, for as long as the test lasts.
+fn stranger(banner: &'static [u8], told: &'static str) -> Stranger {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tow://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut hello = [0; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut hello);
+            let _ = stream.write_all(banner);
+        }
+    });
+    Stranger { target, told, _socket: None }
+}
+
+fn strangers() -> Vec<Stranger> {
+    // The port is taken, and not listened at: nobody else can have it meanwhile.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    vec![
+        stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n", "something else than towd answers there: 'HTTP/1.1"),
+        stranger(b"SSH-2.0-OpenSSH_9.6\r\n", "something else than towd answers there: 'SSH-2.0"),
+        stranger(b"", "closed the connection"),
+        Stranger {
+            target: format!("tow://{address}/"),
+            told: "connection refused; is towd running?",
+            _socket: Some(socket),
+        },
+    ]
+}
+
+#[test]
+fn no_code_is_asked_for_before_it_is_known_that_a_towd_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    for Stranger { target, told, .. } in &strangers() {
+        // Whatever code was given beforehand, or none.
+        for code in [None, Some(""), Some("tow1abc")] {
+            let mut tow = Command::new(env!("CARGO_BIN_EXE_tow"));
+            tow.args(["ls", target]).env("TOW_STATE_DIR", dir.path()).env_remove("TOW_PAIR");
+            let output = tow.envs(code.map(|code| ("TOW_PAIR", code))).stdin(Stdio::null()).output().unwrap();
+            assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+            assert!(said(&output).contains(told), "{target} {code:?}: {}", said(&output));
+        }
+        // On a terminal, at the prompt and in the panes.
+        for (arguments, question) in [(["ls", target], "Pairing code"), (["--connect", target], "Pair with")]
+        {
+            let mut command = pty::command(env!("CARGO_BIN_EXE_tow"), dir.path());
+            command.args(arguments);
+            let pty = Pty::start(command, 200, 30);
+            pty.wait_until("the fault, or the question", |screen| {
+                let text = screen.contents();
+                text.contains(told) || text.contains(question)
+            });
+            assert!(!pty.contents().contains(question), "{target}: {}", pty.contents());
+        }
+    }
 }
 
 #[tokio::test]
@@ -231,6 +313,18 @@ fn a_code_that_is_missing_empty_malformed_or_wrong_exits_with_3() {
 }
 
 #[test]
+fn a_quota_that_is_full_is_told_in_units() {
+    let world = World::new();
+    let code = world.towd.says(&["pair", "--quota", "1MiB"]);
+    let file = world.dir.path().join("large");
+    fs::write(&file, vec![7; 3_000_000]).unwrap();
+    let arguments = ["put", file.to_str().unwrap(), &world.towd.target("")];
+    let output = world.tow("ann", &arguments).env("TOW_PAIR", code.trim()).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains(" MB needed, "), "{}", said(&output));
+    assert!(!said(&output).contains("bytes needed"), "{}", said(&output));
+}
+
+#[test]
 fn f57_a_code_is_never_read_from_piped_input_nor_seen_in_the_process_list() {
     let world = World::new();
     let code = world.towd.code();
@@ -320,7 +414,7 @@ fn a_person_is_asked_at_a_prompt() {
     let mut command = pty::command(env!("CARGO_BIN_EXE_tow"), &world.state("ann"));
     command.args(["ls", &world.towd.target("")]);
     let mut pty = Pty::start(command, 120, 20);
-    pty.wait_for("Pairing code:");
+    pty.wait_for("Pairing code (run `towd pair` on the server):");
     pty.press(&format!("{}\r", world.towd.code()));
     pty.wait_for("there.txt");
     assert_eq!(pty.wait_for_end().exit_code(), 0);

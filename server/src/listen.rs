@@ -132,7 +132,7 @@ impl Host {
                 self.serve(reader, writer, arrival, Some(visitor)).await;
             }
             // A look whether towd is there, as before a person is asked for a code: nobody wanted to be let in.
-            Ok(Err(SecureFault::Closed)) => {}
+            Ok(Err(SecureFault::Closed | SecureFault::Probed)) => {}
             Ok(Err(fault)) => self.log.turned_away(&arrival.peer, &told(&fault)),
             Err(_elapsed) => self.log.turned_away(&arrival.peer, "no greeting in time"),
         }

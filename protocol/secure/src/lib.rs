@@ -25,4 +25,4 @@ pub mod stream;
 
 pub use encrypted::Encrypted;
 pub use identity::Identity;
-pub use stream::{Acceptor, Secure, SecureFault, connect};
+pub use stream::{Acceptor, Secure, SecureFault, connect, probe};

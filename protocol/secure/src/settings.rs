@@ -60,8 +60,11 @@ pub(crate) fn server(identity: &Identity) -> Result<ServerConfig, Error> {
     Ok(config)
 }
 
-/// A client's settings for one connection, and the key that it met where that was another one.
-pub(crate) fn client(identity: &Identity, pin: Pin) -> Result<(ClientConfig, Arc<OnceLock<KeyHash>>), Error> {
+/// A client's settings for one connection, and the key that it met if that was not the pinned one. Without a pin it refuses every key.
+pub(crate) fn client(
+    identity: &Identity,
+    pin: Option<Pin>,
+) -> Result<(ClientConfig, Arc<OnceLock<KeyHash>>), Error> {
     let provider = provider();
     let found = Arc::new(OnceLock::new());
     let server =
@@ -78,10 +81,10 @@ pub(crate) fn client(identity: &Identity, pin: Pin) -> Result<(ClientConfig, Arc
     Ok((config, found))
 }
 
-/// The client's: one key and no other.
+/// The client's: one key and no other; none at all without a pin.
 #[derive(Debug)]
 struct PinnedKey {
-    pin: Pin,
+    pin: Option<Pin>,
     /// The key that was shown instead.
     other: Arc<OnceLock<KeyHash>>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -97,11 +100,15 @@ impl ServerCertVerifier for PinnedKey {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let found = only_an_ed25519_key(shown, more)?;
-        if self.pin.fits(&found) {
+        if self.pin.is_some_and(|pin| pin.fits(&found)) {
             return Ok(ServerCertVerified::assertion());
         }
         let _ = self.other.set(found);
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        // The server hears by the alert which of the two it is.
+        Err(match self.pin {
+            Some(_) => CertificateError::ApplicationVerificationFailure.into(),
+            None => CertificateError::UnknownIssuer.into(),
+        })
     }
 
     fn verify_tls12_signature(

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{AlertDescription, Error, PeerIncompatible, ServerConfig};
+use rustls::{AlertDescription, ClientConfig, Error, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 use towpath_protocol::pairing::{KeyHash, Pin};
 use zeroize::Zeroizing;
@@ -53,6 +54,9 @@ pub enum SecureFault {
     /// Without a word.
     #[error("it closed the connection")]
     Closed,
+    /// A client that does not know this server yet looked who it is ([`probe`]).
+    #[error("it does not know this server's key yet")]
+    Probed,
     #[error("the handshake failed ({0})")]
     Failed(Error),
     #[error(transparent)]
@@ -111,20 +115,40 @@ pub async fn connect<S>(stream: S, identity: &Identity, pin: Pin) -> Result<Secu
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (config, other) = settings::client(identity, pin).map_err(SecureFault::Failed)?;
-    let connector = TlsConnector::from(Arc::new(config));
-    let connected = connector.connect(nobody()?, ReadAhead::of(stream)).into_fallible().await;
-    let stream = connected.map_err(|(error, stream)| {
-        if let Some(found) = other.get() {
-            return SecureFault::OtherKey { known: pin, found: *found };
-        }
-        match stream.heard() {
-            [] if error.kind() == io::ErrorKind::UnexpectedEof => SecureFault::Closed,
-            [] | [HANDSHAKE | ALERT, ..] => fault(error),
-            said => SecureFault::NotTls { said: said.to_vec() },
-        }
+    let (config, other) = settings::client(identity, Some(pin)).map_err(SecureFault::Failed)?;
+    let stream = handshake(stream, config).await.map_err(|fault| match other.get() {
+        Some(found) => SecureFault::OtherKey { known: pin, found: *found },
+        None => fault,
     })?;
     secured(Encrypted::client(stream))
+}
+
+/// Looks whether a server of this protocol answers, and returns its key. The handshake ends there: the server learns nothing about this
+/// side, and must not be trusted for what it showed.
+pub async fn probe<S>(stream: S, identity: &Identity) -> Result<KeyHash, SecureFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (config, found) = settings::client(identity, None).map_err(SecureFault::Failed)?;
+    let ended = handshake(stream, config).await;
+    match (found.get(), ended) {
+        (Some(found), _) => Ok(*found),
+        (None, Err(fault)) => Err(fault),
+        (None, Ok(_)) => Err(SecureFault::OtherProtocol),
+    }
+}
+
+async fn handshake<S>(stream: S, config: ClientConfig) -> Result<TlsStream<ReadAhead<S>>, SecureFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let connector = TlsConnector::from(Arc::new(config));
+    let connected = connector.connect(nobody()?, ReadAhead::of(stream)).into_fallible().await;
+    connected.map_err(|(error, stream)| match stream.heard() {
+        [] if error.kind() == io::ErrorKind::UnexpectedEof => SecureFault::Closed,
+        [] | [HANDSHAKE | ALERT, ..] => fault(error),
+        said => SecureFault::NotTls { said: said.to_vec() },
+    })
 }
 
 /// rustls wants to know a name, which is neither sent nor looked at.
@@ -162,6 +186,7 @@ fn fault(error: io::Error) -> SecureFault {
         Some(
             Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol),
         ) => SecureFault::OtherProtocol,
+        Some(Error::AlertReceived(AlertDescription::UnknownCA)) => SecureFault::Probed,
         Some(error) => SecureFault::Failed(error),
     }
 }

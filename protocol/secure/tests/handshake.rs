@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use towpath_protocol::pairing::{KeyHash, PairingCode, PairingSecret, Pin, ProofBinding, SECRET_BYTES};
-use towpath_secure::{Acceptor, Identity, Secure, SecureFault, connect};
+use towpath_secure::{Acceptor, Identity, Secure, SecureFault, connect, probe};
 
 const PIPE_BYTES: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,13 +108,52 @@ async fn f55_whoever_stands_between_with_another_key_learns_nothing_about_the_cl
     );
     assert!(matches!(connected, Err(SecureFault::OtherKey { .. })));
     accepted.unwrap_err();
-    // A ClientHello and an alert: no key of the client's, no name of a host, nothing of the code.
+    // No key of the client's, no name of a host, nothing of the code.
+    only_a_hello(&said, &[&client.hash().0[..], code.secret.bytes(), &code.server, b"towd"]);
+}
+
+/// A client has said a `ClientHello` and an alert, and none of its secrets.
+fn only_a_hello(said: &[u8], secrets: &[&[u8]]) {
     assert_eq!((said[0], said[5]), (22, 1));
-    for secret in [&client.hash().0[..], code.secret.bytes(), &code.server, b"towd"] {
-        assert!(!said.windows(secret.len()).any(|window| window == secret));
+    for secret in secrets {
+        assert!(!said.windows(secret.len()).any(|window| window == *secret));
     }
     let hello_bytes = 5 + usize::from(u16::from_be_bytes([said[3], said[4]]));
     assert!(said.len() - hello_bytes < 64, "{} bytes behind the ClientHello", said.len() - hello_bytes);
+}
+
+#[tokio::test]
+async fn f56_a_probe_finds_the_key_and_tells_nothing() {
+    let (client, server) = (identity(), identity());
+    let (ours, middle) = duplex(PIPE_BYTES);
+    let (middle_out, theirs) = duplex(PIPE_BYTES);
+    let ((from_client, to_client), (from_server, to_server)) =
+        (tokio::io::split(middle), tokio::io::split(middle_out));
+    let acceptor = Acceptor::new(&server).unwrap();
+    let (probed, accepted, said, _) = tokio::join!(
+        probe(ours, &client),
+        acceptor.accept(theirs),
+        copy_and_keep(from_client, to_server),
+        copy_and_keep(from_server, to_client),
+    );
+    assert_eq!(probed.unwrap(), server.hash());
+    assert!(matches!(accepted, Err(SecureFault::Probed)));
+    only_a_hello(&said, &[&client.hash().0[..], b"towd"]);
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_else_answers() {
+    let (ours, mut theirs) = duplex(PIPE_BYTES);
+    let client = identity();
+    let answering = async {
+        theirs.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await.unwrap();
+        theirs
+    };
+    let (probed, _theirs) = tokio::join!(probe(ours, &client), answering);
+    assert!(matches!(probed, Err(SecureFault::NotTls { said }) if said.starts_with(b"SSH-2.0")));
+    let (ours, theirs) = duplex(PIPE_BYTES);
+    drop(theirs);
+    probe(ours, &client).await.unwrap_err();
 }
 
 #[tokio::test]

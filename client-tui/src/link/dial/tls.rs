@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::pairing::{KeyHash, Pairing, PairingCode, Pin, ProofBinding};
-use towpath_secure::{Identity, SecureFault, connect};
+use towpath_secure::{Identity, SecureFault, connect, probe};
 use towpath_tcp::Line;
 
 use super::DialFault;
@@ -38,14 +38,19 @@ pub(super) async fn dial(
     code: Option<PairingCode>,
 ) -> Result<Link, DialFault> {
     let dialled = Dialled { host, port, address: address(host, port), keyring };
-    // First of all whether anybody is there: nobody is asked for a code in vain.
     let (stream, deadline) = dialled.reach().await?;
     let address = dialled.address.clone();
     let (identity, known) = dialled
         .with_keyring(move |keyring| keyring.look_up(&address).map(|found| (found.identity, found.known)))
         .await?;
     let Some(known) = known else {
-        let code = dialled.code(code).await?;
+        let code = match dialled.code(code).await {
+            Ok(code) => code,
+            // A person is asked for a code, or told what is wrong with one, only of a towd.
+            Err(fault) => {
+                return Err(dialled.probe(stream, deadline, &identity).await.err().unwrap_or(fault));
+            }
+        };
         let (link, key) = dialled.begin(stream, deadline, &identity, code.pin(), Some(&code)).await?;
         let address = dialled.address.clone();
         dialled.with_keyring(move |keyring| keyring.remember(&address, key)).await?;
@@ -91,6 +96,12 @@ impl Dialled<'_> {
             return Ok(code);
         }
         self.with_keyring(Keyring::given_code).await?.ok_or(DialFault::CodeWanted)
+    }
+
+    /// Looks whether a towd answers, which learns nothing about this client.
+    async fn probe(&self, stream: Line, deadline: Instant, identity: &Identity) -> Result<(), DialFault> {
+        let probed = timeout_at(deadline, probe(stream, identity)).await;
+        probed.map_err(|_elapsed| DialFault::TimedOut)?.map(drop).map_err(|fault| self.told(fault))
     }
 
     /// Handshake and greeting. Returns the server's key as well.
