@@ -11,6 +11,7 @@ pub mod command_word;
 mod copy;
 pub mod exit;
 mod forget;
+mod help;
 mod lines;
 mod ls;
 mod mkdir;
@@ -25,6 +26,7 @@ mod shell;
 mod size_command;
 pub mod ssh;
 pub mod stdio;
+mod usage;
 
 use std::sync::Arc;
 
@@ -88,6 +90,8 @@ async fn perform(command: Command, places: &mut Places, pins: &Pins) -> Result<E
         Command::Shell(args) => shell::run(&args, places).await,
         // The panes are another program's part.
         Command::Connect(_) => Err(Failure::usage("connect: opens the panes; it takes no other command")),
+        // Answered where the command line is read.
+        Command::Help(_) => Err(Failure::usage("help: takes a command or a topic")),
         Command::Find(_) => Err(reserved("find")),
         Command::Du(_) => Err(reserved("du")),
         Command::Sum(_) => Err(reserved("sum")),

@@ -36,6 +36,7 @@ pub mod undecided;
 mod work;
 
 pub use carry::is_same_content;
-pub use conflicts::is_decided;
+pub use conflicts::{is_decided, is_kept};
 pub use links::behind;
 pub use run::run;
+pub use start::DESTINATION_INSIDE;

@@ -82,7 +82,7 @@ async fn where_nobody_listens_towd_is_asked_for() {
     silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = silent.local_addr().unwrap().port();
     let fault = dial_typed(&format!("tow://127.0.0.1:{port}/")).await.unwrap_err();
-    assert_eq!(fault.to_string(), "nothing listens there; is towd running?");
+    assert_eq!(fault.to_string(), "connection refused; is towd running?");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         what_a_login_is_configured_for_does_not_keep_a_session_from_beginning,
         a_host_that_accepts_and_says_nothing_is_given_up,
         names_that_ssh_takes_are_taken,
+        an_absolute_path_that_is_not_there_is_told_the_one_in_the_home_folder,
         files_go_and_come_over_ssh_whatever_the_login_shell,
         what_a_login_shell_prints_is_skipped_and_reported_once_and_safely,
         a_port_in_the_target_and_a_jump_host_of_the_configuration_are_taken,
@@ -128,6 +129,22 @@ fn files_go_and_come_over_ssh_whatever_the_login_shell() {
     }
 }
 
+fn an_absolute_path_that_is_not_there_is_told_the_one_in_the_home_folder() {
+    let sshd = with_towd();
+    let meant = "for the home folder write ssh://plain@box/~/there/is/none\n";
+    for arguments in [
+        &["ls", "ssh://plain@box/there/is/none"][..],
+        &["get", "ssh://plain@box/there/is/none", "."],
+        &["rm", "-y", "ssh://plain@box/there/is/none"],
+    ] {
+        let output = run(&sshd, arguments);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}");
+        assert!(text(&output.stderr).ends_with(meant), "{}", text(&output.stderr));
+    }
+    let output = run(&sshd, &["ls", "ssh://plain@box/~/none"]);
+    assert!(text(&output.stderr).ends_with("no such file or folder\n"), "{}", text(&output.stderr));
+}
+
 fn what_a_login_shell_prints_is_skipped_and_reported_once_and_safely() {
     let sshd = with_towd();
     let output = run(&sshd, &["ls", "ssh://noisy@box/"]);
@@ -156,14 +173,14 @@ fn what_keeps_ssh_from_connecting_is_told_in_words() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_refused(&ls(&format!("ssh://plain@box:{port}/")), "no ssh server listens there; ssh says: ");
     let unknown = tow(&sshd, &["ls", "ssh://no-such-host.invalid/"]).env("TOW_SSH", "ssh").output().unwrap();
-    assert_refused(&unknown, "no host of that name; ssh says: ");
+    assert_refused(&unknown, "host not found; ssh says: ");
     sshd.set_known_hosts("");
     assert_refused(&ls("ssh://plain@box/"), "ssh does not know this host's key: ");
     let other = fs::read_to_string(sshd.dir.path().join("other.pub")).unwrap();
     sshd.set_known_hosts(&format!("[127.0.0.1]:{} {other}", sshd.port));
     assert_refused(&ls("ssh://plain@box/"), "THE HOST'S KEY HAS CHANGED. ");
     let none = tow(&sshd, &["ls", "ssh://plain@box/"]).env("TOW_SSH", "/no/such/ssh").output().unwrap();
-    assert_refused(&none, "there is no ssh on this machine, or TOW_SSH names no program");
+    assert_refused(&none, "no ssh on this machine, or TOW_SSH names no program");
 }
 
 fn a_script_puts_nothing_anywhere_unless_it_says_so() {

@@ -58,7 +58,7 @@ fn a_client_tells_a_server_of_another_user_nothing() {
     let output = as_another(&tow, &["ls", &towd.target("")]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("another user's (uid 0): it is told nothing"), "{said}");
+    assert!(said.contains("belongs to another user (uid 0); refusing to connect"), "{said}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::fault::FaultCode;
 use crate::limits::LINK_TARGET_BYTES_MAX;
 use crate::path::Name;
 use crate::time::Time;
@@ -23,6 +24,16 @@ numbered! {
 }
 
 impl Kind {
+    /// Why one of this kind has no content to copy, in words.
+    pub const fn special_text(self) -> &'static str {
+        match self {
+            Self::Fifo => "not a regular file (fifo)",
+            Self::Socket => "not a regular file (socket)",
+            Self::CharacterDevice | Self::BlockDevice => "not a regular file (device)",
+            _ => FaultCode::SpecialFile.text(),
+        }
+    }
+
     /// Fifos, sockets, devices: things that are never opened, and never copied.
     pub const fn is_special(self) -> bool {
         !matches!(self, Self::File | Self::Folder | Self::Link)

@@ -114,7 +114,7 @@ impl FaultCode {
             Self::Malformed => "not a valid message",
             Self::OutOfOrder => "a message at the wrong moment",
             Self::Internal => "an error in the program",
-            Self::Unknown => "a failure that this version has no words for",
+            Self::Unknown => "unknown error code",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::display::DisplayName;
+use crate::fault::{Fault, FaultCode};
 use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX};
 
 /// Why bytes are not a [`Name`] or names are not a [`WirePath`].
@@ -17,12 +18,21 @@ pub enum PathError {
     Dots,
     #[error("a name contains '/' or a NUL byte")]
     Separator,
-    #[error("a name is longer than {NAME_BYTES_MAX} bytes")]
-    NameTooLong,
-    #[error("a path is longer than {PATH_BYTES_MAX} bytes")]
-    PathTooLong,
-    #[error("a path has more than {PATH_COMPONENTS_MAX} components")]
-    TooDeep,
+    #[error("name too long: {0} of {NAME_BYTES_MAX} bytes")]
+    NameTooLong(usize),
+    #[error("path too long: {0} of {PATH_BYTES_MAX} bytes")]
+    PathTooLong(usize),
+    #[error("path too deep: {0} of {PATH_COMPONENTS_MAX} names")]
+    TooDeep(usize),
+}
+
+/// The detail is what the words of the code do not say already.
+impl From<PathError> for Fault {
+    fn from(error: PathError) -> Self {
+        let words = error.to_string();
+        let detail = words.strip_prefix("name too long: ").unwrap_or(&words);
+        Self::new(FaultCode::NameTooLong).because(detail)
+    }
 }
 
 /// The name of one file or folder: 1 to 255 bytes, not `.` or `..`, without `/` and NUL. Not necessarily UTF-8.
@@ -55,7 +65,7 @@ fn check_name(bytes: &[u8]) -> Result<(), PathError> {
     match bytes {
         [] => Err(PathError::Empty),
         b"." | b".." => Err(PathError::Dots),
-        _ if bytes.len() > NAME_BYTES_MAX => Err(PathError::NameTooLong),
+        _ if bytes.len() > NAME_BYTES_MAX => Err(PathError::NameTooLong(bytes.len())),
         _ if bytes.iter().any(|b| matches!(b, b'/' | 0)) => Err(PathError::Separator),
         _ => Ok(()),
     }
@@ -99,10 +109,11 @@ impl WirePath {
 
     pub fn new(names: Vec<Name>) -> Result<Self, PathError> {
         if names.len() > PATH_COMPONENTS_MAX {
-            return Err(PathError::TooDeep);
+            return Err(PathError::TooDeep(names.len()));
         }
-        if names.iter().map(|name| name.0.len() + 1).sum::<usize>() > PATH_BYTES_MAX {
-            return Err(PathError::PathTooLong);
+        let bytes = names.iter().map(|name| name.0.len() + 1).sum::<usize>();
+        if bytes > PATH_BYTES_MAX {
+            return Err(PathError::PathTooLong(bytes));
         }
         Ok(Self(names))
     }
@@ -259,7 +270,7 @@ mod tests {
             (b"link//x", PathError::Separator),
             (b"a\0", PathError::Separator),
             (b"\0", PathError::Separator),
-            (&[b'x'; 256], PathError::NameTooLong),
+            (&[b'x'; 256], PathError::NameTooLong(256)),
         ];
         for (bytes, error) in cases {
             assert_eq!(name_error(bytes), Some(*error), "{bytes:?}");
@@ -334,10 +345,13 @@ mod tests {
         assert!(decoded(&[short; 128]).is_some());
         assert_eq!(decoded(&[short; 129]), None);
         let deep = decoded(&[short; 128]).unwrap();
-        assert_eq!(deep.join(&Name::try_from("y").unwrap()), Err(PathError::TooDeep));
+        assert_eq!(
+            deep.join(&Name::try_from("y").unwrap()),
+            Err(PathError::TooDeep(PATH_COMPONENTS_MAX + 1))
+        );
         let wide = decoded(&[long; 16]).unwrap();
-        assert_eq!(wide.join_path(&deep), Err(PathError::TooDeep));
-        assert_eq!(wide.join(&Name::try_from("y").unwrap()), Err(PathError::PathTooLong));
+        assert_eq!(wide.join_path(&deep), Err(PathError::TooDeep(144)));
+        assert_eq!(wide.join(&Name::try_from("y").unwrap()), Err(PathError::PathTooLong(4098)));
     }
 
     #[test]

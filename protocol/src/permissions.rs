@@ -95,6 +95,13 @@ impl Permissions {
         }
     }
 
+    /// `list, read and write`; `nothing` for none.
+    pub fn in_words(self) -> String {
+        let mut words: Vec<&str> = self.iter().map(Permission::word).collect();
+        let Some(last) = words.pop() else { return "nothing".to_owned() };
+        if words.is_empty() { last.to_owned() } else { format!("{} and {last}", words.join(", ")) }
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.allow(*permission))
     }
@@ -217,7 +224,7 @@ impl Welcome {
             return Some(FaultCode::ReadOnly.into());
         }
         let fault = Fault::new(FaultCode::PermissionDenied);
-        Some(fault.because(format!("needs {needed}, and this client may {may}")))
+        Some(fault.because(format!("needs {}; you may {}", needed.in_words(), may.in_words())))
     }
 }
 
@@ -233,6 +240,9 @@ mod tests {
         }
         assert_eq!("read, list".parse(), Ok(Permissions::READ_ONLY));
         assert_eq!(Permissions::READ_ONLY.to_string(), "list,read");
+        assert_eq!(Permissions::READ_ONLY.in_words(), "list and read");
+        assert_eq!(Permissions::ALL.in_words(), "list, read, write and delete");
+        assert_eq!(Permissions::NONE.in_words(), "nothing");
         for wrong in ["", "list,", "all", "nothing", "List"] {
             assert!(wrong.parse::<Permissions>().is_err(), "{wrong}");
         }

@@ -1,6 +1,7 @@
 //! What a server lets this client do: what it does not is shown dim, and refused here in words. That is a hint: what a server refuses is
 //! up to the server.
 
+use towpath_protocol::hello::Access;
 use towpath_protocol::path::Name;
 use towpath_protocol::permissions::{Permission, Permissions};
 
@@ -59,7 +60,8 @@ impl App {
     pub(super) fn refusal(&mut self, command: Command) -> Option<Effect> {
         let (link, may) = self.forbidden_at(command)?;
         let name = self.server(link).map(|server| server.name.clone()).unwrap_or_default();
-        self.say(Tone::Bad, format!("{name}: not allowed; this client may {may} there"));
+        let why = if may.access() == Access::ReadOnly { "read-only" } else { "not allowed" };
+        self.say(Tone::Bad, format!("{name}: {why}: you may {}", may.in_words()));
         let (here, there) = needs(command);
         let is_here = self.here().place.link == link && !may.cover(here);
         let missing = if is_here { here } else { there };

@@ -59,14 +59,14 @@ pub(super) fn paste(app: &mut App) {
 fn things(names: &[Name]) -> String {
     match names {
         [name] => name.display().to_string(),
-        many => format!("{} things", many.len()),
+        many => format!("{} items", many.len()),
     }
 }
 
 pub(super) fn things_at(paths: &[WirePath]) -> String {
     match paths {
         [path] => path.name().map(|name| name.display().to_string()).unwrap_or_default(),
-        many => format!("{} things", many.len()),
+        many => format!("{} items", many.len()),
     }
 }
 
@@ -127,7 +127,7 @@ const fn is_many(plan: &CarryPlan) -> bool {
 /// Where the line leads, and whether that is a folder to carry into: none where only a look will tell.
 fn destination(app: &App, plan: &CarryPlan, text: &str) -> Result<(Place, Option<bool>), String> {
     if text.trim().is_empty() {
-        return Err("where to?".to_owned());
+        return Err("enter a destination".to_owned());
     }
     let name = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
     if name(text) != name(&plan.offered) && name(text).contains(['*', '?']) {

@@ -201,11 +201,11 @@ fn meant(app: &App) -> Result<String, String> {
     let fitting = screen.rows();
     match screen.all.iter().find(|offer| offer.target == host) {
         Some(offer) => Ok(offer.target.clone()),
-        None if typed.is_empty() => Err("where to? ↓ leads to what is known".to_owned()),
+        None if typed.is_empty() => Err("no target; ↓ lists bookmarks and hosts".to_owned()),
         // The only one that fits is the one that is meant.
         None if fitting.len() == 1 => Ok(fitting[0].target.clone()),
         None if fitting.len() > 1 => Err(format!("{} match: ↓ chooses one", fitting.len())),
-        None => Err(format!("tow://{typed}/ is a towd there, ssh://{typed}/ the system's ssh")),
+        None => Err(format!("write tow://{typed}/ for a towd, ssh://{typed}/ for ssh")),
     }
 }
 
@@ -283,17 +283,17 @@ fn ask_name(app: &mut App, target: String) {
 /// A name was typed.
 pub(super) fn keep(app: &mut App, name: &str, target: &str) -> Result<Vec<Effect>, String> {
     if !is_name(name) {
-        return Err("letters, digits, - and _ make a name".to_owned());
+        return Err("a name has letters, digits, - and _ only".to_owned());
     }
     let other = app.bookmarks.target(name).filter(|known| *known != target).map(str::to_owned);
     if let Some(other) = other {
-        let words = format!("{name} stands for {other} already: another name, or Enter again replaces it");
+        let words = format!("{name} is {other} already: type another name, or Enter again to replace it");
         if !is_told(app, &words) {
             return Err(words);
         }
     }
     app.bookmarks.set(name, Some(target));
-    app.say(Tone::Good, format!("{name}: stands for {target} from now on"));
+    app.say(Tone::Good, format!("bookmark {name} added: {target}"));
     refresh(app);
     Ok(vec![Effect::KeepBookmark { name: name.to_owned(), target: Some(target.to_owned()) }])
 }
@@ -308,7 +308,7 @@ fn forget(app: &mut App) -> Vec<Effect> {
     let Some(Dialog::Connect(screen)) = app.dialogs.last_mut() else { return Vec::new() };
     let Some(offer) = screen.chosen() else { return Vec::new() };
     if !matches!(offer.from, From::Bookmark | From::Recent) {
-        return refuse(app, "only bookmarks and targets of late can be taken out here".to_owned());
+        return refuse(app, "only bookmarks and recent targets can be removed here".to_owned());
     }
     if let Some(name) = offer.name {
         let what = Doomed::Bookmark { name, target: offer.target };
@@ -323,7 +323,7 @@ fn forget(app: &mut App) -> Vec<Effect> {
 /// It is agreed that a bookmark goes.
 pub(super) fn remove_bookmark(app: &mut App, name: String, target: &str) -> Vec<Effect> {
     app.bookmarks.set(&name, None);
-    app.say(Tone::Good, format!("{name}: no bookmark any more; it stood for {target}"));
+    app.say(Tone::Good, format!("bookmark {name} removed: {target}"));
     refresh(app);
     vec![Effect::KeepBookmark { name, target: None }]
 }

@@ -295,20 +295,20 @@ impl Dialog {
             }
             Self::Delete(delete) => row(
                 Some(delete.focus),
-                &[("Keep", Some('n'), Answer::No), ("Delete", Some('y'), Answer::Yes)],
+                &[("Cancel", Some('n'), Answer::No), ("Delete", Some('y'), Answer::Yes)],
             ),
             Self::Question(Questioned { question, focus, .. }) => match question.kind {
                 QuestionKind::Secret => {
-                    row(*focus, &[("Answer", None, Answer::Yes), ("Give up", None, Answer::No)])
+                    row(*focus, &[("Answer", None, Answer::Yes), ("Cancel", None, Answer::No)])
                 }
                 QuestionKind::Confirm => {
                     row(*focus, &[("No", Some('n'), Answer::No), ("Yes", Some('y'), Answer::Yes)])
                 }
-                QuestionKind::Notice => row(*focus, &[("Give up", Some('n'), Answer::No)]),
+                QuestionKind::Notice => row(*focus, &[("Cancel", Some('n'), Answer::No)]),
             },
             Self::Install(install) => row(
                 Some(install.focus),
-                &[("Leave it", Some('n'), Answer::No), ("Copy it there", Some('y'), Answer::Yes)],
+                &[("Cancel", Some('n'), Answer::No), ("Copy", Some('y'), Answer::Yes)],
             ),
             Self::Stop(Stop { then, can_keep, focus }) => {
                 let action = if *then == Then::Quit { "Stop and quit" } else { "Stop and disconnect" };
@@ -369,7 +369,7 @@ impl Purpose {
             Self::Mark => "Mark",
             Self::Unmark => "Unmark",
             Self::Pair(_) => "Pair",
-            Self::Bookmark(_) => "Keep",
+            Self::Bookmark(_) => "Add",
             Self::Limit(_) => "Set",
             Self::Carry(CarryPlan { carry: Carry::Copy, .. }) => "Copy",
             Self::Carry(_) => "Move",

@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::pane::Pane;
 use super::{App, Tone, Unit, queue};
 use crate::model::number::thousands;
-use crate::model::size::{human, megabytes_grouped};
+use crate::model::size::{human, megabytes_grouped, needed_and_free};
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Place, Side};
 
 /// Rates that are kept of a job, one each half second.
@@ -355,25 +355,13 @@ pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<W
     let tone = if good { Tone::Good } else { Tone::Bad };
     let job = app.jobs.iter().find(|job| job.id == id);
     let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
-    let text = readable(&text, app.unit);
+    let text = needed_and_free(&text, |bytes| size(bytes, app.unit));
     let words = whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}"));
     if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id && !good) {
         job.failures += 1;
         job.failure = Some(words.clone());
     }
     app.say(tone, words);
-}
-
-/// With what a server says in bytes in the unit that is on the screen.
-fn readable(text: &str, unit: Unit) -> String {
-    const NEEDED: &str = " bytes needed, ";
-    let Some((before, after)) = text.split_once(NEEDED) else { return text.to_owned() };
-    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    let (Ok(needed), Ok(free)) = (before[start..].parse(), after[..end].parse()) else {
-        return text.to_owned();
-    };
-    format!("{}{} needed, {}{}", &before[..start], size(needed, unit), size(free, unit), &after[end..])
 }
 
 fn size(bytes: u64, unit: Unit) -> String {
@@ -415,7 +403,7 @@ pub(super) fn ended(
     }
     let goes_on = is_cut_off && !job.is_stopping() && go_on_later(app, &job, done);
     if goes_on {
-        text.push_str("; goes on when the connection is back");
+        text.push_str("; resumes when the connection is back");
     }
     app.say(if good { Tone::Good } else { Tone::Bad }, text.clone());
     let mut effects = Vec::new();

@@ -15,7 +15,7 @@ use crate::model::size::human;
 /// What is unfinished when `tow` ends is lost.
 pub(super) fn not_kept(app: &mut App, why: &str) {
     app.keeps_jobs = false;
-    app.say(Tone::Bad, format!("jobs cannot be kept for next time: {why}"));
+    app.say(Tone::Bad, format!("cannot save jobs for the next start: {why}"));
 }
 
 /// They wait until somebody opens the question.

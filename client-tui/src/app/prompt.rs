@@ -22,19 +22,19 @@ const HISTORY_LINES_MAX: usize = 200;
 
 /// The words of the command line, what follows them, and what they do.
 pub const WORDS: [(&str, &str, &str); 13] = [
-    ("connme", "[TARGET]", "connects the right pane, or says to what it is connected"),
-    ("connect", "", "shows bookmarks, targets of late and ssh's hosts"),
+    ("connme", "[TARGET]", "connects the right pane, or says where it is connected"),
+    ("connect", "", "shows bookmarks, recent targets and ssh hosts"),
     ("ls", "[PATH]", "shows a folder of the server, and how much is in it"),
     ("size", "[PATH…]", "says how many megabytes"),
     ("upload", "[PATH…] [FOLDER/]", "copies from this machine's pane to the server's"),
     ("download", "[PATH…] [FOLDER/]", "copies from the server's pane to this machine's"),
-    ("rm", "[PATH…]", "deletes on the server, after a question for each"),
+    ("rm", "[PATH…]", "deletes on the server, after confirmation"),
     ("byebye", "", "ends the connection"),
     ("cd", "PATH", "goes to a folder in this pane"),
     ("mkdir", "PATH…", "makes folders in this pane"),
     ("jobs", "", "shows the jobs"),
     ("help", "", "shows these words; F1 shows every key"),
-    ("quit", "", "leaves"),
+    ("quit", "", "quits"),
 ];
 
 /// A key for the line.

@@ -192,12 +192,12 @@ pub(super) fn settle(app: &mut App) {
 /// A job is cancelled by an answer, and not by a key.
 fn ask_to_cancel(app: &mut App, row: usize) {
     match app.jobs.get(row) {
-        Some(job) if job.is_stopping() => app.hint("It is being cancelled"),
+        Some(job) if job.is_stopping() => app.hint("Already being cancelled"),
         Some(job) => {
             let what = Doomed::Job(job.id);
             app.dialogs.push(Dialog::Confirm(Confirm { what, focus: 0 }));
         }
-        None => app.hint("That job is over; c clears it away"),
+        None => app.hint("That job is over; c clears it"),
     }
 }
 
@@ -212,7 +212,7 @@ fn pause(app: &mut App, row: usize) -> Vec<Effect> {
         return links.into_iter().flat_map(|link| servers::make_again(app, link)).collect();
     }
     if job.work == Work::Delete && !job.is_waiting() {
-        app.hint("a deletion cannot be paused; x stops it");
+        app.hint("a deletion cannot be paused; x cancels it");
         return Vec::new();
     }
     job.hold = if job.hold.is_some() { None } else { Some(Hold::Person) };
@@ -226,12 +226,12 @@ fn pause(app: &mut App, row: usize) -> Vec<Effect> {
 /// What was not done of a job that is over is done again.
 fn retry(app: &mut App, row: usize) {
     let Some(at) = row.checked_sub(app.jobs.len()).filter(|at| *at < app.over.len()) else {
-        app.hint("R does what failed again, of a job that is over");
+        app.hint("R retries what failed of a finished job");
         return;
     };
     let over = app.over.remove(at);
     if app.again(&over.job, &over.done).is_none() {
-        app.hint("nothing of it is left to be done");
+        app.hint("nothing left to retry");
         app.over.insert(at, over);
     }
 }
@@ -288,7 +288,7 @@ pub(super) fn limit(app: &mut App, job: Option<JobId>, text: &str) -> Result<Vec
         text => {
             let bytes = text.parse::<f64>().map(|megabytes| megabytes * 1e6).unwrap_or_default();
             if !(LIMIT_BYTES_MIN..1e15).contains(&bytes) {
-                return Err("a number of MB, 0.001 at least".to_owned());
+                return Err("enter a number of MB, at least 0.001".to_owned());
             }
             Some(bytes as u64)
         }
@@ -301,8 +301,7 @@ pub(super) fn limit(app: &mut App, job: Option<JobId>, text: &str) -> Result<Vec
     } else {
         limit_all(app, limit);
     }
-    let what =
-        limit.map_or_else(|| "as fast as it goes".to_owned(), |limit| format!("at most {}/s", human(limit)));
+    let what = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("at most {}/s", human(limit)));
     app.say(Tone::Good, format!("{}: {what}", if job.is_some() { "the job" } else { "all jobs" }));
     Ok(is_begun.then_some(Effect::Limit { job, bytes_per_second: limit }).into_iter().collect())
 }

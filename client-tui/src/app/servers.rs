@@ -123,9 +123,9 @@ impl App {
                 format!("{name}: still connecting; Esc gives up")
             }
             Some(server) if server.retry().is_some() => {
-                format!("{}: not connected; trying again", server.name)
+                format!("{}: not connected; retrying", server.name)
             }
-            Some(Server { name, .. }) => format!("{name}: not connected; C connects again"),
+            Some(Server { name, .. }) => format!("{name}: not connected; C reconnects"),
             None => "not connected".to_owned(),
         };
         self.say(Tone::Bad, text);
@@ -238,7 +238,7 @@ fn reconnect(app: &mut App, link: LinkId, asking: Asking) -> Vec<Effect> {
     server.state = State::Connecting { loss: Some(loss.clone()), by_itself };
     let target = server.target.clone();
     if !by_itself {
-        app.hint(format!("connecting to {target} again …  Esc gives up"));
+        app.hint(format!("reconnecting to {target} …  Esc gives up"));
     }
     vec![Effect::Connect { link, target, asking }]
 }
@@ -336,7 +336,7 @@ pub(super) fn not_connected(
     if goes_on {
         if lost_at_ns.is_none() {
             for pane in app.panes.iter_mut().filter(|pane| pane.place.link == link) {
-                pane.wait_for_connection(format!("{text} — it is tried again; Esc stops that."));
+                pane.wait_for_connection(format!("{text}; retrying, Esc gives up"));
             }
         }
         return vec![Effect::Wait { timer: Timer::Reconnect(link), ms: pause_ms(tries) }];
@@ -423,7 +423,7 @@ pub(super) fn stop_trying(app: &mut App, link: LinkId, why: &str) {
         not_connected(app, link, (why, Outlook::Stays), 0);
         return;
     };
-    let text = format!("{}: {why}; C connects again", server.name);
+    let text = format!("{}: {why}; C reconnects", server.name);
     server.state = State::Lost(Loss { retry: None, ..loss });
     app.say(Tone::Plain, text);
 }

@@ -6,39 +6,41 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::command_word;
 use super::exit::Failure;
+use super::{command_word, help, usage};
 
-const TARGETS: &str = "\
-A TARGET is a local folder or file, or one of
-  tow://HOST[:PORT]/[PATH]         a towd over TLS (port 7171); PATH is relative to its root
-  ssh://[USER@]HOST[:PORT]/[PATH]  the system's ssh; PATH is absolute, ~/PATH and none are in the home folder
-  unix:SOCKET_FILE[?path=PATH]     a towd on this machine
-  NAME[:PATH]                      a bookmark; ./NAME is the file of that name
-A subcommand's word wins over a folder of that name: write ./ls for the folder.
-
-Exit codes: 0 done; 1 some items failed or were skipped; 2 wrong usage; 3 could not connect; 4 not found;
-5 permission denied; 130 interrupted.";
+/// Headings of the options.
+const WHERE: &str = "Existing files";
+const WHAT: &str = "What to copy";
+const HOW: &str = "How to copy";
+const OUTPUT: &str = "Output";
+const GLOBAL: &str = "Global options";
 
 /// Two panes, two machines: a file manager in the terminal.
 #[derive(Debug, Parser)]
-#[command(name = "tow", version, after_help = TARGETS)]
+#[command(
+    name = "tow",
+    version,
+    disable_help_subcommand = true,
+    override_usage = "tow [OPTIONS] [LEFT [RIGHT]]\n       tow COMMAND …",
+    after_help = help::ROOT
+)]
 pub struct Args {
-    /// What the left pane shows: a folder or a TARGET [default: the current folder]
+    /// Folder or TARGET of the left pane [default: the current folder]
     pub left: Option<OsString>,
-    /// What the right pane shows: a folder or a TARGET [default: the current folder]
+    /// Folder or TARGET of the right pane [default: the current folder]
     pub right: Option<OsString>,
-    /// Opens the current folder on the left and TARGET on the right
+    /// Open the current folder on the left and TARGET on the right
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["left", "right"])]
     pub connect: Option<OsString>,
-    /// Where tow keeps its key, the servers that it knows, and its log [env: `TOW_STATE_DIR`] [default: `$XDG_STATE_HOME/towpath`]
-    #[arg(long, value_name = "DIR", global = true)]
+    /// Keep tow's key, known servers, journal and log in DIR [env: `TOW_STATE_DIR`] [default: `~/.local/state/towpath`]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     pub state_dir: Option<PathBuf>,
-    /// Reads the pairing code for a first contact from FILE, which others may not read; `TOW_PAIR` is the other way
-    #[arg(long, value_name = "FILE", global = true)]
+    /// Read the pairing code for a first contact from FILE, which only its owner may read [env: `TOW_PAIR` has the code]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub pair_file: Option<PathBuf>,
-    /// Over ssh, where neither towd nor this tow is found: copies this program to ~/.local/share/towpath/bin there without asking
-    #[arg(long, global = true)]
+    /// Over ssh, copy this program to the host without asking if neither towd nor this tow is there
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub install: bool,
     /// Serves one session on standard input and output, as towd --stdio does
     #[arg(long, hide = true, conflicts_with_all = ["left", "right", "connect", "pair_file", "install"])]
@@ -53,32 +55,41 @@ pub struct Args {
 /// One job, no screen.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lists a folder: sizes and names, the total last
+    /// List a folder: sizes and names, the total last
+    #[command(after_help = help::LS)]
     Ls(LsArgs),
-    /// Prints the size of a file, or of all files below a folder
+    /// Print the size of a file, or of all files below a folder
+    #[command(after_help = help::SIZE)]
     Size(SizeArgs),
-    /// Copies from a TARGET to this machine
-    #[command(override_usage = "tow get [OPTIONS] SOURCE… DEST")]
+    /// Copy from a TARGET to this machine
+    #[command(override_usage = "tow get [OPTIONS] SOURCE… DEST", after_help = help::GET)]
     Get(TransferArgs),
-    /// Copies from this machine to a TARGET
-    #[command(override_usage = "tow put [OPTIONS] SOURCE… DEST")]
+    /// Copy from this machine to a TARGET
+    #[command(override_usage = "tow put [OPTIONS] SOURCE… DEST", after_help = help::PUT)]
     Put(TransferArgs),
-    /// Copies between any two sides
-    #[command(override_usage = "tow cp [OPTIONS] SOURCE… DEST")]
+    /// Copy between any two sides
+    #[command(override_usage = "tow cp [OPTIONS] SOURCE… DEST", after_help = help::CP)]
     Cp(TransferArgs),
-    /// Moves between any two sides
-    #[command(override_usage = "tow mv [OPTIONS] SOURCE… DEST")]
+    /// Move between any two sides
+    #[command(override_usage = "tow mv [OPTIONS] SOURCE… DEST", after_help = help::MV)]
     Mv(TransferArgs),
-    /// Removes files, links and folders
+    /// Remove files, links and folders
+    #[command(after_help = help::RM)]
     Rm(RmArgs),
-    /// Makes folders
+    /// Make folders
+    #[command(after_help = help::MKDIR)]
     Mkdir(MkdirArgs),
-    /// Forgets the key of a server, so that the next contact pairs anew
+    /// Forget the key of a server, so that the next contact pairs again
+    #[command(after_help = help::FORGET)]
     Forget(ForgetArgs),
-    /// A prompt with the words: connme ls size upload download rm byebye
+    /// Open a prompt with the words connme ls size upload download rm byebye
+    #[command(after_help = help::SHELL)]
     Shell(ShellArgs),
-    /// Opens the two panes and connects to TARGET, or asks where to
+    /// Open the two panes and connect to TARGET, or ask for one
+    #[command(after_help = help::CONNECT)]
     Connect(ConnectArgs),
+    /// Print the help of a command or a topic: copying, targets
+    Help(HelpArgs),
     #[command(hide = true)]
     Find(ReservedArgs),
     #[command(hide = true)]
@@ -100,14 +111,14 @@ pub struct ReservedArgs {
 /// What every command's output can be.
 #[derive(Debug, Clone, Copy, Default, ClapArgs)]
 pub struct OutputArgs {
-    /// Prints one JSON object a line
-    #[arg(long)]
+    /// Print one JSON object a line
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
-    /// Prints errors only
-    #[arg(long, short, conflicts_with = "progress")]
+    /// Print errors only
+    #[arg(long, short, conflicts_with = "progress", help_heading = OUTPUT)]
     pub quiet: bool,
-    /// Shows progress even where standard error is no terminal; with --json as objects on standard output
-    #[arg(long)]
+    /// Show progress also without a terminal; with --json as objects
+    #[arg(long, help_heading = OUTPUT)]
     pub progress: bool,
 }
 
@@ -118,25 +129,26 @@ pub struct LsArgs {
     /// Folders or files, here or on a TARGET
     #[arg(default_value = ".", value_name = "TARGET")]
     pub targets: Vec<OsString>,
-    /// Also kind, mode and time of modification
+    /// Print kind, mode and modification time too
     #[arg(short, long)]
     pub long: bool,
-    #[arg(long, value_enum, default_value_t = SortBy::Name, value_name = "ORDER")]
+    /// Sort by name, size or time
+    #[arg(long, value_enum, default_value_t = SortBy::Name, value_name = "ORDER", hide_possible_values = true)]
     pub sort: SortBy,
-    /// The other way round
+    /// Reverse the order
     #[arg(long)]
     pub reverse: bool,
-    /// Also names that begin with a dot
+    /// Show names that begin with a dot too
     #[arg(long, short)]
     pub all: bool,
-    /// Exact bytes
+    /// Print exact bytes
     #[arg(long, conflicts_with = "human")]
     pub bytes: bool,
-    /// Units that fit (kB, MB, GB)
+    /// Print sizes in units that fit (kB, MB, GB)
     #[arg(long, short = 'h')]
     pub human: bool,
     /// Print help
-    #[arg(long, action = clap::ArgAction::HelpLong)]
+    #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -162,39 +174,35 @@ pub struct SizeArgs {
 #[allow(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[derive(Debug, ClapArgs)]
 pub struct TransferArgs {
-    /// One SOURCE or more, then DEST: a DEST that is an existing folder or ends in / receives each SOURCE under its own name;
-    /// otherwise DEST is the new name
+    /// One SOURCE or more, then DEST
     // Two at least, which is not said here: clap would want them without a flag between them.
-    #[arg(required = true, value_name = "OPERAND")]
+    #[arg(required = true, value_name = "OPERAND", hide = true)]
     pub operands: Vec<OsString>,
-    /// Takes DEST as the name itself, also where it is an existing folder
-    #[arg(short = 'T', long)]
+    /// Take DEST as the new name, even if it is an existing folder
+    #[arg(short = 'T', long, help_heading = WHERE)]
     pub no_target_folder: bool,
-    /// Leaves out what matches PATTERN, in gitignore's syntax without `!`, relative to each SOURCE; may be repeated
-    #[arg(long, value_name = "PATTERN")]
+    /// Leave out what matches PATTERN (gitignore's syntax without !); may be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = WHAT)]
     pub exclude: Vec<String>,
     #[command(flatten)]
     pub conflicts: ConflictArgs,
-    /// Does not wait until what was copied is on the disk: done then means verified, and a power cut may undo it
-    #[arg(long)]
+    /// Do not wait for data to reach the disk: a power cut may undo the copy
+    #[arg(long, help_heading = HOW)]
     pub no_sync: bool,
-    /// Prints what would be done, and what it comes to, and changes nothing on either side; exit 1 where something would fail, be
-    /// skipped or be asked about
-    #[arg(short = 'n', long)]
+    /// Print what would be done and change nothing; exit 1 if something would fail, be skipped or asked about
+    #[arg(short = 'n', long, help_heading = HOW)]
     pub dry_run: bool,
-    /// Keeps owner and group (by name, else by number), setuid, setgid and sticky bits, all permission bits and extended attributes,
-    /// access lists among them, as far as the receiving side may give them; tells what it could not keep
-    #[arg(short, long)]
+    /// Keep owner, group, special mode bits and extended attributes too, as far as the receiving side may set them
+    #[arg(short, long, help_heading = WHAT)]
     pub preserve: bool,
-    /// Compares the contents of files of one size, whatever their times say: the same content is unchanged, another one is a conflict
-    #[arg(long)]
+    /// Compare contents instead of sizes and times
+    #[arg(long, help_heading = WHERE)]
     pub checksum: bool,
-    /// Copies a relative symbolic link to a file or folder as what it leads to, where that lies within SOURCE; a SOURCE that is a link
-    /// itself as whatever it leads to. All other links, those to a folder that holds them too, stay links and are named
-    #[arg(long)]
+    /// Copy symbolic links within SOURCE as what they lead to
+    #[arg(long, help_heading = WHAT)]
     pub follow: bool,
-    /// Fifos, sockets and devices, which are never copied, do not make the exit code 1
-    #[arg(long)]
+    /// Do not exit with 1 because of fifos, sockets and devices, which are never copied
+    #[arg(long, help_heading = WHAT)]
     pub skip_special: bool,
     /// Folders are always copied whole; accepted for the sake of habit
     #[arg(short = 'r', short_alias = 'a', long, hide = true)]
@@ -205,8 +213,9 @@ pub struct TransferArgs {
 
 #[derive(Debug, Clone, Copy, Default, ClapArgs)]
 pub struct ConflictArgs {
-    /// What happens to an existing file that differs [default: ask on a terminal, else never]
-    #[arg(long, value_enum, value_name = "WHEN")]
+    /// Replace an existing file that differs: ask, never, always, newer, different, resume or keep-both
+    /// [default: ask on a terminal, else never]
+    #[arg(long, value_enum, value_name = "WHEN", hide_possible_values = true, help_heading = WHERE)]
     pub overwrite: Option<Overwrite>,
 }
 
@@ -234,10 +243,10 @@ pub struct RmArgs {
     /// Files, links or folders, here or on a TARGET
     #[arg(required = true)]
     pub targets: Vec<OsString>,
-    /// Folders with all that is in them
+    /// Remove folders with everything in them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// Answers the confirmation
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
@@ -249,7 +258,7 @@ pub struct MkdirArgs {
     /// Folders to make, here or on a TARGET
     #[arg(required = true)]
     pub targets: Vec<OsString>,
-    /// Missing parents too; no error where the folder exists
+    /// Make missing parents too; no error if the folder exists
     #[arg(short, long)]
     pub parents: bool,
     #[command(flatten)]
@@ -267,10 +276,10 @@ pub struct ForgetArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct ShellArgs {
-    /// Connects at once
+    /// Connect to TARGET first
     #[arg(long, value_name = "TARGET")]
     pub connect: Option<OsString>,
-    /// rm asks nothing
+    /// Let rm remove without confirmation
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
@@ -279,8 +288,15 @@ pub struct ShellArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct ConnectArgs {
-    /// What the right pane shows
+    /// Folder or TARGET of the right pane
     pub target: Option<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct HelpArgs {
+    /// A command, copying or targets
+    #[arg(value_name = "TOPIC")]
+    pub topic: Option<OsString>,
 }
 
 impl Args {
@@ -294,10 +310,11 @@ impl Args {
         let args = Self::try_parse_from(command_word::word_first(&command, typed));
         let args = args.map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(error.render().to_string()),
-            _ => Err(mistyped_word(&command, typed, is_there)
-                .unwrap_or_else(|| Failure::usage(in_one_line(&error.render().to_string(), typed)))),
+            _ => Err(mistyped_word(&command, typed, &is_there)
+                .unwrap_or_else(|| Failure::usage(usage::in_one_line(&command, &error, typed, is_there)))),
         })?;
         match (&args.left, &args.command) {
+            (None, Some(Command::Help(help))) => Err(help::of(command, help.topic.as_deref())),
             (Some(_), Some(_)) => Err(Err(Failure::usage(
                 "the command's word stands before its operands; for a folder of that name write ./WORD",
             ))),
@@ -310,46 +327,11 @@ impl Args {
 fn mistyped_word(
     command: &clap::Command,
     typed: &[OsString],
-    is_there: impl Fn(&OsStr) -> bool,
+    is_there: &impl Fn(&OsStr) -> bool,
 ) -> Option<Failure> {
     let word = &typed[command_word::first_word(command, typed)?];
     if command_word::is_command(command, word) || is_there(word) {
         return None;
     }
     command_word::no_command(command, word)
-}
-
-/// clap's paragraphs as `WHAT: WHY; what to do`.
-fn in_one_line(rendered: &str, typed: &[OsString]) -> String {
-    let root = Args::command();
-    let word = command_word::first_word(&root, typed).and_then(|at| typed[at].to_str());
-    let command = word.filter(|word| root.find_subcommand(word).is_some());
-    let paragraphs = rendered.trim_start_matches("error: ").split("\n\n").map(str::trim);
-    let told = paragraphs.filter(|paragraph| {
-        !paragraph.is_empty()
-            && !paragraph.starts_with("Usage:")
-            && !paragraph.starts_with("For more information")
-            && !suggests_hidden(&root, paragraph)
-    });
-    let told: Vec<String> =
-        told.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let is_force = |word: &OsString| {
-        word == "--force"
-            || word
-                .to_str()
-                .is_some_and(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('f'))
-    };
-    if command == Some("rm") && typed.iter().any(is_force) {
-        return "rm: there is no -f: write tow rm -r -y to remove folders without a question".to_owned();
-    }
-    let program = command.map_or_else(|| "tow".to_owned(), |command| format!("tow {command}"));
-    let what = command.map_or_else(String::new, |command| format!("{command}: "));
-    format!("{what}{}; see {program} --help", told.join("; "))
-}
-
-/// Whether a tip is an option that no help shows.
-fn suggests_hidden(root: &clap::Command, paragraph: &str) -> bool {
-    let all = std::iter::once(root).chain(root.get_subcommands()).flat_map(clap::Command::get_arguments);
-    let mut hidden = all.filter(|arg| arg.is_hide_set()).filter_map(clap::Arg::get_long);
-    paragraph.starts_with("tip:") && hidden.any(|long| paragraph.contains(&format!("'--{long}'")))
 }

@@ -82,7 +82,7 @@ impl Asking {
     /// What is to be asked now. While the walk goes on, more of the kind may come.
     pub(super) fn next(&self, is_growing: bool, sides: &Sides<'_>) -> Option<Question> {
         if let Some((needed, free)) = self.short {
-            let text = format!("{}\n[g]o on with what fits, or [s]top:", too_much(needed, free));
+            let text = format!("{}\n[c]ontinue with what fits, or [s]top:", too_much(needed, free));
             return Some(Question { text, about: About::Room });
         }
         let is_time = !is_growing
@@ -155,10 +155,10 @@ impl Asking {
     }
 }
 
-/// That what was found so far finds no room.
+/// That there is no room for what was found so far.
 pub(super) fn too_much(needed: u64, free: u64) -> String {
     format!(
-        "what was found so far needs {} at the destination, and {} are free there",
+        "needs {} so far, {} free at the destination",
         size::megabytes_and_bytes(needed),
         size::megabytes_and_bytes(free)
     )

@@ -18,7 +18,7 @@ pub(super) async fn ask(typed: &str) -> Result<Option<PairingCode>, Failure> {
         return Ok(None);
     }
     let question =
-        format!("{typed}: not paired with this server yet. `towd pair` there prints a code.\nPairing code: ");
+        format!("{typed}: not paired with this server.\nPairing code (run `towd pair` on the server): ");
     let asked = tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await;
     let line = asked.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
     let failed = |why: &dyn std::fmt::Display| Failure {

@@ -89,7 +89,7 @@ fn takes_value(command: &Command, is_it: impl Fn(&Arg) -> bool) -> bool {
 }
 
 pub(super) fn is_command(command: &Command, word: &OsStr) -> bool {
-    word == "help" || command.find_subcommand(word).is_some()
+    command.find_subcommand(word).is_some()
 }
 
 /// Refuses a first operand that can only be a command's word, and is none. The caller has seen that no folder or bookmark has its name.
@@ -118,10 +118,14 @@ fn nearest(command: &Command, word: &str) -> Option<String> {
         return Some(format!("{program}{meant}"));
     }
     let known = command.get_subcommands().filter(|known| !known.is_hide_set()).map(Command::get_name);
+    nearest_of(&word, known).map(|name| format!("tow {name}"))
+}
+
+/// The word that `word` may be a misspelling of.
+pub(super) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far_max = if word.len() <= 3 { 1 } else { 2 };
-    let distances = known.map(|known| (distance(&word, known), known));
-    let (far, name) = distances.min_by_key(|(far, _)| *far)?;
-    (far <= far_max).then(|| format!("tow {name}"))
+    let (far, name) = known.map(|known| (distance(word, known), known)).min_by_key(|(far, _)| *far)?;
+    (far <= far_max).then_some(name)
 }
 
 /// Letters to insert, remove, replace or swap with the next one.

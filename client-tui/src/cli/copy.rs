@@ -12,7 +12,7 @@ use towpath_protocol::path::{Name, WirePath};
 use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
 
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, why};
 use super::output::{self, Output};
 use super::pinned::{Pin, Pins};
 use super::place::{Place, Places};
@@ -77,10 +77,10 @@ impl Word {
         let (from, to) = (sources.iter().any(is_remote), is_remote(destination));
         match self {
             Self::Get if to && !from => {
-                Err(Failure::usage("get copies to this machine; tow put copies from here to a TARGET"))
+                Err(Failure::usage("get: DEST is on a server; use tow put to upload"))
             }
             Self::Put if from && !to => {
-                Err(Failure::usage("put copies from this machine; tow get copies from a TARGET to here"))
+                Err(Failure::usage("put: SOURCE is on a server; use tow get to download"))
             }
             _ => Ok(()),
         }
@@ -129,11 +129,9 @@ pub(super) async fn run(
         resolved.push(places.resolve(source).await.map_err(|failure| told(output, Some(source), failure))?);
     }
     word.check(&resolved, &destination)?;
-    let is_asked =
-        policy(args.conflicts.overwrite) == ExistingPolicy::Ask || args.conflicts.overwrite.is_some();
     let ended = copy(resolved, destination, options, output).await?;
     if !args.dry_run {
-        report(&ended.summary, is_asked, output)?;
+        report(&ended.summary, ended.kept, output)?;
     }
     Ok(ended.exit)
 }
@@ -150,9 +148,7 @@ fn told(output: Output, operand: Option<&OsStr>, failure: Failure) -> Failure {
 fn no_destination(args: &TransferArgs) -> String {
     let source = args.operands.first().map(|source| DisplayName::new(source.as_bytes()).to_string());
     let source = source.unwrap_or_default();
-    format!(
-        "{source}: where to? SOURCE… DEST are wanted, and this is one of them; DEST . is the working folder"
-    )
+    format!("{source}: missing DEST: write SOURCE… DEST; DEST . is the current folder")
 }
 
 fn excludes(patterns: &[String]) -> Result<Excludes, Failure> {
@@ -166,6 +162,8 @@ fn excludes(patterns: &[String]) -> Result<Excludes, Failure> {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) summary: Summary,
+    /// Existing files that were kept because no flag said what happens to them.
+    pub(super) kept: u64,
     pub(super) exit: Exit,
 }
 
@@ -206,7 +204,7 @@ pub(super) async fn copy(
     };
     // What one source has put there no other one of this command replaces, wherever both come from.
     let placed = Arc::new(Placed::by(items.iter().flat_map(|(_, items)| items)));
-    let mut failed = None;
+    let (mut failed, mut kept) = (None, 0_u64);
     let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
     for (source, items) in items {
         let mut on_request = options.on_request;
@@ -231,8 +229,12 @@ pub(super) async fn copy(
             placed: Some(placed.clone()),
         };
         let sides = Sides { source: &source, destination: &destination };
-        let summary;
-        (summary, failed) = running::run(job, &sides, output, &mut forecast).await;
+        let ran = running::run(job, &sides, output, &mut forecast).await;
+        let summary = ran.summary;
+        failed = ran.failed;
+        if options.conflicts.overwrite.is_none() && policy(None) != ExistingPolicy::Ask {
+            kept = kept.saturating_add(ran.kept);
+        }
         if let Some(error) = forecast.broken.take() {
             return Err(error.into());
         }
@@ -252,14 +254,14 @@ pub(super) async fn copy(
     let mut exit = exit_of(&total, failed.as_ref());
     if options.is_dry
         && matches!(exit, Exit::Done | Exit::Partly)
-        && !forecast.end(&destination, output).await?
+        && !forecast.end(&destination, kept, output).await?
     {
         exit = Exit::Partly;
     }
     if let Some(pin) = pin.filter(|_| exit == Exit::Done) {
         pin.forget().await;
     }
-    Ok(Ended { exit, summary: total })
+    Ok(Ended { exit, summary: total, kept })
 }
 
 /// Where a job's paths are: each is named with its side, as it can be typed.
@@ -286,8 +288,8 @@ impl Sides<'_> {
     }
 
     pub(super) fn words(&self, fault: &Fault) -> String {
-        let why = Fault { path: None, ..fault.clone() };
-        fault.path.as_ref().map_or_else(|| why.to_string(), |path| format!("{}: {why}", self.name(path)))
+        let why = why(fault);
+        fault.path.as_ref().map_or_else(|| why.clone(), |path| format!("{}: {why}", self.name(path)))
     }
 }
 
@@ -321,7 +323,7 @@ async fn resolve_items(
             && source.link.is_same(&destination.link)
             && destination.path.starts_with(&source.path)
         {
-            let why = Fault::new(FaultCode::IntoItself).because("the destination is in it");
+            let why = Fault::new(FaultCode::IntoItself).because(transfer::DESTINATION_INSIDE);
             return Err(source.failed(&why));
         }
         if may_be_pinned {
@@ -408,7 +410,7 @@ async fn items_of(
     destination: &Place,
     into: bool,
 ) -> Result<Vec<Item>, Failure> {
-    let too_long = |_| Failure::usage(format!("{}: the path becomes too long", source.typed));
+    let too_long = |error| Failure::usage(format!("{}: {error}", source.typed));
     if source.is_content && attributes.kind == Kind::Folder {
         // A folder without a name of its own: what is in it goes into the destination.
         let listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
@@ -444,8 +446,16 @@ fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {
     })
 }
 
-/// `is_asked` tells whether it was said, or asked, what happens to what exists.
-fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failure> {
+/// Names the flag that decides, where existing things were kept because it was not given.
+pub(super) fn kept_text(kept: u64) -> String {
+    match kept {
+        0 => String::new(),
+        1 => " (1 existing file kept; --overwrite always replaces it)".to_owned(),
+        kept => format!(" ({kept} existing files kept; --overwrite always replaces them)"),
+    }
+}
+
+fn report(summary: &Summary, kept: u64, output: Output) -> Result<(), Failure> {
     let Summary { files, verified, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
     // What the server copies or renames itself has no hash; what looks the same was verified only where its content was compared.
     let is_verified = verified + summary.compared > 0 && verified == files && summary.compared == unchanged;
@@ -478,9 +488,7 @@ fn report(summary: &Summary, is_asked: bool, output: Output) -> Result<(), Failu
             line = format!("{line}, {count} {what}");
         }
     }
-    if skipped > 0 && !is_asked {
-        line.push_str(" (what exists is kept unless --overwrite says otherwise)");
-    }
+    line.push_str(&kept_text(kept));
     output.done(&line)?;
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": is_verified,

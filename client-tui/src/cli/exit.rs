@@ -5,6 +5,7 @@ use std::io;
 use towpath_protocol::fault::{Fault, FaultCode};
 
 use crate::link::dial::DialFault;
+use crate::model::size;
 
 /// How a command ended. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +67,14 @@ impl Failure {
 
     /// `WHAT: WHY`, the fault without its path, since `what` names it as the person typed it.
     pub fn at(what: &str, fault: &Fault) -> Self {
-        let why = Fault { path: None, ..fault.clone() };
-        Self { exit: Exit::of(fault), message: format!("{what}: {why}") }
+        Self { exit: Exit::of(fault), message: format!("{what}: {}", why(fault)) }
     }
+}
+
+/// Why, without the path.
+pub fn why(fault: &Fault) -> String {
+    let why = Fault { path: None, ..fault.clone() };
+    size::needed_and_free(&why.to_string(), size::human)
 }
 
 impl From<io::Error> for Failure {

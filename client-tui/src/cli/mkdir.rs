@@ -38,7 +38,7 @@ async fn make(place: &Place, parents: bool) -> Result<(), Failure> {
     } else {
         place.link.make_folder(&place.path, Existing::Keep).await
     };
-    made.map_err(|fault| Failure::at(&place.typed, &fault))
+    made.map_err(|fault| place.not_there(&fault))
 }
 
 /// Each missing folder from the top; one that is there, or a link to one, is good enough.

@@ -147,17 +147,24 @@ impl Place {
     }
 
     /// The same of what may not be there, with what was probably meant.
-    fn not_there(&self, fault: &Fault) -> Failure {
+    pub(super) fn not_there(&self, fault: &Fault) -> Failure {
         let mut failure = self.failed(fault);
         if fault.code == FaultCode::NotFound && self.server.is_some() {
             let last = self.path.name().map(Name::as_bytes).unwrap_or_default();
             if last.iter().any(|byte| b"*?[".contains(byte)) {
-                failure.message += "; patterns are not expanded on a server: name the folder, and --exclude what is not wanted";
-            } else if matches!(self.server, Some(Server::Ssh(_))) && !self.typed.contains("/~") {
-                failure.message += "; the path is absolute: ~/PATH is below the home folder";
+                failure.message += "; patterns are not expanded on a server: name each file, or its folder";
+            } else if let Some(meant) = self.in_home() {
+                failure.message += &format!("; the path is absolute; for the home folder write {meant}");
             }
         }
         failure
+    }
+
+    /// The same path below the home folder, if it was written as an absolute one over ssh: `ssh://box/~/photos`.
+    fn in_home(&self) -> Option<String> {
+        let Some(Server::Ssh(_)) = self.server else { return None };
+        let (host, path) = self.typed.strip_prefix("ssh://")?.split_once('/')?;
+        (!path.starts_with('~')).then(|| format!("ssh://{host}/~/{path}"))
     }
 
     /// The fault in the words of the operand.

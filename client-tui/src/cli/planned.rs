@@ -8,8 +8,8 @@ use towpath_protocol::entry::Kind;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::WirePath;
 
-use super::copy::Sides;
-use super::exit::Failure;
+use super::copy::{Sides, kept_text};
+use super::exit::{Failure, why};
 use super::ls::{kind_word, put_name};
 use super::output::{self, Output};
 use super::place::Place;
@@ -76,7 +76,7 @@ impl Forecast {
             return;
         }
         self.failed += 1;
-        let why = Fault { path: None, ..fault.clone() }.to_string();
+        let why = why(fault);
         let told = if output.json {
             let mut object = Map::new();
             object.insert("event".into(), "plan".into());
@@ -103,8 +103,8 @@ impl Forecast {
         }
     }
 
-    /// The last line. Whether all of it would be done.
-    pub(super) async fn end(&self, destination: &Place, output: Output) -> Result<bool, Failure> {
+    /// The last line, with how many existing files are kept for want of a flag. True if all of it would be done.
+    pub(super) async fn end(&self, destination: &Place, kept: u64, output: Output) -> Result<bool, Failure> {
         let free = free(destination).await;
         let asked: u64 = self.conflicts.iter().sum();
         let has_room = free.is_none_or(|free| self.bytes <= free);
@@ -127,6 +127,7 @@ impl Forecast {
                 line = format!("{line}, {count} {what}");
             }
         }
+        line.push_str(&kept_text(kept));
         for (kind, count) in counts.clone() {
             line = format!("{line}, {count} to be asked about ({})", kind.text());
         }
@@ -141,7 +142,8 @@ impl Forecast {
             "unchanged": self.unchanged, "skipped": self.skipped, "failed": self.failed, "conflicts": conflicts, "free": free, "special": self.special,
         }))?;
         if !has_room {
-            output::error(&format!("{}: {}", destination.typed, FaultCode::NoSpace.text()));
+            let words = super::asking::too_much(self.bytes, free.unwrap_or_default());
+            output::error(&format!("{}: {}: {words}", destination.typed, FaultCode::NoSpace.text()));
         }
         Ok(has_room && self.failed == 0 && self.skipped == 0 && asked == 0)
     }

@@ -20,7 +20,7 @@ use crate::transfer;
 /// Removes each operand; what fails is named and does not stop the rest. An interrupt ends it, and says so.
 pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {
     if !args.yes && !output::is_interactive() {
-        return Err(Failure::usage("rm: nobody is there to ask; give --yes to remove without a question"));
+        return Err(Failure::usage("rm: not a terminal: use --yes to remove without confirmation"));
     }
     tokio::select! {
         done = remove_all(args, places) => done,
@@ -107,10 +107,10 @@ async fn holds_home(place: &Place) -> bool {
 }
 
 fn explain(place: &Place, fault: &Fault) -> Failure {
-    let failure = Failure::at(&place.typed, fault);
+    let failure = place.not_there(fault);
     if fault.code == FaultCode::NotEmpty {
         return Failure {
-            message: format!("{}; give -r to remove it with all that is in it", failure.message),
+            message: format!("{}; use -r to remove it and everything in it", failure.message),
             ..failure
         };
     }
@@ -135,7 +135,7 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
     } else {
         format!("{}, {}", place.typed, megabytes_and_bytes(attributes.size))
     };
-    let answer = output::ask(&format!("Remove {what}? It cannot be undone. (y/n)")).await?;
+    let answer = output::ask(&format!("Remove {what}? This cannot be undone. (y/n)")).await?;
     Ok(answer.is_some_and(|answer| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")))
 }
 

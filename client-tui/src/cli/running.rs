@@ -31,18 +31,24 @@ struct Watch<'a> {
     forecast: &'a mut Forecast,
     /// What failed first.
     failed: Option<Fault>,
+    kept: u64,
     asking: Asking,
     undecided: Arc<Undecided>,
     cancel: CancellationToken,
 }
 
-/// Runs a job to its end. Gives what failed first as well.
-pub(super) async fn run(
-    job: Job,
-    sides: &Sides<'_>,
-    output: Output,
-    forecast: &mut Forecast,
-) -> (Summary, Option<Fault>) {
+/// A job that has ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) summary: Summary,
+    /// What failed first.
+    pub(super) failed: Option<Fault>,
+    /// Existing files that were kept.
+    pub(super) kept: u64,
+}
+
+/// Runs a job to its end.
+pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &mut Forecast) -> Ran {
     let (fact_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
     let (progress_sender, mut progress) = watch::channel(Progress { growing: true, ..Progress::default() });
     let (cancel, undecided) = (CancellationToken::new(), Arc::new(Undecided::default()));
@@ -57,7 +63,7 @@ pub(super) async fn run(
     let begun = Instant::now();
     let is_asked = job.existing == ExistingPolicy::Ask && !job.is_dry;
     let asking = Asking::new(is_asked);
-    let mut watch = Watch { sides, output, forecast, failed: None, asking, undecided, cancel };
+    let mut watch = Watch { sides, output, forecast, failed: None, kept: 0, asking, undecided, cancel };
     // In a task of its own: it goes on while a question is open.
     let mut running = tokio::spawn(transfer::run(job, reports));
     let interrupted = super::interrupted();
@@ -93,7 +99,7 @@ pub(super) async fn run(
     while let Ok(fact) = facts.try_recv() {
         watch.take(fact);
     }
-    (summary, watch.failed)
+    Ran { summary, failed: watch.failed, kept: watch.kept }
 }
 
 impl Watch<'_> {
@@ -103,7 +109,10 @@ impl Watch<'_> {
             Fact::Conflict(conflict) => return self.asking.found(conflict),
             Fact::Settled(id) => return self.asking.settled(id),
             Fact::Short { needed, free } if self.asking.is_asked() => return self.asking.short(needed, free),
-            Fact::Planned(planned) => return self.forecast.take(&planned, sides, output),
+            Fact::Planned(planned) => {
+                self.kept += u64::from(planned.reason.is_some_and(transfer::is_kept));
+                return self.forecast.take(&planned, sides, output);
+            }
             _ => clear(output),
         }
         match fact {
@@ -119,6 +128,7 @@ impl Watch<'_> {
                 output::error(&format!("{}: {count} more failed", sides.name(&path)));
             }
             Fact::Skipped(path, why) => {
+                self.kept += u64::from(transfer::is_kept(why));
                 self.tell_object("skipped", Some(&path), why);
                 output::error(&format!("{}: skipped: {why}", sides.name(&path)));
             }

@@ -203,7 +203,7 @@ impl Shell<'_> {
     async fn copy(&self, sources: Vec<Place>, destination: Place) -> Result<(), Failure> {
         let options = Options { conflicts: self.conflicts, ..Options::default() };
         let output = Output::new(OutputArgs::default());
-        let Ended { summary, exit } = copy::copy(sources, destination, options, output).await?;
+        let Ended { summary, exit, .. } = copy::copy(sources, destination, options, output).await?;
         write_line(&format!("{} in {:.2} s.", human(summary.bytes), summary.seconds))?;
         match exit {
             Exit::Done => Ok(()),
@@ -215,7 +215,7 @@ impl Shell<'_> {
         needs_operand("rm", operands)?;
         if !self.yes && !self.interactive {
             return Err(Failure::usage(
-                "rm: nobody is there to ask; start tow shell with --yes to remove without a question",
+                "rm: not a terminal: start tow shell with --yes to remove without confirmation",
             ));
         }
         let mut failed = None;

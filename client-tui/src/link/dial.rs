@@ -28,15 +28,15 @@ pub use child::child;
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub enum DialFault {
-    #[error("no host of that name ({0})")]
+    #[error("host not found ({0})")]
     UnknownHost(io::Error),
-    #[error("nothing listens there; is towd running?")]
+    #[error("connection refused; is towd running?")]
     Refused,
     #[error("no such socket; is towd running with --unix?")]
     NoSocket,
     #[error("no permission to use that socket")]
     NotOurs,
-    #[error("the server behind that socket is another user's (uid {uid}): it is told nothing")]
+    #[error("the socket belongs to another user (uid {uid}); refusing to connect")]
     AnotherUsers { uid: u32 },
     #[error("no answer within {} seconds", BEGIN_TIME.as_secs())]
     TimedOut,
@@ -44,11 +44,13 @@ pub enum DialFault {
     Unreachable(io::Error),
     /// To be given by a person, or beforehand; then the same server can be dialled with it.
     #[error(
-        "this client is not paired with it yet: run `towd pair` there, and give the code at tow's prompt, in TOW_PAIR or \
-         with --pair-file FILE"
+        "not paired with this server: run `towd pair` there and enter the code at tow's prompt, in TOW_PAIR or with \
+         --pair-file FILE"
     )]
     CodeWanted,
-    #[error("the pairing code is wrong, used, or older than ten minutes; `towd pair` there makes a new one")]
+    #[error(
+        "the pairing code is wrong, used, or older than ten minutes; run `towd pair` there for a new one"
+    )]
     WrongCode,
     #[error("the pairing code is another server's: the key there is {found}")]
     CodeOfAnother { found: KeyHash },
@@ -65,7 +67,7 @@ pub enum DialFault {
     NoProgram(io::Error),
     #[error("interrupted")]
     Interrupted,
-    #[error("there is no ssh on this machine, or TOW_SSH names no program")]
+    #[error("no ssh on this machine, or TOW_SSH names no program")]
     NoSsh,
     #[error("{}", ssh::in_words(.said))]
     Ssh { said: String },
@@ -84,7 +86,7 @@ pub enum DialFault {
         said_there(said)
     )]
     SilentShell { said: String },
-    #[error("putting tow there: {0}")]
+    #[error("cannot copy tow there: {0}")]
     NotInstalled(#[from] install::InstallFault),
     #[error(transparent)]
     Greeting(#[from] GreetingFault),

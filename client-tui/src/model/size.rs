@@ -51,9 +51,34 @@ pub fn rate(bytes: u64, seconds: f64) -> String {
     format!("{}/s", human((bytes as f64 / seconds.max(0.001)) as u64))
 }
 
+/// `text`, in which a server says how many bytes it needs and how many are free, with `shown` sizes instead.
+pub fn needed_and_free(text: &str, shown: impl Fn(u64) -> String) -> String {
+    const NEEDED: &str = " bytes needed, ";
+    let Some((before, after)) = text.split_once(NEEDED) else { return text.to_owned() };
+    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
+    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    match (before[start..].parse(), after[..end].parse()) {
+        (Ok(needed), Ok(free)) => {
+            format!("{}{} needed, {}{}", &before[..start], shown(needed), shown(free), &after[end..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_needed_and_free_are_shown_in_units() {
+        let server =
+            "no space left at the destination (125829120 bytes needed, 20971520 free, 5 of them kept free)";
+        let shown = "no space left at the destination (125.83 MB needed, 20.97 MB free, 5 of them kept free)";
+        assert_eq!(needed_and_free(server, human), shown);
+        for other in ["permission denied", " bytes needed, ", "x bytes needed, 3 free"] {
+            assert_eq!(needed_and_free(other, human), other);
+        }
+    }
 
     #[test]
     fn megabytes_show_two_decimals_and_the_first_digit_that_counts() {

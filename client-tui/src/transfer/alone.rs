@@ -6,7 +6,7 @@ use towpath_protocol::entry::{Attributes, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
 use towpath_protocol::path::Location;
-use towpath_protocol::request::{Copy, Existing, Rename};
+use towpath_protocol::request::{Copy, Existing, Follow, Rename};
 
 use super::job::{Fact, Item, Verb};
 use super::metadata;
@@ -106,7 +106,9 @@ async fn tell_faults(shared: &Shared, totals: Totals, item: &Item) {
         match fault {
             Fault { code: FaultCode::SpecialFile, path: Some(path), .. } => {
                 shared.count_special();
-                shared.tell(Fact::Skipped(path, FaultCode::SpecialFile.text())).await;
+                let there = shared.job.source.stat(&path, Follow::No).await;
+                let why = there.map_or(FaultCode::SpecialFile.text(), |there| there.kind.special_text());
+                shared.tell(Fact::Skipped(path, why)).await;
             }
             fault => shared.failed(fault).await,
         }

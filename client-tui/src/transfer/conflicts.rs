@@ -46,6 +46,11 @@ pub fn is_decided(why: &str) -> bool {
         || why == SAME_BUT_FOR_CASE
 }
 
+/// Whether something was left because it exists and nothing said to replace it.
+pub fn is_kept(why: &str) -> bool {
+    why == EXISTS
+}
+
 /// A folder that cannot take its place at the destination.
 #[derive(Debug)]
 pub(super) struct FolderClash {

@@ -18,6 +18,7 @@ use towpath_protocol::request::{Depth, Flush, Remove};
 use super::carry;
 use super::plan::look_at;
 use super::shared::Shared;
+use super::start::SAME_FILE;
 use crate::link::Link;
 use crate::link::calls::operation_id;
 
@@ -143,7 +144,7 @@ async fn look(destination: &Link, copy: &Location, was: &Attributes) -> Result<(
         }
         Ok(_) => Err(FaultCode::Malformed.into()),
         Err(fault) if fault.code == FaultCode::NotFound => {
-            Err(Fault::new(FaultCode::IntoItself).because("the destination is the same"))
+            Err(Fault::new(FaultCode::IntoItself).because(SAME_FILE))
         }
         Err(fault) => Err(fault),
     }

@@ -222,8 +222,7 @@ impl<'a> Plan<'a> {
                 }
             } else if attributes.kind.is_special() {
                 let places = (&join(&self.from, &below)?, &join(&self.to, &below)?);
-                let why = "not a regular file (fifo, socket or device)";
-                self.shared.left(places, &attributes, why).await;
+                self.shared.left(places, &attributes, attributes.kind.special_text()).await;
             } else {
                 let is_alike = clashes;
                 let clashes = clashes && self.is_one_name(&below).await?;
@@ -435,7 +434,7 @@ fn join(start: &Location, below: &WirePath) -> Result<Location, Fault> {
 }
 
 fn too_long(error: towpath_protocol::path::PathError) -> Fault {
-    Fault::new(FaultCode::NameTooLong).because(error.to_string())
+    error.into()
 }
 
 /// Same kind, and the same in all that tells contents apart without reading them.

@@ -23,6 +23,11 @@ use crate::link::pages::{PAGES_FIRST, Pages};
 /// Items for which a server is asked that will refuse them.
 const ASKED_MAX: usize = 16;
 
+/// Why something cannot be put onto or into itself.
+pub(super) const SAME_FILE: &str = "source and destination are the same file";
+const SAME_FOLDER: &str = "source and destination are the same folder";
+pub const DESTINATION_INSIDE: &str = "the destination is inside it";
+
 /// How an item goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -76,7 +81,8 @@ async fn may(job: &Job, permission: Permission, side: Side) -> Result<(), Fault>
     if welcome.access == Access::ReadOnly && permission != Permission::Read {
         return Err(Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes")));
     }
-    Err(Fault::new(FaultCode::PermissionDenied).because(format!("at the {side} this client may only {may}")))
+    Err(Fault::new(FaultCode::PermissionDenied)
+        .because(format!("at the {side} you may only {}", may.in_words())))
 }
 
 /// Whether a move may give a thing another spelling of its own name, where the file system takes both for one.
@@ -105,7 +111,7 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
         join_all(above.iter().map(|folder| link.stat(folder, Follow::No))),
     );
     if (is_one_root && item.to == item.from) || there.is_ok_and(|there| is_itself(&there)) {
-        let why = "the destination is the same";
+        let why = if source.kind == Kind::Folder { SAME_FOLDER } else { SAME_FILE };
         return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
     }
     let mut is_within = false;
@@ -122,8 +128,7 @@ async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
         }
     }
     if is_within {
-        let why = "the destination lies in it";
-        return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(why));
+        return Err(Fault::new(FaultCode::IntoItself).at(item.from.clone()).because(DESTINATION_INSIDE));
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
         }
         State::Connecting { loss: Some(Loss { at_ns: Some(at_ns), .. }), .. } => {
             let since = scene.dates.long(Time::from_ns(*at_ns));
-            (format!(" ○ lost {since} · {} connecting ", turn(scene.app)), scene.theme.bad)
+            (format!(" ○ disconnected {since} · {} connecting ", turn(scene.app)), scene.theme.bad)
         }
         State::Connecting { .. } if narrow => (format!(" {} ", turn(scene.app)), scene.theme.mark),
         State::Connecting { .. } => (format!(" {} connecting ", turn(scene.app)), scene.theme.mark),
@@ -130,10 +130,10 @@ fn state(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>> 
             let what = match at_ns {
                 None => "not connected".to_owned(),
                 Some(_) if is_short => "lost".to_owned(),
-                Some(at_ns) => format!("lost {}", scene.dates.long(Time::from_ns(*at_ns))),
+                Some(at_ns) => format!("disconnected {}", scene.dates.long(Time::from_ns(*at_ns))),
             };
             let again = retry.map_or_else(String::new, |retry| {
-                let words = if is_short { "" } else { "again in " };
+                let words = if is_short { "" } else { "retry in " };
                 format!(" · {words}{} s", scene.dates.seconds_until(retry.again_at_ns))
             });
             (format!(" ○ {what}{again} "), scene.theme.bad)
@@ -158,19 +158,15 @@ fn counts(app: &App, pane: &Pane) -> Vec<String> {
     if let Some(loss) = app.server(pane.place.link).and_then(Server::loss).filter(|loss| loss.retry.is_some())
     {
         return vec![
-            format!("{}; any key tries at once, Esc stops", loss.why),
-            "any key tries at once, Esc stops".to_owned(),
-            "Esc stops".to_owned(),
+            format!("{}; any key retries, Esc gives up", loss.why),
+            "any key retries, Esc gives up".to_owned(),
+            "Esc gives up".to_owned(),
         ];
     }
     if let Some(server) = app.server(pane.place.link)
         && let State::Lost(Loss { why, .. }) = &server.state
     {
-        return vec![
-            format!("{why}; C connects again"),
-            "C connects again".to_owned(),
-            "C connects".to_owned(),
-        ];
+        return vec![format!("{why}; C reconnects"), "C reconnects".to_owned(), "C connects".to_owned()];
     }
     if is_connecting(app, pane) {
         return vec![format!("{} connecting …  Esc gives up", turn(app)), turn(app).to_string()];

@@ -165,7 +165,9 @@ const PLACES: &[Row] = &[
         promise: "a file cannot be copied onto itself",
         typed: &["cp", "a.txt", "./a.txt"],
         exit: 1,
-        err: &["tow: {L}a.txt: cannot be put onto or into itself (the destination is the same)\n"],
+        err: &[
+            "tow: {L}a.txt: cannot be put onto or into itself (source and destination are the same file)\n",
+        ],
         after: &[("L/a.txt", Some("aa"))],
         ..ROW
     },
@@ -173,7 +175,7 @@ const PLACES: &[Row] = &[
         promise: "a folder cannot be copied into itself",
         typed: &["cp", "tree", "tree/y"],
         exit: 1,
-        err: &["tow: {L}tree: cannot be put onto or into itself (the destination lies in it)\n"],
+        err: &["tow: {L}tree: cannot be put onto or into itself (the destination is inside it)\n"],
         after: &[("L/tree/y/tree", None)],
         ..ROW
     },
@@ -247,7 +249,7 @@ const PLACES: &[Row] = &[
         promise: "get does not upload",
         typed: &["get", "new.txt", "{S}/empty/"],
         exit: 2,
-        err: &["tow: get copies to this machine; tow put "],
+        err: &["tow: get: DEST is on a server; use tow put "],
         after: &[("S/empty/new.txt", None)],
         ..ROW
     },
@@ -255,7 +257,7 @@ const PLACES: &[Row] = &[
         promise: "put does not download",
         typed: &["put", "{S}/a.txt", "got"],
         exit: 2,
-        err: &["tow: put copies from this machine; tow get "],
+        err: &["tow: put: SOURCE is on a server; use tow get "],
         after: &[("L/got", None)],
         ..ROW
     },
@@ -263,7 +265,7 @@ const PLACES: &[Row] = &[
         promise: "a missing destination is told how to name the working folder",
         typed: &["get", "{S}/a.txt"],
         exit: 2,
-        err: &["where to? ", "DEST . is the working folder"],
+        err: &["missing DEST", "DEST . is the current folder"],
         ..ROW
     },
     Row {
@@ -290,6 +292,21 @@ const PLACES: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "also where it would remove",
+        typed: &["rm", "-y", "{S}/*.txt"],
+        exit: 4,
+        err: &["no such", "patterns are not expanded on a server"],
+        after: &[("S/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "and where it is listed",
+        typed: &["ls", "{S}/*.txt"],
+        exit: 4,
+        err: &["no such", "patterns are not expanded on a server"],
+        ..ROW
+    },
+    Row {
         promise: "what was skipped is an object, and the last line names the flag",
         typed: &["put", "--json", "new.txt", "-T", "{S}/a.txt"],
         exit: 1,
@@ -301,8 +318,40 @@ const PLACES: &[Row] = &[
         promise: "what is kept for want of an answer names the flag that decides",
         typed: &["put", "new.txt", "-T", "{S}/a.txt"],
         exit: 1,
-        out: &["1 skipped (what exists is kept unless --overwrite says otherwise)"],
+        out: &["1 skipped (1 existing file kept; --overwrite always replaces it)"],
+        err: &["tow: {S}/a.txt: skipped: exists\n"],
+        ..ROW
+    },
+    Row {
+        promise: "who says never is not told of it",
+        typed: &["put", "--overwrite", "never", "new.txt", "-T", "{S}/a.txt"],
+        exit: 1,
+        out: &["1 skipped\n"],
         err: ANYTHING,
+        ..ROW
+    },
+    Row {
+        promise: "what would be kept is counted too",
+        typed: &["mv", "-n", "new.txt", "-T", "{S}/a.txt"],
+        exit: 1,
+        out: &["would move 0 files", "1 skipped (1 existing file kept; --overwrite always replaces it)"],
+        after: &[("L/new.txt", Some("newer"))],
+        ..ROW
+    },
+    Row {
+        promise: "a folder and its content are refused in the same words",
+        typed: &["cp", ".", "sub"],
+        exit: 1,
+        err: &["tow: .: cannot be put onto or into itself (the destination is inside it)\n"],
+        after: &[("L/sub", None)],
+        ..ROW
+    },
+    Row {
+        promise: "so they are by mv",
+        typed: &["mv", "tree", "tree/sub"],
+        exit: 1,
+        err: &["tow: {L}tree: cannot be put onto or into itself (the destination is inside it)\n"],
+        after: &[("L/tree/sub", None), ("L/tree/x", Some("x of local"))],
         ..ROW
     },
     Row {
@@ -472,4 +521,42 @@ fn newer_and_different_look_at_what_they_say() {
     assert!(told(&output).contains("1 unchanged"), "{}", told(&output));
     let kept = std::fs::metadata(scene.at("S/a.txt")).unwrap().modified().unwrap();
     assert_eq!(kept.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 1_700_000_000);
+}
+
+#[test]
+fn what_is_kept_is_counted_apart_from_what_cannot_be_copied() {
+    let stage = Stage::new();
+    let scene = stage.scene("kept");
+    rustix::fs::mkfifoat(rustix::fs::CWD, scene.at("L/tree/fifo"), rustix::fs::Mode::RUSR).unwrap();
+    for name in ["tree/x", "new.txt"] {
+        scene.write(&format!("served/there/{name}"), "old", 1);
+    }
+    let output = scene.tow(&["put", "tree", "new.txt", "{S}/there/"]).output().unwrap();
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let kept = "3 skipped (2 existing files kept; --overwrite always replaces them)\n";
+    assert!(said.contains(kept), "{said}");
+    assert!(said.contains("tree/fifo: skipped: not a regular file (fifo)\n"), "{said}");
+    for name in ["there/tree/x", "there/new.txt"] {
+        assert!(said.contains(&scene.meant(&format!("tow: {{S}}/{name}: skipped: exists\n"))), "{said}");
+    }
+    // A fifo alone is no reason to name that flag, whoever copies it.
+    for destination in ["{S}/", "copied"] {
+        let output = scene.tow(&["cp", "tree/fifo", destination]).output().unwrap();
+        let said = told(&output);
+        assert!(said.contains("1 skipped\n") && said.contains("not a regular file (fifo)\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_is_told_by_how_much() {
+    let stage = Stage::new();
+    let scene = stage.scene("long");
+    let name = "x".repeat(259);
+    let output = scene.tow(&["mkdir", &name]).output().unwrap();
+    assert!(told(&output).contains("x: name too long (259 of 255 bytes)\n"), "{}", told(&output));
+    let output = scene.tow(&["ls", &format!("{{S}}/{name}")]).output().unwrap();
+    assert!(told(&output).contains("x: name too long: 259 of 255 bytes\n"), "{}", told(&output));
+    let output = scene.tow(&["ls", &format!("{{S}}{}", "/folder".repeat(129))]).output().unwrap();
+    assert!(told(&output).contains("r: path too deep: 131 of 128 names\n"), "{}", told(&output));
 }

@@ -52,7 +52,7 @@ fn a_word_that_fails_says_so_and_the_next_line_is_read() {
         ("missing", "size nope\nsize a.txt\n", &["tow: nope: no such file or folder"]),
         ("what", "size\nupload\nsize a.txt\n", &["tow: size: which PATH?", "tow: upload: which PATH?"]),
         ("quote", "ls 'open\nsize a.txt\n", &["tow: a quote is not closed"]),
-        ("nobody asks", "rm a.txt\nsize a.txt\n", &["tow: rm: nobody is there to ask", "--yes"]),
+        ("nobody asks", "rm a.txt\nsize a.txt\n", &["tow: rm: not a terminal", "--yes"]),
         ("not here", "upload nope\nsize a.txt\n", &["tow: nope: no such file or folder"]),
         ("no server", "connme unix:/no/such\n", &["tow: unix:/no/such: no such socket"]),
     ] {
@@ -131,7 +131,7 @@ fn a_question_is_asked_for_each_and_an_interrupt_keeps_what_it_is_about() {
     let scene = stage.scene("asked");
     let mut pty = at_a_terminal(&scene);
     pty.press("rm a.txt docs\r");
-    pty.wait_for("a.txt, 0.000002 MB (2 bytes)? It cannot be undone. (y/n)");
+    pty.wait_for("a.txt, 0.000002 MB (2 bytes)? This cannot be undone. (y/n)");
     pty.press("y\r");
     pty.wait_for("docs/ with 2 files");
     pty.press("n\r");

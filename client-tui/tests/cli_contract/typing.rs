@@ -100,7 +100,7 @@ const NONSENSE: &[Row] = &[
         promise: "no destination",
         typed: &["get", "a.txt"],
         exit: 2,
-        err: &["tow: a.txt: where to?"],
+        err: &["tow: a.txt: missing DEST"],
         ..ROW
     },
     Row {
@@ -172,6 +172,52 @@ const NONSENSE: &[Row] = &[
         exit: 2,
         err: &["tow: rm: there is no -f: write tow rm -r -y"],
         after: &[("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
+        promise: "so are an option that ls has under another name",
+        typed: &["ls", "-lt"],
+        exit: 2,
+        err: &["tow: ls: there is no -t: write --sort time\n"],
+        ..ROW
+    },
+    Row {
+        promise: "one of cp",
+        typed: &["cp", "-rf", "new.txt", "a.txt"],
+        exit: 2,
+        err: &["tow: cp: there is no -f: write --overwrite always\n"],
+        after: &[("L/a.txt", Some("aa"))],
+        ..ROW
+    },
+    Row {
+        promise: "one of rsync",
+        typed: &["put", "-auz", "tree", "{S}/"],
+        exit: 2,
+        err: &["tow: put: there is no -u: write --overwrite newer\n"],
+        after: &[("S/tree", None)],
+        ..ROW
+    },
+    Row {
+        promise: "and one that would remove",
+        typed: &["put", "--delete", "tree", "{S}/"],
+        exit: 2,
+        err: &["tow: put: there is no --delete: nothing is removed"],
+        after: &[("S/tree", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a file whose name looks like an option is told how to name it",
+        typed: &["cp", "-dash", "copy"],
+        exit: 2,
+        err: &["tow: cp: ", "for the file write ./-dash; see tow cp --help\n"],
+        after: &[("L/copy", None)],
+        ..ROW
+    },
+    Row {
+        promise: "what is not there is not suggested as one",
+        typed: &["size", "-x", "tree"],
+        exit: 2,
+        err: &["tow: size: unexpected argument '-x' found; see tow size --help\n"],
         ..ROW
     },
     Row {

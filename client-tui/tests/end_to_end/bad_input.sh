@@ -54,8 +54,8 @@ refused 2 'not an ADDR:PORT' "$towd" --listen nowhere --root "$work/root"
 expect 0 "$tow" ls "$url/"
 
 story 'servers that are none: nobody, no host, a web server, rubbish, silence'
-refused 3 'nothing listens there' "$tow" ls tow://127.0.0.1:1/
-refused 3 'no host of that name' "$tow" ls tow://no-such-host.invalid/
+refused 3 'connection refused' "$tow" ls tow://127.0.0.1:1/
+refused 3 'host not found' "$tow" ls tow://no-such-host.invalid/
 stranger 'line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")'
 refused 3 'a web server answers there' "$tow" ls "$stranger"
 stranger 'line.sendall(bytes(range(256)) * 64)'

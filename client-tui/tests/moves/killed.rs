@@ -55,7 +55,8 @@ fn check(world: &World, what: &str, words: &[&str], places: [&str; 2], fill: imp
             // Given again, it comes to its end, and nothing of the first attempt is left.
             let again = world.tow(words);
             // Both names are one there.
-            let is_done = String::from_utf8_lossy(&again.stderr).contains("the destination is the same");
+            let is_done =
+                String::from_utf8_lossy(&again.stderr).contains("source and destination are the same file");
             assert!(again.status.success() || is_done || !is_whole(&places[0]), "{told}: {again:?}");
             assert_eq!(world.read(places[1]).as_deref(), Some("precious"), "{told}: {again:?}");
             world.check_nothing_aside("near", &told);

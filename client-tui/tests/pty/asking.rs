@@ -207,12 +207,12 @@ fn tow_is_put_where_nothing_of_ours_is_if_a_person_agrees_in_the_panes() {
     let Some(stage) = Stage::new(BARE) else { return };
     let mut pty = stage.connecting("ssh://csh@box/");
     pty.wait_for("Neither towd nor this version of tow is on box");
-    pty.wait_for("▸ Leave it");
+    pty.wait_for("▸ Cancel");
     pty.press("\r");
     pty.wait_for("nothing was copied there");
     assert!(!stage.sshd.home("csh").join(".local").exists());
     connect(&mut pty, "ssh://csh@box/");
-    pty.wait_for("▸ Leave it");
+    pty.wait_for("▸ Cancel");
     pty.press("y");
     pty.wait_for("connected to ssh://csh@box");
     assert!(stage.installed("csh").exists());

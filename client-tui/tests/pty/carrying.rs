@@ -53,7 +53,7 @@ fn over_tls_a_file_goes_up_another_comes_down_and_a_third_is_deleted() {
     pty.press(F8);
     pty.wait_for("Deleted permanently. Cannot be undone.");
     pty.press("y");
-    pty.wait_for("✓ deleted 1 file");
+    pty.wait_for("✓ deleted gone.txt");
     assert_eq!(names_in(&folders.right("")), BTreeSet::from([b"down.txt".to_vec(), b"up.txt".to_vec()]));
     quit(pty);
     assert!(towd.stop().success());

@@ -209,7 +209,7 @@ fn the_end_of_a_long_job_rings() {
 
 /// The server comes back, and all the rest happens by itself.
 fn comes_back(folders: &Folders, mut pty: Pty, content: &[u8], restart: impl FnOnce() -> Towd) {
-    pty.wait_for("lost today");
+    pty.wait_for("disconnected today");
     pty.wait_for("waits");
     let server = restart();
     pty.wait_for("connected again");

@@ -62,7 +62,7 @@ fn a_server_that_is_not_there_is_named_and_the_program_goes_on() {
     let folders = Folders::new();
     write(folders.left("here.txt"), "");
     for (target, why) in [
-        ("tow://127.0.0.1:1/", "127.0.0.1:1: nothing listens there"),
+        ("tow://127.0.0.1:1/", "127.0.0.1:1: connection refused"),
         ("unix:/no/such/socket", "/no/such/socket: no such socket"),
     ] {
         let pty = Pty::start(folders.tow(&["--connect", target]), 120, 40);

@@ -57,7 +57,7 @@ fn the_smallest_screen_is_enough_to_work_on() {
     wait_for_disk(&pty, "that up.txt is gone", || !folders.right("up.txt").exists());
     assert!(folders.left("up.txt").exists());
     // Whoever quits earlier is asked what is to become of the job.
-    pty.wait_for("deleted 1 file");
+    pty.wait_for("deleted up.txt");
     quit(pty);
 }
 

@@ -32,8 +32,8 @@ fn a_server_that_was_killed_is_connected_to_again_by_itself_and_the_pane_takes_u
     pty.wait_for("1 of 2 marked");
     pty.press("\t");
     server.kill();
-    pty.wait_for("lost today");
-    pty.wait_for("nothing listens there");
+    pty.wait_for("disconnected today");
+    pty.wait_for("connection refused");
     assert!(pty.contents().contains("second") && pty.contents().contains("mine"), "{}", pty.contents());
     write(folders.right("folder/zwischenzeit"), "");
     let server = serve(&folders);
@@ -56,11 +56,11 @@ fn a_lost_pane_takes_no_changes_and_a_key_in_it_tries_at_once() {
     let mut pty = connect(&folders, &server.target(""));
     pty.wait_for("1 item");
     server.kill();
-    pty.wait_for("nothing listens there");
+    pty.wait_for("connection refused");
     pty.press(&format!("\t{F7}"));
-    pty.wait_for("not connected; trying again");
+    pty.wait_for("not connected; retrying");
     assert!(!pty.contents().contains("New folder"), "{}", pty.contents());
-    pty.wait_for("again in");
+    pty.wait_for("retry in");
     let _server = serve(&folders);
     pty.press("j");
     pty.wait_for("connected again");
@@ -75,9 +75,9 @@ fn esc_stops_the_attempts_until_somebody_asks() {
     let mut pty = connect(&folders, &server.target(""));
     pty.wait_for("1 item");
     server.kill();
-    pty.wait_for("lost today");
+    pty.wait_for("disconnected today");
     pty.press("\t\x1b");
-    pty.wait_for("given up; C connects again");
+    pty.wait_for("given up; C reconnects");
     let _server = serve(&folders);
     pty.press("C");
     pty.wait_for("connected again");
@@ -118,7 +118,7 @@ fn tow_connect_asks_where_to_and_knows_bookmarks_and_the_hosts_of_ssh() {
     pty.press("m");
     pty.wait_for("Name for");
     pty.press("\x15again\r");
-    pty.wait_for("again: stands for");
+    pty.wait_for("bookmark again added");
     pty.press("'");
     pty.wait_for("connected");
     close(&mut pty);
@@ -178,7 +178,7 @@ fn a_copy_that_a_lost_connection_cut_off_goes_on_when_it_is_back() {
     let server = serve(&folders);
     let mut pty = copying_slowly(&folders, &server);
     server.kill();
-    pty.wait_for("lost today");
+    pty.wait_for("disconnected today");
     pty.wait_for("waits");
     let _server = serve(&folders);
     pty.wait_for("connected again");
@@ -203,7 +203,7 @@ fn a_copy_is_paused_and_goes_on_and_stays_in_the_view_until_it_is_cleared() {
     pty.press("L");
     pty.wait_for("Limit for all jobs");
     pty.press("\x15\r");
-    pty.wait_for("all jobs: as fast as it goes");
+    pty.wait_for("all jobs: no limit");
     assert!(!is_whole(&folders), "it was paused");
     pty.press("p");
     pty.wait_for("copied and verified: 4 files");

@@ -47,7 +47,7 @@ fn an_upload_goes_on_when_its_client_wakes() {
     pty.signal(Signal::CONT);
     pty.wait_for("copied and verified: 1 file");
     // The server has waited: what it is owed is the client's to bring.
-    assert!(!pty.contents().contains("lost today"), "{}", pty.contents());
+    assert!(!pty.contents().contains("disconnected today"), "{}", pty.contents());
     ends_well(&folders, pty, &folders.right("large"), &content);
 }
 

@@ -318,8 +318,7 @@ fn canonical(path: &Path) -> Result<PathBuf, Fault> {
 }
 
 fn wire_path(path: &OsStr) -> Result<WirePath, Fault> {
-    WirePath::parse(path.as_bytes())
-        .map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))
+    Ok(WirePath::parse(path.as_bytes())?)
 }
 
 #[cfg(test)]

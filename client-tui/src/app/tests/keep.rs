@@ -124,7 +124,7 @@ fn a_connection_that_is_closed_can_leave_its_jobs_for_next_time() {
 #[test]
 fn where_there_can_be_no_journal_nothing_is_offered_to_be_kept() {
     let play = app().with(["a"]).press("j F5 Enter").event(Event::NoJournal("no space".into()));
-    assert_eq!(play.said(), "jobs cannot be kept for next time: no space");
+    assert_eq!(play.said(), "cannot save jobs for the next start: no space");
     assert!(matches!(play.press("q").app.dialogs.last(), Some(Dialog::Stop(stop)) if !stop.can_keep));
 }
 
@@ -197,8 +197,7 @@ fn what_was_left_uses_the_connection_that_is_there() {
 fn a_server_that_is_not_there_yet_is_tried_again_for_the_jobs_that_wait_for_it() {
     let play = with_left().press("y");
     let link = play.app.servers[0].link;
-    let failed =
-        |outlook| Event::NotConnected { link, why: "nothing listens there".into(), outlook, at_ns: 1 };
+    let failed = |outlook| Event::NotConnected { link, why: "connection refused".into(), outlook, at_ns: 1 };
     let play = play.event(failed(Outlook::MayPass));
     assert_eq!(play.effects, [Effect::Wait { timer: Timer::Reconnect(link), ms: 1_000 }]);
     let play = play.waits([Timer::Reconnect(link)]);
@@ -220,13 +219,13 @@ fn a_pane_whose_server_jobs_wait_for_says_that_it_is_tried_again_and_shows_it_on
     assert_eq!(play.effects, [], "it is being connected to");
     let play = play.event(Event::NotConnected {
         link,
-        why: "nothing listens there".into(),
+        why: "connection refused".into(),
         outlook: Outlook::MayPass,
         at_ns: 1,
     });
     let side = Side::Right;
     assert_eq!(play.link(side), link, "the pane stays");
-    assert!(play.app.pane(side).fault.as_ref().is_some_and(|text| text.contains("tried again")));
+    assert!(play.app.pane(side).fault.as_ref().is_some_and(|text| text.contains("retrying")));
     let name = "tow://box".to_owned();
     let play = play.waits([Timer::Reconnect(link)]).event(Event::Connected {
         link,

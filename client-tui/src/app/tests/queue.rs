@@ -80,7 +80,7 @@ fn what_failed_of_a_job_is_done_again_and_nothing_else() {
     assert_eq!(play.carried(), [("left/b".to_owned(), "right/b".to_owned())]);
     assert_eq!(play.app.over.len(), 0);
     let play = play.job_ends(JobId(2), true, &["left/b"]).press("R");
-    assert_eq!((play.effects.len(), play.said()), (0, "nothing of it is left to be done"));
+    assert_eq!((play.effects.len(), play.said()), (0, "nothing left to retry"));
     // Of a deletion too.
     let play = app().with(["a", "b"]).press("C-a d y w").job_ends(JobId(1), false, &["left/b"]).press("R");
     let [Effect::Remove { paths, .. }] = play.effects.as_slice() else { panic!("{:?}", play.effects) };
@@ -137,7 +137,7 @@ fn what_a_lost_connection_leaves_undone_goes_on_when_it_is_back() {
     let play = app().with(["a", "b"]).connected([]).press("C-a F5 Enter");
     let link = play.link(Side::Right);
     let play = cut_off(play, JobId(1), &["left/a"]);
-    assert!(play.said().ends_with("goes on when the connection is back"), "{}", play.said());
+    assert!(play.said().ends_with("resumes when the connection is back"), "{}", play.said());
     assert_eq!((begun(&play), waiting(&play)), (vec![], vec![2]), "also before the loss is known");
     let play = play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 1 }).press("Tab C");
     assert_eq!(begun(&play), [0; 0]);

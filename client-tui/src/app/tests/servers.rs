@@ -17,13 +17,13 @@ fn lost() -> Play {
 /// And the person, in its pane, has stopped all attempts.
 fn given_up() -> Play {
     let play = lost().press("Tab Esc");
-    assert!(play.said().contains("C connects again"), "{}", play.said());
+    assert!(play.said().contains("C reconnects"), "{}", play.said());
     play.waits([Timer::Digit])
 }
 
 fn attempt_fails(play: Play, outlook: Outlook, at_ns: i64) -> Play {
     let link = play.app.servers[0].link;
-    play.event(Event::NotConnected { link, why: "nothing listens there".into(), outlook, at_ns })
+    play.event(Event::NotConnected { link, why: "connection refused".into(), outlook, at_ns })
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn a_connection_that_fails_gives_the_pane_back() {
     assert_ne!(link, LinkId::LOCAL);
     let play = play.event(Event::NotConnected {
         link,
-        why: "nothing listens there".into(),
+        why: "connection refused".into(),
         outlook: Outlook::MayPass,
         at_ns: 1,
     });
     assert_eq!((play.shown(Side::Right), play.app.servers.len()), ("x".into(), 0));
-    assert!(play.said().contains("nothing listens there"), "{}", play.said());
+    assert!(play.said().contains("connection refused"), "{}", play.said());
 }
 
 #[test]
@@ -194,12 +194,12 @@ fn a_lost_connection_is_made_again_after_pauses_that_grow_to_thirty_seconds() {
         play = attempt_fails(play, Outlook::MayPass, tries as i64);
         assert_eq!(play.effects, [Effect::Wait { timer, ms: seconds * 1_000 }]);
         let loss = play.app.servers[0].loss().unwrap();
-        assert_eq!((loss.at_ns, loss.why.as_str()), (Some(7), "nothing listens there"));
+        assert_eq!((loss.at_ns, loss.why.as_str()), (Some(7), "connection refused"));
         let again_at_ns = tries as i64 + seconds as i64 * 1_000_000_000;
         assert_eq!(loss.retry.unwrap().again_at_ns, again_at_ns);
     }
     // Told once, not every time.
-    assert_eq!(play.app.log.iter().filter(|(_, text)| text.contains("nothing listens")).count(), 1);
+    assert_eq!(play.app.log.iter().filter(|(_, text)| text.contains("connection refused")).count(), 1);
 }
 
 #[test]

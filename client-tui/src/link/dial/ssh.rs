@@ -191,13 +191,14 @@ pub(super) fn in_words(said: &str) -> String {
     let table = [
         (
             "has changed and you have requested strict checking",
-            "THE HOST'S KEY HAS CHANGED. Somebody may be listening in, or the machine was set up anew. Nothing was sent. ssh",
+            "THE HOST'S KEY HAS CHANGED. Someone may be intercepting the connection, or the host was \
+             reinstalled. Nothing was sent. ssh",
         ),
         (
             "Host key verification failed",
             "ssh does not know this host's key: connect once with ssh itself, compare the key there, say yes. It",
         ),
-        ("Could not resolve hostname", "no host of that name; ssh"),
+        ("Could not resolve hostname", "host not found; ssh"),
         ("Permission denied", "not let in: no key or password that the server takes; ssh"),
         ("Too many authentication failures", "not let in: more keys were tried than the server allows; ssh"),
         ("Connection refused", "no ssh server listens there; ssh"),
@@ -245,10 +246,7 @@ mod tests {
     #[test]
     fn what_ssh_says_comes_with_what_it_means() {
         let table = [
-            (
-                "ssh: Could not resolve hostname box: Name or service not known",
-                "no host of that name; ssh says: ",
-            ),
+            ("ssh: Could not resolve hostname box: Name or service not known", "host not found; ssh says: "),
             (
                 "ssh: connect to host box port 22: Connection refused",
                 "no ssh server listens there; ssh says: ",

@@ -95,10 +95,11 @@ impl Effects {
             let telling = tell(id, &items, (taken, shown), &events);
             let (summary, (troubled, unasked)) = tokio::join!(transfer::run(job, reports), telling);
             let is_whole = !summary.cancelled && summary.stopped.is_none();
+            let what = named(items.iter().map(|(from, _)| from));
             let renamed = renamed(&summary, &there, &items).await;
             let done = items.into_iter().enumerate().filter(|(at, _)| is_whole && !troubled.contains(at));
             let done = done.map(|(_, (from, _))| from).collect();
-            let (good, text) = in_words(&summary, verb, unasked);
+            let (good, text) = in_words(&summary, verb, (&what, unasked));
             let text = renamed.unwrap_or(text);
             let _ = events.send(Event::JobEnded { id, good, stopped: summary.stopped, text, done }).await;
             id
@@ -292,6 +293,7 @@ struct Removal {
 
 impl Removal {
     async fn run(mut self, paths: Vec<WirePath>) {
+        let (what, is_one) = (named(paths.iter()), paths.len() == 1);
         let mut done = Vec::new();
         for path in paths {
             if self.cancel.is_cancelled() {
@@ -310,9 +312,7 @@ impl Removal {
                 let _ = self.events.send(failed(self.id, fault)).await;
             }
         }
-        let (files, folders) = (self.gone.files, self.gone.folders);
-        let files = counted(files, "file", "files");
-        let mut text = format!("deleted {files} and {}", counted(folders, "folder", "folders"));
+        let mut text = deleted(&what, is_one, &self.gone);
         if self.gone.failed > 0 {
             text = format!("{text}, {} failed (E shows them)", thousands(self.gone.failed));
         }
@@ -369,6 +369,29 @@ impl Removal {
     }
 }
 
+/// One path by its name, several by their number.
+fn named<'a>(paths: impl ExactSizeIterator<Item = &'a WirePath>) -> String {
+    let mut paths = paths;
+    match (paths.len(), paths.next().and_then(WirePath::name)) {
+        (1, Some(name)) => name.display().to_string(),
+        (count, _) => counted(count as u64, "item", "items"),
+    }
+}
+
+/// What a deletion of `what` has removed: `deleted a.txt`, `deleted photos (84 files)`, `deleted 3 files and 1 folder`.
+fn deleted(what: &str, is_one: bool, gone: &Totals) -> String {
+    let files = counted(gone.files, "file", "files");
+    let folders = counted(gone.folders, "folder", "folders");
+    match (gone.files, gone.folders) {
+        (0, 0) => "nothing deleted".to_owned(),
+        (1, 0) | (0, 1) if is_one => format!("deleted {what}"),
+        (_, 1..) if is_one && gone.failed == 0 => format!("deleted {what} ({files})"),
+        (_, 0) => format!("deleted {files}"),
+        (0, _) => format!("deleted {folders}"),
+        _ => format!("deleted {files} and {folders}"),
+    }
+}
+
 /// What moved by its name alone, in words: nothing was verified, and how many files came along is counted, if that is quick. None where
 /// anything else was done.
 async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)]) -> Option<String> {
@@ -376,10 +399,7 @@ async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)])
     if !is_all || summary.failed + summary.skipped > 0 || summary.cancelled {
         return None;
     }
-    let what = match items {
-        [(from, _)] => from.name().map(|name| name.display().to_string()).unwrap_or_default(),
-        items => counted(items.len() as u64, "entry", "entries"),
-    };
+    let what = named(items.iter().map(|(from, _)| from));
     let moved: Vec<Location> = items.iter().map(|(_, to)| Location::of(to)).collect();
     let counting = tokio::time::timeout(COUNT_TIME, super::measure(link, &moved)).await;
     Some(match counting {
@@ -390,13 +410,21 @@ async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)])
     })
 }
 
-fn in_words(summary: &Summary, verb: Verb, unasked: u64) -> (bool, String) {
+/// How a transfer of `what` ended, and whether that is good. `unasked` things were skipped without anybody's decision.
+fn in_words(summary: &Summary, verb: Verb, (what, unasked): (&str, u64)) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let is_verified = summary.files > 0 && summary.verified == summary.files;
     let verified = if is_verified { " and verified" } else { "" };
+    let is_whole = summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none();
     let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
+    let there = counted(summary.unchanged, "file", "files");
     let mut text = match (summary.files, summary.unchanged) {
-        (0, 0) if summary.failed + summary.skipped > 0 || summary.cancelled => format!("nothing {done}"),
+        (0, 0) if is_whole => format!("{done} {what}"),
+        (0, 1..) if is_whole && verb == Verb::Copy => {
+            return (unasked == 0, format!("{what}: already up to date ({there})"));
+        }
+        (0, 1..) if is_whole => return (unasked == 0, format!("moved {what} ({there} already there)")),
+        (0, _) => format!("nothing {done}"),
         _ => format!("{done}{verified}: {files}, {size} MB, {:.1} s", summary.seconds),
     };
     if summary.resumed > 0 {

@@ -67,8 +67,11 @@ pub(super) fn screen(scene: &Scene<'_>, screen: &Connect, frame: &mut Frame<'_>)
     }
     if rows.is_empty() && inner.height > 3 {
         let row = Rect { y: inner.y + 3, height: 1, ..inner };
-        let text =
-            if screen.line.text.is_empty() { "nothing is known yet" } else { "No matching bookmark or host" };
+        let text = if screen.line.text.is_empty() {
+            "no bookmarks or hosts yet"
+        } else {
+            "No matching bookmark or host"
+        };
         frame.render_widget(Line::styled(text, theme.dim), row);
     }
 }
@@ -84,7 +87,7 @@ fn offer_line(scene: &Scene<'_>, offer: &Offer, width: usize) -> Line<'static> {
     let (sign, state, style) = match scene.app.state_of(&offer.target) {
         Some(State::Live { .. }) => ("● ", "connected", theme.good),
         Some(State::Connecting { .. }) => ("◌ ", "connecting", theme.mark),
-        Some(State::Lost(_)) => ("○ ", "lost", theme.bad),
+        Some(State::Lost(_)) => ("○ ", "disconnected", theme.bad),
         None => ("  ", from, theme.dim),
     };
     let has_room = width >= NAME + STATE + 24;

@@ -21,7 +21,7 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
     let Delete { link, paths, totals, .. } = delete;
     let names: Vec<&Name> = paths.iter().filter_map(WirePath::name).collect();
     let (what, size) = match totals {
-        None => (format!("{}, counting …", counted(names.len() as u64, "thing", "things")), String::new()),
+        None => (format!("{}, counting …", counted(names.len() as u64, "item", "items")), String::new()),
         Some(totals) => {
             let files = counted(totals.files, "file", "files");
             let what = match totals.folders {

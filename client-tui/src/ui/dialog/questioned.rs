@@ -34,8 +34,8 @@ pub(super) fn question(
     if has_line {
         lines.push(Line::styled(text::padded(&"•".repeat(dots), width), theme.field));
         lines.push(match (asked.question.is_again, asked.focus) {
-            (true, _) => Line::styled("ssh asks again: that was not it.", theme.bad),
-            (_, None) => Line::styled("Enter answers · Esc gives up", theme.dim),
+            (true, _) => Line::styled("Wrong; ssh asks again.", theme.bad),
+            (_, None) => Line::styled("Enter confirms · Esc cancels", theme.dim),
             _ => Line::styled("↑ edits the line", theme.dim),
         });
     }
@@ -77,7 +77,7 @@ fn elided(mut lines: Vec<String>, room: usize) -> Vec<String> {
     if lines.len() > room {
         let last = lines.pop();
         lines.truncate(room - 2);
-        lines.push("… a larger window shows it all".to_owned());
+        lines.push("… enlarge the window to see all".to_owned());
         lines.extend(last);
     }
     lines

@@ -72,9 +72,9 @@ pub(super) fn log(scene: &Scene<'_>, scroll: usize, frame: &mut Frame<'_>) {
         }
     }
     if lines.is_empty() {
-        lines.push(Line::styled("nothing yet", scene.theme.dim));
+        lines.push(Line::styled("no messages", scene.theme.dim));
     }
-    scrolled(scene, "Log, the newest first", lines, scroll, frame, place);
+    scrolled(scene, "Message log, newest first", lines, scroll, frame, place);
 }
 
 fn scrolled(

@@ -21,7 +21,7 @@ fn a_connection_that_is_lost() {
     assert_looks_in(&mut world, "lost", Colors::True, (160, 45), "");
     world.press("Tab Down");
     assert_looks(&mut world, "lost-trying");
-    let why = "nothing listens there; is towd running?".to_owned();
+    let why = "connection refused; is towd running?".to_owned();
     world.send(Event::NotConnected { link: LinkId(1), why, outlook: Outlook::MayPass, at_ns: NOW_NS });
     assert_looks(&mut world, "lost-again");
     world.press("Esc");
@@ -37,7 +37,7 @@ fn connections_that_are_made_and_ended() {
     let effect = world.app.open_on(Side::Right, "tow://box:7171/pictures");
     let Effect::Connect { link, .. } = effect else { panic!("{effect:?}") };
     assert_looks(&mut world, "connecting");
-    let why = "nothing listens there; is towd running?".to_owned();
+    let why = "connection refused; is towd running?".to_owned();
     world.send(Event::NotConnected { link, why, outlook: Outlook::MayPass, at_ns: NOW_NS });
     assert_looks(&mut world, "not-connected");
     let mut world = copying();

@@ -149,9 +149,7 @@ impl Tally {
     /// Err where the work is deeper than any path that the protocol can say.
     pub(super) fn check_depth(&self) -> Result<(), Fault> {
         let names = self.start.names().iter().chain(&self.below).cloned().collect();
-        WirePath::new(names)
-            .map(drop)
-            .map_err(|error| Fault::new(FaultCode::NameTooLong).because(error.to_string()))
+        Ok(WirePath::new(names).map(drop)?)
     }
 
     /// Where the work is, or as near to it as a path can say.
