@@ -175,8 +175,8 @@ fn strangers() -> Vec<Stranger> {
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     vec![
-        stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n", "something else than towd answers there: 'HTTP/1.1"),
-        stranger(b"SSH-2.0-OpenSSH_9.6\r\n", "something else than towd answers there: 'SSH-2.0"),
+        stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers there, not towd"),
+        stranger(b"SSH-2.0-OpenSSH_9.6\r\n", "an ssh server answers there"),
         stranger(b"", "closed the connection"),
         Stranger {
             target: format!("tow://{address}/"),
