@@ -176,7 +176,7 @@ fn strangers() -> Vec<Stranger> {
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     vec![
         stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers there, not towd"),
-        stranger(b"SSH-2.0-OpenSSH_9.6\r\n", "an ssh server answers there"),
+        stranger(b"SSH-2.0-OpenSSH_9.6\r\n", "an SSH server answers there"),
         stranger(b"", "closed the connection"),
         Stranger {
             target: format!("tow://{address}/"),

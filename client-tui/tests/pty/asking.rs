@@ -91,7 +91,7 @@ fn a_passphrase_is_asked_for_in_the_panes_again_where_it_is_wrong_and_shown_nowh
     pty.wait_for("ssh asks for ssh://plain@box/");
     wait_for_line(&pty, "Enter passphrase for key");
     pty.press("wrong\r");
-    wait_for_line(&pty, "that was not it");
+    wait_for_line(&pty, "Wrong; ssh asks again");
     pty.press(PASSPHRASE);
     pty.wait_for(&"•".repeat(PASSPHRASE.len()));
     pty.press("\r");
@@ -128,7 +128,7 @@ fn a_password_is_asked_for_in_the_panes_and_can_be_pasted() {
     let mut pty = stage.connecting("ssh://plain@by-password/");
     wait_for_line(&pty, "'s password:");
     pty.press("wrong\r");
-    wait_for_line(&pty, "that was not it");
+    wait_for_line(&pty, "Wrong; ssh asks again");
     // As it comes from a password manager.
     pty.press(&format!("\x1b[200~{}\x1b[201~\r", sshd::PASSWORD));
     pty.wait_for("connected to ssh://plain@by-password");
@@ -173,7 +173,7 @@ fn a_jump_host_asks_for_itself() {
             let text = screen.contents();
             text.contains("Enter passphrase") && !text.contains('•') && !screen.hide_cursor()
         });
-        assert!(!pty.contents().contains("that was not it"), "{}", pty.contents());
+        assert!(!pty.contents().contains("Wrong; ssh asks again"), "{}", pty.contents());
         pty.press(PASSPHRASE);
         pty.wait_for(&"•".repeat(PASSPHRASE.len()));
         pty.press("\r");
