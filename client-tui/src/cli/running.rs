@@ -94,7 +94,7 @@ pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &
     clear(output);
     if let Some(fault) = &summary.stopped {
         let why = Fault { path: None, ..fault.clone() }.to_string();
-        watch.tell_object("failed", fault.path.as_ref(), &why);
+        watch.put_object("failed", fault.path.as_ref(), &why);
     }
     while let Ok(fact) = facts.try_recv() {
         watch.take(fact);
@@ -143,7 +143,13 @@ impl Watch<'_> {
 
     /// With `--json`, an object for an item that did not arrive. A dry run tells it in its plan.
     fn tell_object(&mut self, event: &str, path: Option<&WirePath>, why: &str) {
-        if !self.output.json || self.forecast.is_told() {
+        if !self.forecast.is_told() {
+            self.put_object(event, path, why);
+        }
+    }
+
+    fn put_object(&mut self, event: &str, path: Option<&WirePath>, why: &str) {
+        if !self.output.json {
             return;
         }
         let mut object = Map::new();

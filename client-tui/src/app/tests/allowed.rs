@@ -74,7 +74,7 @@ fn a_server_is_asked_for_what_the_key_meant() {
     let link = play.link(Side::Right);
     let play = play.event(Event::Allowed { link, may: Permissions::READ_ONLY });
     let mine = play.app.there().place.path.join(&Name::try_from("mine").unwrap()).unwrap();
-    assert_eq!(asked(play.press("F5")), (Permission::Write, mine));
+    assert_eq!(asked(play.press("j").press("F5")), (Permission::Write, mine));
 }
 
 #[test]
