@@ -291,7 +291,9 @@ impl Visitor {
         })?;
         let service = self.gate.service.for_client(&grant);
         service.map(Arc::new).map_err(|fault| {
-            fault.because("the folder that the server keeps for this client cannot be opened")
+            let what = "the folder that the server keeps for this client cannot be opened";
+            let why = fault.detail.to_string();
+            if why.is_empty() { fault.because(what) } else { fault.because(format!("{what}: {why}")) }
         })
     }
 

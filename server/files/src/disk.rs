@@ -28,6 +28,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 use towpath_protocol::time::Time;
 
+pub(crate) use mounts::while_it_answers;
 pub(crate) use parts::is_part;
 pub(crate) use reading::{
     FolderReader, READ_FILE, each_name, names, only_a_file, open_file, read_at, read_into, space,

@@ -195,9 +195,28 @@ impl Root {
         opened.map_err(|code| self.fault_at(code, file))
     }
 
-    /// What a path leads to, all links followed as far as they stay in the root; none where it leads nowhere.
-    pub fn kind_behind(&self, path: &WirePath) -> Option<Kind> {
-        let thing = self.open_as(&Location::through(path), LOOK | OFlags::NOFOLLOW).ok()?;
+    /// What a path leads to, all links followed as far as they stay in the root. `None` if it leads nowhere, or to a mount that does not
+    /// answer. `near`: the open folder that holds the path's last name, and that name.
+    pub fn kind_behind(&self, path: &WirePath, near: Option<(BorrowedFd<'_>, &Name)>) -> Option<Kind> {
+        let leads_away = match (self.kind, near) {
+            (RootKind::Whole, Some((folder, name))) => {
+                let name = WirePath::new(vec![name.clone()]).ok()?;
+                kernel::leads_away(folder, &name, Links::Followed)
+            }
+            (RootKind::Whole, None) => kernel::leads_away(self.folder.as_fd(), path, Links::Followed),
+            (RootKind::Jailed, _) => kernel::leads_away(self.folder.as_fd(), path, Links::Beneath),
+        };
+        let path = Location::through(path);
+        if self.resolver == Resolver::Walk || !leads_away {
+            return self.kind_at(&path);
+        }
+        let (folder, kept) = (rustix::io::fcntl_dupfd_cloexec(&self.folder, 0).ok()?, self.kept.clone());
+        let root = Self { folder, kind: self.kind, resolver: self.resolver, kept };
+        disk::while_it_answers(move || root.kind_at(&path)).flatten()
+    }
+
+    fn kind_at(&self, path: &Location) -> Option<Kind> {
+        let thing = self.open_as(path, LOOK | OFlags::NOFOLLOW).ok()?;
         Some(disk::stat_open(thing).ok()?.kind)
     }
 

@@ -124,6 +124,19 @@ fn a_client_whose_folder_is_gone_is_told_so() {
 }
 
 #[test]
+fn a_served_folder_that_is_gone_is_told_to_a_client_that_comes() {
+    let root = root();
+    let served = root.path().join("served");
+    std::fs::create_dir(&served).unwrap();
+    let house = House::new(&served, &[]);
+    let ann = house.paired("ann@box", &[]);
+    std::fs::remove_dir_all(&served).unwrap();
+    let fault = house.meet(&ann, None).err().unwrap();
+    assert_eq!(fault.code, FaultCode::NotFound);
+    assert!(fault.detail.to_string().contains("the served folder is gone"), "{fault}");
+}
+
+#[test]
 fn the_sessions_of_a_client_share_its_quota() {
     let root = root();
     let house = House::new(root.path(), &["--limit", "quota_bytes=96KiB"]);

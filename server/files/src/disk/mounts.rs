@@ -2,7 +2,8 @@
 //! wait with it for ever: it is looked at by a thread of its own, and is unknown if that takes too long.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -13,12 +14,16 @@ use towpath_protocol::path::Name;
 
 use super::{fault_of, stat};
 
-/// How long a mount may take to say what it is.
+/// How long a mount may take to say what it is, ...
 const PATIENCE: Duration = Duration::from_millis(500);
+/// ... and how long while an earlier question was not answered in time.
+const LITTLE_PATIENCE: Duration = Duration::from_millis(50);
 /// Threads that may wait for mounts at a time; the next mount is unknown at once.
 const WAITING_MAX: usize = 8;
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// Of the threads that wait, those that have waited too long.
+static LATE: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether another file system is mounted at this name. Does not ask that file system.
 pub(crate) fn is_mount(folder: impl AsFd, name: &Name) -> bool {
@@ -31,13 +36,19 @@ pub(crate) fn is_mount(folder: impl AsFd, name: &Name) -> bool {
 pub(crate) fn look(folder: impl AsFd, name: &Name) -> Result<Attributes, Fault> {
     let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0).map_err(fault_of)?;
     let name = name.clone();
-    in_time(&WAITING, PATIENCE, move || stat(&folder as &OwnedFd, &name))
+    while_it_answers(move || stat(&folder as &OwnedFd, &name))
         .unwrap_or_else(|| Err(FaultCode::TimedOut.into()))
+}
+
+/// What `task` gives, which asks other mounts. `None` if they do not answer.
+pub(crate) fn while_it_answers<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let is_first = LATE.load(Ordering::Acquire) == 0;
+    in_time((&WAITING, &LATE), if is_first { PATIENCE } else { LITTLE_PATIENCE }, task)
 }
 
 /// What `task` gives, or `None` if it takes too long or too many others do already. The thread ends with its task, whenever that is.
 fn in_time<T: Send + 'static>(
-    waiting: &'static AtomicUsize,
+    (waiting, late): (&'static AtomicUsize, &'static AtomicUsize),
     patience: Duration,
     task: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
@@ -46,8 +57,14 @@ fn in_time<T: Send + 'static>(
         return None;
     }
     let (sender, receiver) = sync_channel(1);
+    // Set by the end of the task, or by the end of the patience: the second of them finds it set.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let has_ended = is_over.clone();
     let run = move || {
         let done = task();
+        if has_ended.swap(true, Ordering::AcqRel) {
+            late.fetch_sub(1, Ordering::AcqRel);
+        }
         waiting.fetch_sub(1, Ordering::AcqRel);
         // Nobody waits any more, perhaps.
         let _ = sender.send(done);
@@ -56,7 +73,11 @@ fn in_time<T: Send + 'static>(
         waiting.fetch_sub(1, Ordering::AcqRel);
         return None;
     }
-    receiver.recv_timeout(patience).ok()
+    let done = receiver.recv_timeout(patience).ok();
+    if done.is_none() && !is_over.swap(true, Ordering::AcqRel) {
+        late.fetch_add(1, Ordering::AcqRel);
+    }
+    done
 }
 
 #[cfg(test)]
@@ -66,21 +87,25 @@ mod tests {
     #[test]
     fn a_task_that_does_not_answer_is_left_and_only_so_many_wait() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        static LATE: AtomicUsize = AtomicUsize::new(0);
+        let counts = (&COUNT, &LATE);
         let (release, held) = sync_channel::<()>(0);
         let held = std::sync::Arc::new(std::sync::Mutex::new(held));
-        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), Some(7));
+        assert_eq!(in_time(counts, Duration::from_mins(1), || 7), Some(7));
         for _ in 0..WAITING_MAX {
             let held = held.clone();
             let stuck = move || held.lock().unwrap().recv().is_err();
-            assert_eq!(in_time(&COUNT, Duration::from_millis(1), stuck), None);
+            assert_eq!(in_time(counts, Duration::from_millis(1), stuck), None);
         }
-        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), None, "too many wait");
+        assert_eq!(in_time(counts, Duration::from_mins(1), || 7), None, "too many wait");
+        assert_eq!(LATE.load(Ordering::Acquire), WAITING_MAX);
         drop(release);
         // They end with their tasks, and others may wait again.
         while COUNT.load(Ordering::Acquire) > 0 {
             std::thread::yield_now();
         }
-        assert_eq!(in_time(&COUNT, Duration::from_mins(1), || 7), Some(7));
+        assert_eq!(LATE.load(Ordering::Acquire), 0);
+        assert_eq!(in_time(counts, Duration::from_mins(1), || 7), Some(7));
     }
 
     #[test]

@@ -17,6 +17,22 @@ pub(super) fn is_able(folder: BorrowedFd<'_>) -> bool {
     open(folder, &WirePath::root(), super::LOOK_FOLDER, Links::Beneath).is_ok()
 }
 
+/// Whether the way leads onto another mount, or out of `start` where it must not. Asks no other file system. False if the system cannot tell.
+#[cfg(target_os = "linux")]
+pub(super) fn leads_away(start: BorrowedFd<'_>, path: &WirePath, links: Links) -> bool {
+    use rustix::fs::{Mode, ResolveFlags, openat2};
+
+    let within = if links == Links::Followed { ResolveFlags::empty() } else { ResolveFlags::BENEATH };
+    let rules = ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV | within;
+    openat2(start, &*path.to_bytes(), super::LOOK, Mode::empty(), rules)
+        .is_err_and(|errno| errno == Errno::XDEV)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn leads_away(_: BorrowedFd<'_>, _: &WirePath, _: Links) -> bool {
+    false
+}
+
 /// Opens `path` below `start`.
 #[cfg(target_os = "linux")]
 pub(super) fn open(

@@ -150,7 +150,8 @@ impl Folder {
         let Some((mut attributes, _)) = self.reader.look(name, kind)? else { return Ok(None) };
         if let Some(link) = &mut attributes.link {
             let path = self.request.folder.join(name).and_then(|location| location.whole());
-            link.kind = path.ok().and_then(|path| root.kind_behind(&path));
+            let near = self.reader.folder().ok().map(|folder| (folder, name));
+            link.kind = path.ok().and_then(|path| root.kind_behind(&path, near));
         }
         Ok(Some(attributes))
     }

@@ -68,7 +68,7 @@ fn look(root: &Root, location: &Location, follow: Follow) -> Result<Attributes, 
         Follow::Yes => disk::stat_open(root.thing(&Location::through(&whole))?),
         Follow::No => {
             if let Some(link) = &mut attributes.link {
-                link.kind = root.kind_behind(&whole);
+                link.kind = root.kind_behind(&whole, None);
             }
             Ok(attributes)
         }
