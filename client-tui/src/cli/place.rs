@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_files::root::{local_path, working_folder};
+use towpath_files::root::{local_path, nearest_working_folder, working_folder};
 use towpath_files::service::Service;
 use towpath_protocol::display::DisplayName;
 use towpath_protocol::entry::{Attributes, Kind};
@@ -96,6 +96,13 @@ impl Places {
             }
         }
         self.resolve_local(operand)
+    }
+
+    /// The working folder; the nearest one above it that is still there if it is gone.
+    pub(super) fn here(&self) -> Place {
+        let path = nearest_working_folder();
+        let typed = ".".to_owned();
+        Place { link: self.local.clone(), path, server: None, typed, is_folder: false, is_content: true }
     }
 
     /// A path on this machine, whatever it looks like.

@@ -60,7 +60,7 @@ pub(super) async fn run(args: &ShellArgs, places: &mut Places) -> Result<Exit, F
     if args.connect.is_some() {
         shell.connect(&[]).await?;
     }
-    let mut lines = Lines::new(interactive, shell.places.resolve_local(".".as_ref())?)?;
+    let mut lines = Lines::new(interactive, shell.places.here())?;
     let before = Before::now();
     let mut terminated = signal(SignalKind::terminate())?;
     let mut exit = Exit::Done;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 
@@ -42,6 +42,36 @@ fn piped_words_are_obeyed_one_after_the_other() {
     assert_eq!(fs::read_to_string(scene.at("S/new.txt")).unwrap(), "newer");
     assert_eq!(fs::read_to_string(scene.at("S/empty/tree/y/z.o")).unwrap(), "object");
     assert_eq!(fs::read_to_string(scene.at("L/docs/sub/c")).unwrap(), "deep");
+}
+
+#[test]
+fn a_server_is_reached_from_a_working_folder_that_is_gone() {
+    let stage = Stage::new();
+    let scene = stage.scene("gone");
+    let gone = scene.at("L/gone");
+    let from_there = |typed: &[&str], lines: &str| {
+        fs::create_dir(&gone).unwrap();
+        let tow = scene.tow(typed);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"cd "$0" && rmdir "$0" && exec "$@""#]).arg(&gone);
+        shell.arg(tow.get_program()).args(tow.get_args());
+        shell.envs(tow.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut shell =
+            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        shell.wait_with_output().unwrap()
+    };
+    let output = from_there(&["shell", "--connect", "{S}"], "ls\nsize a.txt\nupload new.txt\n");
+    assert!(told(&output).contains("0.000002 MB (2 bytes)"), "{}", told(&output));
+    // What is relative to it is told.
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told(&output).contains("new.txt: no such file or folder (the working folder is gone)"),
+        "{}",
+        told(&output)
+    );
+    let output = from_there(&["ls", "{S}"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }
 
 #[test]
