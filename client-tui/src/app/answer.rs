@@ -6,7 +6,7 @@ use globset::Glob;
 use super::carry;
 use super::delete;
 use super::dialog::{Answer, Ask, Confirm, Dialog, Doomed, Purpose, Questioned, Stop, Then};
-use super::effect::Effect;
+use super::effect::{Effect, Timer};
 use super::hands::is_cancel;
 use super::typed::{is_remote, place_of};
 use super::{App, changes, conflicts, connect, left, prompt, questions, queue, servers};
@@ -54,7 +54,10 @@ pub(super) fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
 fn line_pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
     let Some(Dialog::Ask(ask)) = app.dialogs.last_mut() else { return Vec::new() };
     match key.code {
-        KeyCode::Esc => return answer(app, Answer::No),
+        KeyCode::Esc => {
+            changes::give_up(app);
+            return answer(app, Answer::No);
+        }
         _ if ask.is_busy() => {}
         KeyCode::Enter => return answer(app, Answer::Yes),
         KeyCode::Tab | KeyCode::Down => ask.focus = Some(0),
@@ -228,7 +231,10 @@ fn entered(app: &mut App) -> Vec<Effect> {
         _ => named(app, &text, &purpose),
     };
     match done {
-        Ok(effects) if changes::is_awaited(&purpose) && changes::wait_for(app, &effects) => effects,
+        Ok(mut effects) if changes::is_awaited(&purpose) && changes::wait_for(app, &effects) => {
+            effects.push(Effect::Wait { timer: Timer::Answer, ms: changes::PATIENCE_MS });
+            effects
+        }
         Ok(effects) => {
             // The window may lie below one that was opened just now.
             if let Some(at) = app.dialogs.iter().rposition(|dialog| matches!(dialog, Dialog::Ask(_))) {

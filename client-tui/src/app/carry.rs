@@ -104,11 +104,10 @@ fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), t
     let plan =
         CarryPlan { carry, source, from, offered: text.clone(), base: to.clone(), looking: None, is_cut };
     let purpose = Purpose::Carry(plan.clone());
-    let title = purpose.action().to_owned();
     let verb = if carry == Carry::Copy { "Copy " } else { "Move " };
     let label = Label::of(verb, &counted_at(app, source, &plan.from), " to");
-    let line = Line::offered(text);
-    let mut ask = Ask { title, label, line, focus: Some(0), problem: None, waits: None, purpose };
+    let mut ask = Ask::new(purpose.action(), label, Line::offered(text), purpose);
+    ask.focus = Some(0);
     // Told at once, not only after Enter.
     if let Ok((place, _)) = destination(app, &plan, &ask.line.text)
         && let Err(problem) = items(&plan, &place, is_many(&plan))

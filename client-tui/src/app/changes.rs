@@ -7,6 +7,9 @@ use super::effect::Effect;
 use super::{App, Tone};
 use crate::model::{LinkId, Place};
 
+/// How long a window waits for what it asked for. Where a disk or a server does not answer, the panes take the keys again.
+pub(super) const PATIENCE_MS: u64 = 1_000;
+
 /// A change that is under way, and what is said once it is done.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -92,6 +95,25 @@ pub(super) fn refused(app: &mut App, waits: Awaited, why: &str) -> bool {
     let Some(ask) = waiting else { return false };
     (ask.waits, ask.problem, ask.focus) = (None, Some(why.to_owned()), None);
     true
+}
+
+/// What a window has asked for takes long: the window closes, and the outcome is said once it is known.
+pub(super) fn go_on(app: &mut App) {
+    let windows = app.dialogs.len();
+    app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Ask(ask) if ask.is_busy()));
+    if app.dialogs.len() < windows {
+        app.hint("No answer yet: tow goes on waiting, and says what comes of it");
+    }
+}
+
+/// The window in front closes before its folder has answered: the pane stays where it was.
+pub(super) fn give_up(app: &mut App) {
+    if let Some(Dialog::Ask(Ask { waits: Some(Awaited::Listing(generation)), .. })) = app.dialogs.last() {
+        let generation = *generation;
+        if let Some(pane) = app.listing(generation) {
+            pane.turn_back();
+        }
+    }
 }
 
 fn close(app: &mut App, waits: Awaited) {

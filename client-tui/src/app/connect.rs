@@ -267,17 +267,8 @@ fn ask_name(app: &mut App, target: String) {
     let last = target.trim_end_matches('/').rsplit(['/', ':', '=']).next().unwrap_or_default();
     let offered: String = last.chars().map(|c| if is_name(&c.to_string()) { c } else { '_' }).collect();
     let line = Line::offered(if is_name(&offered) { offered } else { String::new() });
-    let (title, label) = ("Bookmark".to_owned(), Label::of("Name for ", &target, ""));
-    let purpose = Purpose::Bookmark(target);
-    app.dialogs.push(Dialog::Ask(Ask {
-        title,
-        label,
-        line,
-        focus: None,
-        problem: None,
-        waits: None,
-        purpose,
-    }));
+    let label = Label::of("Name for ", &target, "");
+    app.dialogs.push(Dialog::Ask(Ask::new("Bookmark", label, line, Purpose::Bookmark(target))));
 }
 
 /// A name was typed.

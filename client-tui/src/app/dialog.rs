@@ -82,6 +82,13 @@ pub struct Ask {
     pub purpose: Purpose,
 }
 
+impl Ask {
+    /// A window whose line has the focus.
+    pub(super) fn new(title: &str, label: Label, line: Line, purpose: Purpose) -> Self {
+        Self { title: title.to_owned(), label, line, focus: None, problem: None, waits: None, purpose }
+    }
+}
+
 /// What a confirmed line waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaited {

@@ -18,6 +18,8 @@ pub enum Timer {
     Held,
     /// The newest line has been read.
     News,
+    /// What a window has asked for takes too long to keep the keys from the panes.
+    Answer,
     /// A frame may be drawn before more rows are looked through.
     Rows,
     /// A lost connection is tried again.

@@ -174,6 +174,11 @@ impl Job {
         if all == 0 { 0.0 } else { (done as f64 / all as f64).min(1.0) }
     }
 
+    /// A server copies by itself, and no byte passes here.
+    pub(super) fn is_within_a_server(&self) -> bool {
+        self.work != Work::Delete && self.source == self.destination && self.source != LinkId::LOCAL
+    }
+
     pub(super) fn uses(&self, link: LinkId) -> bool {
         self.source == link || self.destination == link
     }

@@ -69,7 +69,8 @@ pub(super) fn escape_over(app: &mut App) {
     }
 }
 
-/// Closes what is open over a pane: a range, a filter, a connection that is being made. Never a job, never a connection.
+/// Closes what is open over a pane: a range, a filter, a connection that is being made, a folder that has not answered. Never a job, never
+/// a connection.
 fn escape(app: &mut App) -> Vec<Effect> {
     let rows = &mut app.here_mut().rows;
     if rows.end_range() {
@@ -79,5 +80,9 @@ fn escape(app: &mut App) -> Vec<Effect> {
         rows.set_filter("");
         return Vec::new();
     }
-    servers::give_up(app).unwrap_or_default()
+    let given_up = servers::give_up(app);
+    if given_up.is_none() && app.here_mut().turn_back() {
+        app.hint("Stayed here: that folder has not answered");
+    }
+    given_up.unwrap_or_default()
 }

@@ -120,18 +120,7 @@ fn ask(app: &mut App, title: &str, label: &str, text: &str, purpose: Purpose) {
 }
 
 fn ask_labelled(app: &mut App, title: &str, label: Label, text: &str, purpose: Purpose) {
-    // A name that is there is edited; anything else is an offer, which typing replaces.
-    let line = if matches!(purpose, Purpose::Rename(_)) { Line::new(text) } else { Line::offered(text) };
-    let title = title.to_owned();
-    app.dialogs.push(Dialog::Ask(Ask {
-        title,
-        label,
-        line,
-        focus: None,
-        problem: None,
-        waits: None,
-        purpose,
-    }));
+    app.dialogs.push(Dialog::Ask(Ask::new(title, label, Line::offered(text), purpose)));
 }
 
 /// Opens a line at the bottom.

@@ -83,7 +83,7 @@ pub(super) enum After {
 impl Pane {
     pub fn new(place: Place) -> Self {
         Self {
-            rows: Rows::new(up_rows(&place), None),
+            rows: Rows::entered(up_rows(&place), None),
             place,
             find: String::new(),
             sort: SortKey::Name,
@@ -261,7 +261,7 @@ impl Pane {
 
     /// The folder above takes the place of one that is no more; nothing leads back there.
     pub(super) fn climb(&mut self, place: Place, wanted: Option<Name>) {
-        self.rows = Rows::new(up_rows(&place), wanted);
+        self.rows = Rows::entered(up_rows(&place), wanted);
         (self.place, self.fault, self.free) = (place, None, None);
     }
 

@@ -267,17 +267,8 @@ fn ask_limit(app: &mut App, job: Option<JobId>) {
     let whose = if job.is_some() { "this job" } else { "all jobs" };
     let line = Line::offered(known.map_or_else(String::new, |limit| format!("{}", limit as f64 / 1e6)));
     let label = format!("Limit for {whose}, MB/s (empty: none)");
-    let (title, purpose) = ("Rate".to_owned(), Purpose::Limit(job));
     let label = Label::of(&label, "", "");
-    app.dialogs.push(Dialog::Ask(Ask {
-        title,
-        label,
-        line,
-        focus: None,
-        problem: None,
-        waits: None,
-        purpose,
-    }));
+    app.dialogs.push(Dialog::Ask(Ask::new("Rate", label, line, Purpose::Limit(job))));
 }
 
 /// A rate was typed.
@@ -302,6 +293,12 @@ pub(super) fn limit(app: &mut App, job: Option<JobId>, text: &str) -> Result<Vec
         limit_all(app, limit);
     }
     let what = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("at most {}/s", human(limit)));
-    app.say(Tone::Good, format!("{}: {what}", if job.is_some() { "the job" } else { "all jobs" }));
+    let is_meant = |one: &Job| job.is_none_or(|id| id == one.id) && one.is_within_a_server();
+    let note = if limit.is_some() && app.jobs.iter().any(is_meant) {
+        " (within a server each file is copied as fast as its disk is)"
+    } else {
+        ""
+    };
+    app.say(Tone::Good, format!("{}: {what}{note}", if job.is_some() { "the job" } else { "all jobs" }));
     Ok(is_begun.then_some(Effect::Limit { job, bytes_per_second: limit }).into_iter().collect())
 }

@@ -364,8 +364,7 @@ pub(super) fn ask_code(app: &mut App, link: LinkId) {
     let label = Label::of("Pairing code (run `towd pair` on the server)", "", "");
     let (line, purpose) = (Line::default(), Purpose::Pair(link));
     // Beneath whatever a person is typing; what is typed here by mistake is no code.
-    app.dialogs
-        .insert(0, Dialog::Ask(Ask { title, label, line, focus: None, problem: None, waits: None, purpose }));
+    app.dialogs.insert(0, Dialog::Ask(Ask::new(&title, label, line, purpose)));
 }
 
 /// A code was typed.

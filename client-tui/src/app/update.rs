@@ -98,6 +98,7 @@ fn waited(app: &mut App, timer: Timer) -> Vec<Effect> {
         Timer::Hands => app.hear_again(),
         Timer::Held => app.let_go(),
         Timer::News => app.news = (Tone::Plain, String::new()),
+        Timer::Answer => changes::go_on(app),
         Timer::Rows => app.look_on(),
         Timer::Reconnect(link) => return servers::retry(app, link),
     }

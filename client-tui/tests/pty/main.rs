@@ -13,6 +13,7 @@ mod asking;
 mod busy;
 mod carrying;
 mod changing;
+mod hanging;
 mod keeping;
 mod line;
 #[path = "../support/names.rs"]
@@ -23,6 +24,8 @@ mod opening;
 mod pty;
 mod screen;
 mod sessions;
+#[path = "../support/silent.rs"]
+mod silent;
 #[path = "../support/skip.rs"]
 mod skip;
 mod sleeping;
@@ -31,6 +34,7 @@ mod sleeping;
 mod sshd;
 mod stage;
 mod stalled;
+mod told;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -375,6 +375,43 @@ fn a_wrong_path_keeps_its_window_too() {
 }
 
 #[test]
+fn a_folder_that_does_not_answer_keeps_no_window_and_no_pane() {
+    let asked = || app().with(["a"]).press("C-l").types("/no/answer").press("Enter");
+    let at = |play: &Play| play.app.pane(Side::Left).place.clone();
+    let play = asked().waits([Timer::Answer]);
+    assert_eq!((play.app.dialogs.len(), at(&play)), (0, local("no/answer")));
+    // It fails after all; or another key leads elsewhere.
+    let failed = asked().waits([Timer::Answer]).listing_fails(Side::Left, FaultCode::TimedOut);
+    assert_eq!((at(&failed), failed.said().is_empty()), (local("left"), false));
+    assert_eq!(at(&play.press("Backspace").lists(Side::Left, ["answer/"])), local("no"));
+    // Esc stays, in the window and in the pane; what comes later changes nothing.
+    for play in [
+        asked().press("Esc"),
+        asked().waits([Timer::Answer]).press("Esc"),
+        app().with(["a/"]).press("j Enter Esc"),
+    ] {
+        assert_eq!(
+            (play.app.dialogs.len(), at(&play), play.app.pane(Side::Left).loading),
+            (0, local("left"), false)
+        );
+        assert_eq!(play.lists(Side::Left, ["late"]).shown(Side::Left), "a");
+    }
+    // So it is with a change.
+    let play = app().with(["a"]).press("F7").types("new").press("Enter");
+    let ticket = play.effects.iter().find_map(|effect| match effect {
+        Effect::MakeFolder { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    let play = play.waits([Timer::Answer]);
+    assert_eq!(play.app.dialogs, []);
+    let outcome = Err(FaultCode::AlreadyExists.into());
+    let play = play.event(Event::Done { ticket: ticket.unwrap(), link: LinkId::LOCAL, outcome });
+    assert!(play.said().contains("exists"), "{}", play.said());
+    // A window that has not asked for anything stays.
+    assert_eq!(app().with(["a"]).press("F7").waits([Timer::Answer]).app.dialogs.len(), 1);
+}
+
+#[test]
 fn what_was_looked_away_from_is_read_again_quietly() {
     let play = app().with(["a", "b"]).press("G").event(Event::LookedAtAgain);
     assert_eq!(play.read_again(), ["left", "right"]);

@@ -80,9 +80,10 @@ impl Play {
                 Effect::Keep { .. } | Effect::Forget(_) | Effect::Leave(_) | Effect::TakeUp { .. }
             )
         };
-        // How long a line stands and a key is held is no part of what is played.
-        let is_of_time =
-            |effect: &Effect| matches!(effect, Effect::Wait { timer: Timer::News | Timer::Held, .. });
+        // How long a line stands, a key is held and a window waits is no part of what is played.
+        let is_of_time = |effect: &Effect| {
+            matches!(effect, Effect::Wait { timer: Timer::News | Timer::Held | Timer::Answer, .. })
+        };
         let effects = update(&mut self.app, event).into_iter().filter(|effect| !is_of_time(effect));
         (self.notes, self.effects) = effects.partition(is_note);
         self.app.check();

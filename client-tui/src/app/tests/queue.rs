@@ -5,7 +5,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use super::play::{Play, app, newer, path};
 use crate::app::effect::Effect;
 use crate::app::event::Event;
-use crate::model::{Choice, JobId, JobProgress, Scope, Side};
+use crate::model::{Choice, JobId, JobProgress, LinkId, Scope, Side};
 
 /// Three copies, of which two run.
 fn three() -> Play {
@@ -263,4 +263,17 @@ fn bytes_that_were_there_already_are_no_rate() {
     let play = play.event(Event::JobProgress { id: JobId(1), now: now(9_000, 9_000, 500) });
     let play = play.event(Event::JobProgress { id: JobId(1), now: now(9_100, 9_000, 1_000) });
     assert_eq!(play.app.jobs[0].rates, [0, 200]);
+}
+
+#[test]
+fn a_limit_says_what_it_means_for_a_copy_within_a_server() {
+    let limited = |link| {
+        let mut play = three();
+        for job in &mut play.app.jobs {
+            (job.source, job.destination) = (link, link);
+        }
+        play.press("w L 2 Enter").said().to_owned()
+    };
+    assert_eq!(limited(LinkId::LOCAL), "all jobs: at most 2 MB/s");
+    assert!(limited(LinkId(9)).contains("2 MB/s (within a server each file"), "{}", limited(LinkId(9)));
 }
