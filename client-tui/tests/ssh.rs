@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         a_login_shell_that_never_runs_the_command_is_told_apart,
         what_a_login_is_configured_for_does_not_keep_a_session_from_beginning,
         a_host_that_accepts_and_says_nothing_is_given_up,
+        the_time_that_the_configuration_gives_a_connection_is_its_own_and_otherwise_ours,
         names_that_ssh_takes_are_taken,
         an_absolute_path_that_is_not_there_is_told_the_one_in_the_home_folder,
         files_go_and_come_over_ssh_whatever_the_login_shell,
@@ -339,8 +340,9 @@ fn a_login_shell_that_never_runs_the_command_is_told_apart() {
     let sshd = with_towd();
     std::thread::scope(|scope| {
         for (user, words) in [
-            ("execs", "logged in, and the login shell there is silent: "),
-            ("reads", "logged in, and the login shell there is silent: "),
+            // Only a further channel can tell these two apart.
+            ("execs", "the login shell there is silent: it does not run the command; "),
+            ("reads", "the login shell there is silent: its startup file reads the input"),
             ("echoes", "the server there does not run commands: it repeats what it was to run"),
             ("pathless", "(exit 127)"),
             ("dies", "logged in, and the program there was killed, or the connection broke (exit 255)"),
@@ -367,6 +369,46 @@ fn what_a_login_is_configured_for_does_not_keep_a_session_from_beginning() {
         assert!(listed.status.success(), "{host}: {}", text(&listed.stderr));
         assert!(text(&listed.stdout).contains("total "), "{host}");
         assert!(!text(&listed.stderr).contains("Authenticated"), "{host}");
+    }
+    // One connection asks a condition once, also where it has further streams and its configuration is asked for before.
+    assert_eq!(fs::read_to_string(ran).unwrap(), "x\n");
+}
+
+fn the_time_that_the_configuration_gives_a_connection_is_its_own_and_otherwise_ours() {
+    let sshd = with_towd();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let said = sshd.dir.path().join("said");
+    let ssh = sshd.dir.path().join("telling");
+    fs::write(
+        &ssh,
+        format!("#!/bin/sh\necho \"$*\" >>{}\nexec {} \"$@\"\n", said.display(), sshd.ssh().display()),
+    )
+    .unwrap();
+    fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    sshd.configure(&format!(
+        "Host hasty\n ConnectTimeout 1\nHost patient\n ConnectTimeout 60\nHost hasty-silent\n ConnectTimeout 1\n Port {port}\n\
+         Host unset-silent\n Port {port}\n"
+    ));
+    let ours = "ConnectTimeout=10";
+    for (host, is_ours, is_silent) in [
+        ("hasty", false, false),
+        ("patient", false, false),
+        ("box", true, false),
+        ("hasty-silent", false, true),
+        ("unset-silent", true, true),
+    ] {
+        fs::write(&said, "").unwrap();
+        let output =
+            tow(&sshd, &["ls", &format!("ssh://plain@{host}/")]).env("TOW_SSH", &ssh).output().unwrap();
+        if is_silent {
+            assert_refused(&output, "no ssh server answers there; ssh says: ");
+        } else {
+            assert_done(&output);
+        }
+        let said = fs::read_to_string(&said).unwrap();
+        let connecting = said.lines().find(|line| !line.contains(" -G ")).unwrap();
+        assert_eq!(connecting.contains(ours), is_ours, "{host}: {said}");
     }
 }
 

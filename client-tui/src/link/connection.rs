@@ -37,7 +37,7 @@ use exchanges::Exchanges;
 pub(super) use greeting::Asks;
 pub use greeting::GreetingFault;
 pub(super) use joining::Further;
-pub(super) use last_words::LastWords;
+pub(super) use last_words::{LastWords, RUNS};
 use reader::Reader;
 use streams::Streams;
 use writer::Writer;

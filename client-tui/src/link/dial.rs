@@ -81,11 +81,8 @@ pub enum DialFault {
     /// ssh was let in, and what it ran ended.
     #[error("{why}{}", said_there(said))]
     EndedThere { why: &'static str, said: String },
-    #[error(
-        "logged in, and the login shell there is silent: its startup file may start another shell, or wait for a line{}",
-        said_there(said)
-    )]
-    SilentShell { said: String },
+    #[error("logged in, and the login shell there is silent: {why}{}", said_there(said))]
+    SilentShell { why: &'static str, said: String },
     #[error("cannot copy tow there: {0}")]
     NotInstalled(#[from] install::InstallFault),
     #[error(transparent)]

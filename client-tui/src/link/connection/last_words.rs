@@ -24,7 +24,12 @@ pub(in crate::link) struct LastWords {
     ended: Option<CancellationToken>,
     /// Set once an ssh has told that the server let it in.
     let_in: CancellationToken,
+    /// Set once the command there has told that it runs.
+    runs: CancellationToken,
 }
+
+/// The line that a command of ours says on its standard error before anything else.
+pub(in crate::link) const RUNS: &str = "tow-begins-here";
 
 /// What an ssh says at the log level VERBOSE that nobody wants to read. The first of them tells that it was let in.
 const OF_SSH: [&str; 3] = ["Authenticated to ", "Transferred: sent ", "Bytes per second: sent "];
@@ -48,7 +53,7 @@ impl LastWords {
     fn heard(stream: impl AsyncRead + Unpin + Send + 'static, is_ssh: bool) -> Self {
         let ended = CancellationToken::new();
         let words = Self { ended: Some(ended.clone()), ..Self::default() };
-        let (lines, let_in) = (words.lines.clone(), words.let_in.clone());
+        let (lines, let_in, runs) = (words.lines.clone(), words.let_in.clone(), words.runs.clone());
         tokio::spawn(async move {
             let _ended = ended.drop_guard();
             let mut stream = BufReader::new(stream);
@@ -58,6 +63,10 @@ impl LastWords {
                 let text = DisplayName::new(line.trim_ascii()).to_string();
                 tracing::debug!(%text, "the server's program says");
                 line.clear();
+                if text == RUNS {
+                    runs.cancel();
+                    continue;
+                }
                 match OF_SSH.iter().position(|begin| is_ssh && text.starts_with(begin)) {
                     None => keep(&lines, text),
                     Some(0) => let_in.cancel(),
@@ -71,6 +80,11 @@ impl LastWords {
     /// Waits until ssh has told that the server let it in.
     pub(in crate::link) async fn let_in(&self) {
         self.let_in.cancelled().await;
+    }
+
+    /// Whether the command there runs: the login shell has done its part.
+    pub(in crate::link) fn runs(&self) -> bool {
+        self.runs.is_cancelled()
     }
 
     pub(in crate::link) fn is_let_in(&self) -> bool {

@@ -7,15 +7,22 @@ use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
+use towpath_protocol::hello::PREAMBLE_NOISE_BYTES_MAX;
 
 use super::DialFault;
-use crate::link::connection::{Asks, Further, LastWords};
+use crate::link::connection::{Asks, Further, LastWords, RUNS};
 use crate::link::{BEGIN_TIME, GreetingFault, Link};
 use crate::model::wire::Wire;
 
+/// How long a login shell may be silent before it is found out why.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
+/// How long a session's command may begin after a later one without input has.
+const RUNS_AFTER: Duration = Duration::from_secs(2);
+/// What ssh ends with where it could not do its part.
+pub(super) const SSH_FAILED: i32 = 255;
 /// How long the program may take to leave once its connection is gone.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 
@@ -31,6 +38,8 @@ pub(super) enum ChildFault {
         status: Option<ExitStatus>,
         /// Whether it is an ssh that told that the server had let it in.
         is_let_in: bool,
+        /// Why the login shell there says nothing, if that is the fault.
+        silence: Option<Silence>,
     },
 }
 
@@ -46,11 +55,78 @@ pub async fn child(command: Command) -> Result<Link, DialFault> {
 }
 
 /// How long it may take until a session begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Times {
     pub(super) begin: Duration,
-    /// Since the server has let ssh in; `None` if it is no ssh that tells.
-    pub(super) login: Option<Duration>,
+    /// `None` if it is no ssh that tells when the server has let it in.
+    pub(super) login: Option<Login>,
+}
+
+/// What happens between the server's word that ssh is let in and the first word of the program there.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// How long that may take.
+    pub(super) silence_max: Duration,
+    /// A further ssh on the same connection, without input, whose command says [`RUNS`]: a login shell that says nothing has
+    /// put itself in its command's place, or reads the command's input.
+    pub(super) probe: Option<Command>,
+}
+
+impl Login {
+    /// Waits until it is certain that the login shell will not run the command.
+    async fn silence(self, last_words: &LastWords) -> Silence {
+        let Self { silence_max, probe } = self;
+        let found = async {
+            sleep(PROBE_AFTER).await;
+            if let Some(probe) = probe
+                && !last_words.runs()
+                && let Some(silence) = explained(probe).await
+                && !last_words.runs()
+            {
+                return silence;
+            }
+            std::future::pending().await
+        };
+        timeout(silence_max, found).await.unwrap_or(Silence::Unexplained)
+    }
+}
+
+/// Why a session's command does not run, as a command of the same login shell without input tells. `None` if it tells nothing.
+async fn explained(mut probe: Command) -> Option<Silence> {
+    probe.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut probe = probe.spawn().ok()?;
+    let mut said = Vec::new();
+    let mut stdout = probe.stdout.take()?.take(PREAMBLE_NOISE_BYTES_MAX as u64);
+    stdout.read_to_end(&mut said).await.ok()?;
+    if said.windows(RUNS.len()).any(|window| window == RUNS.as_bytes()) {
+        // The session's command began before this one, and has input.
+        sleep(RUNS_AFTER).await;
+        return Some(Silence::ReadsInput);
+    }
+    // One that says more says it in the session, too.
+    let has_ended = said.len() < PREAMBLE_NOISE_BYTES_MAX;
+    let code = if has_ended { probe.wait().await.ok()?.code() } else { None };
+    code.is_some_and(|code| code != SSH_FAILED).then_some(Silence::RunsNothing)
+}
+
+/// Why a login shell says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    Unexplained,
+    /// Without input it ends, and has not run its command.
+    RunsNothing,
+    /// Without input it runs its command.
+    ReadsInput,
+}
+
+impl Silence {
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Unexplained => "its startup file may start another shell, or wait for a line",
+            Self::RunsNothing => "it does not run the command; does its startup file start another shell?",
+            Self::ReadsInput => "its startup file reads the input that is meant for the command",
+        }
+    }
 }
 
 /// The same, with all that is known where it fails.
@@ -65,24 +141,28 @@ pub(super) async fn begin(
     let last_words = if times.login.is_some() { LastWords::of_ssh(stderr) } else { LastWords::of(stderr) };
     let asks = Asks { wire, ..Asks::default() };
     let silent = async {
-        let Some(time) = times.login else { return std::future::pending().await };
+        let Some(login) = times.login else { return std::future::pending().await };
         last_words.let_in().await;
-        sleep(time).await;
-        GreetingFault::Silent { seconds: time.as_secs() }
+        let let_in_at = Instant::now();
+        let silence = login.silence(&last_words).await;
+        (GreetingFault::Silent { seconds: let_in_at.elapsed().as_secs() }, Some(silence))
     };
     let begun = tokio::select! {
-        begun = Link::begin(stdout, stdin, deadline, last_words.clone(), asks, further) => begun,
-        fault = silent => Err(fault),
+        begun = Link::begin(stdout, stdin, deadline, last_words.clone(), asks, further) => {
+            begun.map_err(|fault| (fault, None))
+        }
+        silence = silent => Err(silence),
     };
     match begun {
         Ok(link) => {
             tokio::spawn(end_with(link.lost(), child));
             Ok(link)
         }
-        Err(fault) => {
+        Err((fault, silence)) => {
             let status = end(&mut child).await;
             let said = last_words.text().await;
-            Err(ChildFault::NoSession { fault, said, status, is_let_in: last_words.is_let_in() })
+            let is_let_in = last_words.is_let_in();
+            Err(ChildFault::NoSession { fault, said, status, is_let_in, silence })
         }
     }
 }

@@ -16,7 +16,7 @@ use towpath_protocol::display::DisplayName;
 
 use super::DialFault;
 use super::askpass::Desk;
-use super::child::{ChildFault, Times, begin};
+use super::child::{ChildFault, Login, SSH_FAILED, Times, begin};
 use crate::link::keyring::Keyring;
 use crate::link::{GreetingFault, Link};
 use crate::model::target::SshHost;
@@ -25,10 +25,8 @@ use master::Master;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
-/// How long the login shell may be silent once ssh was let in.
+/// How long the login shell may be silent once ssh was let in, if it cannot be found out why it is.
 const SHELL_TIME: Duration = Duration::from_secs(15);
-/// What ssh ends with where it could not connect.
-const SSH_FAILED: i32 = 255;
 /// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
 const NOTHING: &str = "tow-finds-nothing-here:";
 /// Stands behind them where something of ours is there and does not run.
@@ -47,7 +45,7 @@ const NO_SSH: i32 = 126;
 macro_rules! run {
     ($flag:literal) => {
         concat!(
-            r#"exec sh -c 's=$(uname -s); m=$(uname -m); b=; t="$HOME/"#,
+            r#"exec sh -c 'echo tow-begins-here >&2; s=$(uname -s); m=$(uname -m); b=; t="$HOME/"#,
             ".local/share/towpath/bin/tow-",
             env!("CARGO_PKG_VERSION"),
             r#"-$s-$m"; runs() { case $("$1" --version 2>/dev/null </dev/null) in tow*) return 0;; esac; return 1; };"#,
@@ -60,6 +58,8 @@ macro_rules! run {
 }
 const SERVE: &str = run!("--stdio");
 const JOIN: &str = run!("--join");
+/// Says that the login shell runs commands, in two pieces.
+const PROBE: &str = r#"exec sh -c 'echo "tow-begins-""here"'"#;
 
 /// Who can be asked for a password, a passphrase, a second factor or a new host's key.
 #[derive(Debug, Clone, Copy)]
@@ -79,8 +79,11 @@ pub async fn dial(host: &SshHost, prompts: Prompts<'_>, keyring: &Arc<Keyring>) 
     let master = if wire.streams > 1 { Master::find(&configured, keyring).await } else { None };
     let mut first = configured.of_first();
     first.extend(master.as_ref().map(Master::of_first).unwrap_or_default());
+    let login = configured.tells_login.then(|| {
+        let probe = master.as_ref().map(|master| master.probe(host, configured.arguments()));
+        Login { silence_max: SHELL_TIME, probe }
+    });
     let further = master.map(|master| master.further(host, wire, configured.arguments()));
-    let login = configured.tells_login.then_some(SHELL_TIME);
     let command = command(host, prompts, &first, SERVE);
     begin(command, Times { begin: CONNECT_TIME, login }, wire, further).await.map_err(worded)
 }
@@ -142,7 +145,11 @@ fn variable(name: &str) -> Option<OsString> {
 fn worded(fault: ChildFault) -> DialFault {
     let (fault, said, status, is_let_in) = match fault {
         ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
-        ChildFault::NoSession { fault, said, status, is_let_in } => (fault, said, status, is_let_in),
+        // How it ends once its input has ended says nothing of why it was silent.
+        ChildFault::NoSession { said, silence: Some(silence), .. } => {
+            return DialFault::SilentShell { why: silence.text(), said };
+        }
+        ChildFault::NoSession { fault, said, status, is_let_in, .. } => (fault, said, status, is_let_in),
     };
     let there = match &fault {
         GreetingFault::NotTowpath { said } => nothing_there(said),
@@ -151,8 +158,6 @@ fn worded(fault: ChildFault) -> DialFault {
     match (status.and_then(|status| status.code()), there) {
         (_, Some((system, is_broken))) => DialFault::NothingThere { system, is_broken },
         _ if repeats_command(&fault) => DialFault::EndedThere { why: REPEATED, said },
-        // How it ends once its input has ended says nothing of why it was silent.
-        _ if is_let_in && matches!(fault, GreetingFault::Silent { .. }) => DialFault::SilentShell { said },
         (Some(SSH_FAILED), _) if !is_let_in => DialFault::Ssh { said },
         (Some(NO_SSH), _) if said.is_empty() && !is_let_in => DialFault::NoSsh,
         (Some(code @ (SSH_FAILED | 126 | 127)), _) => DialFault::EndedThere { why: ended(code), said },
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_login_shell_passes_the_command_on_as_it_is() {
-        for command in [SERVE, JOIN, crate::link::dial::install::INSTALL] {
+        for command in [SERVE, JOIN, PROBE, crate::link::dial::install::INSTALL] {
             let inside =
                 command.strip_prefix("exec sh -c '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
             assert!(!inside.contains(['\'', '!', '\\', '\n']), "{inside}");

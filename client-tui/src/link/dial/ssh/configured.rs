@@ -16,18 +16,22 @@ use super::{Prompts, SERVE, command};
 use crate::link::BEGIN_TIME;
 use crate::model::target::SshHost;
 
-/// How long ssh may take to tell it. A condition in there may run a program, which then runs once more to connect.
+/// How long ssh may take to tell it.
 const CONFIGURATION_TIME: Duration = Duration::from_millis(1500);
+
+/// Runs what `Match exec` names, which ssh hands to `$SHELL -c`. With this program, which knows no such option, all of that is false and
+/// nothing runs: it may be slow, or ask something, and is to run once for each connection. What stands below such a condition is not known.
+const NO_SHELL: (&str, &str) = ("SHELL", "/usr/bin/env");
 
 /// Of what it tells. More is none of OpenSSH's.
 const CONFIGURATION_BYTES_MAX: u64 = 256 * 1024;
 
-/// What a session needs, and the values that give it.
-const NEEDED: [(&str, &[&str], &str); 4] = [
-    ("sessiontype", &["default"], "SessionType=default"),
-    ("stdinnull", &["no", "false"], "StdinNull=no"),
-    ("forkafterauthentication", &["no", "false"], "ForkAfterAuthentication=no"),
-    ("requesttty", &["no", "false", "auto"], "RequestTTY=no"),
+/// Options that a version of ssh may not know, and what a session needs of each.
+const NEEDED: [(&str, &str); 4] = [
+    ("sessiontype", "SessionType=default"),
+    ("stdinnull", "StdinNull=no"),
+    ("forkafterauthentication", "ForkAfterAuthentication=no"),
+    ("requesttty", "RequestTTY=no"),
 ];
 
 /// The default is nothing: nobody is asked for, and nothing is known.
@@ -56,7 +60,8 @@ pub(super) enum Sharing {
 impl Configured {
     /// As ssh itself says it.
     pub(super) async fn of_host(host: &SshHost) -> Self {
-        let asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
+        let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
+        runs_no_condition(&mut asking);
         let said = timeout(CONFIGURATION_TIME, said_by(asking)).await.ok().flatten();
         said.map_or_else(Self::default, |said| Self::of(&said))
     }
@@ -75,11 +80,8 @@ impl Configured {
             (Some(_), Some(b"ask" | b"autoask")) => Sharing::Asks,
             (Some(path), _) => Sharing::Shared(PathBuf::from(OsStr::from_bytes(path))),
         };
-        let is_other = |word: &str, good: &[&str]| {
-            value(word).is_some_and(|value| !good.iter().any(|good| good.as_bytes() == value))
-        };
-        let needed = NEEDED.iter().filter(|(word, good, _)| is_other(word, good));
-        let mut options: Vec<String> = needed.map(|(.., option)| (*option).to_owned()).collect();
+        let needed = NEEDED.iter().filter(|(word, _)| value(word).is_some());
+        let mut options: Vec<String> = needed.map(|(_, option)| (*option).to_owned()).collect();
         if matches!(value("connecttimeout"), Some(b"none" | b"0")) {
             options.push(format!("ConnectTimeout={}", BEGIN_TIME.as_secs()));
         }
@@ -100,6 +102,11 @@ impl Configured {
         }
         arguments
     }
+}
+
+/// The configuration's programs do not run for this ssh, which makes no connection of its own.
+pub(super) fn runs_no_condition(command: &mut Command) {
+    command.env(NO_SHELL.0, NO_SHELL.1);
 }
 
 /// `None` if it says too much, or fails.
@@ -152,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_session_from_beginning_is_overridden_and_nothing_else() {
+    fn what_keeps_a_session_from_beginning_is_overridden_where_this_ssh_knows_the_option() {
         let table: [(&str, &[&str], bool); 5] = [
             (
-                "hostname h\nsessiontype default\nstdinnull no\nrequesttty auto\nconnecttimeout 3\n",
-                &[],
+                "hostname h\nsessiontype default\nstdinnull no\nconnecttimeout 3\n",
+                &["SessionType=default", "StdinNull=no"],
                 false,
             ),
             ("hostname h\nconnecttimeout none\nloglevel INFO\n", &["ConnectTimeout=10"], true),

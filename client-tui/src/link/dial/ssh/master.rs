@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tokio::process::Command;
 use tokio::time::timeout;
 use towpath_files::private_files::PrivateFolder;
 
-use super::configured::{Configured, Sharing};
-use super::{JOIN, Prompts, command};
+use super::configured::{Configured, Sharing, runs_no_condition};
+use super::{JOIN, PROBE, Prompts, command};
 use crate::link::connection::Further;
 use crate::link::dial::{DialFault, child};
 use crate::link::keyring::Keyring;
@@ -89,6 +90,14 @@ impl Master {
         ["-S".into(), OsString::from_vec(doubled.copied().collect())]
     }
 
+    /// An ssh that finds out whether the login shell there runs a command at all.
+    pub(super) fn probe(&self, host: &SshHost, mut arguments: Vec<OsString>) -> Command {
+        arguments.extend(self.of_further());
+        let mut command = command(host, Prompts::Nobody, &arguments, PROBE);
+        runs_no_condition(&mut command);
+        command
+    }
+
     /// `arguments` are for every ssh of the session.
     pub(super) fn further(self, host: &SshHost, wire: Wire, mut arguments: Vec<OsString>) -> Further {
         let host = host.clone();
@@ -96,7 +105,8 @@ impl Master {
         Further::of(wire, move || {
             // It removes the socket once no further stream comes.
             let _master = &self;
-            let command = command(&host, Prompts::Nobody, &arguments, JOIN);
+            let mut command = command(&host, Prompts::Nobody, &arguments, JOIN);
+            runs_no_condition(&mut command);
             async move { child::stream(command).map_err(DialFault::NoProgram) }
         })
     }
