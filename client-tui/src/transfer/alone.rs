@@ -11,6 +11,7 @@ use towpath_protocol::request::{Copy, Existing, Follow, Rename};
 use super::job::{Fact, Item, Verb};
 use super::metadata;
 use super::shared::{STOP_TIME, Shared};
+use super::throttle::Throttle;
 use super::work::Step;
 use crate::link::calls::operation_id;
 
@@ -59,7 +60,7 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<Tree, Fault> {
     let under_way = shared.tally.begin(&from, 0);
     let mut shown = Progress::default();
     let copying = copy_request(shared, from, to, Existing::Keep, None)?;
-    let copied = copy(shared, copying, |progress| {
+    let copied = copy(shared, copying, Throttle::holds_back, |progress| {
         let (files, bytes) =
             (progress.files.saturating_sub(shown.files), progress.bytes.saturating_sub(shown.bytes));
         shared.tally.found(files, bytes);
@@ -130,13 +131,24 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
         return Ok(Outcome::Renamed);
     }
     let under_way = shared.tally.begin(from, step.attributes.size);
-    let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
-    let copying = copy_request(shared, from.clone(), to.clone(), *existing, step.expected())?;
-    let totals = match copy(shared, copying, moved).await? {
-        Copied::Whole(totals) => totals,
-        // It was done already.
-        Copied::GaveWay(Some(totals)) if totals.files == 1 && totals.failed == 0 => totals,
-        Copied::GaveWay(_) => return Ok(Outcome::GaveWay),
+    let is_in_process = shared.job.destination.is_in_process();
+    let totals = loop {
+        let moved = |progress: Progress| under_way.moved_up_to(progress.bytes);
+        let copying = copy_request(shared, from.clone(), to.clone(), *existing, step.expected())?;
+        // In this process the bytes of a file can be passed one by one. Elsewhere a file passes whole, and only a pause stops it.
+        let gives_way = if is_in_process {
+            Throttle::holds_back
+        } else {
+            shared.unless_stopped(shared.reports.throttle.pass(step.attributes.size)).await?;
+            Throttle::is_paused
+        };
+        match copy(shared, copying, gives_way, moved).await? {
+            Copied::Whole(totals) => break totals,
+            // It was done already.
+            Copied::GaveWay(Some(totals)) if totals.files == 1 && totals.failed == 0 => break totals,
+            Copied::GaveWay(_) if is_in_process => return Ok(Outcome::GaveWay),
+            Copied::GaveWay(_) => {}
+        }
     };
     let is_one = totals.failed == 0 && totals.files == 1;
     if let Some(fault) = totals.faults.into_iter().next() {
@@ -180,11 +192,15 @@ fn copy_request(
     Ok(Copy { operation, from, to, existing, durability, expected, preserve })
 }
 
-/// Waits for the service to stop where the job stops. None where it gave way: a service in this process copies as fast as the disk does,
-/// whatever its bytes are held to.
-async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -> Result<Copied, Fault> {
-    let (throttle, gives_way) = (&shared.reports.throttle, shared.job.destination.is_in_process());
-    if gives_way && throttle.holds_back() {
+/// Waits for the service to stop where the job stops. A service copies as fast as its disk does: where that must not be, it gives way.
+async fn copy(
+    shared: &Shared,
+    request: Copy,
+    gives_way: fn(&Throttle) -> bool,
+    mut moved: impl FnMut(Progress),
+) -> Result<Copied, Fault> {
+    let throttle = &shared.reports.throttle;
+    if gives_way(throttle) {
         return Ok(Copied::GaveWay(None));
     }
     let mut copy = shared.job.destination.open(request);
@@ -196,7 +212,7 @@ async fn copy(shared: &Shared, request: Copy, mut moved: impl FnMut(Progress)) -
                 let _ = timeout(STOP_TIME, async { while copy.next().await.is_ok() {} }).await;
                 return Err(FaultCode::Cancelled.into());
             }
-            () = throttle.held_back(), if gives_way => {
+            () = throttle.until(gives_way) => {
                 copy.cancel();
                 let ended = async {
                     loop {

@@ -52,7 +52,8 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     }
     // What travels in one message passes at once, a large file message by message.
     let size = step.attributes.size;
-    let at_once = if size <= SMALL_FILE_BYTES_MAX as u64 { size } else { 0 };
+    let is_by_message = size <= SMALL_FILE_BYTES_MAX as u64 && !is_servers_alone(shared);
+    let at_once = if is_by_message { size } else { 0 };
     shared.unless_stopped(shared.reports.throttle.pass(at_once)).await?;
     let source = Some(step.attributes.version());
     if shared.is_one_root() {
@@ -83,6 +84,11 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
         }
         _ => Err(FaultCode::SpecialFile.into()),
     }
+}
+
+/// Whether a server elsewhere copies files by itself.
+fn is_servers_alone(shared: &Shared) -> bool {
+    shared.is_one_root() && !shared.job.destination.is_in_process()
 }
 
 async fn link_to(shared: &Shared, step: &Step, target: &[u8]) -> Result<Carried, Fault> {

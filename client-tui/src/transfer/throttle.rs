@@ -76,8 +76,13 @@ impl Throttle {
         holds || self.above.as_ref().is_some_and(|above| above.holds_back())
     }
 
-    /// Waits until bytes are held back.
-    pub async fn held_back(&self) {
+    /// Whether a pause holds everything back, of the job or of all.
+    pub fn is_paused(&self) -> bool {
+        self.state().is_paused || self.above.as_ref().is_some_and(|above| above.is_paused())
+    }
+
+    /// Waits until `is_so` holds after a change.
+    pub async fn until(&self, is_so: fn(&Self) -> bool) {
         loop {
             let above = async {
                 match &self.above {
@@ -90,7 +95,7 @@ impl Throttle {
                 () = self.changed.notified() => {}
                 () = above => {}
                 // Looked at once every change would be heard of.
-                () = poll_fn(|_| if self.holds_back() { Poll::Ready(()) } else { Poll::Pending }) => return,
+                () = poll_fn(|_| if is_so(self) { Poll::Ready(()) } else { Poll::Pending }) => return,
             }
         }
     }
@@ -174,13 +179,13 @@ mod tests {
         for change in changes {
             let all = Arc::new(Throttle::default());
             let one = Throttle::below(all.clone());
-            let waiting = one.held_back();
+            let waiting = one.until(Throttle::holds_back);
             tokio::pin!(waiting);
             assert!(tokio::time::timeout(Duration::from_hours(1), &mut waiting).await.is_err());
             change(&one, &all);
             waiting.await;
             assert!(one.holds_back());
-            one.held_back().await;
+            one.until(Throttle::holds_back).await;
         }
     }
 

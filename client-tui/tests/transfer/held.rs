@@ -4,7 +4,7 @@ use std::fs;
 
 use towpath::transfer::job::Verb;
 
-use crate::world::{Running, Told, Way, World};
+use crate::world::{PATIENCE, Running, Told, Way, World};
 
 const FILE_BYTES: usize = 6 << 20;
 
@@ -52,4 +52,69 @@ async fn a_rename_is_free_and_told_as_what_it_is() {
     told.check_clean();
     assert_eq!((told.summary.files, told.summary.renamed), (1, 1));
     assert!(is_whole(&world, "right/tree/deep/0"));
+}
+
+/// Until `is_so`, which the disk tells before the job does.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+}
+
+/// Copies the same twice beside a job that bytes are held back from.
+async fn is_overtaken(world: &World, job: &Running, from: &str) {
+    for number in 0..2 {
+        let free = format!("right/free-{number}");
+        let told = Running::start(world.job(Verb::Copy, &[(from, &free)])).end(Told::default()).await;
+        told.check_clean();
+        fs::remove_dir_all(world.at(&free)).or_else(|_| fs::remove_file(world.at(&free))).unwrap();
+    }
+    assert!(!job.has_ended(), "as fast as if nothing held it back");
+}
+
+async fn limited_on_the_way(way: Way) {
+    let world = World::new(way).await;
+    for number in 0..32 {
+        world.write(format!("left/tree/{number}"), content(number));
+    }
+    let slow = Running::start(world.job(Verb::Copy, &[("left/tree", "right/tree")]));
+    until("begun", || world.exists("right/tree")).await;
+    slow.limit(1_000);
+    is_overtaken(&world, &slow, "left/tree").await;
+    // A pause takes the limit's place.
+    slow.pause();
+    slow.cancel_limit();
+    is_overtaken(&world, &slow, "left/tree/0").await;
+    slow.resume();
+    slow.end(Told::default()).await.check_clean();
+    world.check_equal("left/tree", "right/tree");
+    world.check_no_parts();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_for_a_copy_within_this_machine_that_is_under_way() {
+    limited_on_the_way(Way::Within).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_file_by_file_for_a_copy_within_a_server_that_is_under_way() {
+    limited_on_the_way(Way::WithinServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_stops_a_copy_of_one_file_within_a_server_that_is_under_way() {
+    let world = World::new(Way::WithinServer).await;
+    let content: Vec<u8> = (0..32).flat_map(content).collect();
+    world.write("left/one", &content);
+    let slow = Running::start(world.job(Verb::Copy, &[("left/one", "right/one")]));
+    until("begun", || !world.parts().is_empty()).await;
+    slow.pause();
+    is_overtaken(&world, &slow, "left/one").await;
+    slow.resume();
+    slow.end(Told::default()).await.check_clean();
+    assert!(fs::read(world.at("right/one")).unwrap() == content);
+    world.check_no_parts();
 }

@@ -33,7 +33,7 @@ use towpath_protocol::path::WirePath;
 use towpath_protocol::request::Durability;
 
 /// Longer than anything here takes; only so that a fault ends a test and does not hang it.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which way the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(crate) enum Way {
     Down,
     /// Within one service in this process.
     Within,
+    /// Both sides are one server.
+    WithinServer,
 }
 
 impl Way {
@@ -289,17 +291,17 @@ impl Running {
 
     /// At so many bytes a second at most.
     pub(crate) fn start_at(job: Job, bytes_per_second: Option<u64>) -> Self {
-        Self::begin(job, bytes_per_second, true)
+        Self::begin(job, true, |throttle| throttle.limit(bytes_per_second.and_then(NonZeroU64::new)))
     }
 
     /// From its beginning on nobody hears what it says.
     pub(crate) fn start_unheard(job: Job) -> Self {
-        Self::begin(job, None, false)
+        Self::begin(job, false, |_| {})
     }
 
-    fn begin(job: Job, bytes_per_second: Option<u64>, is_heard: bool) -> Self {
+    fn begin(job: Job, is_heard: bool, hold: impl FnOnce(&Throttle)) -> Self {
         let throttle = Arc::new(Throttle::default());
-        throttle.limit(bytes_per_second.and_then(NonZeroU64::new));
+        hold(&throttle);
         let (facts_sender, mut facts) = mpsc::channel(FACTS_QUEUED_MAX);
         if !is_heard {
             facts.close();
@@ -316,6 +318,23 @@ impl Running {
         };
         let task = tokio::spawn(towpath::transfer::run(job, reports));
         Self { facts, progress, cancel, throttle, undecided, task }
+    }
+
+    /// So many bytes a second at most, from now on.
+    pub(crate) fn limit(&self, bytes_per_second: u64) {
+        self.throttle.limit(NonZeroU64::new(bytes_per_second));
+    }
+
+    pub(crate) fn pause(&self) {
+        self.throttle.pause();
+    }
+
+    pub(crate) fn resume(&self) {
+        self.throttle.resume();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// As fast as it goes, from now on.
@@ -378,6 +397,10 @@ async fn links(dir: &Path, way: Way, access: Access, cut: &CancellationToken) ->
         }
         Way::Within => {
             let link = Link::in_process(service(access));
+            (link.clone(), link)
+        }
+        Way::WithinServer => {
+            let link = connected(service(access), &socket, cut).await;
             (link.clone(), link)
         }
     }
