@@ -117,8 +117,10 @@ impl Waiting {
 
     fn shrink_to(&self, items: usize) {
         let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = self.bytes_of(items).min(charge.bytes());
-        charge.set(bytes);
+        let bytes = self.bytes_of(items);
+        if bytes < charge.bytes() {
+            charge.set(bytes);
+        }
     }
 }
 

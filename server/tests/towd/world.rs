@@ -18,7 +18,7 @@ use towpath_protocol::pairing::Pairing;
 use towpath_protocol::path::{Location, WirePath};
 
 /// What nothing in these tests takes, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The program, with nothing of the caller's own settings, and a state folder of this test run.
 pub(crate) fn towd() -> Command {
