@@ -2,11 +2,11 @@
 //! a time, and the others wait here. So what a client waits for is one step of another one, and not one of each of its thousands of tasks.
 //! A client that is alone has all threads.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// How long a task may go on before it lets others have their turn.
@@ -33,11 +33,10 @@ struct Server {
 #[derive(Debug, Default)]
 struct Line {
     tasks: usize,
-    /// Tasks that are being polled.
-    going_on: usize,
-    /// Tasks that wait for their turn, by their kind and the order in which they came.
-    waiting: [BTreeMap<u64, Waker>; 2],
-    last: u64,
+    /// Tasks that are called or polled.
+    active: usize,
+    /// Tasks that have something to do and wait for their turn, by their kind. Those that are not in the state `Waiting` are passed over.
+    waiting: [VecDeque<Arc<Ticket>>; 2],
     /// Of which kind the last one was that was called.
     called: Kind,
 }
@@ -50,13 +49,35 @@ pub(crate) enum Kind {
     Request,
 }
 
+/// What there is of a task for whatever wakes it: that puts it into the line, and the program's own queues hold it once it is called.
+#[derive(Debug)]
+struct Ticket {
+    share: Share,
+    kind: Kind,
+    /// Of the whole task. Locked for a moment, and never together with the line.
+    task: Mutex<Option<Waker>>,
+    /// Changed with the line locked.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has nothing to do.
+    Idle,
+    Waiting,
+    /// It is about to be polled, and counts as active.
+    Called,
+    Polled {
+        is_woken: bool,
+    },
+    Gone,
+}
+
 /// A task of a client.
 #[derive(Debug)]
 pub(crate) struct Fair<F> {
-    share: Share,
-    kind: Kind,
-    /// Its place in the line, until it goes on.
-    place: Option<u64>,
+    ticket: Arc<Ticket>,
+    waker: Waker,
     task: F,
 }
 
@@ -87,59 +108,112 @@ impl Share {
             self.0.server.clients.fetch_add(1, Ordering::Relaxed);
         }
         drop(line);
-        Fair { share: self.clone(), kind, place: None, task }
+        let (waker, state) = (Mutex::default(), Mutex::new(State::Idle));
+        let ticket = Arc::new(Ticket { share: self.clone(), kind, task: waker, state });
+        Fair { waker: ticket.clone().into(), ticket, task }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a task may go on now; else it is called later.
-    fn may_go_on(&self, kind: Kind, place: &mut Option<u64>, waker: &Waker) -> bool {
-        let is_alone = self.0.server.clients.load(Ordering::Relaxed) <= 1;
-        let mut line = self.line();
-        if is_alone || line.going_on < self.0.server.at_once {
-            if let Some(place) = place.take() {
-                line.waiting[kind as usize].remove(&place);
-            }
-            line.going_on += 1;
-            return true;
+    fn has_room(&self, line: &Line) -> bool {
+        line.active < self.0.server.at_once || self.0.server.clients.load(Ordering::Relaxed) <= 1
+    }
+
+    /// One that was active is not any more: calls those that may go on now.
+    fn release(&self, mut line: MutexGuard<'_, Line>) {
+        line.active -= 1;
+        let mut called = Vec::new();
+        while self.has_room(&line)
+            && let Some(next) = line.next()
+        {
+            line.active += 1;
+            called.push(next);
         }
-        line.last += 1;
-        let place = *place.get_or_insert(line.last);
-        line.waiting[kind as usize].entry(place).or_insert_with(|| waker.clone()).clone_from(waker);
-        false
+        drop(line);
+        called.iter().for_each(|ticket| ticket.call());
     }
 }
 
 impl Line {
-    /// Calls the next one that waits.
-    fn call(&mut self) -> Option<Waker> {
+    /// The next one that waits, which is called from now on.
+    fn next(&mut self) -> Option<Arc<Ticket>> {
         let order = match self.called {
             Kind::Session => [Kind::Request, Kind::Session],
             Kind::Request => [Kind::Session, Kind::Request],
         };
-        let (kind, waker) = order.into_iter().find_map(|kind| {
-            let (_, waker) = self.waiting[kind as usize].pop_first()?;
-            Some((kind, waker))
-        })?;
-        self.called = kind;
-        Some(waker)
+        for kind in order {
+            while let Some(ticket) = self.waiting[kind as usize].pop_front() {
+                let mut state = ticket.state();
+                if *state == State::Waiting {
+                    *state = State::Called;
+                    drop(state);
+                    self.called = kind;
+                    return Some(ticket);
+                }
+            }
+        }
+        None
     }
 }
 
-/// While a task goes on.
-struct GoingOn<'a>(&'a Share);
+impl Ticket {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Drop for GoingOn<'_> {
-    fn drop(&mut self) {
-        let mut line = self.0.line();
-        line.going_on -= 1;
-        let next = line.call();
-        drop(line);
-        if let Some(next) = next {
-            next.wake();
+    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self) {
+        let task = self.task().clone();
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    fn wait(self: &Arc<Self>, line: &mut Line) {
+        *self.state() = State::Waiting;
+        line.waiting[self.kind as usize].push_back(self.clone());
+    }
+}
+
+impl Wake for Ticket {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut line = self.share.line();
+        let state = *self.state();
+        match state {
+            State::Idle if self.share.has_room(&line) => {
+                *self.state() = State::Called;
+                line.active += 1;
+                drop(line);
+                self.call();
+            }
+            State::Idle => self.wait(&mut line),
+            State::Polled { .. } => *self.state() = State::Polled { is_woken: true },
+            State::Waiting | State::Called | State::Gone => {}
         }
+    }
+}
+
+/// While a task is polled.
+struct Polled<'a>(&'a Arc<Ticket>);
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        let share = &self.0.share;
+        let mut line = share.line();
+        let state = *self.0.state();
+        if state == (State::Polled { is_woken: true }) {
+            self.0.wait(&mut line);
+        } else {
+            *self.0.state() = State::Idle;
+        }
+        share.release(line);
     }
 }
 
@@ -147,29 +221,43 @@ impl<F: Future + Unpin> Future for Fair<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { share, kind, place, task } = &mut *self;
-        if !share.may_go_on(*kind, place, context.waker()) {
-            return Poll::Pending;
+        let Self { ticket, waker, task } = &mut *self;
+        {
+            let mut known = ticket.task();
+            if !known.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
+                *known = Some(context.waker().clone());
+            }
         }
-        let _going_on = GoingOn(share);
-        Pin::new(task).poll(context)
+        let mut line = ticket.share.line();
+        let state = *ticket.state();
+        if state != State::Called {
+            if !ticket.share.has_room(&line) {
+                if state == State::Idle {
+                    ticket.wait(&mut line);
+                }
+                return Poll::Pending;
+            }
+            line.active += 1;
+        }
+        *ticket.state() = State::Polled { is_woken: false };
+        drop(line);
+        let _polled = Polled(ticket);
+        Pin::new(task).poll(&mut Context::from_waker(waker))
     }
 }
 
 impl<F> Drop for Fair<F> {
     fn drop(&mut self) {
-        let mut line = self.share.line();
+        *self.ticket.task() = None;
+        let share = &self.ticket.share;
+        let mut line = share.line();
         line.tasks -= 1;
         if line.tasks == 0 {
-            self.share.0.server.clients.fetch_sub(1, Ordering::Relaxed);
+            share.0.server.clients.fetch_sub(1, Ordering::Relaxed);
         }
-        let Some(place) = self.place else { return };
-        // One that was called and goes calls the next.
-        let was_called = line.waiting[self.kind as usize].remove(&place).is_none();
-        let next = if was_called { line.call() } else { None };
-        drop(line);
-        if let Some(next) = next {
-            next.wake();
+        let state = std::mem::replace(&mut *self.ticket.state(), State::Gone);
+        if state == State::Called {
+            share.release(line);
         }
     }
 }
@@ -256,7 +344,7 @@ mod tests {
         idle.abort();
         let _ = idle.await;
         assert_eq!(eve.0.server.clients.load(Ordering::Relaxed), 0);
-        assert!(eve.line().waiting.iter().all(BTreeMap::is_empty));
+        assert_eq!(eve.line().active, 0);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -31,6 +31,11 @@ impl Pages {
         self.cancel.clone()
     }
 
+    /// For work in a thread that makes pages.
+    pub(super) fn answers(&self) -> Answers {
+        self.answers.clone()
+    }
+
     /// Waits until there is credit for a page. `Cancelled` once nobody wants the rest.
     pub(super) async fn credit(&mut self) -> Result<(), Fault> {
         while let Ok(input) = self.inputs.try_recv() {

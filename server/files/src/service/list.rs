@@ -21,8 +21,8 @@ use super::credit::{Pages, check};
 use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
 use crate::disk::FolderReader;
-use crate::exchange::Exchange;
-use crate::memory::{Charge, Memory, Use};
+use crate::exchange::{Answers, Exchange};
+use crate::memory::{self, Charge, Memory, Use};
 use crate::root::Root;
 use found::Found;
 
@@ -33,16 +33,21 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
     let place = request.folder.clone();
     let mut pages = Pages::new(exchange, request.pages)?;
     let cancel = pages.cancel();
-    let opened = service.clone().blocking(&place, move |service| Folder::open(service, request, cancel));
+    let answers = pages.answers();
+    let open = move |service: &Service| Folder::open(service, request, cancel, answers);
+    let opened = service.clone().blocking(&place, open);
     let (mut folder, ()) = service.in_turns(Class::Prompt, &place, opened.await?, Folder::read).await?;
     loop {
         pages.credit().await?;
-        pages.pay_ahead(folder.entries_max().min(folder.found.left())).await?;
         let (back, page) = service.in_turns(Class::Prompt, &place, folder, Folder::page).await?;
         folder = back;
         match page {
             Next::Page(page) => pages.send(page).await?,
             Next::End => break,
+            Next::NoMemory => {
+                pages.pay_ahead(folder.entries_next()).await?;
+                folder.is_paid = true;
+            }
         }
         if folder.has_ended {
             break;
@@ -66,6 +71,9 @@ struct Folder {
     /// The page that is being made.
     page: Vec<Entry>,
     page_bytes: usize,
+    answers: Answers,
+    /// Whether memory for the page was taken.
+    is_paid: bool,
     has_begun: bool,
     has_ended: bool,
 }
@@ -74,10 +82,17 @@ struct Folder {
 enum Next {
     Page(ListPage),
     End,
+    /// There is none for the page.
+    NoMemory,
 }
 
 impl Folder {
-    fn open(service: &Service, request: List, cancel: CancellationToken) -> Result<Self, Fault> {
+    fn open(
+        service: &Service,
+        request: List,
+        cancel: CancellationToken,
+        answers: Answers,
+    ) -> Result<Self, Fault> {
         let charge = service.memory.try_take(LEVEL_BYTES, Use::Parked);
         let charge = charge.ok_or_else(|| Memory::refusal("the open folder takes"))?;
         let reader = FolderReader::new(service.root.open_folder(&request.folder)?)?;
@@ -89,6 +104,8 @@ impl Folder {
             charge,
             page: Vec::new(),
             page_bytes: 0,
+            answers,
+            is_paid: false,
             has_begun: false,
             has_ended: false,
         })
@@ -118,6 +135,11 @@ impl Folder {
     /// Looks at what the next page tells of.
     fn page(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Next>, Fault> {
         let entries_max = folder.entries_max();
+        // Taken no earlier than now: of very many listings hardly any make a page at a time.
+        if !folder.is_paid && !folder.answers.try_pay_ahead(memory::of_page(folder.entries_next())) {
+            return Ok(Some(Next::NoMemory));
+        }
+        folder.is_paid = true;
         while let Some((name, kind)) = folder.found.take() {
             check(&folder.cancel)?;
             if let Some(attributes) = folder.look(&service.root, &name, kind)? {
@@ -139,8 +161,13 @@ impl Folder {
         if self.has_begun { PAGE_ENTRIES_MAX } else { FIRST_PAGE_ENTRIES }
     }
 
+    /// Of the next page, with what there is.
+    fn entries_next(&self) -> usize {
+        self.entries_max().min(self.found.left())
+    }
+
     fn turn_page(&mut self) -> Next {
-        (self.has_begun, self.page_bytes) = (true, 0);
+        (self.has_begun, self.page_bytes, self.is_paid) = (true, 0, false);
         self.has_ended = self.found.is_taken();
         Next::Page(ListPage { total: self.found.len() as u64, entries: std::mem::take(&mut self.page) })
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use towpath_protocol::answer::MetadataSet;
 use towpath_protocol::entry::{Attributes, Kind, Version};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::limits::EXTENDED_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::metadata::{Metadata, Part, Parts};
 use towpath_protocol::path::Name;
@@ -21,6 +20,7 @@ use super::change::Change;
 use crate::disk::metadata::{self, Authority};
 use crate::disk::{self, mode, writing};
 use crate::exchange::Exchange;
+use crate::memory::{self, Memory};
 
 /// What this client may give to things, and see of them.
 pub(super) const fn authority(service: &Service) -> Authority {
@@ -91,13 +91,16 @@ pub(super) async fn read(
     exchange: Exchange,
 ) -> Result<Answer, Fault> {
     let place = request.thing.clone();
-    exchange.answers.pay_ahead(2 * EXTENDED_BYTES_MAX).await?;
     let read = move |service: &Service| {
         let thing = service.root.thing(&request.thing)?;
         if let Some(version) = &request.version {
             check(version, &disk::stat_open(&thing)?)?;
         }
-        Ok(metadata::read(thing, authority(service))?.into())
+        let answer = metadata::read(thing, authority(service))?.into();
+        if !exchange.answers.try_pay_ahead(memory::of_answer(&answer)) {
+            return Err(Memory::refusal("the metadata takes"));
+        }
+        Ok(answer)
     };
     service.in_class(Class::Brief, &place, read).await
 }

@@ -16,7 +16,8 @@ use super::credit::{Pages, check};
 use super::list::entry_bytes;
 use super::tree::{Met, Tree};
 use super::turns::Turn;
-use crate::exchange::Exchange;
+use crate::exchange::{Answers, Exchange};
+use crate::memory;
 
 /// A page is sent when its first item is that old, so that whoever waits can begin.
 const PAGE_AGE_MAX: Duration = Duration::from_millis(20);
@@ -25,18 +26,24 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
     let mut pages = Pages::new(exchange, request.pages)?;
     let cancel = pages.cancel();
     let place = request.start.clone();
+    let answers = pages.answers();
     let opened = service.clone().blocking(&place, move |service| {
         let mut tree = Tree::open(service, &request.start)?;
         let ahead = tree.next().transpose()?;
-        Ok(Walking { tree, cancel, ahead, items: Vec::new(), bytes: 0, begun: None })
+        let items = Vec::new();
+        Ok(Walking { tree, cancel, ahead, items, bytes: 0, begun: None, answers, is_paid: false })
     });
     let mut walking = opened.await?;
     while walking.ahead.is_some() {
         pages.credit().await?;
-        pages.pay_ahead(PAGE_ENTRIES_MAX).await?;
         let (back, page) = service.in_turns(Class::Prompt, &place, walking, Walking::page).await?;
         walking = back;
-        pages.send(page).await?;
+        if let Some(page) = page {
+            pages.send(page).await?;
+        } else {
+            pages.pay_ahead(PAGE_ENTRIES_MAX).await?;
+            walking.is_paid = true;
+        }
     }
     Ok(Done {}.into())
 }
@@ -51,12 +58,19 @@ struct Walking {
     items: Vec<WalkItem>,
     bytes: usize,
     begun: Option<Instant>,
+    answers: Answers,
+    /// Whether memory for the page was taken.
+    is_paid: bool,
 }
 
 impl Walking {
-    /// The next page.
-    fn page(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<WalkPage>, Fault> {
-        let Self { tree, cancel, ahead, items, bytes, begun } = walking;
+    /// The next page; the inner `None` if there is no memory for it.
+    fn page(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<Option<WalkPage>>, Fault> {
+        let Self { tree, cancel, ahead, items, bytes, begun, answers, is_paid } = walking;
+        if !*is_paid && !answers.try_pay_ahead(memory::of_page(PAGE_ENTRIES_MAX)) {
+            return Ok(Some(None));
+        }
+        *is_paid = true;
         let since = *begun.get_or_insert_with(Instant::now);
         while let Some(Met { depth, entry, fault }) = ahead.take() {
             check(cancel)?;
@@ -71,7 +85,7 @@ impl Walking {
                 return Ok(None);
             }
         }
-        (*bytes, *begun) = (0, None);
-        Ok(Some(WalkPage { items: std::mem::take(items) }))
+        (*bytes, *begun, *is_paid) = (0, None, false);
+        Ok(Some(Some(WalkPage { items: std::mem::take(items) })))
     }
 }
