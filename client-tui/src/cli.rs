@@ -16,6 +16,7 @@ mod lines;
 mod ls;
 mod mkdir;
 pub mod output;
+pub mod patterns;
 mod pinned;
 mod place;
 mod planned;

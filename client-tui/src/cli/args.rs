@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::exit::Failure;
+use super::patterns::{self, PatternArg};
 use super::{command_word, help, usage};
 
 /// Headings of the options.
@@ -181,9 +182,18 @@ pub struct TransferArgs {
     /// Take DEST as the new name, even if it is an existing folder
     #[arg(short = 'T', long, help_heading = WHERE)]
     pub no_target_folder: bool,
-    /// Leave out what matches PATTERN (gitignore's syntax without !); may be repeated
+    /// Leave out what matches PATTERN (gitignore's syntax without !); may be repeated, the first match decides
     #[arg(long, value_name = "PATTERN", help_heading = WHAT)]
     pub exclude: Vec<String>,
+    /// Keep what matches PATTERN, whatever a later --exclude says
+    #[arg(long, value_name = "PATTERN", help_heading = WHAT)]
+    pub include: Vec<String>,
+    /// Leave out what matches a pattern of FILE: lines as in .gitignore, or pieces between NUL bytes
+    #[arg(long, value_name = "FILE", help_heading = WHAT)]
+    pub exclude_from: Vec<PathBuf>,
+    /// Those three in their order.
+    #[arg(skip)]
+    pub patterns: Vec<PatternArg>,
     #[command(flatten)]
     pub conflicts: ConflictArgs,
     /// Do not wait for data to reach the disk: a power cut may undo the copy
@@ -307,7 +317,8 @@ impl Args {
         is_there: impl Fn(&OsStr) -> bool,
     ) -> Result<Self, Result<String, Failure>> {
         let command = Self::command();
-        let args = Self::try_parse_from(command_word::word_first(&command, typed));
+        let matches = command.clone().try_get_matches_from(command_word::word_first(&command, typed));
+        let args = matches.and_then(|matches| Self::of(&matches));
         let args = args.map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(error.render().to_string()),
             _ => Err(mistyped_word(&command, typed, &is_there)
@@ -320,6 +331,23 @@ impl Args {
             ))),
             _ => Ok(args),
         }
+    }
+
+    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::from_arg_matches(matches)?;
+        if let (
+            Some(
+                Command::Get(transfer)
+                | Command::Put(transfer)
+                | Command::Cp(transfer)
+                | Command::Mv(transfer),
+            ),
+            Some((_, matches)),
+        ) = (&mut args.command, matches.subcommand())
+        {
+            transfer.patterns = patterns::in_order(matches);
+        }
+        Ok(args)
     }
 }
 

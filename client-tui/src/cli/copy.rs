@@ -14,6 +14,7 @@ use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure, why};
 use super::output::{self, Output};
+use super::patterns;
 use super::pinned::{Pin, Pins};
 use super::place::{Place, Places};
 use super::planned::Forecast;
@@ -22,7 +23,7 @@ use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
 use crate::transfer;
-use crate::transfer::excludes::{Excludes, Verdict};
+use crate::transfer::excludes::Excludes;
 use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb, Within};
 use crate::transfer::placed::{Placed, are_alike};
 
@@ -103,7 +104,7 @@ pub(super) async fn run(
         verb,
         is_name: args.no_target_folder,
         conflicts: args.conflicts,
-        excludes: excludes(&args.exclude)?,
+        excludes: patterns::excludes(&args.patterns)?,
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
         on_request: OnRequest {
             metadata: args.preserve,
@@ -151,13 +152,6 @@ fn no_destination(args: &TransferArgs) -> String {
     format!("{source}: missing DEST: write SOURCE… DEST; DEST . is the current folder")
 }
 
-fn excludes(patterns: &[String]) -> Result<Excludes, Failure> {
-    let patterns = patterns.iter().map(|pattern| (Verdict::Exclude, pattern.as_str()));
-    Excludes::new(patterns).map_err(|(pattern, fault)| {
-        Failure::usage(format!("--exclude {}: {fault}", DisplayName::new(pattern.as_bytes())))
-    })
-}
-
 /// How all of it ended.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -193,11 +187,15 @@ pub(super) async fn copy(
     let mut total = Summary::default();
     let mut typed: Vec<String> = sources.iter().map(|source| source.typed.clone()).collect();
     typed.push(destination.typed.clone());
-    let (items, pin) = resolve_items(sources, &destination, &options).await.map_err(|failure| {
+    let (items, pin, broken) = resolve_items(sources, &destination, &options).await.map_err(|failure| {
         let named = typed.iter().find(|typed| failure.message.starts_with(&format!("{typed}: ")));
         told(output, named.map(OsStr::new), failure)
     })?;
-    let whole_failure = items.len() == 1;
+    let whole_failure = items.len() == 1 && broken.is_empty();
+    total.failed = broken.len() as u64;
+    for (typed, failure) in broken {
+        output::error(&told(output, Some(OsStr::new(&typed)), failure).message);
+    }
     let only_item = match items.as_slice() {
         [(_, items)] if items.len() == 1 => items.first().cloned(),
         _ => None,
@@ -293,12 +291,15 @@ impl Sides<'_> {
     }
 }
 
+/// Sources with their items, what is written down of their destination, and why some sources could not be read to their end.
+type Resolved = (Vec<(Place, Vec<Item>)>, Option<Pin>, Vec<(String, Failure)>);
+
 /// What each source becomes, and what is written down of that. A source that does not exist fails before anything is moved.
 async fn resolve_items(
     sources: Vec<Place>,
     destination: &Place,
     options: &Options,
-) -> Result<(Vec<(Place, Vec<Item>)>, Option<Pin>), Failure> {
+) -> Result<Resolved, Failure> {
     let there = match destination.stat(Follow::Yes).await {
         Ok(there) => Some(there),
         Err(failure) if failure.exit == Exit::NotFound => None,
@@ -313,7 +314,7 @@ async fn resolve_items(
     if destination.is_folder && there.is_some() && !is_folder {
         return Err(destination.failed(&FaultCode::NotAFolder.into()));
     }
-    let (mut resolved, mut pin) = (Vec::new(), None);
+    let (mut resolved, mut pin, mut broken) = (Vec::new(), None, Vec::new());
     let may_be_pinned = sources.len() == 1 && !options.is_name;
     for source in sources {
         let name = source.name().cloned();
@@ -331,10 +332,11 @@ async fn resolve_items(
             pin = options.pins.pin(options.verb, source, destination).await;
             into &= pin.is_none();
         }
-        let items = items_of((&source, name.as_ref()), &attributes, destination, into).await?;
+        let (items, fault) = items_of((&source, name.as_ref()), &attributes, destination, into).await?;
+        broken.extend(fault.map(|fault| (source.typed.to_string(), source.failed(&fault))));
         resolved.push((source, items));
     }
-    Ok((resolved, pin))
+    Ok((resolved, pin, broken))
 }
 
 /// Whether a folder is to be moved to another spelling of its own name, which leads to it where the file system takes both for one.
@@ -404,25 +406,31 @@ fn is_descriptor(source: &Place, link: &Attributes) -> bool {
         && (is_of_process(&source.path.to_bytes()) || target.strip_prefix(b"/").is_some_and(is_of_process))
 }
 
+/// The items of a source, and why there are more that are not among them.
 async fn items_of(
     (source, name): (&Place, Option<&Name>),
     attributes: &Attributes,
     destination: &Place,
     into: bool,
-) -> Result<Vec<Item>, Failure> {
+) -> Result<(Vec<Item>, Option<Fault>), Failure> {
     let too_long = |error| Failure::usage(format!("{}: {error}", source.typed));
     if source.is_content && attributes.kind == Kind::Folder {
         // A folder without a name of its own: what is in it goes into the destination.
         let listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
         let mut listing = listing.to_be_kept();
         let mut items = Vec::new();
-        while let Some(page) = listing.next_page().await.map_err(|fault| source.failed(&fault))? {
+        loop {
+            let page = match listing.next_page().await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok((items, None)),
+                Err(fault) if items.is_empty() => return Err(source.failed(&fault)),
+                Err(fault) => return Ok((items, Some(fault))),
+            };
             for entry in page.entries {
                 let from = source.path.join(&entry.name).map_err(too_long)?;
                 items.push(Item { from, to: destination.path.join(&entry.name).map_err(too_long)? });
             }
         }
-        return Ok(items);
     }
     let to = match name {
         Some(name) if into => destination.path.join(name).map_err(too_long)?,
@@ -431,7 +439,7 @@ async fn items_of(
         }
         _ => destination.path.clone(),
     };
-    Ok(vec![Item { from: source.path.clone(), to }])
+    Ok((vec![Item { from: source.path.clone(), to }], None))
 }
 
 fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {

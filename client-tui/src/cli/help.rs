@@ -142,6 +142,9 @@ Existing files (--overwrite WHEN)
 What is copied
     --exclude PATTERN leaves out what matches, in gitignore's syntax without !,
     relative to each SOURCE; give it several times for several patterns.
+    --include PATTERN keeps what a later --exclude would leave out, and
+    --exclude-from FILE has patterns as .gitignore has them. They apply in the
+    order of the command line, and the first match decides.
     Symbolic links stay links. --follow copies a link within SOURCE as what it
     leads to. Fifos, sockets and devices are skipped and named; --skip-special
     keeps them from making the exit code 1.

@@ -222,6 +222,60 @@ const PLACES: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "--include keeps what a later --exclude would leave out",
+        typed: &["put", "--include", "z.o", "--exclude", "*.o", "--exclude", "x", "tree", "{S}/new"],
+        out: &["1 file,"],
+        after: &[("S/new/x", None), ("S/new/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "patterns apply in the order of the command line",
+        typed: &["put", "--exclude", "*.o", "--include", "z.o", "--exclude", "x", "tree", "{S}/new"],
+        out: &["0 files,"],
+        after: &[("S/new/x", None), ("S/new/y/z.o", None), ("S/new/y", Some("/"))],
+        ..ROW
+    },
+    Row {
+        promise: "--exclude-from reads a file of patterns",
+        typed: &["put", "--exclude-from", "patterns", "tree", "{S}/new"],
+        out: &["1 file,"],
+        after: &[("S/new/x", Some("x of local")), ("S/new/y/z.o", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a file of patterns stands where it was given",
+        typed: &[
+            "put",
+            "--include",
+            "z.o",
+            "--exclude-from",
+            "patterns",
+            "--exclude",
+            "x",
+            "tree",
+            "{S}/new",
+        ],
+        out: &["1 file,"],
+        after: &[("S/new/x", None), ("S/new/y/z.o", Some("object"))],
+        ..ROW
+    },
+    Row {
+        promise: "a pattern of a file that can match nothing is named with its line",
+        typed: &["put", "--exclude-from", "wrong patterns", "tree", "{S}/new"],
+        exit: 2,
+        err: &["tow: wrong patterns:2: ./x: ", "write /x"],
+        after: &[("S/new", None)],
+        ..ROW
+    },
+    Row {
+        promise: "a file of patterns that is not there is 2",
+        typed: &["put", "--exclude-from", "no such file", "tree", "{S}/new"],
+        exit: 2,
+        err: &["tow: --exclude-from no such file: "],
+        after: &[("S/new", None)],
+        ..ROW
+    },
+    Row {
         promise: "a glob that is none is 2",
         typed: &["put", "--exclude", "[", "tree", "{S}/new"],
         exit: 2,

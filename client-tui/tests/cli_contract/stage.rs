@@ -130,6 +130,8 @@ impl Scene {
             ("local/tree/x", "x of local"),
             ("local/tree/y/z.o", "object"),
             ("local/-dash", "local dash"),
+            ("local/patterns", "# objects\n\n*.o\n"),
+            ("local/wrong patterns", "*.o\n./x\n"),
         ] {
             self.write(path, content, SOME_TIME);
         }
