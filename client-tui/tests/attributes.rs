@@ -10,12 +10,23 @@
     reason = "tests"
 )]
 
+#[path = "support/folding.rs"]
+mod folding;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/image.rs"]
 mod image;
+#[path = "attributes/made_up.rs"]
+mod made_up;
+#[path = "attributes/search_only.rs"]
+mod search_only;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/skip.rs"]
 mod skip;
+#[path = "attributes/torn.rs"]
+mod torn;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "support/towd.rs"]
+mod towd;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -148,6 +159,43 @@ fn f83_in_a_folder_of_somebody_else_the_content_arrives_and_what_is_not_kept_is_
 }
 
 #[test]
+fn f83_where_no_mode_can_be_changed_things_have_those_of_their_creation() {
+    let stage = Stage::new();
+    let Some(_disk) = folding::Folding::mount(&stage.at("m"), &["no-chmod"]) else { return };
+    stage.write("from/a", "a");
+    stage.write("from/large", vec![7; 300 << 10]);
+    stage.write("from/sub/b", "b");
+    let modes = [
+        ("from", 0o755),
+        ("from/sub", 0o750),
+        ("from/a", 0o644),
+        ("from/sub/b", 0o640),
+        ("from/large", 0o755),
+    ];
+    for (path, mode) in modes {
+        stage.mode(path, mode);
+    }
+    fs::create_dir(stage.at("state of towd")).unwrap();
+    let towd = towd::Towd::start(&stage.at("m"), &stage.at("state of towd"), &[]);
+    let put = towd.target("put");
+    for (words, to) in [
+        (vec!["cp", "--json", "from", "m/copied"], "m/copied"),
+        (vec!["cp", "--json", "--exclude", "no such name", "from", "m/walked"], "m/walked"),
+        (vec!["put", "--json", "from", &put], "m/put"),
+        (vec!["cp", "--json", &put, &towd.target("again")], "m/again"),
+        (vec!["mv", "--json", "from", "m/moved"], "m/moved"),
+    ] {
+        let output = stage.tow(&words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", told(&output));
+        assert_eq!(done(&output)["not_kept"], 0, "{words:?}: {}", told(&output));
+        for (path, mode) in modes {
+            let path = path.replacen("from", to, 1);
+            assert_eq!(stage.at(&path).metadata().unwrap().mode() & 0o777, mode, "{words:?}: {path}");
+        }
+    }
+}
+
+#[test]
 fn a_second_copy_into_ones_own_read_only_folder_updates_it_and_leaves_it_read_only() {
     let stage = Stage::new();
     let Some(nobody) = stage.nobody() else { return };
@@ -185,22 +233,36 @@ fn one_entry_that_cannot_be_read_or_named_keeps_nothing_else_from_arriving() {
     }
     stage.mode("from/shut", 0o000);
     stage.mode("from/listed", 0o444);
-    let long = format!("from/deep/{}", vec!["x".repeat(200); 12].join("/"));
+    let long = format!("from/deep/{}", vec!["x".repeat(200); 13].join("/"));
     stage.write(&format!("{long}/too deep"), "deep");
     stage.write("from/deep/good", "good");
     fs::create_dir(stage.at("to")).unwrap();
     nobody.owns("from");
     nobody.owns("to");
-    let far = format!("to/{}/copy", vec!["y".repeat(200); 8].join("/"));
-    fs::create_dir_all(stage.at(&far).parent().unwrap()).unwrap();
+    let deep_folder = format!("to/{}", vec!["y".repeat(200); 8].join("/"));
+    fs::create_dir_all(stage.at(&deep_folder)).unwrap();
     nobody.owns("to");
-    let output = nobody.tow(&["cp", "from", &far]);
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    for path in ["good", "z/good", "deep/good"] {
-        assert!(stage.at(&format!("{far}/{path}")).exists(), "{path}: {}", told(&output));
+    for name in ["copied alone", "walked"] {
+        let far = format!("{deep_folder}/{name}");
+        let mut words = vec!["cp", "from", &far];
+        if name == "walked" {
+            words.extend(["--exclude", "no such name"]);
+        }
+        let output = nobody.tow(&words);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        for path in ["good", "z/good", "deep/good"] {
+            assert!(stage.at(&format!("{far}/{path}")).exists(), "{name} {path}: {}", told(&output));
+        }
+        let said = errors(&output);
+        assert!(said.contains("from/shut") && said.contains("from/listed"), "{said}");
+        // Folder by folder no path is too long; of one that is, the first that has no place any more is named, and nothing in it.
+        let too_long = said.lines().filter(|line| line.contains("from/deep/")).collect::<Vec<_>>();
+        match too_long.as_slice() {
+            [] => assert_ne!(name, "walked", "{said}"),
+            [line] => assert!(name == "walked" && line.contains("too long"), "{said}"),
+            _ => panic!("{said}"),
+        }
     }
-    let said = errors(&output);
-    assert!(said.contains("from/shut") && said.contains("from/listed"), "{said}");
     let size = nobody.tow(&["size", "--json", "from"]);
     assert_eq!(size.status.code(), Some(1));
     assert!(errors(&size).contains("from/shut") && !size.stdout.is_empty(), "{}", told(&size));

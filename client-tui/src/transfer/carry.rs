@@ -70,9 +70,9 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
         (Some(link), _) => link_to(shared, step, &link.bytes).await,
         (None, Kind::File) if step.attributes.size <= SMALL_FILE_BYTES_MAX as u64 => {
             match small(shared, step).await {
-                // It says that it is empty, and has more than one message holds.
-                Err(fault) if fault.code == FaultCode::FileTooLarge && step.attributes.size == 0 => {
-                    Box::pin(large::carry(shared, step)).await
+                // It has more than it says, and more than one message holds.
+                Err(fault) if fault.code == FaultCode::FileTooLarge => {
+                    Box::pin(large::carry_to_the_end(shared, step)).await
                 }
                 carried => carried,
             }

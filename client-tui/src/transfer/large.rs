@@ -21,6 +21,7 @@ use self::source::Source;
 use self::upload::Upload;
 use super::carry;
 use super::metadata;
+use super::plan::look_at;
 use super::shared::Shared;
 use super::work::{Carried, Step};
 use crate::link::Link;
@@ -49,13 +50,35 @@ pub(super) fn window_bytes(source: &Link) -> u64 {
     ranges.clamp(READ_RANGES_LEAST, READ_RANGES_MOST) * READ_RANGE_BYTES
 }
 
-/// Copies a file of more than one message, or one that does not say how long it is.
+/// Copies a file of more than one message. One that is as it was and yet holds more or fewer bytes than it says is read to its end.
 pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
-    let (size, version) = (step.attributes.size, step.attributes.version());
+    let fault = match carry_bytes(shared, step, step.attributes.size).await {
+        Err(fault) if fault.code == FaultCode::Changed && step.attributes.size > 0 => fault,
+        carried => return carried,
+    };
+    let looked = shared.unless_stopped(look_at(&shared.job.source, &step.from)).await??;
+    if looked.version() != step.attributes.version() {
+        return Err(fault);
+    }
+    match carry_to_the_end(shared, step).await {
+        // Then it is no file of that kind.
+        Err(too_large) if too_large.code == FaultCode::FileTooLarge => Err(fault),
+        carried => carried,
+    }
+}
+
+/// Copies a file that does not say how long it is.
+pub(super) async fn carry_to_the_end(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
+    carry_bytes(shared, step, 0).await
+}
+
+/// `size` is 0 if it is not known.
+async fn carry_bytes(shared: &Shared, step: &Step, size: u64) -> Result<Carried, Fault> {
+    let version = step.attributes.version();
     let under_way = shared.tally.begin(&step.from, size);
     let (from, to) = (&shared.job.source, &shared.job.destination);
     let side = Side { link: from, file: &step.from, version };
-    let basis = basis_of(shared, step);
+    let basis = basis_of(shared, step).filter(|_| size > 0);
     let metadata = shared.unless_stopped(metadata::of(shared, &step.from, version)).await??;
     let resume = (size >= RESUMED_BYTES_LEAST).then_some(READ_RANGE_BYTES);
     let mut request = BeginUpload {
@@ -71,7 +94,9 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
     let passes_holes = from.welcome().has(Capability::HOLES) && to.welcome().has(Capability::HOLES);
     loop {
         let mut source = Source::new(side);
-        if passes_holes {
+        if size == 0 {
+            source.read_to_the_end();
+        } else if passes_holes {
             source.leave_holes_out();
         }
         let mut upload = Upload::open(to, request.clone());
@@ -92,7 +117,8 @@ pub(super) async fn carry(shared: &Shared, step: &Step) -> Result<Carried, Fault
             Err(fault) => fault,
         };
         // There may be room for what the source stores, if not for all of its length. Only the source knows, and it is asked only now.
-        let may_fit = fault.code == FaultCode::NoSpace && request.stored_bytes.is_none() && passes_holes;
+        let may_fit =
+            fault.code == FaultCode::NoSpace && request.stored_bytes.is_none() && passes_holes && size > 0;
         if may_fit
             && upload.sent() == 0
             && let Ok(Ok(Some(stored))) = shared.unless_stopped(source::stored_bytes(side)).await

@@ -209,14 +209,17 @@ impl<'a> Plan<'a> {
                     continue;
                 }
             };
-            if let (Some(code), true) = (fault, attributes.is_unknown || attributes.kind != Kind::Folder) {
-                // It is there, and no more is known of it.
+            let is_folder = attributes.kind == Kind::Folder;
+            let is_out = self.is_left_out(&below) || self.is_excluded(&below, is_folder);
+            if let (Some(code), true) = (fault, attributes.is_unknown || !is_folder) {
+                // It is there, and no more is known of it; or it is a folder that came before, and not all of its content.
                 self.unnamed_below = Some(usize::from(depth));
-                self.shared.failed(fault_at(code, &join(&self.from, &below)?)).await;
+                if !is_out {
+                    self.shared.failed(fault_at(code, &join(&self.from, &below)?)).await;
+                }
                 continue;
             }
-            let is_folder = attributes.kind == Kind::Folder;
-            if self.is_left_out(&below) || self.is_excluded(&below, is_folder) {
+            if is_out {
                 if is_folder {
                     self.folders.insert(below, None);
                 }

@@ -119,24 +119,41 @@ fn d10_a_copy_within_one_machine_that_was_killed_and_is_given_again_leaves_no_pa
     }
     let world = World::new();
     world.write("near/t/large", vec![b'x'; 20 << 20]);
+    world.write("near/t/middle", vec![b'y'; 300 << 10]);
     world.write("near/t/small", "small");
+    world.write("near/t/empty", "");
+    world.write("near/t/sub/small", "another");
     fs::create_dir_all(world.at("far")).unwrap();
-    let words = ["cp", "-T", "near/t", "far/t"];
-    let mut left = 0;
-    for (call, at) in [("fsync", 1), ("renameat2", 1), ("renameat2", 2), ("renameat2", 3), ("syncfs", 1)] {
-        let _ = fs::remove_dir_all(world.at("far/t"));
-        if killed(&world, call, at, &words).is_some() {
-            left += usize::from(parts(&world) > 0);
-            let again = world.tow(&words);
-            assert!(again.status.success(), "{call}: {again:?}");
-            assert!(parts(&world) == 0, "killed before {call} number {at}: {:?}", world.names("far/t"));
+    fs::create_dir_all(world.at("there/t")).unwrap();
+    let towd = world.serve("near");
+    let far = towd.target("t");
+    // Made by the copy itself, joined, and from another machine.
+    for words in [
+        ["cp", "-T", "near/t", "far/t"],
+        ["cp", "-T", "near/t", "there/t"],
+        ["get", "-T", &far, "far/t"],
+        ["cp", "-T", "near/t/small", "there/t/small"],
+    ] {
+        let to = words[3].split('/').next().unwrap();
+        let mut left = 0;
+        for (call, last) in [("fsync", 2), ("renameat2", 8), ("syncfs", 1)] {
+            for at in 1..=last {
+                let _ = fs::remove_dir_all(world.at(to));
+                fs::create_dir_all(world.at(if to == "far" { "far" } else { "there/t" })).unwrap();
+                if killed(&world, call, at, &words).is_none() {
+                    break;
+                }
+                left += parts(&world, to);
+                let again = world.tow(&words);
+                let what = format!("{words:?} killed before {call} number {at}");
+                assert!(again.status.success(), "{what}: {again:?}");
+                assert_eq!(parts(&world, to), 0, "{what}: {:?}", world.files(to).keys());
+            }
         }
+        assert!(left > 0, "{words:?}: a kill left nothing, so this shows nothing");
     }
-    assert!(left > 0, "a kill left nothing, so this shows nothing");
 }
 
-/// Of large files.
-fn parts(world: &World) -> usize {
-    let is_part = |(at, content): &(String, String)| at.contains(".towpath-part-") && content.len() > 1 << 20;
-    world.files("far").into_iter().filter(is_part).count()
+fn parts(world: &World, folder: &str) -> usize {
+    world.files(folder).into_keys().filter(|at| at.contains(".towpath-part-")).count()
 }

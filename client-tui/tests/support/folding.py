@@ -1,8 +1,11 @@
 """A file system in memory that takes names which differ in case for one, over /dev/fuse, without any library. For root.
 
-Usage: folding.py MOUNTPOINT [spellings] [plain-rename]
+Usage: folding.py MOUNTPOINT [spellings] [plain-rename] [torn] [no-chmod] [says=BYTES]
   spellings     each spelling of a name has an inode number of its own, as file systems have it that libfuse leads by paths
   plain-rename  renameat2 knows no flags
+  torn          reading a folder of more than three entries fails behind those
+  no-chmod      nobody may change a mode
+  says=BYTES    every file says that it has so many, whatever it holds
 Prints "mounted" once it is there, and ends with the mount.
 """
 import ctypes
@@ -13,7 +16,8 @@ import struct
 import sys
 import time
 
-LOOKUP, FORGET, GETATTR, SETATTR, MKDIR, UNLINK, RMDIR, RENAME, OPEN, READ, WRITE, STATFS = 1, 2, 3, 4, 9, 10, 11, 12, 14, 15, 16, 17
+LOOKUP, FORGET, GETATTR, SETATTR, MKDIR, UNLINK, RMDIR, RENAME, LINK = 1, 2, 3, 4, 9, 10, 11, 12, 13
+OPEN, READ, WRITE, STATFS = 14, 15, 16, 17
 RELEASE, FSYNC, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR, CREATE, INTERRUPT, BATCH_FORGET, RENAME2 = 18, 20, 25, 26, 27, 28, 29, 30, 35, 36, 42, 45
 NOREPLACE = 1
 MODE, UID, GID, SIZE, MTIME, MTIME_NOW = 1, 2, 4, 8, 32, 256
@@ -22,6 +26,7 @@ MODE, UID, GID, SIZE, MTIME, MTIME_NOW = 1, 2, 4, 8, 32, 256
 class Node:
     def __init__(self, mode):
         self.mode, self.uid, self.gid, self.data, self.entries = mode, 0, 0, bytearray(), {}
+        self.names = 1
         self.modified = self.changed = time.time_ns()
 
     def touch(self):
@@ -31,6 +36,8 @@ class Node:
 class Folding:
     def __init__(self, options):
         self.by_spelling, self.knows_flags = "spellings" in options, "plain-rename" not in options
+        self.is_torn, self.may_chmod = "torn" in options, "no-chmod" not in options
+        self.says = next((int(option[5:]) for option in options if option.startswith("says=")), None)
         self.nodes, self.numbers = {1: Node(stat.S_IFDIR | 0o777)}, {}
 
     def number(self, parent, name, node):
@@ -51,8 +58,8 @@ class Folding:
         node = self.nodes[number]
         times = [(node.modified, node.modified, node.changed)[i] for i in range(3)]
         seconds, rest = [t // 10**9 for t in times], [t % 10**9 for t in times]
-        size = len(node.data)
-        return struct.pack("<QQQQQQ10I", number, size, (size + 511) // 512, *seconds, *rest, node.mode, 1, node.uid, node.gid, 0, 4096, 0)
+        size = len(node.data) if self.says is None or stat.S_ISDIR(node.mode) else self.says
+        return struct.pack("<QQQQQQ10I", number, size, (size + 511) // 512, *seconds, *rest, node.mode, node.names, node.uid, node.gid, 0, 4096, 0)
 
     def entry(self, number):
         # Nothing of it is to be remembered by the kernel.
@@ -72,8 +79,18 @@ class Folding:
         if is_folder and node.entries:
             raise OSError(errno.ENOTEMPTY, "")
         del self.nodes[parent].entries[name.lower()]
+        node.names, node.changed = node.names - 1, time.time_ns()
         self.nodes[parent].touch()
         return b""
+
+    def link(self, number, parent, name):
+        node, folder = self.nodes[number], self.nodes[parent]
+        if name.lower() in folder.entries:
+            raise OSError(errno.EEXIST, "")
+        folder.entries[name.lower()] = (name, node)
+        node.names, node.changed = node.names + 1, time.time_ns()
+        folder.touch()
+        return self.number(parent, name, node)
 
     def rename(self, parent, name, other, new, flags):
         if flags and not self.knows_flags or flags & ~NOREPLACE:
@@ -83,6 +100,8 @@ class Folding:
             raise OSError(errno.EEXIST, "")
         if there and there[1] is not node and there[1].entries:
             raise OSError(errno.ENOTEMPTY, "")
+        if there and there[1] is node and (parent, name.lower()) != (other, new.lower()):
+            return b""
         del self.nodes[parent].entries[name.lower()]
         self.nodes[other].entries[new.lower()] = (new, node)
         number = self.numbers.pop((parent, name), None)
@@ -96,6 +115,8 @@ class Folding:
     def set(self, number, body):
         valid, _, _, size, _, _, seconds, _, _, rest, _, mode, _, uid, gid, _ = struct.unpack_from("<IIQQQQQQIIIIIIII", body)
         node = self.nodes[number]
+        if valid & MODE and not self.may_chmod:
+            raise OSError(errno.EPERM, "")
         if valid & MODE:
             node.mode = stat.S_IFMT(node.mode) | mode & 0o7777
         if valid & UID:
@@ -114,6 +135,10 @@ class Folding:
         _, offset, room = struct.unpack_from("<QQI", body)
         node, said = self.nodes[number], b""
         every = [(b".", node), (b"..", node)] + list(node.entries.values())
+        if self.is_torn and len(every) > 5:
+            if offset >= 5:
+                raise OSError(errno.EIO, "")
+            every = every[:5]
         for at, (name, child) in list(enumerate(every))[offset:]:
             entry = struct.pack("<QQII", at + 1, at + 1, len(name), stat.S_IFMT(child.mode) >> 12) + name
             entry += bytes(-len(entry) % 8)
@@ -141,14 +166,16 @@ class Folding:
         if kind == SETATTR:
             return self.set(number, body)
         if kind == MKDIR:
-            mode, _ = struct.unpack_from("<II", body)
-            return self.entry(self.make(number, body[8:].split(b"\0")[0], stat.S_IFDIR | mode))
+            mode, umask = struct.unpack_from("<II", body)
+            return self.entry(self.make(number, body[8:].split(b"\0")[0], stat.S_IFDIR | mode & 0o7777 & ~umask))
         if kind == CREATE:
             _, mode, umask, _ = struct.unpack_from("<IIII", body)
             made = self.make(number, body[16:].split(b"\0")[0], stat.S_IFREG | mode & 0o7777 & ~umask)
             return self.entry(made) + struct.pack("<QII", 0, 1, 0)
         if kind in (UNLINK, RMDIR):
             return self.remove(number, name, kind == RMDIR)
+        if kind == LINK:
+            return self.entry(self.link(struct.unpack_from("<Q", body)[0], number, body[8:].split(b"\0")[0]))
         if kind in (RENAME, RENAME2):
             other, flags = struct.unpack_from("<QI", body) if kind == RENAME2 else (struct.unpack_from("<Q", body)[0], 0)
             names = body[16 if kind == RENAME2 else 8:].split(b"\0")

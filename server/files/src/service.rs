@@ -12,6 +12,7 @@ mod credit;
 mod flushing;
 mod grant;
 mod ledger;
+mod leftovers;
 mod list;
 mod lot;
 mod make;
@@ -76,6 +77,7 @@ pub struct Service {
     memory: Memory,
     allowance: Arc<allowance::Allowance>,
     outcomes: Arc<outcomes::Outcomes>,
+    leftovers: Arc<leftovers::Leftovers>,
     pool: BlockingPool,
     buffers: buffers::Buffers,
     room: room::Room,
@@ -166,6 +168,7 @@ impl Service {
                 None,
             )),
             outcomes: Arc::default(),
+            leftovers: Arc::default(),
             pool: BlockingPool::default(),
             buffers: buffers::Buffers::default(),
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),

@@ -48,6 +48,8 @@ impl Piece {
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     side: Side<'a>,
+    /// What it says; 0 if that is not what it holds.
+    size: u64,
     holes: bool,
     /// What was asked for, or need not be.
     asked: u64,
@@ -126,6 +128,7 @@ impl<'a> Source<'a> {
     pub(super) fn new(side: Side<'a>) -> Self {
         Self {
             side,
+            size: side.version.size,
             holes: false,
             asked: 0,
             hashed_to: 0,
@@ -142,6 +145,11 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// It is read to its end, whatever size it says.
+    pub(super) const fn read_to_the_end(&mut self) {
+        self.size = 0;
+    }
+
     /// Both sides can say what is a hole.
     pub(super) const fn leave_holes_out(&mut self) {
         self.holes = true;
@@ -149,7 +157,7 @@ impl<'a> Source<'a> {
 
     /// Nobody wants its data; that of what does not say how long it is has to come nonetheless.
     pub(super) const fn hash_only(&mut self) {
-        self.hashed_to = if self.side.version.size == 0 { 0 } else { u64::MAX };
+        self.hashed_to = if self.size == 0 { 0 } else { u64::MAX };
     }
 
     /// Whether it knows how to hash without sending.
@@ -158,7 +166,7 @@ impl<'a> Source<'a> {
     }
 
     pub(super) const fn size(&self) -> u64 {
-        self.side.version.size
+        self.size
     }
 
     pub(super) const fn has_grown(&self) -> bool {
@@ -191,7 +199,7 @@ impl<'a> Source<'a> {
 
     /// Forgets what has come: all of it comes, from the start.
     pub(super) fn begin_anew(&mut self) {
-        *self = Self { holes: self.holes, ..Self::new(self.side) };
+        *self = Self { holes: self.holes, size: self.size, ..Self::new(self.side) };
     }
 
     /// Whether the first `offset` bytes, whole ranges, have this hash; what follows comes next. Else all of it comes, from the start.
@@ -279,7 +287,7 @@ impl<'a> Source<'a> {
         // A hole that is hashed need not be told.
         let holes = self.holes && wants == Wants::Data;
         let request = Read { file: file.clone(), version: Some(version), offset, len, wants, holes };
-        let end = if version.size == 0 { len } else { offset.saturating_add(len).min(version.size) };
+        let end = if self.size == 0 { len } else { offset.saturating_add(len).min(self.size) };
         let len = end - offset;
         self.ahead_bytes += len;
         self.parts.push_back(Part::Asked(Asked { exchange: link.open(request), len, end, is_range }));
@@ -345,7 +353,11 @@ impl<'a> Source<'a> {
         Ok(Piece::Span(UploadSpan { offset, len, of: SpanOf::Zeros }))
     }
 
-    fn done(&mut self, ReadDone { hash, grown, .. }: ReadDone) -> Result<(), Fault> {
+    fn done(&mut self, ReadDone { len, hash, grown }: ReadDone) -> Result<(), Fault> {
+        if self.size == 0 && self.side.version.size > READ_BYTES_MAX && len >= READ_BYTES_MAX {
+            // That was no more than its beginning.
+            return Err(FaultCode::FileTooLarge.into());
+        }
         self.grown |= grown;
         let Some(Part::Asked(asked)) = self.parts.pop_front() else {
             return Err(FaultCode::Malformed.into());

@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::Hash;
@@ -28,7 +28,7 @@ const TAG_BYTES: usize = 8;
 const LINK_AGE_LEAST: Duration = Duration::from_mins(1);
 
 /// Names unfinished things of one purpose: those of one upload that can go on, or one of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PartId([u8; ID_BYTES]);
 
 impl PartId {
@@ -43,10 +43,19 @@ impl PartId {
     /// Under which what was received of a file is found again: by one client, of one place, size and time of modification. Another
     /// client's is another one, whatever that client asks for.
     pub(crate) fn of_upload(client: u32, place: &Name, size: u64, modified: Time) -> Self {
+        Self::of(b"/", client, place, (size, modified))
+    }
+
+    /// As [`of_upload`](Self::of_upload), of a file that always begins at its beginning: what was received of another one stays apart.
+    pub(crate) fn of_copy(client: u32, place: &Name, size: u64, modified: Time) -> Self {
+        Self::of(b"/copy/", client, place, (size, modified))
+    }
+
+    fn of(what: &[u8], client: u32, place: &Name, (size, modified): (u64, Time)) -> Self {
         let of: [&[u8]; 5] = [
             &client.to_be_bytes(),
             place.as_bytes(),
-            b"/",
+            what,
             &size.to_be_bytes(),
             &modified.wide_ns().to_be_bytes(),
         ];
@@ -184,6 +193,10 @@ pub(crate) fn take_up(folder: &OwnedFd, id: PartId) -> Result<Found, Fault> {
     for name in super::names(folder)?.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
         match lock(folder, &name, OFlags::RDWR) {
             Ok((file, stat)) if is_ours_alone(&stat) => return Ok(Found::Waiting(name, file)),
+            // Killed before others were kept out of it: nothing waits there, and its name is wanted.
+            Ok((_locked, stat)) if stat.st_size == 0 => {
+                let _ = writing::remove_file(folder, &name);
+            }
             Err(Errno::WOULDBLOCK) => found = Found::Taken,
             // Whatever it is, it is not what we left.
             Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => {}
@@ -216,12 +229,18 @@ fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat
     }
 }
 
-/// Removes what was left under an ID, unless somebody is at it.
-pub(crate) fn sweep_of(folder: &OwnedFd, id: PartId) {
-    let names = super::names(folder).unwrap_or_default();
-    for name in names.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
-        sweep(folder, &name, Duration::ZERO);
-    }
+/// Removes an unfinished file, unless somebody is at it.
+pub(crate) fn sweep_now(folder: &OwnedFd, name: &Name) {
+    sweep(folder, name, Duration::ZERO);
+}
+
+/// Up to `most` names of our form among the first `looked_at` of a folder.
+pub(crate) fn in_folder(folder: &OwnedFd, looked_at: usize, most: usize) -> Vec<(PartId, Name)> {
+    let Ok(entries) = Dir::read_from(folder) else { return Vec::new() };
+    let names = entries.take(looked_at).map_while(Result::ok);
+    let names = names.filter(|entry| entry.file_name().to_bytes().starts_with(PREFIX));
+    let names = names.filter_map(|entry| Name::new(entry.file_name().to_bytes()).ok());
+    names.filter_map(|name| Some((PartId::in_name(&name)?, name))).take(most).collect()
 }
 
 /// One that was about to be put in place may have its final owner, whom only root gives it.

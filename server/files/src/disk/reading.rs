@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use towpath_protocol::answer::SpaceInfo;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::Name;
+use towpath_protocol::limits::NAME_BYTES_MAX;
+use towpath_protocol::path::{Name, PathError};
 
 use super::parts::{has_part_form, is_part};
 use super::{code_of, fault_of, kind_of, mounts, stat, stat_open};
@@ -37,11 +38,12 @@ pub(crate) fn only_a_file(file: OwnedFd) -> Result<OwnedFd, FaultCode> {
     Ok(file)
 }
 
-/// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out, and so are names
-/// that the protocol cannot say.
+/// Reads the names in a folder as the disk gives them; unfinished files of ours, `.` and `..` are left out. Names that the protocol
+/// cannot say are left out too, and end in a fault after all others.
 #[derive(Debug)]
 pub(crate) struct FolderReader {
     folder: Dir,
+    has_unsayable: bool,
     /// Some of the unfinished files that were left out.
     parts: Vec<Name>,
     /// All of them, by their identities and sizes, where somebody wants to know.
@@ -54,7 +56,8 @@ const PARTS_MAX: usize = 64;
 impl FolderReader {
     /// Takes a folder that is open for reading and was not read from before.
     pub(crate) fn new(folder: OwnedFd) -> Result<Self, Fault> {
-        Ok(Self { folder: Dir::new(folder).map_err(fault_of)?, parts: Vec::new(), parts_met: None })
+        let folder = Dir::new(folder).map_err(fault_of)?;
+        Ok(Self { folder, has_unsayable: false, parts: Vec::new(), parts_met: None })
     }
 
     /// The folder itself, for looking at what is in it.
@@ -97,16 +100,23 @@ impl FolderReader {
 }
 
 impl Iterator for FolderReader {
-    /// The kind where the disk tells it together with the name.
+    /// The kind where the disk tells it together with the name. Err is the last item: there is more that does not come.
     type Item = Result<(Name, Option<Kind>), Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let entry = match self.folder.next()? {
-                Ok(entry) => entry,
-                Err(errno) => return Some(Err(fault_of(errno))),
+            let entry = match self.folder.next() {
+                Some(Ok(entry)) => entry,
+                Some(Err(errno)) => return Some(Err(fault_of(errno))),
+                None => return std::mem::take(&mut self.has_unsayable).then(|| Err(unsayable())),
             };
-            let Ok(name) = Name::new(entry.file_name().to_bytes()) else { continue };
+            let name = match Name::new(entry.file_name().to_bytes()) {
+                Ok(name) => name,
+                Err(error) => {
+                    self.has_unsayable |= matches!(error, PathError::NameTooLong(_));
+                    continue;
+                }
+            };
             if !has_part_form(&name) || !self.folder.fd().is_ok_and(|folder| is_part(folder, &name)) {
                 let kind = entry.file_type();
                 return Some(Ok((name, (kind != FileType::Unknown).then(|| kind_of(kind)))));
@@ -123,20 +133,35 @@ impl Iterator for FolderReader {
     }
 }
 
-/// All names in a folder, unfinished files too, as the disk gives them.
+/// All names in a folder, unfinished files too, as the disk gives them. Err is the last item: there is more that does not come.
 pub(crate) fn each_name(
     folder: &OwnedFd,
 ) -> Result<impl Iterator<Item = Result<Name, Fault>> + use<>, Fault> {
-    let entries = Dir::read_from(folder).map_err(fault_of)?;
-    Ok(entries.filter_map(|entry| match entry {
-        Ok(entry) => Name::new(entry.file_name().to_bytes()).ok().map(Ok),
-        Err(errno) => Some(Err(fault_of(errno))),
+    let mut entries = Dir::read_from(folder).map_err(fault_of)?;
+    let mut has_unsayable = false;
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let name = match entries.next() {
+                Some(Ok(entry)) => Name::new(entry.file_name().to_bytes()),
+                Some(Err(errno)) => return Some(Err(fault_of(errno))),
+                None => return std::mem::take(&mut has_unsayable).then(|| Err(unsayable())),
+            };
+            match name {
+                Ok(name) => return Some(Ok(name)),
+                Err(error) => has_unsayable |= matches!(error, PathError::NameTooLong(_)),
+            }
+        }
     }))
 }
 
 /// The same in one list: for folders of our own.
 pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<Name>, Fault> {
     each_name(folder)?.collect()
+}
+
+fn unsayable() -> Fault {
+    Fault::new(FaultCode::NameTooLong)
+        .because(format!("it holds a name of more than {NAME_BYTES_MAX} bytes, which is left out"))
 }
 
 /// Appends up to `len` bytes of a file from `offset` on to `buffer`, and says how many; fewer only at the end of the file.
@@ -173,6 +198,13 @@ pub(crate) fn read_into(file: impl AsFd, buffer: &mut [u8], offset: u64) -> Resu
         }
     }
     Ok(read)
+}
+
+/// Whether a file holds bytes behind the size that it says, and goes on saying it: files that a system makes up may be longer than that.
+pub(crate) fn holds_more(file: impl AsFd, size: u64) -> Result<bool, Fault> {
+    // An error behind the end says nothing about the file.
+    let is_more = read_into(&file, &mut [0], size).is_ok_and(|read| read == 1);
+    Ok(is_more && stat_open(file)?.size == size)
 }
 
 /// Free and total bytes of the file system that something open is on.

@@ -15,6 +15,7 @@ use towpath_protocol::time::Time;
 use super::allowance::{Allowance, Gone, Hold};
 use super::grant::ClientId;
 use super::ledger::{Identity, Ledger};
+use super::leftovers::Leftovers;
 use super::metadata::{Wished, unless};
 use crate::disk::holes::Stored;
 use crate::disk::parts::{Found, PartId};
@@ -26,8 +27,6 @@ use crate::root::{Guarded, Kept, Root};
 const OURS: u16 = 0o600;
 /// Names tried before giving up; one is enough unless somebody plays with us.
 const NAMES_TRIED_MAX: usize = 8;
-/// For what was left of smaller files, it is not worth looking through a folder for each.
-const ANEW_BYTES_LEAST: u64 = 1 << 20;
 
 /// A folder, held open, and a name in it: where something is, or is to be.
 #[derive(Debug, Clone)]
@@ -266,7 +265,7 @@ pub(super) enum Reach {
 
 impl Part {
     /// The system itself says which of the bits of `mode` a new file gets in this folder.
-    pub(super) fn create(folder: &Arc<OwnedFd>, mode: u16, reach: Reach) -> Result<Self, Fault> {
+    fn create(folder: &Arc<OwnedFd>, mode: u16, reach: Reach) -> Result<Self, Fault> {
         let asked = asked(mode, reach);
         let (beside, file) = Beside::make(folder, |folder, id| parts::create(folder, id, asked))?;
         Ok(Self::begun(file, beside, mode, reach))
@@ -305,21 +304,26 @@ impl Part {
         }
     }
 
-    /// A part of a copy that begins at its beginning. Of a larger file, what the same copy left when it was cut off before goes.
+    /// A part of a file that begins at its beginning. What the same copy left when it was killed before goes.
     pub(super) fn begin_anew(
         to: &Held,
-        source: &Attributes,
+        (size, modified, mode): (u64, Time, u16),
         reach: Reach,
-        client: ClientId,
+        (client, leftovers): (ClientId, &Leftovers),
     ) -> Result<Self, Fault> {
-        if source.size < ANEW_BYTES_LEAST {
-            return Self::create(&to.folder, source.mode, reach);
+        let id = PartId::of_copy(client.0, &to.name, size, modified);
+        leftovers.remove(&to.folder, id);
+        match parts::create(&*to.folder, id, asked(mode, reach)) {
+            Ok((name, file)) => {
+                let beside = Beside { folder: to.folder.clone(), name, placed: false };
+                Ok(Self::begun(file, beside, mode, reach))
+            }
+            // Another copy of the same file is at it.
+            Err(fault) if matches!(fault.code, FaultCode::AlreadyExists | FaultCode::NotFound) => {
+                Self::create(&to.folder, mode, reach)
+            }
+            Err(fault) => Err(fault),
         }
-        let id = PartId::of_upload(client.0, &to.name, source.size, source.modified);
-        parts::sweep_of(&to.folder, id);
-        let (name, file) = parts::create(&*to.folder, id, asked(source.mode, reach))?;
-        let beside = Beside { folder: to.folder.clone(), name, placed: false };
-        Ok(Self::begun(file, beside, source.mode, reach))
     }
 
     /// Leaves it where it is, to be taken up.

@@ -14,6 +14,7 @@ use towpath_protocol::request::{Copy, Durability, Existing};
 use super::allowance::{Allowance, Hold};
 use super::beside::{Held, Part, Policy, Reach, place_link};
 use super::blocking_pool::Class;
+use super::leftovers::Leftovers;
 use super::lot::{Lot, Made};
 use super::make::{FILLABLE, make_folder};
 use super::metadata::{self, Wished};
@@ -51,6 +52,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
                 own: [Inode::of_open(&*to.folder)?; 2],
                 allowance: service.allowance.clone(),
                 memory: service.memory.clone(),
+                leftovers: service.leftovers.clone(),
                 authority: request.preserve.then(|| metadata::authority(service)),
             };
             copying.start(&from, &to)?;
@@ -72,6 +74,7 @@ struct Copying {
     /// The folder that the copy goes into, and the one that it makes: where they turn up in the source, by a mount, they stay out.
     own: [Inode; 2],
     allowance: Arc<Allowance>,
+    leftovers: Arc<Leftovers>,
     memory: Memory,
     /// Where metadata is copied too: as far as this client may.
     authority: Option<Authority>,
@@ -139,7 +142,8 @@ impl Copying {
             0..=SMALL => Reach::Final,
             _ => Reach::Hidden,
         };
-        let part = Part::begin_anew(to, &source, reach, self.allowance.client())?;
+        let owner = (self.allowance.client(), &*self.leftovers);
+        let part = Part::begin_anew(to, (source.size, source.modified, source.mode), reach, owner)?;
         let copied = self.content(&file, &part, source.size, &mut hold)?;
         let after = disk::stat_open(&file)?.version();
         // One that is what it was and yet holds less than it says is no ordinary file (`/sys`): these are its bytes.
@@ -160,13 +164,22 @@ impl Copying {
             return Ok(disk::stat_open(to)?.size);
         }
         self.pump.restart();
-        let end = if size == 0 { u64::MAX } else { size };
+        let mut end = if size == 0 { u64::MAX } else { size };
         let has_holes = size > 0 && holes::has_some(from)?;
         let mut copied = 0;
-        while copied < end {
+        loop {
+            if copied == end && disk::holds_more(from, end)? {
+                end = u64::MAX;
+            }
+            if copied >= end {
+                break;
+            }
             self.tally.step()?;
-            let (hole, data) =
-                if has_holes { holes::hole_and_data(from, copied, end)? } else { (0, end - copied) };
+            let (hole, data) = if has_holes && copied < size {
+                holes::hole_and_data(from, copied, end)?
+            } else {
+                (0, end - copied)
+            };
             if hole > 0 {
                 part.write_hole(hole)?;
             }
@@ -222,7 +235,10 @@ impl Copying {
         let level = self.memory.try_take(LEVEL_BYTES, Use::Parked);
         let _level = level.ok_or_else(|| Memory::refusal("the folders on the way take"))?;
         let names = disk::each_name(&source)?;
-        make_folder(to, FILLABLE, self.existing, self.tally.kept(), &self.allowance)?;
+        // It has its final mode from the kernel, since some file systems let nobody change one; where it gets another owner, none but
+        // ours before.
+        let mode = if self.authority.is_some() { FILLABLE } else { attributes.mode };
+        make_folder(to, mode, self.existing, self.tally.kept(), &self.allowance)?;
         self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
         if self.own[0] == self.own[1] {

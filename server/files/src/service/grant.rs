@@ -75,6 +75,7 @@ impl Service {
                 grant.quota_bytes,
             )),
             outcomes: self.outcomes.clone(),
+            leftovers: self.leftovers.clone(),
             pool: self.pool.clone(),
             buffers: self.buffers.clone(),
             room: self.room.clone(),

@@ -15,11 +15,11 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::path::Name;
 use towpath_protocol::request::{Hidden, List, SortKey};
 
-use super::Service;
 use super::blocking_pool::Class;
 use super::credit::{Pages, check};
 use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
+use super::{Service, at};
 use crate::disk::FolderReader;
 use crate::exchange::{Answers, Exchange};
 use crate::memory::{self, Charge, Memory, Use};
@@ -53,6 +53,9 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
             break;
         }
     }
+    if let Some(fault) = folder.fault {
+        return Err(at(&place)(fault));
+    }
     let sweep = move |service: &Service| {
         service.sweep(&folder.reader);
         Ok(Done {}.into())
@@ -66,6 +69,8 @@ struct Folder {
     cancel: CancellationToken,
     reader: FolderReader,
     found: Found,
+    /// Why the folder could not be read to its end; told when all that was read has been sent.
+    fault: Option<Fault>,
     /// What the open folder and `found` take.
     charge: Charge,
     /// The page that is being made.
@@ -101,6 +106,7 @@ impl Folder {
             cancel,
             reader,
             found: Found::default(),
+            fault: None,
             charge,
             page: Vec::new(),
             page_bytes: 0,
@@ -113,10 +119,17 @@ impl Folder {
 
     /// Reads all names and sorts them.
     fn read(_: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
-        let Self { request, cancel, reader, found, charge, .. } = folder;
+        let Self { request, cancel, reader, found, fault, charge, .. } = folder;
         while let Some(entry) = reader.next() {
             check(cancel)?;
-            let (name, kind) = entry?;
+            let (name, kind) = match entry {
+                Ok(entry) => entry,
+                Err(broken) if found.len() == 0 => return Err(broken),
+                Err(broken) => {
+                    *fault = Some(broken);
+                    break;
+                }
+            };
             if request.hidden == Hidden::Shown || !name.is_hidden() {
                 note(request.sort, reader, found, &name, kind)?;
                 let more = (LEVEL_BYTES + found.bytes()).saturating_sub(charge.bytes());

@@ -76,13 +76,14 @@ impl Counting {
         let Self { tree, below } = self;
         for met in tree {
             tally.step()?;
-            let Met { depth, entry, fault } = met?;
+            let Met { depth, entry, fault, is_again } = met?;
             // The start itself has depth 0, and its own name is the thing's last.
             below.truncate(depth.saturating_sub(1));
             if depth > 0 {
                 below.push(entry.name);
             }
             match entry.attributes.kind {
+                Kind::Folder if is_again => {}
                 Kind::Folder => tally.folder(),
                 _ => tally.file(entry.attributes.size),
             }
@@ -138,6 +139,7 @@ impl CountingAgain {
             }
             let Some(met) = met else { return Ok(Some(())) };
             match met {
+                Ok(Met { is_again: true, .. }) => *is_whole = false,
                 Ok(Met { entry, fault, .. }) => {
                     *is_whole &= fault.is_none() || tree.is_kept();
                     ledger.meet(recount, entry.attributes.identity, entry.attributes.size);

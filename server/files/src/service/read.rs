@@ -110,6 +110,10 @@ struct Reading {
     start: u64,
     end: u64,
     is_whole: bool,
+    /// All of the file is asked for, whatever size it says.
+    to_the_end: bool,
+    /// The file has been found to end here.
+    has_ended: bool,
 }
 
 impl Reading {
@@ -124,7 +128,10 @@ impl Reading {
             (is_sparse && request.holes).then(|| holes::stored_of(&source.file)).transpose()?;
         outlet.put(ReadHead { attributes: disk::stat_open(&source.file)?, stored_bytes });
         let runs = Runs::new(start..end, READ_STEP_BYTES, is_sparse);
-        Ok(Self { source, outlet, runs, hasher, wants: request.wants, start, end, is_whole })
+        let wants = request.wants;
+        let to_the_end = start == 0 && request.len == READ_BYTES_MAX && wants == Wants::Data;
+        let has_ended = false;
+        Ok(Self { source, outlet, runs, hasher, wants, start, end, is_whole, to_the_end, has_ended })
     }
 
     fn step(&mut self, Run { offset, len, is_hole }: Run) -> Result<(), Fault> {
@@ -139,13 +146,55 @@ impl Reading {
             }
             return Ok(());
         }
-        let data = source.read_step(offset, len as usize)?;
+        let data = match source.read_step(offset, len as usize) {
+            Err(fault) if fault.code == FaultCode::Changed && self.start == 0 && source.is_as_it_was()? => {
+                let mut rest = Vec::with_capacity(len as usize);
+                disk::read_at(&source.file, &mut rest, offset, len as usize)?;
+                *end = offset + rest.len() as u64;
+                (self.is_whole, self.has_ended) = (true, true);
+                self.runs = Runs::new(*end..*end, READ_STEP_BYTES, false);
+                rest.into()
+            }
+            data => data?,
+        };
         if let Some(hasher) = hasher {
             hasher.update(&data);
         }
         if *wants == Wants::Data {
             put(outlet, offset, &data);
         }
+        Ok(())
+    }
+
+    /// Whether there is more behind the size that the file says.
+    fn goes_on(&mut self) -> Result<bool, Fault> {
+        let size = self.source.version.size;
+        if self.has_ended || self.end < size || self.wants != Wants::Data {
+            return Ok(false);
+        }
+        if self.end == size && !disk::holds_more(&self.source.file, size)? {
+            self.has_ended = true;
+            return Ok(false);
+        }
+        if !self.to_the_end {
+            return Err(Fault::new(FaultCode::Changed).because("it holds more bytes than its size says"));
+        }
+        Ok(true)
+    }
+
+    /// Reads on behind the size that the file says.
+    fn read_on(&mut self) -> Result<(), Fault> {
+        let mut data = Vec::with_capacity(READ_STEP_BYTES);
+        let read = disk::read_at(&self.source.file, &mut data, self.end, READ_STEP_BYTES)?;
+        self.has_ended = read == 0;
+        if self.end + read as u64 > READ_BYTES_MAX {
+            return Err(too_long(READ_BYTES_MAX));
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&data);
+        }
+        put(&mut self.outlet, self.end, &data.into());
+        self.end += read as u64;
         Ok(())
     }
 
@@ -165,10 +214,11 @@ impl Piecewise for Reading {
             if !self.outlet.flush()? {
                 return Ok(Some(Pause::Full));
             }
-            let Some(run) = self.runs.next(&self.source.file)? else {
-                return self.finish().map(|answer| Some(Pause::Done(answer)));
-            };
-            self.step(run)?;
+            match self.runs.next(&self.source.file)? {
+                Some(run) => self.step(run)?,
+                None if self.goes_on()? => self.read_on()?,
+                None => return self.finish().map(|answer| Some(Pause::Done(answer))),
+            }
             if turn.is_over() {
                 return Ok(None);
             }
@@ -222,8 +272,7 @@ impl Piecewise for Endless {
                 return self.finish().map(|answer| Some(Pause::Done(answer)));
             }
             if *offset + data.len() as u64 > *most {
-                let why = format!("it does not say how long it is, and is longer than {most} bytes");
-                return Err(Fault::new(FaultCode::FileTooLarge).because(why));
+                return Err(too_long(*most));
             }
             hasher.update(data);
             put(outlet, *offset, data);
@@ -267,6 +316,11 @@ impl Source {
         if grown || found == self.version { Ok(()) } else { Err(FaultCode::Changed.into()) }
     }
 
+    /// Whether the file is still what the reader wants, by all that the system says of it.
+    fn is_as_it_was(&self) -> Result<bool, Fault> {
+        Ok(!self.grown && disk::stat_open(&self.file)?.version() == self.version)
+    }
+
     /// After reading: whether what was read is of the version that it must be.
     pub(super) fn check_again(&mut self) -> Result<(), Fault> {
         self.check(disk::stat_open(&self.file)?.version())
@@ -299,12 +353,14 @@ impl Source {
         })
     }
 
-    /// A small file in one message. One that says it is empty may not be (`/proc`): it is read to its end.
+    /// A small file in one message. One that the system makes up may hold more than it says (`/proc`): it is read to its end.
     fn read_whole(mut self, most: u64, outlet: Outlet) -> Result<Opened, Fault> {
         let size = self.version.size as usize;
-        let wanted = if size == 0 { SMALL_FILE_BYTES_MAX + 1 } else { size };
-        let mut data = Vec::with_capacity(wanted);
-        let read = disk::read_at(&self.file, &mut data, 0, wanted)?;
+        let mut data = Vec::with_capacity(size + 1);
+        let mut read = disk::read_at(&self.file, &mut data, 0, size + 1)?;
+        if read > size {
+            read += disk::read_at(&self.file, &mut data, read as u64, SMALL_FILE_BYTES_MAX + 1 - read)?;
+        }
         let attributes = disk::stat_open(&self.file)?;
         self.check(attributes.version())?;
         // One that is what it was and yet holds less than it says is no ordinary file (`/sys`): these are its bytes.
@@ -320,6 +376,11 @@ impl Source {
         }
         Ok(Opened::Whole(FileWhole { attributes, hash: Hash::of(&data), grown: self.grown, data }.into()))
     }
+}
+
+fn too_long(most: u64) -> Fault {
+    let why = format!("it does not say how long it is, and is longer than {most} bytes");
+    Fault::new(FaultCode::FileTooLarge).because(why)
 }
 
 /// What was read at `offset`, in as many frames as that needs.

@@ -91,6 +91,8 @@ struct Level {
     names: std::vec::IntoIter<Name>,
     /// The folder may have others.
     has_more: bool,
+    /// Why not all names could be read.
+    fault: Option<Fault>,
     /// Names that were met and could not be removed, where others are to be read.
     stay: HashSet<Name>,
     /// Names to read the next time.
@@ -109,6 +111,7 @@ impl Level {
             folder: Some(Arc::new(folder)),
             names: Vec::new().into_iter(),
             has_more: true,
+            fault: None,
             stay: HashSet::new(),
             names_max: NAMES_LEAST,
             charge: memory.nothing(),
@@ -125,7 +128,13 @@ impl Level {
         self.charge.set(FOLDER_BYTES + self.stay.iter().map(memory::of_name).sum::<usize>());
         let mut names = Vec::new();
         for name in disk::each_name(folder)? {
-            let name = name?;
+            let name = match name {
+                Ok(name) => name,
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    break;
+                }
+            };
             if self.stay.contains(&name) {
                 continue;
             }
@@ -212,6 +221,8 @@ impl Removal {
                 level.has_more = false;
                 tally.failed(fault)?;
             }
+        } else if let Some(fault) = level.fault.take() {
+            tally.failed(fault)?;
         } else if let Some(emptied) = levels.pop() {
             let Some(parent) = levels.last_mut() else {
                 return remove_emptied(&top.folder, &emptied, tally, ledger).map(drop);

@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use towpath_protocol::entry::{Entry, Kind};
+use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::PATH_COMPONENTS_MAX;
 use towpath_protocol::path::Location;
@@ -24,8 +24,18 @@ pub(super) struct Met {
     /// 0 for the start itself.
     pub(super) depth: usize,
     pub(super) entry: Entry,
-    /// Why a folder's content does not follow, or why no more than name and kind of a thing is known.
+    /// Why a folder's content does not follow, or not all of it, or why no more than name and kind of a thing is known.
     pub(super) fault: Option<FaultCode>,
+    /// It is a folder that was met before: reading it failed after some of its content, and the rest does not follow.
+    pub(super) is_again: bool,
+}
+
+/// A folder whose content is being read.
+#[derive(Debug)]
+struct Level {
+    reader: FolderReader,
+    /// None of a start without a name of its own.
+    entry: Option<Entry>,
 }
 
 /// The way through a tree.
@@ -33,7 +43,7 @@ pub(super) struct Met {
 pub(super) struct Tree {
     start: Option<Met>,
     /// The folders whose content is being read, outermost first.
-    levels: Vec<FolderReader>,
+    levels: Vec<Level>,
     /// Its content is nobody's.
     kept: Kept,
     /// What the open folders take.
@@ -46,7 +56,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Looks at unfinished files too, which are not met. To be called before the first step.
     pub(super) fn looking_at_parts(mut self) -> Self {
-        self.levels.iter_mut().for_each(FolderReader::look_at_parts);
+        self.levels.iter_mut().for_each(|level| level.reader.look_at_parts());
         Self { parts: Some(Vec::new()), ..self }
     }
 
@@ -75,7 +85,7 @@ impl Tree {
             }
             return Ok(Self {
                 start: None,
-                levels: vec![reader],
+                levels: vec![Level { reader, entry: None }],
                 kept: root.kept().clone(),
                 charge,
                 parts: None,
@@ -98,7 +108,7 @@ impl Tree {
     fn of_file_behind(root: &Root, start: &Location, charge: Charge) -> Result<Self, Fault> {
         let attributes = disk::stat_open(root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
-        let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None };
+        let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None, is_again: false };
         Ok(Self {
             start: Some(met),
             levels: Vec::new(),
@@ -119,16 +129,39 @@ impl Tree {
         };
         self.is_kept = matches!(&content, Err(fault) if *fault == kept_fault());
         let fault = match content {
-            Ok(mut level) => {
+            Ok(mut reader) => {
                 if self.parts.is_some() {
-                    level.iter_mut().for_each(FolderReader::look_at_parts);
+                    reader.iter_mut().for_each(FolderReader::look_at_parts);
                 }
+                let level = reader.map(|reader| Level { reader, entry: Some(entry.clone()) });
                 self.levels.extend(level);
                 None
             }
             Err(fault) => Some(fault.code),
         };
-        Met { depth, entry, fault }
+        Met { depth, entry, fault, is_again: false }
+    }
+
+    /// The content of the folder that was being read ends here.
+    fn leave(&mut self) -> Option<Level> {
+        let mut level = self.levels.pop()?;
+        if let Some(parts) = &mut self.parts {
+            parts.extend(level.reader.parts_met());
+        }
+        self.charge.set(self.levels.len() * LEVEL_BYTES);
+        Some(level)
+    }
+
+    /// Reading a folder failed after some of its content: it is met once more, and what comes after it goes on. Err for a start that
+    /// cannot be met.
+    fn broke_off(&mut self, fault: Fault) -> Result<Met, Fault> {
+        let Some(Entry { name, attributes }) = self.leave().and_then(|level| level.entry) else {
+            return Err(fault);
+        };
+        let attributes = Attributes { is_unknown: true, ..attributes };
+        let (depth, entry) = (self.levels.len(), Entry { name, attributes });
+        self.is_kept = false;
+        Ok(Met { depth, entry, fault: Some(fault.code), is_again: true })
     }
 }
 
@@ -152,7 +185,7 @@ fn content_of(
 }
 
 impl Iterator for Tree {
-    /// Err where a folder that was being read fails in the middle.
+    /// Err at the end, if the start has no name of its own and reading it failed.
     type Item = Result<Met, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -162,33 +195,26 @@ impl Iterator for Tree {
         loop {
             let depth = self.levels.len();
             let level = self.levels.last_mut()?;
-            let (name, kind) = match level.next() {
+            let (name, kind) = match level.reader.next() {
                 None => {
-                    let read = self.levels.pop().map(|mut level| level.parts_met());
-                    if let Some(parts) = &mut self.parts {
-                        parts.extend(read.unwrap_or_default());
-                    }
-                    self.charge.set(self.levels.len() * LEVEL_BYTES);
+                    self.leave();
                     continue;
                 }
-                Some(Err(fault)) => {
-                    self.levels.pop();
-                    return Some(Err(fault));
-                }
+                Some(Err(fault)) => return Some(self.broke_off(fault)),
                 Some(Ok(entry)) => entry,
             };
-            let (attributes, fault) = match level.look(&name, kind) {
+            let (attributes, fault) = match level.reader.look(&name, kind) {
                 Ok(Some(looked_at)) => looked_at,
                 // It vanished between its name and now.
                 Ok(None) => continue,
-                Err(fault) => return Some(Err(fault)),
+                Err(fault) => return Some(self.broke_off(fault)),
             };
             let entry = Entry { name, attributes };
             self.is_kept = false;
             if fault.is_some() {
-                return Some(Ok(Met { depth, entry, fault }));
+                return Some(Ok(Met { depth, entry, fault, is_again: false }));
             }
-            let folder = level.folder();
+            let folder = level.reader.folder();
             let content = folder.and_then(|folder| content_of(folder, &entry, depth, &self.kept));
             return Some(Ok(self.meet(content, entry, depth)));
         }

@@ -172,13 +172,16 @@ impl Upload {
         let waits_from = request.resume.filter(|_| is_kept).map(piece_bytes).transpose()?;
         let mode = request.store.mode;
         let reach = if request.store.metadata.is_some() { Reach::Secret } else { Reach::Hidden };
+        let client = service.allowance.client();
         let part = match waits_from {
             Some(_) => {
-                let client = service.allowance.client().0;
-                let id = PartId::of_upload(client, &to.name, request.size, request.store.modified);
+                let id = PartId::of_upload(client.0, &to.name, request.size, request.store.modified);
                 Part::take_up(&to.folder, id, mode, reach)?
             }
-            None => Part::create(&to.folder, mode, reach)?,
+            None => {
+                let of = (request.size, request.store.modified, mode);
+                Part::begin_anew(&to, of, reach, (client, &service.leftovers))?
+            }
         };
         let left = disk::stat_open(part.file())?;
         let there = left.size;

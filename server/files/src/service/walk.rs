@@ -10,12 +10,12 @@ use towpath_protocol::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::Walk;
 
-use super::Service;
 use super::blocking_pool::Class;
 use super::credit::{Pages, check};
 use super::list::entry_bytes;
 use super::tree::{Met, Tree};
 use super::turns::Turn;
+use super::{Service, at};
 use crate::exchange::{Answers, Exchange};
 use crate::memory;
 
@@ -31,7 +31,8 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
         let mut tree = Tree::open(service, &request.start)?;
         let ahead = tree.next().transpose()?;
         let items = Vec::new();
-        Ok(Walking { tree, cancel, ahead, items, bytes: 0, begun: None, answers, is_paid: false })
+        let (fault, bytes, begun, is_paid) = (None, 0, None, false);
+        Ok(Walking { tree, cancel, ahead, fault, items, bytes, begun, answers, is_paid })
     });
     let mut walking = opened.await?;
     while walking.ahead.is_some() {
@@ -45,7 +46,7 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
             walking.is_paid = true;
         }
     }
-    Ok(Done {}.into())
+    walking.fault.map_or_else(|| Ok(Done {}.into()), |fault| Err(at(&place)(fault)))
 }
 
 /// A tree that is being walked.
@@ -54,6 +55,8 @@ struct Walking {
     cancel: CancellationToken,
     /// The first item of the next page: only with one it needs credit. None at the end.
     ahead: Option<Met>,
+    /// Why the start could not be read to its end; told when all that was read has been sent.
+    fault: Option<Fault>,
     /// The page that is being made.
     items: Vec<WalkItem>,
     bytes: usize,
@@ -66,17 +69,20 @@ struct Walking {
 impl Walking {
     /// The next page; the inner `None` if there is no memory for it.
     fn page(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<Option<WalkPage>>, Fault> {
-        let Self { tree, cancel, ahead, items, bytes, begun, answers, is_paid } = walking;
+        let Self { tree, cancel, ahead, fault: broken, items, bytes, begun, answers, is_paid } = walking;
         if !*is_paid && !answers.try_pay_ahead(memory::of_page(PAGE_ENTRIES_MAX)) {
             return Ok(Some(None));
         }
         *is_paid = true;
         let since = *begun.get_or_insert_with(Instant::now);
-        while let Some(Met { depth, entry, fault }) = ahead.take() {
+        while let Some(Met { depth, entry, fault, .. }) = ahead.take() {
             check(cancel)?;
             *bytes += entry_bytes(&entry.name, &entry.attributes);
             items.push(WalkItem { depth: depth as u16, entry, fault });
-            *ahead = tree.next().transpose()?;
+            match tree.next().transpose() {
+                Ok(next) => *ahead = next,
+                Err(fault) => *broken = Some(fault),
+            }
             let is_full = items.len() >= PAGE_ENTRIES_MAX || *bytes >= PAGE_BYTES_TARGET;
             if is_full || since.elapsed() >= PAGE_AGE_MAX {
                 break;

@@ -54,7 +54,8 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     let hold = service.allowance.hold(&*to.folder, request.data.len() as u64 + wished.bytes(), goes)?;
     // Written in one go, it need not be hidden meanwhile.
     let reach = if wished.is_any() { Reach::Secret } else { Reach::Final };
-    let part = Part::create(&to.folder, request.store.mode, reach)?;
+    let of = (request.data.len() as u64, request.store.modified, request.store.mode);
+    let part = Part::begin_anew(&to, of, reach, (service.allowance.client(), &service.leftovers))?;
     part.write(&request.data)?;
     let unset = part.finish(request.store.mode, &policy, wished)?;
     if policy.durability == Durability::Synced {
