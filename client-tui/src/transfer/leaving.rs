@@ -44,6 +44,7 @@ pub(super) async fn leave(
     source: &Attributes,
     copied: &Copied,
 ) -> Result<(), Fault> {
+    let stays = |fault| stays(from, fault);
     if *copied == Copied::NotFlushed {
         shared.flushed(to).await.map_err(stays)?;
     }
@@ -72,7 +73,11 @@ pub(super) async fn leave(
     Err(FaultCode::Internal.into())
 }
 
-fn stays(fault: Fault) -> Fault {
+fn stays(source: &Location, fault: Fault) -> Fault {
+    let fault = match (&fault.path, source.whole()) {
+        (None, Ok(path)) => fault.at(path),
+        _ => fault,
+    };
     let why = if fault.detail.is_empty() { String::new() } else { format!(" ({})", fault.detail) };
     fault.because(format!("copied, but the source stays{why}"))
 }

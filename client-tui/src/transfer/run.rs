@@ -324,12 +324,24 @@ impl Shared {
             let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
             let request = Remove { operation, thing, depth, expected: None, aside: false };
             match self.job.source.call(request).await {
-                // What could not be moved was told, and keeps its folder.
-                Err(fault) if fault.code == FaultCode::NotEmpty => {}
+                // What could not be moved was told, and keeps its folder; so does what was excluded.
+                Err(fault) if fault.code == FaultCode::NotEmpty && self.leaves_something() => {}
+                Err(fault) if fault.code == FaultCode::NotEmpty => {
+                    return Err(
+                        fault.because("copied, but the folder at the source stays: something came into it")
+                    );
+                }
                 removed => drop(removed?),
             }
         }
         Ok(())
+    }
+}
+
+impl Shared {
+    /// Whether it is known that not all of the source is moved.
+    fn leaves_something(&self) -> bool {
+        self.tally.leaves_something() || !self.job.excludes.is_empty()
     }
 }
 

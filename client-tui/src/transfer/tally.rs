@@ -182,6 +182,11 @@ impl Tally {
         self.special.add(1);
     }
 
+    /// Whether something was not copied, which was told.
+    pub(super) fn leaves_something(&self) -> bool {
+        self.skipped.value() > 0 || self.special.value() > 0 || self.failed.value() > 0
+    }
+
     pub(super) fn failed(&self, count: u64) {
         self.failed.add(count);
     }

@@ -1,5 +1,7 @@
 //! Destinations that are their source by another way: another spelling where case does not count, another mount.
 
+use std::fs;
+
 use crate::folding::Folding;
 use crate::world::{Mounted, World, mount};
 
@@ -78,16 +80,55 @@ fn f80_by_two_links_no_other_spelling_takes_the_file_away() {
     }
 }
 
+/// Two hard links of one file, by names that differ in case only: refused, and both stay.
+#[test]
+fn f80_a_hard_link_whose_name_differs_in_case_only_is_the_same_file() {
+    let check = |world: &World, here: [&str; 2], there: &[String; 2], what: &str| {
+        for how in OVERWRITES {
+            for (from, to) in
+                [(here[0], here[1]), (here[0], &there[1]), (&there[0], here[1]), (&there[0], &there[1])]
+            {
+                let moved = world.tow(&["mv", "-T", "--overwrite", how, from, to]);
+                let what = format!("{what} {how} {from} {to}: {moved:?}");
+                assert_eq!(moved.status.code(), Some(1), "{what}");
+                assert!(
+                    String::from_utf8_lossy(&moved.stderr).contains("the destination is the same"),
+                    "{what}"
+                );
+                let read = here.map(|path| world.read(path));
+                assert_eq!(read.each_ref().map(Option::as_deref), [Some("precious"); 2], "{what}");
+                world.check_nothing_left("m", &what);
+            }
+        }
+    };
+    // Two names in one folder, where case counts.
+    let world = World::new();
+    world.write("m/readme", "precious");
+    fs::hard_link(world.at("m/readme"), world.at("m/README")).unwrap();
+    let towd = world.serve("m");
+    check(&world, ["m/readme", "m/README"], &["readme", "README"].map(|path| towd.target(path)), "counts");
+    // In two folders, where it does not: one finds the other by its own spelling.
+    let world = World::new();
+    let Some(_folding) = Folding::mount(&world.at("m"), &[]) else { return };
+    world.write("m/a/readme", "precious");
+    fs::create_dir(world.at("m/b")).unwrap();
+    fs::hard_link(world.at("m/a/readme"), world.at("m/b/README")).unwrap();
+    let towd = world.serve("m");
+    let there = ["a/readme", "b/readme"].map(|path| towd.target(path));
+    check(&world, ["m/a/readme", "m/b/readme"], &there, "does not count");
+    assert_eq!(world.names("m/b"), ["README"]);
+}
+
 /// `tree` and `tree` by another way, in folders `one` and `two`; none where that cannot be mounted.
 fn twice(world: &World, how: &str) -> Option<(Mounted, [&'static str; 2])> {
     let at = |path: &str| world.at(path).to_str().unwrap().to_owned();
     if how == "bindfs" {
-        std::fs::create_dir_all(world.at("m/one")).unwrap();
+        fs::create_dir_all(world.at("m/one")).unwrap();
         return mount(&["bindfs", &at("m/one")], &world.at("m/two"))
             .map(|mounted| (mounted, ["m/one", "m/two"]));
     }
     for folder in ["m/lower", "m/one", "m/work"] {
-        std::fs::create_dir_all(world.at(folder)).unwrap();
+        fs::create_dir_all(world.at(folder)).unwrap();
     }
     let options = format!("lowerdir={},upperdir={},workdir={}", at("m/lower"), at("m/one"), at("m/work"));
     let words = ["mount", "-t", "overlay", "overlay", "-o", &options];

@@ -19,6 +19,7 @@ mod image;
 mod itself;
 mod killed;
 mod many;
+mod meanwhile;
 mod placed;
 mod power;
 #[path = "../support/skip.rs"]

@@ -130,3 +130,58 @@ fn names_that_differ_in_case_are_replaced_where_they_are_two() {
     );
     assert!(!world.at("k").exists());
 }
+
+/// A source that is kept beside another one takes a name that a further source has, and the other way round: in each order.
+#[test]
+fn f81_the_name_that_is_given_to_keep_both_replaces_nothing_and_is_replaced_by_nothing() {
+    let sources = ["a/x.txt", "b/x.txt", "c/x (2).txt", "c/x (3).txt"];
+    for verb in ["mv", "cp"] {
+        for (is_remote, is_there) in [(false, false), (false, true), (true, false), (true, true)] {
+            for order in [[0, 1, 2, 3], [2, 0, 1, 3], [3, 2, 1, 0], [0, 2, 3, 1]] {
+                let world = World::new();
+                for (index, source) in sources.iter().enumerate() {
+                    world.write(source, "x".repeat(index + 1));
+                    world.modified(source, 1_500_000_000 + index as u64);
+                }
+                fs::create_dir_all(world.at("d")).unwrap();
+                let mut before: Vec<_> = (1..=4).map(|length| "x".repeat(length)).collect();
+                if is_there {
+                    world.write("d/x.txt", "there before");
+                    world.write("d/X (2).txt", "another there before");
+                    before.extend(["there before".to_owned(), "another there before".to_owned()]);
+                }
+                let towd = world.serve("d");
+                let to = if is_remote { towd.target("") } else { "d/".to_owned() };
+                let [one, two, three, four] = order.map(|index: usize| sources[index]);
+                let told = world.tow(&[verb, "--overwrite", "keep-both", one, two, three, four, &to]);
+                let what = format!("{verb} {order:?} remote {is_remote} there {is_there}: {told:?}");
+                assert!(told.status.success(), "{what}");
+                before.sort();
+                let mut after: Vec<_> = world.files("d").into_values().collect();
+                after.sort();
+                assert_eq!(after, before, "{what}: {:?}", world.files("d").keys());
+            }
+        }
+    }
+}
+
+/// Where case does not count, the name that is given to keep both is another one in every spelling.
+#[test]
+fn f81_where_case_does_not_count_the_name_to_keep_both_is_free_in_every_spelling() {
+    for options in [&[][..], &["spellings"]] {
+        for verb in ["mv", "cp"] {
+            let world = World::new();
+            let Some(_folding) = Folding::mount(&world.at("m"), options) else { return };
+            world.write("m/Name", "there before");
+            world.write("m/NAME (2)", "another there before");
+            for (source, content) in [("a/name", "one"), ("b/NAME", "two"), ("c/name (3)", "three")] {
+                world.write(source, content);
+            }
+            let told = world.tow(&[verb, "--overwrite", "keep-both", "a/name", "b/NAME", "c/name (3)", "m/"]);
+            let what = format!("{options:?} {verb}: {told:?}");
+            assert!(told.status.success(), "{what}");
+            let expected = ["another there before", "one", "there before", "three", "two"];
+            assert_eq!(world.contents("m"), expected, "{what}: {:?}", world.names("m"));
+        }
+    }
+}
