@@ -19,4 +19,5 @@ mod starting;
 mod starving;
 mod streams;
 mod tls;
+mod views;
 mod world;

@@ -44,7 +44,7 @@ fn command(home: &Path) -> std::process::Command {
 }
 
 /// Of an operation that no other has.
-fn id() -> OperationId {
+pub(crate) fn id() -> OperationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut id = [0; 16];
     id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -87,7 +87,7 @@ fn attacks(path: &str) -> Vec<Request> {
     ]
 }
 
-fn rename(from: &str, to: &str) -> Request {
+pub(crate) fn rename(from: &str, to: &str) -> Request {
     Rename { operation: id(), from: at(from), to: at(to), existing: Existing::Replace, expected: None }.into()
 }
 
@@ -101,7 +101,7 @@ fn look(home: &Path, path: &str) -> Option<(u64, u32, i64, Vec<u8>)> {
 }
 
 #[track_caller]
-fn changes_nothing<R: std::io::Read, W: std::io::Write>(
+pub(crate) fn changes_nothing<R: std::io::Read, W: std::io::Write>(
     client: &mut Client<R, W>,
     home: &Path,
     paths: &[&str],
@@ -231,16 +231,22 @@ fn f72_the_audit_log_and_its_older_files_are_kept_where_a_link_leads_to_the_root
 }
 
 /// strace at a running `towd`: it makes calls fail. Dropped, it lets go.
-struct Tracer(std::process::Child);
+pub(crate) struct Tracer(std::process::Child);
 
 impl Tracer {
     /// Makes calls of one kind fail with EIO wherever they name one of `folders`. None, and said so, if that cannot be tried here.
     fn attach(towd: &Towd, call: &str, folders: &[&Path]) -> Option<Self> {
-        let mut strace = std::process::Command::new("strace");
-        strace.args(["-f", "-p", &towd.pid().to_string()]).args(["-e", &format!("inject={call}:error=EIO")]);
+        let mut arguments = vec!["-e".to_owned(), format!("inject={call}:error=EIO")];
         for folder in folders {
-            strace.arg("-P").arg(folder.canonicalize().unwrap());
+            arguments.extend(["-P".to_owned(), folder.canonicalize().unwrap().display().to_string()]);
         }
+        Self::with(towd, &arguments)
+    }
+
+    /// None, and said so, if `towd` cannot be traced here.
+    pub(crate) fn with(towd: &Towd, arguments: &[String]) -> Option<Self> {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-p", &towd.pid().to_string()]).args(arguments);
         let Ok(mut child) = strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn() else {
             eprintln!("skipped: there is no strace");
             return None;

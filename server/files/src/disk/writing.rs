@@ -130,6 +130,10 @@ impl Inode {
         stat.map(|stat| Self::from(&stat)).map_err(fault_of)
     }
 
+    pub(crate) const fn new(device: Dev, number: u64) -> Self {
+        Self { device, number }
+    }
+
     /// Whether it is on this device.
     pub(crate) fn is_on(self, device: Dev) -> bool {
         self.device == device

@@ -2,18 +2,23 @@
 //! by what it is and by the name that leads to it, while it is absent too; and so is every name on the way, links included, since to
 //! replace one of those is to replace what it leads to.
 
+mod look;
+mod views;
+
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::Name;
 
+use self::look::{Looked, Mount, has, if_there, path_of};
+use self::views::Tops;
 use super::{LOOK_FOLDER, RootError};
 use crate::disk::fault_of;
 use crate::disk::writing::{Inode, lies_within};
@@ -43,18 +48,24 @@ pub(super) enum Names {
 
 /// All that is kept. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Kept(Vec<Arc<Spot>>);
+pub(crate) struct Kept {
+    spots: Vec<Arc<Spot>>,
+    tops: Arc<Tops>,
+}
 
 /// A name in a folder, as it was found at the start.
 #[derive(Debug)]
 struct Spot {
     folder: OwnedFd,
     folder_inode: Inode,
+    /// By which the folder was reached. It stays the same as long as the folder is open.
+    mount: Mount,
     name: OsString,
     names: Names,
     guarded: Guarded,
     /// None while it is absent.
     found: Option<Inode>,
+    is_link: bool,
 }
 
 impl Kept {
@@ -66,12 +77,17 @@ impl Kept {
             Errno::ACCESS => RootError::PermissionDenied(path.to_owned()),
             errno => told(errno.into()),
         })?;
-        self.0.extend(way.into_iter().map(Arc::new));
+        for spot in way {
+            // Ways begin alike.
+            if !self.spots.iter().any(|known| known.keeps_the_same(&spot)) {
+                self.spots.push(Arc::new(spot));
+            }
+        }
         Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.spots.is_empty()
     }
 
     /// Whether an open thing is kept or lies in what is. Where the system cannot tell, it may, and why not is said.
@@ -79,26 +95,41 @@ impl Kept {
         if self.is_empty() {
             return Ok(false);
         }
-        let stat = rustix::fs::fstat(opened)?;
-        if !self.is_near(&stat) {
-            return Ok(false);
-        }
-        let path = path_of(opened);
+        let thing = Looked::at_open(opened)?;
+        self.holds_at(opened, &thing, path_of(opened).as_deref().map_err(|errno| *errno))
+    }
+
+    fn holds_at(&self, opened: &OwnedFd, thing: &Looked, path: Result<&Path, Errno>) -> Result<bool, Errno> {
         for spot in self.kept() {
-            if spot.is_now(Inode::from(&stat))? || spot.contains(opened, &stat, &path)? {
+            if spot.found == Some(thing.inode) || spot.contains(opened, thing, path)? {
                 return Ok(true);
             }
         }
-        Ok(false)
+        path.map_or(Ok(false), |path| self.holds_view(thing, path))
     }
 
     /// How much of an open thing is kept that is about to be changed.
     pub(crate) fn guards_open(&self, opened: &OwnedFd) -> Option<Guarded> {
-        let Ok(inode) = Inode::of_open(opened) else { return Some(Guarded::Kept) };
-        if self.holds(opened).unwrap_or(true) {
-            return Some(Guarded::Kept);
+        if self.is_empty() {
+            return None;
         }
-        self.0.iter().any(|spot| spot.found == Some(inode)).then_some(Guarded::Way)
+        self.look_at(opened).unwrap_or(Some(Guarded::Kept))
+    }
+
+    fn look_at(&self, opened: &OwnedFd) -> Result<Option<Guarded>, Errno> {
+        let thing = Looked::at_open(opened)?;
+        let path = path_of(opened);
+        if self.holds_at(opened, &thing, path.as_deref().map_err(|errno| *errno))? {
+            return Ok(Some(Guarded::Kept));
+        }
+        for spot in &self.spots {
+            let is_way = spot.found == Some(thing.inode)
+                || path.as_deref().map_or(Ok(false), |path| spot.is_called(&self.spots, &thing, path))?;
+            if is_way {
+                return Ok(Some(Guarded::Way));
+            }
+        }
+        path.map_or(Ok(None), |path| self.guards_top(&thing, &path))
     }
 
     /// Returns how much of a name is kept, whether something has the name already or is about to get it. The folder was opened through
@@ -111,133 +142,135 @@ impl Kept {
         if self.is_empty() {
             return Ok(None);
         }
-        let folder_stat = rustix::fs::fstat(&folder)?;
-        if !self.is_near(&folder_stat) {
-            return Ok(None);
-        }
-        let there = if_there(rustix::fs::statat(&folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW))?;
-        let folder = Inode::from(&folder_stat);
+        let there = Looked::at(&folder, name.as_bytes())?;
         let mut found = None;
-        for spot in &self.0 {
-            let is_it = spot.is_called(folder, name.as_bytes())
-                || there.as_ref().map_or(Ok(false), |there| spot.is_now(Inode::from(there)))?;
+        for spot in &self.spots {
+            let is_it = there.is_some_and(|there| spot.found == Some(there.inode))
+                || (spot.is_one_of_its_names(name.as_bytes()) && spot.is_at(&self.spots, &folder, name)?);
             match spot.guarded {
                 Guarded::Kept if is_it => return Ok(Some(Guarded::Kept)),
                 Guarded::Way if is_it => found = Some(Guarded::Way),
                 Guarded::Kept | Guarded::Way => {}
             }
         }
-        // A second name of a file that lies in a folder that is kept.
-        if let Some(there) = there.filter(has_more_names) {
-            for spot in self.kept() {
-                if spot.has(Inode::from(&there))? {
-                    return Ok(Some(Guarded::Kept));
-                }
+        let Some(there) = there else { return Ok(found) };
+        for spot in self.kept() {
+            // By a second name, or mounted there.
+            let is_it = spot.may_be_elsewhere(&there) && (spot.is_now(&there)? || spot.has(&there)?);
+            if is_it || spot.has_twin(&there)? {
+                return Ok(Some(Guarded::Kept));
             }
+        }
+        if found.is_some() || self.spots.iter().all(|spot| spot.mount.is(there.mount)) {
+            return Ok(found);
+        }
+        if !Looked::at_open(&folder)?.mount.is(there.mount) {
+            return self.guards_top(&there, &path_in(&folder, name)?);
         }
         Ok(found)
     }
 
     fn kept(&self) -> impl Iterator<Item = &Arc<Spot>> {
-        self.0.iter().filter(|spot| spot.guarded == Guarded::Kept)
-    }
-
-    /// What lies on another file system is none of it. A folder that is kept stays on its own.
-    fn is_near(&self, stat: &Stat) -> bool {
-        let is_on = |inode: Inode| inode.is_on(stat.st_dev);
-        self.0.iter().any(|spot| is_on(spot.folder_inode) || spot.found.is_some_and(is_on))
+        self.spots.iter().filter(|spot| spot.guarded == Guarded::Kept)
     }
 }
 
 impl Spot {
-    /// Whether a thing is this one: the one that was found, or the one that has its place now.
-    fn is_now(&self, inode: Inode) -> Result<bool, Errno> {
-        if self.found == Some(inode) {
-            return Ok(true);
-        }
-        Ok(self.guarded == Guarded::Kept && self.now()? == Some(inode))
+    fn keeps_the_same(&self, other: &Self) -> bool {
+        let all = |spot: &Self| (spot.folder_inode, spot.mount, spot.names, spot.guarded, spot.found);
+        all(self) == all(other) && self.name == other.name
     }
 
-    fn now(&self) -> Result<Option<Inode>, Errno> {
-        let there = if_there(rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW))?;
-        Ok(there.as_ref().map(Inode::from))
+    fn now(&self) -> Result<Option<Looked>, Errno> {
+        let there = rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        Ok(if_there(there)?.as_ref().map(Looked::from))
     }
 
-    fn is_called(&self, folder: Inode, name: &[u8]) -> bool {
-        self.folder_inode == folder && self.is_one_of_its_names(name)
+    /// Whether a thing is the one that has its place now.
+    fn is_now(&self, thing: &Looked) -> Result<bool, Errno> {
+        Ok(self.now()?.is_some_and(|now| now.inode == thing.inode))
+    }
+
+    /// What lies on another file system is none of it. A folder that is kept stays on its own.
+    fn is_near(&self, thing: &Looked) -> bool {
+        let is_on = |inode: Inode| inode.is_on(thing.mount.device());
+        is_on(self.folder_inode) || self.found.is_some_and(is_on)
+    }
+
+    /// Whether this thing, or one in it, can be met at a path that does not lead by its name.
+    fn may_be_elsewhere(&self, thing: &Looked) -> bool {
+        self.is_near(thing) && (thing.has_more_names() || !self.mount.is(thing.mount))
     }
 
     /// Case does not count: where it does not on the disk, another case is the same name.
     fn is_one_of_its_names(&self, name: &[u8]) -> bool {
-        let (name, ours) = (folded(name), folded(self.name.as_bytes()));
-        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-        name == ours
-            || (self.names == Names::Numbered
-                && name.strip_prefix(&ours).and_then(|rest| rest.strip_prefix('.')).is_some_and(is_number))
+        let ours = self.name.as_bytes();
+        match self.names {
+            Names::This => is_one_name(name, ours),
+            Names::Numbered => {
+                is_one_name(name, ours) || without_number(name).is_some_and(|name| is_one_name(name, ours))
+            }
+        }
+    }
+
+    /// Whether a name in an open folder, which is one of its names, is this spot's.
+    fn is_at(&self, all: &[Arc<Self>], folder: impl AsFd, name: &Name) -> Result<bool, Errno> {
+        let looked = Looked::at_open(&folder)?;
+        if looked.inode == self.folder_inode {
+            return Ok(true);
+        }
+        match path_in(&folder, name) {
+            Err(_) if cfg!(not(target_os = "linux")) => Ok(false),
+            path => self.is_called(all, &looked, &path?),
+        }
+    }
+
+    /// Whether this path is the spot's, as things are named now, or may be by the mount by which `reached` was.
+    fn is_called(&self, all: &[Arc<Self>], reached: &Looked, path: &Path) -> Result<bool, Errno> {
+        let Some(name) = path.file_name().filter(|name| self.is_one_of_its_names(name.as_bytes())) else {
+            return Ok(false);
+        };
+        let ours = path_of(&self.folder)?.join(name);
+        Ok(is_one_path(path, &ours) || (!self.mount.is(reached.mount) && self.may_be(all, path)?))
     }
 
     /// Whether an open thing lies at this name or below it, as things are named now.
-    fn contains(&self, opened: &OwnedFd, stat: &Stat, path: &Result<PathBuf, Errno>) -> Result<bool, Errno> {
-        let (path, folder) = match (path, path_of(&self.folder)) {
-            (Ok(path), Ok(folder)) => (path, folder),
-            _ if cfg!(not(target_os = "linux")) => return Ok(false),
-            (Err(errno), _) => return Err(*errno),
-            (_, Err(errno)) => return Err(errno),
+    fn contains(&self, opened: &OwnedFd, thing: &Looked, path: Result<&Path, Errno>) -> Result<bool, Errno> {
+        let path = match path {
+            Err(_) if cfg!(not(target_os = "linux")) => return Ok(false),
+            path => path?,
         };
-        if let Ok(below) = path.strip_prefix(&folder)
-            && let Some(Component::Normal(first)) = below.components().next()
-            && self.is_one_of_its_names(first.as_bytes())
-        {
+        if self.leads_to(path)? {
             return Ok(true);
         }
-        // By a second name, or by way of another mount.
-        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if !has_more_names(stat) && is_one_mount(opened, &self.folder) {
+        if !self.may_be_elsewhere(thing) {
             return Ok(false);
         }
         match self.now()? {
-            Some(inode) if is_folder && lies_within(opened, inode)? => Ok(true),
-            Some(_) => self.has(Inode::from(stat)),
+            Some(now) if now.inode == thing.inode => Ok(true),
+            Some(now) if thing.is_folder() && lies_within(opened, now.inode)? => Ok(true),
+            Some(_) => self.has(thing),
             None => Ok(false),
         }
     }
 
+    fn leads_to(&self, path: &Path) -> Result<bool, Errno> {
+        // Most paths have no such name in them, and nothing more is asked.
+        if !path.iter().any(|name| self.is_one_of_its_names(name.as_bytes())) {
+            return Ok(false);
+        }
+        let folder = path_of(&self.folder)?;
+        let mut names = path.iter();
+        let is_below = folder
+            .iter()
+            .all(|ours| names.next().is_some_and(|name| is_one_name(name.as_bytes(), ours.as_bytes())));
+        Ok(is_below && names.next().is_some_and(|name| self.is_one_of_its_names(name.as_bytes())))
+    }
+
     /// Whether a thing is one of those in this folder.
-    fn has(&self, inode: Inode) -> Result<bool, Errno> {
-        has(&self.folder, self.name.as_bytes(), inode, FOLDERS_DEEP_MAX)
-    }
-}
-
-fn has(folder: &OwnedFd, name: &[u8], inode: Inode, deep: usize) -> Result<bool, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        // It is absent, or holds nothing, or is one that this process may not look into: then nobody comes to it through us either.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => return Ok(false),
-        folder => folder?,
-    };
-    for entry in Dir::read_from(&folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let there = if_there(rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW))?;
-        let Some(there) = there else { continue };
-        let is_folder = FileType::from_raw_mode(there.st_mode) == FileType::Directory;
-        if Inode::from(&there) == inode
-            || (is_folder && deep > 0 && has(&folder, name.to_bytes(), inode, deep - 1)?)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Returns `None` for what is absent, and every other error as it is: it says nothing of what is there.
-fn if_there(looked: Result<Stat, Errno>) -> Result<Option<Stat>, Errno> {
-    match looked {
-        Err(Errno::NOENT) => Ok(None),
-        looked => looked.map(Some),
+    fn has(&self, thing: &Looked) -> Result<bool, Errno> {
+        let is_it = |there: &Stat| Inode::from(there) == thing.inode;
+        has(&self.folder, self.name.as_bytes(), FOLDERS_DEEP_MAX, &is_it)
     }
 }
 
@@ -259,13 +292,16 @@ fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
             _ => false,
         };
         let folder = at.try_clone().map_err(|_| Errno::MFILE)?;
+        let looked = Looked::at_open(&folder)?;
         way.push(Spot {
-            folder_inode: Inode::of_open(&folder).map_err(|_| Errno::IO)?,
+            folder_inode: looked.inode,
+            mount: looked.mount,
             folder,
             name: name.clone(),
             names: if left.is_empty() { names } else { Names::This },
             guarded: if is_way { Guarded::Way } else { Guarded::Kept },
             found: there.as_ref().map(Inode::from),
+            is_link: kind == Some(FileType::Symlink),
         });
         match kind {
             Some(FileType::Symlink) => {
@@ -298,35 +334,43 @@ fn components_of(path: &Path) -> VecDeque<OsString> {
     names.map(OsStr::to_owned).collect()
 }
 
+/// Whether two names are one where neither case counts nor what stands behind the last letter, as on some file systems.
+fn is_one_name(one: &[u8], other: &[u8]) -> bool {
+    let (one, other) = (trimmed(one), trimmed(other));
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    folded(one) == folded(other)
+}
+
+fn is_one_path(one: &Path, other: &Path) -> bool {
+    let (mut one, mut other) = (one.iter(), other.iter());
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if is_one_name(one.as_bytes(), other.as_bytes()) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn trimmed(name: &[u8]) -> &[u8] {
+    let end = name.iter().rposition(|byte| !matches!(byte, b'.' | b' '));
+    end.map_or(name, |last| &name[..=last])
+}
+
 fn folded(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_uppercase().to_lowercase()
 }
 
-fn has_more_names(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) != FileType::Directory && stat.st_nlink > 1
+/// `NAME` of `NAME.12`.
+fn without_number(name: &[u8]) -> Option<&[u8]> {
+    let name = trimmed(name);
+    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (name, number) = name.split_at(name.len() - digits);
+    name.strip_suffix(b".").filter(|_| !number.is_empty())
 }
 
-/// Where the system says that an open thing lies.
-fn path_of(opened: impl AsFd) -> Result<PathBuf, Errno> {
-    let link = format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd());
-    let path = rustix::fs::readlinkat(CWD, link, Vec::new())?;
-    Ok(OsString::from_vec(path.into_bytes()).into())
-}
-
-/// False if the system does not tell by which mount something was opened.
-fn is_one_mount(one: impl AsFd, other: impl AsFd) -> bool {
-    matches!((mount_of(one), mount_of(other)), (Some(one), Some(other)) if one == other)
-}
-
-/// Returns by which mount something was opened; `None` if the system does not tell.
-#[cfg(target_os = "linux")]
-fn mount_of(opened: impl AsFd) -> Option<u64> {
-    use rustix::fs::{StatxFlags, statx};
-    let told = statx(opened, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
-    StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::MNT_ID).then_some(told.stx_mnt_id)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn mount_of(_opened: impl AsFd) -> Option<u64> {
-    None
+fn path_in(folder: impl AsFd, name: &Name) -> Result<PathBuf, Errno> {
+    Ok(path_of(folder)?.join(OsStr::from_bytes(name.as_bytes())))
 }
