@@ -98,7 +98,7 @@ Examples:
 
 pub(super) const FORGET: &str = "\
 Examples:
-    tow forget tow://box/                   # its next contact needs a pairing code";
+    tow forget tow://box/                   # the next contact pairs again";
 
 pub(super) const SHELL: &str = "\
 The words: connme ls size upload download rm byebye; help lists them.
