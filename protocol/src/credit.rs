@@ -24,7 +24,7 @@ pub struct Charges {
 struct Waiting {
     /// Where in the file it ends.
     end: u64,
-    /// What it takes.
+    /// Its charge.
     charge: u64,
     /// Each of its bytes takes one.
     is_data: bool,
@@ -48,7 +48,7 @@ impl Charges {
     pub fn acknowledge(&mut self, received: u64) {
         while let Some(first) = self.waiting.front_mut() {
             let left = first.end.saturating_sub(received);
-            // Of one message all of it, or nothing.
+            // A message is charged whole, or not at all.
             let left = if left == 0 || first.messages > 1 { left.min(first.charge) } else { first.charge };
             self.total -= first.charge - left;
             first.charge = left;

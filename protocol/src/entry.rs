@@ -49,12 +49,12 @@ pub struct Version {
     /// Bytes.
     pub size: u64,
     pub modified: Time,
-    /// Of the last change of content or attributes (ctime).
+    /// Time of the last change of content or attributes (ctime).
     pub changed: Time,
 }
 
 impl Version {
-    /// Whether a version that a peer names is `self`. An end of the narrow form of times stands for all that lies beyond it.
+    /// Returns whether a version that a peer names is `self`. An end of the narrow form of times stands for all that lies beyond it.
     pub fn is_named_by(&self, named: &Self) -> bool {
         self.identity == named.identity
             && self.size == named.size
@@ -70,7 +70,7 @@ pub struct Attributes {
     /// Bytes; for a file only, else 0.
     pub size: u64,
     pub modified: Time,
-    /// Of the last change of content or attributes (ctime).
+    /// Time of the last change of content or attributes (ctime).
     pub changed: Time,
     /// Permission bits, 0o7777 at most.
     pub mode: u16,
@@ -99,13 +99,13 @@ pub struct Entry {
 }
 
 impl Attributes {
-    /// Of a thing that is there and cannot be looked at.
+    /// Attributes of an entry that exists and cannot be looked at.
     pub const fn unknown(kind: Kind) -> Self {
         let (modified, changed) = (Time::from_ns(0), Time::from_ns(0));
         Self { kind, size: 0, modified, changed, mode: 0, identity: 0, is_unknown: true, link: None }
     }
 
-    /// As a peer without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads them.
+    /// The form for a peer without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES).
     pub(crate) fn narrow(&mut self) {
         self.is_unknown = false;
         self.modified = self.modified.narrowed();

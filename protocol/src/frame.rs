@@ -143,7 +143,7 @@ pub struct Decoder {
     frame_bytes_max: usize,
     /// Of `buffer`, as it was taken.
     room_bytes: usize,
-    /// What was read into before, the one that was full first in front.
+    /// Used buffers, the one filled first in front.
     rooms: VecDeque<Room>,
     /// Decoded data holds as many rooms as it may: data that comes now is copied, and holds no more memory than its own.
     is_crowded: bool,
@@ -158,7 +158,7 @@ struct Room {
 }
 
 impl Room {
-    /// Whether no decoded data holds it.
+    /// Returns whether no decoded data holds it.
     fn is_free(&mut self) -> bool {
         self.buffer.try_reclaim(self.bytes)
     }
@@ -232,7 +232,7 @@ impl Decoder {
         self.rooms.retain_mut(|room| !room.is_free());
     }
 
-    /// Whether decoded data holds rooms that were read into before.
+    /// Returns whether decoded data holds used buffers.
     pub fn is_held(&self) -> bool {
         !self.rooms.is_empty()
     }

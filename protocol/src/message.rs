@@ -300,7 +300,7 @@ impl ToServer {
 }
 
 impl Request {
-    /// As a server without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads it: its times at the nearest moment that
+    /// The form for a server without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES): its times at the nearest moment that
     /// such a server knows.
     pub fn narrow(&mut self) {
         let narrow = |version: &mut Option<Version>| {
@@ -345,7 +345,7 @@ impl Request {
 }
 
 impl Answer {
-    /// As a client without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES) reads it.
+    /// The form for a client without [`Capability::ATTRIBUTES`](crate::hello::Capability::ATTRIBUTES).
     pub fn narrow(&mut self) {
         match self {
             Self::ListPage(page) => page.entries.iter_mut().for_each(|entry| entry.attributes.narrow()),

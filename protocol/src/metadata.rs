@@ -1,4 +1,4 @@
-//! What a thing has besides its attributes: its owner and group, and what else was attached to it. It travels on request only. What could
+//! Metadata besides the attributes: owner, group and extended attributes. It travels on request only. What could
 //! not be given to a thing, its mode and time included, is told and fails nothing.
 
 use std::fmt;

@@ -253,7 +253,7 @@ mod tests {
         let read = |bytes: &[u8]| rmp_serde::from_slice::<Permissions>(bytes);
         assert_eq!(read(&[0xcc, 0xe3]).unwrap(), Permissions::READ_ONLY);
         assert_eq!(read(&[0]).unwrap(), Permissions::NONE);
-        // As wide as a number can be.
+        // The widest number.
         let widest = [&[0xcf][..], &[0xff; 8]].concat();
         assert_eq!(read(&widest).unwrap(), Permissions::ALL.with(Permission::Owner));
         assert!(read(&[0xc0]).is_err());

@@ -63,12 +63,12 @@ impl Time {
         }
     }
 
-    /// Whether an older peer may mean any moment before or after this one by it.
+    /// Returns whether an older peer may mean any time before or after this one by it.
     pub fn is_end(self) -> bool {
         self == Self::FIRST_NS || self == Self::LAST_NS
     }
 
-    /// Whether a file system with coarse times makes this of `exact`, or keeps it: less than a step away, and a multiple of that step. The steps
+    /// Returns whether a file system with coarse times rounds `exact` to this, or keeps it: less than a step away, and a multiple of that step. The steps
     /// are those that are in use: 100 ns (NTFS, SMB), 1 µs, 1 ms, 10 ms (exFAT), a second (HFS+, ext3), two (FAT).
     pub const fn is_rounded_from(self, exact: Self) -> bool {
         const STEPS_NS: [i128; 6] = [100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000];

@@ -35,7 +35,7 @@ fn upload_data(bytes: usize) -> Vec<u8> {
     [&frame.head[..], &frame.data[..]].concat()
 }
 
-/// The data of an upload that is kept of what a peer sends, where every piece comes between frames that nobody keeps. It is read as a
+/// The data of an upload that is kept of what a peer sends, where every piece comes between frames that are not kept. It is read as a
 /// session reads.
 fn pieces_kept(piece_bytes: usize, count: usize) -> Vec<Bytes> {
     let (piece, other) = (upload_data(piece_bytes), upload_data(DATA_BYTES_MAX));

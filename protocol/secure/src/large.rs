@@ -23,7 +23,7 @@ impl Large {
         None
     }
 
-    /// Whether others may soon need one more than a connection on which nothing comes.
+    /// Returns whether other connections may need it more than an idle one.
     pub(crate) fn are_scarce() -> bool {
         LARGE.load(Ordering::Relaxed) > LARGE_MAX / 2
     }

@@ -290,7 +290,7 @@ async fn f65_without_the_protocols_name_and_version_there_is_no_session() {
     }
 }
 
-/// What comes of it at both ends where the client offers this.
+/// The results at both ends for this offer of the client.
 async fn offer(
     provider: CryptoProvider,
 ) -> (std::io::Result<TlsStream<DuplexStream>>, Result<Secure<DuplexStream>, SecureFault>) {

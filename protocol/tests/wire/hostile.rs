@@ -212,7 +212,7 @@ fn lists_are_bounded_by_their_count() {
     assert_eq!(refused(&with_body(LIST_PAGE, &body), Server), Undecodable::BadBody(144));
 }
 
-/// What PROTOCOL.md says in chapter 1 of bytes that break a writer's rules and need not be refused.
+/// Bytes that break a writer's rules and need not be refused (PROTOCOL.md, chapter 1).
 #[test]
 fn what_a_receiver_need_not_refuse_it_takes_as_the_page_says() {
     let understood = |bytes: &[u8], sender| decode(bytes, sender).unwrap().unwrap().message.is_ok();
@@ -227,7 +227,7 @@ fn what_a_receiver_need_not_refuse_it_takes_as_the_page_says() {
     for body in [&[0x80][..], &[0x90]] {
         assert!(understood(&with_body(131, body), Server), "{body:02x?}");
     }
-    // Values that nobody knows: floats too.
+    // Unknown values: floats too.
     for extra in [&[0xca, 0x3f, 0x80, 0, 0][..], &[0xcb, 0, 0, 0, 0, 0, 0, 0, 0], &[0xc7, 1, 5, 0]] {
         assert!(understood(&pong_with(extra), Server), "{extra:02x?}");
     }
