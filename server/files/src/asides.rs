@@ -1,4 +1,4 @@
-//! What a move has set aside for a moment, written down before it is: a file that must go under another name while its copy is looked
+//! A journal of files that a move sets aside for a moment: a file that must go under another name while its copy is looked
 //! at, and gets its own name back if that is not there. The next start gives back what a crash left aside. Records are files of our
 //! own state, each held by the process that works on it; without a place for them, nothing is written down.
 #![allow(clippy::disallowed_methods, reason = "paths of our own records, which no peer can name")]
@@ -47,7 +47,7 @@ pub struct Found {
     pub place: PathBuf,
     /// Where it was found.
     pub aside: PathBuf,
-    /// Whether it has its name again; something else has it if not.
+    /// True if it has its name again; if not, something else has it.
     pub is_back: bool,
 }
 
@@ -91,7 +91,7 @@ impl Asides {
             }
             let Ok(Some(_held)) = records.hold(&name) else { continue };
             let Ok(Some(content)) = records.read(&name) else { continue };
-            // Of one that was not complete, nothing was set aside.
+            // Nothing was set aside for an incomplete record.
             if is_record && let Some(record) = parsed(&content) {
                 match restore(&record) {
                     Ok(restored) => found.extend(restored),
@@ -156,7 +156,7 @@ impl Drop for Record {
     }
 }
 
-/// What a record says.
+/// A parsed record.
 struct Moved {
     folder: PathBuf,
     name: Name,

@@ -96,8 +96,8 @@ pub(crate) fn stat_open(thing: impl AsFd) -> Result<Attributes, Fault> {
     Ok(attributes)
 }
 
-/// As [`stat_open`], asked of the file system itself and not of what the kernel remembers: a network or FUSE mount may remember what
-/// somebody changed by another way.
+/// Like [`stat_open`], asked of the file system itself and not of what the kernel remembers: a network or FUSE mount may remember what
+/// was changed by another way.
 pub(crate) fn stat_open_anew(thing: impl AsFd) -> Result<Attributes, Fault> {
     #[cfg(target_os = "linux")]
     {

@@ -21,7 +21,7 @@ pub const ANSWERS_QUEUED_MAX: usize = 32;
 pub const INPUTS_QUEUED_MAX: usize = 2 * (UPLOAD_CREDIT_BYTES_MAX as usize / DATA_BYTES_MAX);
 /// Inputs that a request pays for itself.
 const INPUTS_PAID: usize = 16;
-/// What an input takes while it waits, besides its data.
+/// Memory of a queued input, besides its data.
 const INPUT_BYTES: usize = 256;
 
 /// The queue of an exchange's inputs, which are charged beyond the first.
@@ -34,12 +34,12 @@ pub(crate) const fn inputs_paid_with(credit_bytes: u64) -> usize {
     INPUTS_PAID + 2 * (credit_bytes / SPAN_CREDIT_BYTES) as usize
 }
 
-/// What those take.
+/// Their charge.
 pub(crate) const fn input_bytes_of(credit_bytes: u64) -> usize {
     inputs_paid_with(credit_bytes) * INPUT_BYTES
 }
 
-/// How much of long work is done, whatever its final answer says: for whoever logs it. Cheap to clone; all clones are one.
+/// Progress of long work, for the log. Cheap to clone; all clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Done(Arc<[AtomicU64; 4]>);
 
@@ -66,13 +66,13 @@ pub struct Answers {
     done: Done,
 }
 
-/// What pays for the memory that answers take until they leave.
+/// The budget that queued answers are charged to.
 #[derive(Debug, Clone)]
 struct Charged {
     memory: Memory,
-    /// Set when nobody takes answers any more.
+    /// Cancelled when the client takes no more answers.
     lost: CancellationToken,
-    /// What the request takes: charged until its work has ended, also after the session.
+    /// Charge of the request until its work has ended, also after the session.
     _request: Arc<Charge>,
     /// Taken before the next answer was made.
     ahead: Arc<Mutex<Option<Charge>>>,
@@ -83,7 +83,7 @@ impl Answers {
         Self { id, queue, charged: None, done: Done::default() }
     }
 
-    /// Answers that are charged until whoever takes them gives that back, of a request that is charged already.
+    /// Answers of a charged request, charged until the session has sent them.
     pub(crate) fn charged_to(self, memory: Memory, request: Arc<Charge>, lost: CancellationToken) -> Self {
         Self { charged: Some(Charged { memory, lost, _request: request, ahead: Arc::default() }), ..self }
     }
@@ -111,7 +111,7 @@ impl Answers {
         ahead.get_or_insert_with(|| charged.memory.nothing()).try_grow(bytes, Use::Passing)
     }
 
-    /// What is done is told there.
+    /// The place for progress.
     #[must_use]
     pub fn counted_in(self, done: Done) -> Self {
         Self { done, ..self }
@@ -138,7 +138,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Sends if there is room at once; else gives the answer back, to be [sent](Self::send) by whoever can wait.
+    /// Sends if there is room at once; else gives the answer back, to be [sent](Self::send) by a caller that can wait.
     pub fn try_send(&self, answer: impl Into<Answer>) -> Result<Option<Answer>, Fault> {
         let answer = answer.into();
         let bytes = memory::of_answer(&answer);
@@ -170,7 +170,7 @@ impl Charged {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was taken for an answer that takes so much.
+    /// The charge of an answer of this size.
     fn paid_ahead(&self, bytes: usize) -> Option<Charge> {
         let mut paid = self.ahead().take()?;
         paid.set(bytes);
@@ -189,7 +189,7 @@ impl Charged {
     }
 }
 
-/// What a client says within an exchange, as the service gets it.
+/// A client's message within an exchange, for the service.
 pub type Inputs = Queue<Input>;
 
 /// What the service gets together with a request.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// How long a task may go on before it lets others have their turn.
+/// Time that a task may run before it yields.
 const STEP: Duration = Duration::from_micros(500);
 
 /// One client's part of the threads. Cheap to clone; all clones are one.
@@ -37,7 +37,7 @@ struct Line {
     active: usize,
     /// Tasks that have something to do and wait for their turn, by their kind. Those that are not in the state `Waiting` are passed over.
     waiting: [VecDeque<Arc<Ticket>>; 2],
-    /// Of which kind the last one was that was called.
+    /// The kind of the task called last.
     called: Kind,
 }
 
@@ -262,7 +262,7 @@ impl<F> Drop for Fair<F> {
     }
 }
 
-/// How long a task has gone on. A task that always has something to do looks at it between its steps.
+/// Time that a task has run. A task that always has something to do looks at it between its steps.
 #[derive(Debug)]
 pub(crate) struct Step(Instant);
 

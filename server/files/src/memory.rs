@@ -1,5 +1,5 @@
 //! One budget of memory for a server, of which each client and each of its sessions has a part: what is taken in for them, or kept for them,
-//! is charged before it is there. Nobody gets more than is then left for others, so one client alone has half of it at most, and whoever
+//! is charged before it is allocated. A client gets at most as much as it leaves for others, so one alone has half of it at most, and one that
 //! comes always finds some. What is over it waits, or is refused.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,25 +17,25 @@ use towpath_protocol::path::{Name, WirePath};
 
 /// For a server where its owner says nothing else.
 pub const MEMORY_BYTES: u64 = 96 * 1024 * 1024;
-/// What every session has, whatever the others hold: a request and its answer.
+/// The minimum of every session: a request and its answer.
 const SESSION_BYTES_LEAST: usize = 16 * 1024;
 /// A session may hold so many times what is left of its client's part.
 const SESSION_FACTOR: usize = 4;
-/// What an open request takes by itself: a task, a queue, what is known of it.
+/// Memory of an open request: a task, a queue, its state.
 const REQUEST_BYTES: usize = 6 * 1024;
-/// What a name takes in memory besides its bytes.
+/// Memory of a name besides its bytes.
 const NAME_BYTES: usize = 48;
 /// Shorter final answers are paid for with their request.
 const ANSWER_BYTES_FREE: usize = 2 * 1024;
-/// What a file takes that is stored and not yet in place: two open files, its name.
+/// Memory of a file that is stored and not yet in place: two open files, its name.
 const PART_BYTES: usize = 8 * 1024;
-/// What an entry of a page takes besides name and link.
+/// Memory of an entry of a page besides name and link.
 const ENTRY_BYTES: usize = NAME_BYTES + 2 * size_of::<Attributes>();
 
-/// How often who waits looks for what other clients gave back.
+/// Interval at which waiters look for memory of other clients.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What something is held for.
+/// The purpose of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It goes by itself: what comes in and is worked on, what goes out.
@@ -66,7 +66,7 @@ struct Client {
 #[derive(Debug, Clone)]
 pub(crate) struct ClientMemory(Arc<Client>);
 
-/// What one session holds. Gone when the last clone is: all of it is given back then.
+/// The memory of one session. It is given back when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<Session>);
 
@@ -86,7 +86,7 @@ pub(crate) struct Charge {
 }
 
 impl ClientMemory {
-    /// Of a server with so much in all, for its first client.
+    /// A server's budget, for its first client.
     pub(crate) fn of_server(bytes_max: u64) -> Self {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX / 8).min(usize::MAX / 8);
         Self::new(Arc::new(Server { bytes_max, used: Mutex::default() }))
@@ -117,7 +117,7 @@ impl Server {
 }
 
 impl Memory {
-    /// Of a session that may hold as much as there is.
+    /// A session without a limit of its own.
     pub fn unlimited() -> Self {
         ClientMemory::of_server(u64::MAX).session()
     }
@@ -145,7 +145,7 @@ impl Memory {
             }
             tokio::select! {
                 () = freed => {}
-                // Another client may have given something back, which nobody tells this one.
+                // Another client may have given memory back, which this one is not notified of.
                 () = sleep(LOOK_EVERY) => {}
             }
         }

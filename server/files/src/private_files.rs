@@ -115,7 +115,7 @@ impl PrivateFolder {
         }
     }
 
-    /// As [`read`](Self::read), of a file that may be as large as `bytes_max`.
+    /// Like [`read`](Self::read), for a file of at most `bytes_max` bytes.
     pub fn read_up_to(&self, name: &str, bytes_max: u64) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateFault> {
         match read_at_most(self.folder.as_fd(), Path::new(name), bytes_max) {
             Ok(content) => Ok(Some(content)),

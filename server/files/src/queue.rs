@@ -32,7 +32,7 @@ pub(crate) enum NotPut {
     NoMemory,
 }
 
-/// What waits beyond what is paid for.
+/// Queued data beyond the charge.
 #[derive(Debug)]
 struct Waiting {
     /// Items that are paid for.

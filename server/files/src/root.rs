@@ -119,7 +119,7 @@ impl Root {
         self.kept.add(path, Names::This)
     }
 
-    /// As [`keep`](Self::keep), of a log and its older files.
+    /// Like [`keep`](Self::keep), for a log and its rotated files.
     pub(crate) fn keep_log(&mut self, path: &Path) -> Result<(), RootError> {
         self.kept.add(path, Names::Numbered)
     }
@@ -149,7 +149,7 @@ impl Root {
         self.open_as(folder, READ_FOLDER).map_err(|code| self.fault_at(code, folder))
     }
 
-    /// As [`fault_at`]. Nothing is found in a root that was removed, whatever is at its path by now: the fault says so.
+    /// Like [`fault_at`], but names a root that was removed.
     fn fault_at(&self, code: FaultCode, location: &Location) -> Fault {
         let fault = fault_at(code, location);
         if code == FaultCode::NotFound && self.is_gone() {
@@ -159,7 +159,7 @@ impl Root {
         }
     }
 
-    /// Whether the root itself was removed while it was held open.
+    /// Returns whether the root itself was removed while it was held open.
     fn is_gone(&self) -> bool {
         rustix::fs::fstat(&self.folder).is_ok_and(|stat| stat.st_nlink == 0)
     }
@@ -228,11 +228,11 @@ impl Root {
         }
         match self.kept.holds(&opened) {
             Ok(false) => {}
-            // That the system shows nobody where things lie says nothing about this one.
+            // The system hides the paths of all open files: no reason to suspect this one.
             Ok(true) | Err(Errno::NOENT) => return Err(FaultCode::PermissionDenied),
             Err(errno) => return Err(code_of(errno)),
         }
-        // As if it were not there, as in a listing.
+        // Hidden, like in a listing.
         if thing.path.name().or_else(|| thing.base.name()).is_some_and(|name| proves_part(name, &opened)) {
             return Err(FaultCode::NotFound);
         }

@@ -73,7 +73,7 @@ pub struct Service {
     client_memory: ClientMemory,
     /// Whose part of the asynchronous threads its tasks have.
     share: Share,
-    /// What this session holds.
+    /// The memory of this session.
     memory: Memory,
     allowance: Arc<allowance::Allowance>,
     outcomes: Arc<outcomes::Outcomes>,
@@ -177,13 +177,13 @@ impl Service {
         })
     }
 
-    /// Keeps a file or folder from all clients, wherever it lies and even while it is absent: nobody may read it, look into it, make it,
+    /// Keeps a file or folder from all clients, wherever it lies and even while it is absent: no client may read it, look into it, make it,
     /// or change what leads there.
     pub fn keep_from_clients(&mut self, path: &Path) -> Result<(), RootError> {
         self.root_of_nobody(path)?.keep(path)
     }
 
-    /// As [`keep_from_clients`](Self::keep_from_clients), of a log that is turned over to `NAME.1`, `NAME.2` and so on.
+    /// Like [`keep_from_clients`](Self::keep_from_clients), for a log that is rotated to `NAME.1`, `NAME.2` and so on.
     pub fn keep_log_from_clients(&mut self, path: &Path) -> Result<(), RootError> {
         self.root_of_nobody(path)?.keep_log(path)
     }
@@ -193,7 +193,7 @@ impl Service {
         self.welcome.capabilities.push(Capability::new(Capability::REFUSALS));
     }
 
-    /// While nobody is served: what is to be kept is kept from all.
+    /// Before serving: sets the protected paths.
     fn root_of_nobody(&mut self, path: &Path) -> Result<&mut Root, RootError> {
         let served =
             || RootError::Other(path.to_owned(), std::io::Error::other("it is being served already"));
@@ -223,7 +223,7 @@ impl Service {
         self.memory.clone()
     }
 
-    /// What is set aside is written down there.
+    /// The journal of files set aside.
     pub fn write_asides_down(&mut self, asides: Asides) {
         self.asides = asides;
     }

@@ -50,9 +50,9 @@ use streams::Streams;
 
 /// Answers of the session itself (Pong, refusals) that may wait. A client that has more of them unread floods us.
 const REPLIES_QUEUED_MAX: usize = 1024;
-/// Of them, those that wait without being charged: what every session has.
+/// Uncharged ones: the minimum of every session.
 const REPLIES_PAID: usize = 32;
-/// What each of the others takes.
+/// Charge of each of the others.
 const REPLY_BYTES: usize = 512;
 /// Of them, those that may wait for their turn behind the bulk: a client has hardly ever more than one.
 const IN_TURN_QUEUED_MAX: usize = 16;
@@ -82,7 +82,7 @@ pub trait Serve: Send + Sync + 'static {
         self
     }
 
-    /// What the session's memory is charged to.
+    /// The budget that the session's memory is charged to.
     fn memory(&self) -> Memory {
         Memory::unlimited()
     }

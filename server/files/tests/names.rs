@@ -1,4 +1,4 @@
-//! What a server holds of the names in a large folder while it copies and removes that. One test, since the count is the whole process's.
+//! A server's memory for the names of a large folder that it copies and removes. One test, since the count is the whole process's.
 #![allow(clippy::disallowed_methods, reason = "fixtures are built and looked at with std::fs")]
 #![allow(
     clippy::unwrap_used,
@@ -63,7 +63,7 @@ async fn f71_a_folder_whose_names_take_more_memory_than_there_is_is_copied_and_r
     }
 }
 
-/// A file system in a folder, which nobody removes; for whoever may mount.
+/// A file system in a folder, which stays mounted; needs the right to mount.
 struct Mount(PathBuf);
 
 impl Mount {

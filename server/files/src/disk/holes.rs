@@ -17,18 +17,18 @@ const BLOCK_BYTES: usize = 4096;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
-/// What a file that is only appended to stores, in whole blocks.
+/// Counts what an appended file stores, in whole blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Stored {
     /// Where the next byte goes.
     at: u64,
-    /// What lies before is counted.
+    /// Everything before this offset is counted.
     counted_to: u64,
     bytes: u64,
 }
 
 impl Stored {
-    /// Of a file whose first `len` bytes are there already.
+    /// For a file whose first `len` bytes exist already.
     pub(crate) fn of_open(file: impl AsFd, len: u64) -> Result<Self, Fault> {
         let bytes = in_blocks(len).min(stored_bytes(&rustix::fs::fstat(file).map_err(fault_of)?));
         Ok(Self { at: len, counted_to: in_blocks(len), bytes })
@@ -59,7 +59,7 @@ pub(crate) const fn in_blocks(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK).saturating_mul(BLOCK)
 }
 
-/// What the disk says that it stores of a thing.
+/// The bytes that the disk reports as stored.
 fn stored_bytes(stat: &rustix::fs::Stat) -> u64 {
     const UNIT_BYTES: u64 = 512;
 

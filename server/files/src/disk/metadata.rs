@@ -157,7 +157,7 @@ pub(crate) fn give(
             with(has_owner, 0o4000) | with(has_group, 0o2000) | wanted & 0o1777
         }
     };
-    // What is right is left alone: some systems refuse the call itself.
+    // Correct attributes are not set again: some systems refuse the call itself.
     let is_set = now.st_mode & 0o7777 == given || mode::change(thing, given).is_ok();
     // The system drops setgid without a word where it is not ours to give.
     let is = rustix::fs::fstat(thing).map_err(fault_of)?.st_mode;
@@ -191,7 +191,7 @@ fn give_owner(
     if authority == Authority::User || !is_single || (owner.is_none() && group.is_none()) {
         return Ok(before);
     }
-    // Whatever the reason, what the thing is afterwards tells what it could not be given.
+    // A second look tells which attributes could not be set, for any reason.
     if change_owner(thing, owner, group).is_err() && owner.is_some() {
         let _ = change_owner(thing, None, group);
     }

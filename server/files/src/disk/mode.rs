@@ -35,7 +35,7 @@ pub(crate) fn permitted_in(folder: impl AsFd, mode: u16) -> u16 {
     list.unwrap_or_else(|| mode & !umask())
 }
 
-/// What is left of `mode` under a default access list, as `posix_acl_create_masq` of Linux computes it. `None` if it is no such list.
+/// Masks `mode` by a default access list, as `posix_acl_create_masq` of Linux computes it. `None` if it is no such list.
 fn allowed_by(list: &[u8], mode: u16) -> Option<u16> {
     const VERSION: [u8; 4] = 2_u32.to_le_bytes();
     const OWNER: u16 = 0x01;
@@ -64,7 +64,7 @@ pub(crate) fn set_open_mode(thing: impl AsFd, mode: u16) -> Result<(), Fault> {
     change(thing.as_fd(), mode.into()).map_err(fault_of)
 }
 
-/// As [`set_open_mode`], for a folder: keeps the setgid and sticky bits that it has here. Where nothing differs, nothing is set.
+/// Like [`set_open_mode`], for a folder: keeps the setgid and sticky bits that it has here. Where nothing differs, nothing is set.
 pub(crate) fn set_open_folder_mode(folder: impl AsFd, mode: u16) -> Result<(), Fault> {
     let now = rustix::fs::fstat(&folder).map_err(fault_of)?.st_mode;
     if now & 0o777 == RawMode::from(mode) & 0o777 {
@@ -109,7 +109,7 @@ pub(crate) fn set_mode(folder: impl AsFd, name: &Name, mode: u16) -> Result<(), 
     }
 }
 
-/// As [`set_mode`], where /proc is not mounted.
+/// Like [`set_mode`], if /proc is not mounted.
 fn set_mode_by_opening(folder: BorrowedFd<'_>, name: &Name, mode: RawMode) -> Result<(), Fault> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let thing = rustix::fs::openat(folder, name.as_bytes(), flags, Mode::empty()).map_err(fault_of)?;

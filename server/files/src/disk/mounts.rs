@@ -25,7 +25,7 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 /// Of the threads that wait, those that have waited too long.
 static LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether another file system is mounted at this name. Does not ask that file system.
+/// Returns whether another file system is mounted at this name. Does not ask that file system.
 pub(crate) fn is_mount(folder: impl AsFd, name: &Name) -> bool {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
     statx(folder, name.as_bytes(), flags, StatxFlags::empty())
@@ -46,7 +46,7 @@ pub(crate) fn while_it_answers<T: Send + 'static>(task: impl FnOnce() -> T + Sen
     in_time((&WAITING, &LATE), if is_first { PATIENCE } else { LITTLE_PATIENCE }, task)
 }
 
-/// What `task` gives, or `None` if it takes too long or too many others do already. The thread ends with its task, whenever that is.
+/// Returns the result of `task`, or `None` if it takes too long or too many others do already. The thread ends with its task, whenever that is.
 fn in_time<T: Send + 'static>(
     (waiting, late): (&'static AtomicUsize, &'static AtomicUsize),
     patience: Duration,
@@ -66,7 +66,7 @@ fn in_time<T: Send + 'static>(
             late.fetch_sub(1, Ordering::AcqRel);
         }
         waiting.fetch_sub(1, Ordering::AcqRel);
-        // Nobody waits any more, perhaps.
+        // The waiter may have given up.
         let _ = sender.send(done);
     };
     if std::thread::Builder::new().name("mount".into()).spawn(run).is_err() {

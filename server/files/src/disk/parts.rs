@@ -94,7 +94,7 @@ impl PartId {
         Name::new(name).map_err(|_| FaultCode::Internal.into())
     }
 
-    /// Of a file that was just made, for the moment until its own name is known. It is empty: nobody loses anything with it.
+    /// A name for a new file until its own name is known. The file is empty: nothing is lost with it.
     fn newborn_name(self) -> Result<Name, Fault> {
         self.name(b"new")
     }
@@ -106,7 +106,7 @@ impl PartId {
         self.name(&of.concat())
     }
 
-    /// Of a link that is not yet in place.
+    /// A name for a link that is not yet in place.
     pub(crate) fn link_name(self, target: &[u8]) -> Result<Name, Fault> {
         self.name(&[b"link".as_slice(), target].concat())
     }
@@ -129,17 +129,17 @@ fn origin(file: impl AsFd) -> Result<(u64, i64, u32), Errno> {
     rustix::fs::fstat(file).map(|stat| (stat.st_ino, 0, 0))
 }
 
-/// Whether a name has the exact form of ours, whatever it names.
+/// Returns whether a name has the exact form of ours.
 pub(crate) fn has_part_form(name: &Name) -> bool {
     PartId::in_name(name).is_some()
 }
 
-/// Whether what has this name is provably an unfinished thing of ours.
+/// Returns whether the file or link of this name is provably an unfinished one of ours.
 pub(crate) fn is_part(folder: impl AsFd, name: &Name) -> bool {
     has_part_form(name) && writing::look_at(folder, name).is_ok_and(|thing| proves_part(name, thing))
 }
 
-/// As [`is_part`], of something open.
+/// Like [`is_part`], for an open file.
 pub(crate) fn proves_part(name: &Name, thing: impl AsFd) -> bool {
     let Some(id) = PartId::in_name(name) else { return false };
     let thing = thing.as_fd();
@@ -178,12 +178,12 @@ pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Result<(Name, 
     }
 }
 
-/// What was found of an upload that was cut off.
+/// The result of a search for an interrupted upload.
 #[derive(Debug)]
 pub(crate) enum Found {
     Nothing,
     Waiting(Name, OwnedFd),
-    /// Somebody is at it.
+    /// Another upload has it open.
     Taken,
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn take_up(folder: &OwnedFd, id: PartId) -> Result<Found, Fault> {
                 let _ = writing::remove_file(folder, &name);
             }
             Err(Errno::WOULDBLOCK) => found = Found::Taken,
-            // Whatever it is, it is not what we left.
+            // It is not the part that we left.
             Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => {}
             Err(errno) => return Err(fault_of(errno)),
         }
@@ -207,7 +207,7 @@ pub(crate) fn take_up(folder: &OwnedFd, id: PartId) -> Result<Found, Fault> {
 }
 
 /// Opens and locks a file of ours: still under that name then, so that nobody finished or removed it in between. `WOULDBLOCK` where
-/// somebody is at it, `ACCESS` where it does not prove to be ours.
+/// another upload has it open, `ACCESS` if it is not provably ours.
 fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat), Errno> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&folder, name.as_bytes(), flags, Mode::empty())?;

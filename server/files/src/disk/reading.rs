@@ -46,7 +46,7 @@ pub(crate) struct FolderReader {
     has_unsayable: bool,
     /// Some of the unfinished files that were left out.
     parts: Vec<Name>,
-    /// All of them, by their identities and sizes, where somebody wants to know.
+    /// All of them, by identity and size, if requested.
     parts_met: Option<Vec<(u64, u64)>>,
 }
 

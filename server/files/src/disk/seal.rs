@@ -1,4 +1,4 @@
-//! Numbers by which things are known again: a seal that breaks when somebody changes a thing, and what an identity is on the device of the
+//! Numbers by which things are known again: a seal that breaks when a file changes, and what an identity is on the device of the
 //! root. The same rules as `disk`.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,17 +10,17 @@ use towpath_protocol::path::Name;
 
 use super::{fault_of, identity, mixed, unmixed};
 
-/// Of something open; see [`seal_of`].
+/// The seal of an open file; see [`seal_of`].
 pub(crate) fn seal(thing: impl AsFd, attributes: &Attributes) -> u64 {
     seal_of(attributes, || made_by(thing.as_fd(), b""))
 }
 
-/// Of what has this name in a folder; see [`seal_of`].
+/// The seal of a name in a folder; see [`seal_of`].
 pub(crate) fn seal_of_name(folder: impl AsFd, name: &Name, attributes: &Attributes) -> u64 {
     seal_of(attributes, || made_by(folder.as_fd(), name.as_bytes()))
 }
 
-/// A number that is another one once somebody has changed a thing: of a file or link anything at all, of a folder its mode or owner, since
+/// A number that changes with its file: of a file or link anything at all, of a folder its mode or owner, since
 /// what is in it changes all the time. A folder that takes another one's place differs too, where the file system says when it was made.
 fn seal_of(attributes: &Attributes, made_by: impl FnOnce() -> [u64; 2]) -> u64 {
     let numbers = if attributes.kind == Kind::Folder {
@@ -70,7 +70,7 @@ impl Home {
         Self { device }
     }
 
-    /// What is the same for a thing on this device whatever number the device has. The reverse of [`identity_of`](Self::identity_of).
+    /// A device-independent number of an inode. The reverse of [`identity_of`](Self::identity_of).
     pub(crate) const fn number_of(self, identity: u64) -> u64 {
         unmixed(identity) ^ mixed(self.device)
     }
@@ -80,7 +80,7 @@ impl Home {
     }
 }
 
-/// What tells a thing from all others, and how many names it has.
+/// Identity and link count.
 pub(crate) fn identity_and_names(thing: impl AsFd) -> Result<(u64, u64), Fault> {
     let stat = rustix::fs::fstat(thing).map_err(fault_of)?;
     #[allow(clippy::unnecessary_cast, reason = "its type differs from system to system")]

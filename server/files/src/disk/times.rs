@@ -16,7 +16,7 @@ pub(crate) fn set_open_modified(thing: impl AsFd, modified: Time) -> Result<(), 
     set(&Target { at: thing.as_fd(), name: None }, modified)
 }
 
-/// As [`set_open_modified`], for whatever has this name, a link itself too.
+/// Like [`set_open_modified`], by name; also for a link itself.
 pub(crate) fn set_modified(folder: impl AsFd, name: &Name, modified: Time) -> Result<(), Fault> {
     set(&Target { at: folder.as_fd(), name: Some(name) }, modified)
 }
@@ -67,7 +67,7 @@ const fn timespec(time: Time) -> Timespec {
     Timespec { tv_sec: time.seconds(), tv_nsec: time.nanoseconds() as i64 }
 }
 
-/// Whether a file has the time that it was given, or the one that its file system makes of it.
+/// Returns whether a file has the time that it was given, or the one that its file system rounds it to.
 fn is_kept(wanted: Time, now: &Stat) -> bool {
     Time::new(now.st_mtime, now.st_mtime_nsec as u32).is_rounded_from(wanted)
 }

@@ -1,4 +1,4 @@
-//! How much a client may store: what must stay free on the disk, what it may have stored in all, and how many uploads it may have open. What
+//! Limits of a client's storage: the disk's reserve, its quota, and its open uploads. What
 //! it has stored is in the `ledger`. Knows no request and no path.
 
 use std::os::fd::AsFd;
@@ -86,9 +86,9 @@ pub(super) struct Allowance {
 #[derive(Debug)]
 struct Quota {
     most: Charge,
-    /// Somebody was refused: others than clients may have made room.
+    /// A write was refused: local users may have made room since.
     is_count_due: AtomicBool,
-    /// Held by whoever counts: when the last count ended, and how long it took.
+    /// Held during a count: when the last one ended, and how long it took.
     counting: tokio::sync::Mutex<Option<(Instant, Duration)>>,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Hold {
     taken: Taken,
 }
 
-/// What was in the place of something that was put there, if it is gone from the disk: no other name leads to it.
+/// The replaced file, if the disk has freed it: no other name leads to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub(super) struct Gone(pub(super) Option<Identity>);
@@ -139,7 +139,7 @@ impl Allowance {
         })
     }
 
-    /// Counts again with `count` what is there, where somebody was refused since the last time and that is long enough ago. `count` says
+    /// Counts again with `count` if a write was refused since the last count and that is long enough ago. `count` says
     /// whether it saw all that is there.
     pub(super) async fn count_again<C>(&self, count: impl FnOnce(Recount) -> C) -> Result<(), Fault>
     where
@@ -225,7 +225,7 @@ impl Allowance {
         Fault::new(FaultCode::NoSpace).because(why)
     }
 
-    /// Whether there is room for `bytes` beside what stays free, where `going` bytes will be free in the end. Where nothing need stay
+    /// Checks that there is room for `bytes` besides the reserve, if `going` bytes will be freed. If nothing need stay
     /// free a small file is simply written.
     fn check_room(&self, place: impl AsFd, bytes: u64, going: u64) -> Result<(), Fault> {
         if self.limits.disk_reserve_bytes == 0 && bytes <= SMALL_FILE_BYTES_MAX as u64 {
@@ -249,13 +249,13 @@ impl Allowance {
         Ok(())
     }
 
-    /// What is there of an unfinished upload stays, as it was.
+    /// The part of an unfinished upload stays as it was.
     pub(super) fn part_stays(&self, part: Identity, bytes: u64) {
         let thing = Thing { client: self.client, seal: None, charge: Charge::thing(bytes) };
         self.ledger.store(&Taken::default(), part, thing, None);
     }
 
-    /// Whether a thing is this client's: made by it, and as it left it.
+    /// Returns whether a file is this client's: made by it, and unchanged since.
     pub(super) fn is_own(&self, thing: impl AsFd, found: &Attributes) -> bool {
         self.client != ClientId::NOBODY
             && self.ledger.is_of(self.client, found.identity, disk::seal(thing, found))
@@ -285,7 +285,7 @@ impl Hold {
         self.enter(made.identity, Some(seal), bytes, gone);
     }
 
-    /// What there is of it waits to be gone on with.
+    /// Its part waits to be resumed.
     pub(super) fn store_part(self, part: Identity, bytes: u64) {
         self.enter(part, None, bytes, None);
     }

@@ -19,7 +19,7 @@ use crate::disk;
 use crate::disk::writing::{self, Spot};
 use crate::exchange::Exchange;
 
-/// Names tried before giving up; one is enough unless somebody plays with us.
+/// Names tried before giving up; one is enough unless another program interferes.
 const NAMES_TRIED_MAX: usize = 8;
 
 /// Something that has another name for a while.
@@ -100,7 +100,7 @@ fn random_id() -> Result<String, Fault> {
     Ok(random.map(|byte| format!("{byte:02x}")).concat())
 }
 
-/// A name that says what it is, to whoever finds it.
+/// A name that explains itself.
 fn name_aside(name: &Name, id: &str) -> Result<Name, Fault> {
     let ending = format!(" (moving {id})");
     let mut stem = name.as_bytes();
@@ -124,7 +124,7 @@ pub(super) async fn remove(
     let place = request.thing.clone();
     let (aside, bytes) =
         service.clone().blocking(&place, move |service| set_aside(service, &request)).await?;
-    // Whoever does not hear this says nothing either, and so it gets its name back.
+    // A client that does not hear this sends nothing, so the file gets its name back.
     let _ = exchange.answers.send(Progress::default()).await;
     let goes = tokio::select! {
         biased;

@@ -23,7 +23,7 @@ use crate::disk::writing::{self, Spot};
 use crate::disk::{self, durable, holes, mode, parts, times};
 use crate::root::{Guarded, Kept, Root};
 
-/// What the owner of a part must be allowed while it is written.
+/// The owner's permissions of a part while it is written.
 const OURS: u16 = 0o600;
 /// Names tried before giving up; one is enough unless somebody plays with us.
 const NAMES_TRIED_MAX: usize = 8;
@@ -103,7 +103,7 @@ impl Held {
         Ok(held)
     }
 
-    /// As [`find`](Self::find), of what stays as it is: no more is asked than that it can be reached.
+    /// Like [`find`](Self::find), for an unchanged file: it only has to be reachable.
     pub(super) fn look_for(root: &Root, location: &Location) -> Result<Self, Fault> {
         let (folder, name) = root.parent_of(location)?;
         Ok(Self { folder: Arc::new(folder), name })
@@ -136,7 +136,7 @@ impl Held {
         Spot::new(&*self.folder, &self.name)
     }
 
-    /// What is there, where that is known to the ledger and gone from the disk once this name leads elsewhere.
+    /// The existing file, if the ledger knows it and the disk frees it once this name is replaced.
     pub(super) fn going(&self, there: Option<&Attributes>, ledger: &Ledger) -> Option<Identity> {
         let there = there.filter(|there| ledger.knows(there.identity))?;
         let found = writing::look_at(&*self.folder, &self.name).ok()?;
@@ -155,7 +155,7 @@ impl Held {
 pub(super) struct Leaving(Option<OwnedFd>);
 
 impl Leaving {
-    /// Whether that was its last one: then what it took of the disk is free.
+    /// Returns whether that was its last name: then its blocks are free.
     pub(super) fn gone(self) -> Gone {
         let found = self.0.and_then(|thing| disk::identity_and_names(thing).ok());
         Gone(found.filter(|(_, names)| *names == 0).map(|(identity, _)| identity))
@@ -252,10 +252,10 @@ pub(super) struct Part {
     modes: (u16, u16),
 }
 
-/// What others may do with a part.
+/// Permissions of others on a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// What they may do with the file in place.
+    /// Permissions of others on the final file.
     Final,
     /// Nothing once it has content, if the file system can keep them out.
     Hidden,
@@ -285,8 +285,8 @@ impl Part {
         Self { file, beside, stored: Cell::default(), has_attributes: Cell::default(), modes }
     }
 
-    /// A part that another upload can take up, since it knows its ID: the one that is there, if it is ours and nobody is at it,
-    /// else a new one; one of another ID where somebody is at it.
+    /// A part that another upload can take up, since it knows its ID: the existing one, if it is ours and not open,
+    /// else a new one; one of another ID if it is open.
     pub(super) fn take_up(folder: &Arc<OwnedFd>, id: PartId, mode: u16, reach: Reach) -> Result<Self, Fault> {
         let beside = |name| Beside { folder: folder.clone(), name, placed: false };
         match parts::take_up(folder, id)? {
@@ -443,7 +443,7 @@ pub(super) fn place_link(
     Ok((made, unset.and_also(unless(metadata::Part::Modified, timed))))
 }
 
-/// What a link takes of the disk beside its inode, in which a short target has room.
+/// Bytes of a link on disk besides its inode, in which a short target has room.
 const fn link_bytes(target: &[u8]) -> u64 {
     const BYTES_IN_INODE: usize = 59;
 

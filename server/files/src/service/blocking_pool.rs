@@ -21,7 +21,7 @@ mod usage;
 const THREADS_USUAL: usize = 64;
 /// ... up to this. A program that waits for blocking work of its own needs room for more threads than these.
 pub const THREADS_MAX: usize = 256;
-/// How long work waits before its client may get another thread: longer than a busy machine keeps a thread waiting for its turn.
+/// Time that work waits before its client may get another thread: longer than a busy machine keeps a thread waiting for its turn.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// A client of which nothing has begun for so long has threads that hang.
 const HANGING: Duration = Duration::from_millis(100);
@@ -119,7 +119,7 @@ struct Queue {
     /// Threads beyond the usual ones.
     extra: usize,
     begun: Option<Instant>,
-    /// What work of late took, and how much of it the disk let it wait.
+    /// Recent work: its time, and how much of it was spent waiting for the disk.
     usage: Usage,
 }
 
@@ -138,7 +138,7 @@ impl std::fmt::Debug for BlockingPool {
 
 impl BlockingPool {
     /// Does `work` in its turn. `Cancelled` if it had not begun when `cancel` was set, and then it never does. What has begun is done, also
-    /// where nobody waits for it any more. `Internal` if it panicked, or the program ends.
+    /// if its request was cancelled. `Internal` if it panicked, or the program ends.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         (owner, class): (Owner, Class),
@@ -161,7 +161,7 @@ impl BlockingPool {
             done = &mut done => return done.map_err(|_| FaultCode::Internal),
             () = given_up => {}
         }
-        // What it holds is gone at once, whatever stands before it.
+        // Its memory is freed at once, at any place in the queue.
         if slot.take().is_some() {
             self.desk().given_up(owner, class);
             return Err(FaultCode::Cancelled);
@@ -202,7 +202,7 @@ impl BlockingPool {
         while let Some(Next { owner, class, slot }) = next {
             let before = Usage::sample(matches!(class, Class::Turn | Class::Whole));
             if let Some(job) = slot.take() {
-                // Whoever waits for it notices that no result comes.
+                // The waiter notices that no result comes.
                 let _ = catch_unwind(AssertUnwindSafe(job));
             }
             let usage = before.map(|before| before.until_now());
@@ -233,7 +233,7 @@ impl BlockingPool {
     }
 }
 
-/// What a thread does next.
+/// The next step of a thread.
 struct Next {
     owner: Owner,
     class: Class,
@@ -293,7 +293,7 @@ impl Desk {
         }
     }
 
-    /// Work of this kind was given up before it began. Most of a queue is never of that kind: neither memory nor time goes into what nobody
+    /// Work of this kind was given up before it began. Most of a queue is never of that kind: no memory or time is spent on work that no client
     /// waits for.
     fn given_up(&mut self, owner: Owner, class: Class) {
         let Some(work) = self.owners.get_mut(&owner) else { return };
@@ -328,7 +328,7 @@ impl Desk {
 }
 
 impl Work {
-    /// Whether more of it may run, of whatever class: no more than there are cores, unless a disk makes some of it wait.
+    /// Returns whether more work may run, of any class: no more than there are cores, unless a disk makes some of it wait.
     fn has_room(&self, cores: usize) -> bool {
         let running: usize = self.queues.iter().map(|queue| queue.running).sum();
         let extra: usize = self.queues.iter().map(|queue| queue.extra).sum();

@@ -19,7 +19,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Of something that is open, to be looked at only maybe.
+    /// An open file, looked at on demand.
     pub(super) fn begin(service: &Service, thing: OwnedFd) -> Result<Self, Fault> {
         let found = disk::stat_open(&thing)?;
         let is_own = service.allowance.is_own(&thing, &found);

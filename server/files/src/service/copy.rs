@@ -28,7 +28,7 @@ use crate::disk::{self, holes};
 use crate::exchange::Exchange;
 use crate::memory::{Memory, Use};
 
-/// What a copy at work takes besides its folders: its buffer, and what is made and not yet in place.
+/// Memory of a running copy besides its folders: its buffer, and what is made and not yet in place.
 const COPY_BYTES: usize = 768 * 1024;
 /// Bytes of a file that is written in a moment and need not be hidden meanwhile.
 const SMALL: u64 = SMALL_FILE_BYTES_MAX as u64;
@@ -231,7 +231,7 @@ impl Copying {
             return Err(FaultCode::IntoItself.into());
         }
         let attributes = disk::stat_open(&*source)?;
-        // As many levels as are open at a time hold something, and no folder's names.
+        // Only the open levels hold something, and no folder's names.
         let level = self.memory.try_take(LEVEL_BYTES, Use::Parked);
         let _level = level.ok_or_else(|| Memory::refusal("the folders on the way take"))?;
         let names = disk::each_name(&source)?;

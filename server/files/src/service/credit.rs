@@ -1,4 +1,4 @@
-//! Pages that the client has room for. Whoever sends pages takes one credit for each, and waits here when there is none: as a task, in no
+//! Pages that the client has room for. A sender takes one credit a page, and waits here if there is none: as a task, in no
 //! thread.
 
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ impl Pages {
         Ok(pages)
     }
 
-    /// For work in a thread, which ends with `Cancelled` once nobody wants the rest.
+    /// For work in a thread, which ends with `Cancelled` once the request is cancelled.
     pub(super) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
     }
@@ -36,7 +36,7 @@ impl Pages {
         self.answers.clone()
     }
 
-    /// Waits until there is credit for a page. `Cancelled` once nobody wants the rest.
+    /// Waits until there is credit for a page. `Cancelled` once the request is cancelled.
     pub(super) async fn credit(&mut self) -> Result<(), Fault> {
         while let Ok(input) = self.inputs.try_recv() {
             self.take(&input)?;

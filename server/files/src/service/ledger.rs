@@ -1,6 +1,6 @@
 //! Who made what, and what it takes of the disk: one book for all clients of a service. A thing is a client's while it is as that client left
 //! it: the same inode, with the same seal. What each client has stored is the sum of its things, changed in one step together with
-//! what goes; nobody gains by removing what another client stored. Knows no path and no request; `journal` keeps it on the disk.
+//! what goes; a client gains nothing by removing what another one stored. Knows no path and no request; `journal` keeps it on the disk.
 
 mod journal;
 
@@ -13,10 +13,10 @@ pub(super) use journal::{Journal, JournalFault};
 
 /// Things of all clients together that are known one by one.
 const THINGS_MAX: usize = 256 * 1024;
-/// Things of one client. Its oldest are forgotten first: they are nobody's then, and go on to count.
+/// Things of one client. The oldest are forgotten first: they have no owner then, and still count.
 const THINGS_OF_CLIENT_MAX: usize = 128 * 1024;
 
-/// What a disk counts: bytes in blocks, and inodes. Every name that a client makes has an inode of its own.
+/// Disk usage: bytes in blocks, and inodes. Every name that a client makes has an inode of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Charge {
     pub(super) bytes: u64,
@@ -58,7 +58,7 @@ pub(super) type Seal = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Thing {
     pub(super) client: ClientId,
-    /// `None` for what counts and is not the client's: attributes that it gave to somebody else's file, an unfinished upload.
+    /// `None` for usage without ownership: attributes set on another client's file, an unfinished upload.
     pub(super) seal: Option<Seal>,
     pub(super) charge: Charge,
 }
@@ -71,11 +71,11 @@ pub(super) struct Ledger(Arc<Mutex<Books>>);
 struct Books {
     things: HashMap<Identity, (Thing, Turn)>,
     accounts: HashMap<ClientId, Account>,
-    /// Of the entry written last.
+    /// The number of the entry written last.
     turn: Turn,
     /// Things whose charge is promised to an upload that replaces them.
     promised: HashSet<Identity>,
-    /// Folders that were renamed. What is in them may be missed by whoever goes through the tree meanwhile.
+    /// Folders that were renamed. A concurrent walk of the tree may miss their content.
     moves: u64,
     journal: Option<Journal>,
 }
@@ -83,15 +83,15 @@ struct Books {
 /// The order in which entries were written.
 type Turn = u64;
 
-/// What one client has stored.
+/// The usage of one client.
 #[derive(Debug, Default)]
 struct Account {
     /// Its things, the oldest first.
     turns: BTreeMap<Turn, Identity>,
     used: Charge,
-    /// Of things that are not known one by one any more.
+    /// Usage of files without an entry of their own.
     settled: Charge,
-    /// Of what is being stored.
+    /// Usage of writes in progress.
     held: Charge,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct Recount {
     moves: u64,
     settled: Charge,
     met: HashSet<Identity>,
-    /// Of things that no client's entry stands for.
+    /// Usage without any client's entry.
     unknown: Charge,
 }
 
@@ -151,13 +151,13 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anything is written down about a thing.
+    /// Returns whether a file has an entry.
     pub(super) fn knows(&self, identity: Identity) -> bool {
         let books = self.books();
         !books.things.is_empty() && (books.knows(identity) || books.knows(attributes_of(identity)))
     }
 
-    /// Whether a thing with this seal is this client's: made by it, and as it left it.
+    /// Returns whether a file with this seal is this client's: made by it, and unchanged since.
     pub(super) fn is_of(&self, client: ClientId, identity: Identity, seal: Seal) -> bool {
         let books = self.books();
         books
@@ -186,12 +186,12 @@ impl Ledger {
         self.books().moves += 1;
     }
 
-    /// What a client has stored, and is storing.
+    /// A client's usage, writes in progress included.
     pub(super) fn total(&self, client: ClientId) -> Charge {
         self.books().accounts.get(&client).map(Account::total).unwrap_or_default()
     }
 
-    /// Takes room for `need`, of which `goes` covers a part if it is this client's and nobody was promised that already. Err with what is
+    /// Takes room for `need`, of which `goes` covers a part if it is this client's and was not promised already. Err with what is
     /// left where that is more than `most`.
     pub(super) fn take(
         &self,
@@ -248,7 +248,7 @@ impl Ledger {
         self.books().give_back(client, taken);
     }
 
-    /// What was taken is stored, and something else may be gone for it: one step.
+    /// Commits a reservation, and releases what it replaced: one step.
     pub(super) fn store(&self, taken: &Taken, identity: Identity, thing: Thing, gone: Option<Identity>) {
         let mut books = self.books();
         books.give_back(thing.client, taken);
@@ -301,7 +301,7 @@ impl Ledger {
             return;
         }
         let Some(account) = books.accounts.get_mut(&recount.client) else { return };
-        // What was forgotten one by one since the beginning was met, if it is there.
+        // Entries forgotten since the start were met, if they exist.
         let since = account.settled.minus(recount.settled);
         account.settled = recount.settled.least(recount.unknown).plus(since);
         let (client, settled) = (recount.client, account.settled);

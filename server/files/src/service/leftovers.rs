@@ -24,7 +24,7 @@ type Found = HashMap<PartId, Vec<Name>>;
 pub(super) struct Leftovers(Mutex<VecDeque<(Inode, Found)>>);
 
 impl Leftovers {
-    /// Removes what was left under an ID, unless somebody is at it. The names are from the first call for this folder: this program
+    /// Removes the part of an ID, unless an upload has it open. The names are from the first call for this folder: this program
     /// itself leaves none.
     pub(super) fn remove(&self, folder: &OwnedFd, id: PartId) {
         let Ok(inode) = Inode::of_open(folder) else { return };

@@ -71,7 +71,7 @@ struct Folder {
     found: Found,
     /// Why the folder could not be read to its end; told when all that was read has been sent.
     fault: Option<Fault>,
-    /// What the open folder and `found` take.
+    /// Charge of the open folder and `found`.
     charge: Charge,
     /// The page that is being made.
     page: Vec<Entry>,
@@ -83,7 +83,7 @@ struct Folder {
     has_ended: bool,
 }
 
-/// What comes next.
+/// The next step.
 enum Next {
     Page(ListPage),
     End,
@@ -169,7 +169,7 @@ impl Folder {
         Ok(Some(if folder.has_begun && folder.page.is_empty() { Next::End } else { folder.turn_page() }))
     }
 
-    /// Of the next page.
+    /// Number of the next page.
     const fn entries_max(&self) -> usize {
         if self.has_begun { PAGE_ENTRIES_MAX } else { FIRST_PAGE_ENTRIES }
     }

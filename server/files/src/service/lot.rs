@@ -27,7 +27,7 @@ const THINGS_MAX: usize = 256;
 const BYTES_MAX: u64 = 64 << 20;
 /// Memory of one lot: paths and extended attributes. A single thing may have more.
 const MEMORY_BYTES_MAX: usize = 256 << 10;
-/// What a thing takes besides these.
+/// Charge of an entry besides these.
 const THING_BYTES: usize = 512;
 
 /// Empty at first, and again when it was settled. Dropped, it removes what was not put in place.
@@ -55,7 +55,7 @@ pub(super) enum Made {
     Folder {
         folder: Arc<OwnedFd>,
         mode: u16,
-        /// What the folder that it is in gives of the mode.
+        /// The mode that its folder permits.
         permitted: u16,
         modified: Time,
         metadata: Option<(Metadata, Authority)>,
@@ -139,7 +139,7 @@ fn touch(touched: &mut Vec<(WirePath, Arc<OwnedFd>)>, at: WirePath, folder: &Arc
 }
 
 impl Made {
-    /// Of extended attributes that it is to be given.
+    /// Charge of its extended attributes.
     fn attribute_bytes(&self) -> usize {
         match self {
             Self::Folder { metadata: Some((metadata, _)), .. } => {

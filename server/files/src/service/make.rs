@@ -17,7 +17,7 @@ use super::metadata::Wished;
 use crate::disk::{self, mode, times, writing};
 use crate::root::{Guarded, Kept};
 
-/// What a folder takes of most disks.
+/// Bytes of a folder on most disks.
 const FOLDER_BYTES: u64 = 4096;
 
 /// Permission bits that a folder has until its final ones are set, so that it can be filled.

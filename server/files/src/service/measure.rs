@@ -71,7 +71,7 @@ impl Measuring {
 }
 
 impl Counting {
-    /// Whether the tree has come to its end.
+    /// Returns whether the whole tree was walked.
     fn count(&mut self, thing: &Location, tally: &mut Tally, turn: &Turn) -> Result<bool, Fault> {
         let Self { tree, below } = self;
         for met in tree {

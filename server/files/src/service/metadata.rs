@@ -46,7 +46,7 @@ impl<'a> Wished<'a> {
         extended.iter().map(|extended| extended.bytes() as u64).fold(0, u64::saturating_add)
     }
 
-    /// To an open file that nobody else has. `permitted` is what its folder gives of the mode. Returns what could not be set.
+    /// Sets the metadata of an open file that no other client has. `permitted` is the mode that its folder permits. Returns what could not be set.
     pub(super) fn give(self, file: impl AsFd, mode: u16, permitted: u16) -> Result<Parts, Fault> {
         match self.0 {
             Some((wished, authority)) => metadata::give(file, (mode, permitted), wished, authority),

@@ -33,7 +33,7 @@ impl Outlet {
         Self { answers, cancel, waiting: VecDeque::new() }
     }
 
-    /// `Cancelled` once nobody wants the rest.
+    /// `Cancelled` once the request is cancelled.
     pub(super) fn check(&self) -> Result<(), Fault> {
         check(&self.cancel)
     }

@@ -1,4 +1,4 @@
-//! Read: bytes of a regular file, with their hash, and proof that nobody changed it meanwhile. Hashes of its blocks alone: `blocks`. While
+//! Read: bytes of a regular file, with their hash, and proof that it did not change meanwhile. Hashes of its blocks alone: `blocks`. While
 //! what was read waits for its client, no thread does.
 
 use std::os::fd::OwnedFd;
@@ -48,7 +48,7 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
     if let Opened::Whole(answer) = opened {
         return Ok(answer);
     }
-    // What is read at a time, until it is on its way.
+    // The bytes of one read, until they are sent.
     let _step = if is_small { None } else { answers.hold(READ_STEP_BYTES).await? };
     match opened {
         Opened::Whole(answer) => Ok(answer),
@@ -237,7 +237,7 @@ struct Endless {
     hasher: RangeHasher,
     offset: u64,
     most: u64,
-    /// What was read and is not sent.
+    /// Bytes that were read and not sent.
     data: Bytes,
 }
 
@@ -253,7 +253,7 @@ impl Endless {
     fn finish(&mut self) -> Result<Answer, Fault> {
         self.source.check_again()?;
         if self.source.grown {
-            // It has a size by now, and what of this belongs to it nobody knows.
+            // It has a size by now, and which of these bytes belong to it is unknown.
             return Err(FaultCode::Changed.into());
         }
         Ok(ReadDone { len: self.offset, hash: Some(self.hasher.finish_whole()), grown: false }.into())
@@ -383,7 +383,7 @@ fn too_long(most: u64) -> Fault {
     Fault::new(FaultCode::FileTooLarge).because(why)
 }
 
-/// What was read at `offset`, in as many frames as that needs.
+/// Sends the bytes read at `offset`, in as many frames as needed.
 fn put(outlet: &mut Outlet, offset: u64, data: &Bytes) {
     for start in (0..data.len()).step_by(DATA_BYTES_MAX) {
         let part = data.slice(start..data.len().min(start + DATA_BYTES_MAX));

@@ -29,7 +29,7 @@ const FOLDERS_OPEN_MAX: usize = 64;
 const NAMES_LEAST: usize = 1024;
 /// ... and at most: twice as many each further time.
 const NAMES_MOST: usize = 64 * 1024;
-/// What a folder takes whose content is being removed, besides its names.
+/// Memory of a folder that is being removed, besides its names.
 const FOLDER_BYTES: usize = 1024;
 
 pub(super) async fn remove(
@@ -97,7 +97,7 @@ struct Level {
     stay: HashSet<Name>,
     /// Names to read the next time.
     names_max: usize,
-    /// What the names take.
+    /// Charge of the names.
     charge: Charge,
     failures_before: u64,
 }
@@ -243,7 +243,7 @@ impl Removal {
     }
 }
 
-/// What became of a folder when all in it had been met.
+/// The result for a folder after all its entries.
 enum Emptied {
     Gone,
     /// Some of it could not be removed, which was told.

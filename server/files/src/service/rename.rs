@@ -84,7 +84,7 @@ fn move_to(
     }
 }
 
-/// Whether a name is in its folder in exactly this spelling; false where that cannot be told.
+/// Returns whether a name is in its folder in exactly this spelling; false if that is unknown.
 fn is_listed(place: &Held) -> bool {
     disk::each_name(&place.folder)
         .is_ok_and(|mut names| names.any(|name| name.is_ok_and(|name| name == place.name)))

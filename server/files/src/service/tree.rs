@@ -15,7 +15,7 @@ use crate::disk::{self, FolderReader};
 use crate::memory::{Charge, Memory, Use};
 use crate::root::{Guarded, Kept, Root};
 
-/// What a folder takes that is open to be read: what the system told of it at a time, and a part of the open files that there may be.
+/// Charge of a folder that is open for reading: what the system told of it at a time, and a part of the open files that there may be.
 pub(super) const LEVEL_BYTES: usize = 16 * 1024;
 
 /// One thing in a tree.
@@ -44,11 +44,11 @@ pub(super) struct Tree {
     start: Option<Met>,
     /// The folders whose content is being read, outermost first.
     levels: Vec<Level>,
-    /// Its content is nobody's.
+    /// Its content is skipped.
     kept: Kept,
-    /// What the open folders take.
+    /// Charge of the open folders.
     charge: Charge,
-    /// Identities and sizes of unfinished files, where somebody wants to know.
+    /// Identities and sizes of unfinished files, if requested.
     parts: Option<Vec<(u64, u64)>>,
     is_kept: bool,
 }
@@ -65,7 +65,7 @@ impl Tree {
         self.parts.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Whether what was met last has a fault since it is the program's own.
+    /// True if the last entry has a fault because it is the program's own.
     pub(super) const fn is_kept(&self) -> bool {
         self.is_kept
     }

@@ -1,4 +1,4 @@
-//! How a request's work comes to a thread: in one piece, or in turns of a few milliseconds between which others have theirs. While a request
+//! Scheduling of a request's work: in one piece, or in turns of a few milliseconds between which others have theirs. While a request
 //! waits for its client, for room or for its turn, it holds no thread.
 
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use towpath_protocol::path::Location;
 use super::blocking_pool::Class;
 use super::{Service, at};
 
-/// How long one turn takes.
+/// Time of one turn.
 const TURN: Duration = Duration::from_millis(10);
 
 tokio::task_local! {
-    /// Set when nobody wants the request any more that this task works on.
+    /// Cancelled together with the request of this task.
     static CANCEL: CancellationToken;
 }
 
@@ -35,7 +35,7 @@ impl Turn {
         Self { until: Instant::now() + TURN }
     }
 
-    /// Whether others are to have theirs. To be asked between steps.
+    /// Returns whether the turn is over. To be checked between steps.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
@@ -63,7 +63,7 @@ impl Service {
         self.run(class, cancel, work).await.map_err(at(location))
     }
 
-    /// As [`blocking`](Self::blocking), for work that is done also when its request is cancelled before it begins.
+    /// Like [`blocking`](Self::blocking), for work that is done also when its request is cancelled before it begins.
     pub(super) async fn certainly<T: Send + 'static>(
         self: Arc<Self>,
         location: &Location,

@@ -113,7 +113,7 @@ pub(super) async fn upload(
 struct Learning {
     /// None once it has failed.
     upload: Option<Box<Upload>>,
-    /// Of the whole file.
+    /// The hash of the whole file.
     size: u64,
     cancel: CancellationToken,
 }
@@ -136,7 +136,7 @@ impl Learning {
     }
 }
 
-/// How far the client may be ahead of the disk, and what pays for that: as much as there is, but not less than every upload has. Waits for
+/// The client's lead over the disk, and its charge: as much as is free, but not less than the minimum of an upload. Waits for
 /// that much.
 async fn room_for(
     service: &Service,
@@ -204,7 +204,7 @@ impl Upload {
         Ok(Self { token, to, part, basis, hold, hasher, received: 0, waits_from })
     }
 
-    /// Whether all that was received is hashed.
+    /// Returns whether all received bytes are hashed.
     fn learn_kept(&mut self, size: u64, cancel: &CancellationToken, turn: &Turn) -> Result<bool, Fault> {
         let Some(piece) = self.waits_from else { return self.part.cut_off(0).map(|()| true) };
         let there = disk::stat_open(self.part.file())?.size;

@@ -18,7 +18,7 @@ pub enum SessionEnd {
     Idle,
     /// The connection ended without a Bye, for this reason if the system gave one.
     Lost(Option<io::Error>),
-    /// The connection ended before its first byte: a look at the port, and nobody to be let in.
+    /// The connection ended before its first byte: a look at the port, and no client.
     Silent,
     /// The client takes no bytes although there are some for it.
     Stalled,

@@ -19,7 +19,7 @@ use crate::exchange::{self, Done, Inputs};
 use crate::memory::{self, Charge, Memory, Use};
 use crate::queue::{NotPut, QueueSender};
 
-/// What an upload may send before it is told its credit: nothing, but for a frame that somebody counts otherwise.
+/// Bytes that an upload may send before it has credit: nothing, but for a frame that a peer counts otherwise.
 const UNTOLD_CREDIT_BYTES: u64 = 64 * 1024;
 /// Less data than this is copied: it would hold all that came with it.
 const DATA_BYTES_LEAST: usize = 32 * 1024;
@@ -30,9 +30,9 @@ struct Open {
     /// None once the client can say no more in it.
     inputs: Option<QueueSender<Input>>,
     cancel: CancellationToken,
-    /// What is sent and not acknowledged, where it is an upload.
+    /// Unacknowledged bytes, if it is an upload.
     credit: Credit,
-    /// What the request takes.
+    /// Charge of the request.
     _charge: Arc<Charge>,
     /// What its final answer is to be, whatever the work says: the client broke a rule in it.
     refusal: Option<Fault>,
@@ -85,7 +85,7 @@ impl Credit {
         }
     }
 
-    /// Whether this may come.
+    /// Returns whether this frame may come.
     fn allows(&mut self, input: &Input) -> bool {
         match input {
             Input::UploadData(UploadData { offset, data }) => {

@@ -17,12 +17,12 @@ const READ_BYTES_MIN: usize = 16 * 1024;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// With less room than this, new room is taken.
 const ROOM_BYTES_LEAST: usize = 64 * 1024;
-/// What the rooms take that are kept for a peer that says much, or are held by data that it sent.
+/// Charge of the buffers kept for a busy peer, or held by its data.
 const MUCH_BYTES: usize = ROOMS_BYTES_MAX;
 /// A peer that says nothing for so long has no use for them.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How one stream is read.
+/// The reading side of one stream.
 #[derive(Debug)]
 pub(super) struct Intake {
     memory: Memory,

@@ -41,7 +41,7 @@ pub(super) struct Outbox {
     control: Answers,
     streams: Arc<Streams>,
     outgoing: Outgoing,
-    /// What that takes, once it has left the queues, where it was charged.
+    /// Charge of a frame that has left the queues.
     held: Charge,
     stall: Duration,
     /// When the stream last took bytes, or last had nothing to take.

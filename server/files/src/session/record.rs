@@ -91,7 +91,7 @@ pub struct Work {
     pub outcome: Outcome,
 }
 
-/// What was asked for besides.
+/// Further requested attributes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
     /// Where a link leads, escaped for people.
@@ -103,7 +103,7 @@ pub struct Details {
     pub group: Option<String>,
     /// Names of extended attributes, escaped; the first of them.
     pub attributes: Vec<String>,
-    /// Of the content that was stored, or read in one go.
+    /// The hash of content that was stored, or read at once.
     pub hash: Option<Hash>,
 }
 
@@ -154,7 +154,7 @@ pub(super) struct Deed {
     location: Location,
     to: Option<Location>,
     details: Details,
-    /// What long work has done so far.
+    /// Progress of long work.
     done: Done,
     began: Instant,
     bytes: u64,

@@ -65,7 +65,7 @@ enum Order {
     Numbered,
 }
 
-/// Whether all was taken that is there.
+/// Returns whether all available input was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
     All,

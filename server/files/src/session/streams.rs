@@ -100,7 +100,7 @@ impl Streams {
     pub(super) fn put(&self, number: u64, frame: Frame) -> Result<Option<Frame>, FrameError> {
         let mut sequence = self.sequence();
         let bytes = frame.len();
-        // What is awaited passes at once.
+        // Awaited frames pass at once.
         let is_next = sequence.next() == number;
         let charge = self.memory.try_take(bytes, Use::Passing);
         if charge.is_none() && !is_next {
@@ -236,7 +236,7 @@ impl Streams {
     /// Until the stream fails. At the session's end what was taken is written, and `writing` dropped.
     async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), writing: TaskTrackerToken) -> SessionEnd {
         let mut outgoing = Outgoing::new(Packing::of_server(self.packs()));
-        // What it has taken from the queue was charged there.
+        // Frames taken from the queue were charged there.
         let mut held = self.memory.nothing();
         match self.write_all(writer, &mut outgoing, &mut held).await {
             Ok(()) => {

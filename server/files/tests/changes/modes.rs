@@ -26,7 +26,7 @@ fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// What the system itself gives a file that is made in a folder, and a folder.
+/// The modes that the system itself gives a new file and a new folder.
 fn given_by_the_system(folder: &Path, mode: u16) -> (u32, u32) {
     let (file, made) = (folder.join("made by the system"), folder.join("folder of the system"));
     fs::OpenOptions::new().write(true).create_new(true).mode(mode.into()).open(&file).unwrap();

@@ -1,4 +1,4 @@
-//! What is the program's own: unfinished files, which prove whose they are, and what it keeps from clients although it lies in the
+//! The program's own files: unfinished ones, which prove whose they are, and protected ones in the
 //! served folder.
 
 use std::fs;
@@ -50,7 +50,7 @@ fn read(path: &str) -> Request {
     Read { file: below(path), version: None, offset: 0, len: 10, wants: Wants::Data, holes: false }.into()
 }
 
-/// The same folder, served by one who keeps nothing that nobody is at.
+/// The same folder, served by one that sweeps every part that is not open.
 fn keeping_nothing(world: &World) -> Arc<Service> {
     let root = RootSpec::Jailed(world.at(""));
     let config = ServiceConfig { root, access: Access::ReadWrite, home: WirePath::root() };
@@ -125,7 +125,7 @@ async fn f82_a_name_of_our_form_is_given_to_nothing_and_the_refusal_says_why() {
         assert!(fault.to_string().contains("kept for unfinished files"), "{fault}");
     }
     assert_eq!(names(&world.at("")), ["file", "folder"]);
-    // What only begins like it is a name like any other.
+    // A name that only begins like it is ordinary.
     for name in &LIKE_OURS[..4] {
         world.stored(put(name, b"mine", Existing::Keep)).await;
     }
@@ -156,7 +156,7 @@ async fn f82_what_is_ours_is_not_there_for_whoever_names_it() {
     assert_eq!(world.mode(&part), 0o600);
 }
 
-/// What is kept, what leads there, and what would be kept if it were there.
+/// Protected paths, paths that lead there, and protected paths that are absent.
 const KEPT: [&str; 8] = [
     "data/state/towpath/server",
     "data/state/towpath/server/clients.json",
@@ -237,7 +237,7 @@ impl Home {
         assert_eq!(Self::look(&self.world), self.before, "{what}");
     }
 
-    /// As one who is kept from nothing learns it.
+    /// As seen without protection.
     async fn identity(&self, path: &str) -> u64 {
         let stat = Stat { base: WirePath::root(), paths: vec![below(path).path], follow: Follow::No };
         match Talk::open(&self.open, stat.into()).end().await.unwrap() {
@@ -296,7 +296,7 @@ async fn f72_what_is_kept_and_what_leads_there_is_changed_by_no_verb() {
             Read { file: through(path), version: None, offset: 0, len: 9, wants: Wants::Data, holes: false };
         assert!(home.world.ask(read).await.is_err(), "{path}");
     }
-    // What lies beside is everybody's.
+    // Neighbours are not protected.
     for path in [
         "data/new",
         "data/state/new",
@@ -366,7 +366,7 @@ async fn f72_a_tree_that_is_copied_over_plants_nothing() {
 async fn f72_it_stays_kept_when_its_owner_replaces_or_moves_it() {
     let home = Home::new();
     let world = &home.world;
-    // As editors and towd itself do it: a new file in the place of the old one.
+    // Replaces the file like editors and towd itself do.
     for path in [KEPT[3], KEPT[1]] {
         fs::write(world.at("free/written"), "replaced").unwrap();
         fs::rename(world.at("free/written"), world.at(path)).unwrap();
@@ -377,7 +377,7 @@ async fn f72_it_stays_kept_when_its_owner_replaces_or_moves_it() {
         assert!(world.ask(SetMode { thing: below("free/another"), mode: 0o666 }).await.is_err(), "{path}");
         fs::remove_file(world.at("free/another")).unwrap();
     }
-    // What was absent and comes.
+    // A file that was absent and appears.
     fs::create_dir(world.at("data/state/towpath/client")).unwrap();
     fs::write(world.at("data/state/towpath/client/key"), "secret").unwrap();
     assert!(world.ask(read("data/state/towpath/client/key")).await.is_err());

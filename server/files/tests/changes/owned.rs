@@ -1,4 +1,4 @@
-//! What exists changes only with the right to delete, or by the client that made it and left it so: every verb, every client.
+//! Existing files change only with the right to delete, or by the client that made them: every verb, every client.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -54,7 +54,7 @@ async fn changes(service: &Arc<Service>, path: &str, is_link: bool) -> Vec<Reque
     vec![mode, times, SetMetadata { thing, identity, mode: 0o700, metadata }.into()]
 }
 
-/// What a person sees of it.
+/// The visible state of a file.
 fn state(path: &Path) -> (u32, std::time::SystemTime, u64) {
     let found = fs::symlink_metadata(path).unwrap();
     (found.permissions().mode(), found.modified().unwrap(), found.len())
@@ -150,14 +150,14 @@ async fn f77_what_was_changed_since_or_has_another_name_is_not_its_makers() {
         }
         println!("{what}");
     }
-    // A folder that somebody fills stays its maker's; one that took its place, or that somebody closed, does not.
+    // A folder that others fill stays its maker's; one that replaced it, or whose mode changed, does not.
     ask(&ann, make_folder("folder", Existing::Keep)).await.unwrap();
     world.write("folder/file", "by hand");
     allows_all(&ann, "folder", false).await;
     refuses_all(&world, &ann, "folder/file", false).await;
     fs::set_permissions(world.at("folder"), fs::Permissions::from_mode(0o750)).unwrap();
     refuses_all(&world, &ann, "folder", false).await;
-    // Whoever joins a folder has not made it.
+    // Writing into a folder does not make one its owner.
     ask(&ann, make_folder("folder", Existing::Replace)).await.unwrap();
     refuses_all(&world, &ann, "folder", false).await;
 }

@@ -1,4 +1,4 @@
-//! How much a client may store: what the disk counts of its things, wherever they are and whoever removes them.
+//! Quotas: the disk usage of a client's files, wherever they are and whichever client removes them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -146,7 +146,7 @@ async fn f75_nobody_gains_by_removing_what_others_stored() {
         world.totals(remove(thing, Depth::Tree)).await;
         assert_eq!(left(&world).await, 8, "{thing}");
     }
-    // It is the other one's, whoever removed it, and whoever replaces or renames over it.
+    // It counts for the other client, also after a removal, replacement or rename by this one.
     world.service = first;
     assert_eq!(left(&world).await, 128);
     world.upload(begin("again", 0, Existing::Keep), &blocks(60)).await.unwrap();
@@ -218,7 +218,7 @@ async fn f32_a_file_counts_with_what_it_stores_and_not_with_its_holes() {
     assert_eq!((totals.files, totals.failed, totals.bytes), (1, 0, 10 << 30));
     assert_eq!(left(&world).await, 127);
     assert_eq!(fs::metadata(world.at("copy")).unwrap().len(), 10 << 30);
-    // One of whose holes nobody tells is taken to have none.
+    // A file with unknown holes is taken to have none.
     let uploaded = |stored_bytes| BeginUpload { stored_bytes, ..begin("new", 10 << 30, Existing::Keep) };
     assert_eq!(world.refused(uploaded(None)).await, FaultCode::NoSpace);
     let mut talk = world.open(uploaded(Some(4096)));
@@ -304,7 +304,7 @@ async fn f75_what_a_client_has_stored_outlives_the_server() {
         assert_eq!(left(&service).await, 128 - 20);
     }
     ask(&service, remove("one", Depth::Single).into()).await.unwrap();
-    // What was cut off in the middle of a record is no record, and all before it counts.
+    // A truncated record is ignored, and all before it counts.
     let ledger = fs::read_dir(state.path().join("state")).unwrap().map(|entry| entry.unwrap().path());
     let ledger = ledger.filter(|path| path.to_string_lossy().contains("ledger-")).collect::<Vec<_>>();
     let content = fs::read(&ledger[0]).unwrap();

@@ -131,7 +131,7 @@ impl World {
         parts
     }
 
-    /// An unfinished file of 1 MiB that somebody left in a folder and may come back for; its path.
+    /// An unfinished file of 1 MiB that a client left in a folder and may resume; its path.
     pub(crate) async fn leave_part(&self, folder: &str) -> String {
         const BYTES: usize = 1 << 20;
         let place = format!("{folder}/coming").trim_start_matches('/').to_owned();

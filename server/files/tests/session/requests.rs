@@ -12,7 +12,7 @@ use towpath_protocol::request::UploadToken;
 
 use super::world::{World, bulk, control, fault, hello};
 
-/// As much as one frame takes.
+/// The content of one frame.
 static FULL: [u8; 64 * 1024] = [7; 64 * 1024];
 
 /// `[kind, id, body]` with its length in front.
@@ -220,7 +220,7 @@ async fn f71_data_beyond_its_credit_ends_its_upload_and_is_not_kept() {
     say(&mut world, 0).await;
     say(&mut world, 1).await;
     assert!(exchange.inputs.recv().await.is_some());
-    // What is written, and told to be, may be sent again; no more, although it was taken over.
+    // Acknowledged bytes free credit; taken ones alone do not.
     let (received, credit_bytes) = (FULL.len() as u64, 2 * FULL.len() as u64);
     exchange.answers.send(UploadAck { received, credit_bytes }).await.unwrap();
     assert!(matches!(world.client.hear().await, (1, Answer::UploadAck(_))));

@@ -143,7 +143,7 @@ fn f82_what_is_not_provably_ours_is_neither_hidden_nor_swept() {
     fs::write(stage.at(&real), "IMPORTANT").unwrap();
     fs::set_permissions(stage.at(&real), fs::Permissions::from_mode(0o600)).unwrap();
     theirs(&real, "made anew");
-    // What was renamed to such a name, and a second name of a part that is not its own.
+    // A file renamed to such a name, and a second name of a part.
     fs::remove_file(stage.at(&real)).unwrap();
     let [first, second] = [stage.left("first"), stage.left("second")];
     fs::rename(stage.at(&first), stage.at(&second)).unwrap();

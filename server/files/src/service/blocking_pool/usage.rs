@@ -1,9 +1,9 @@
-//! How much of the time that work took it waited for a disk, as the system counts it for the thread.
+//! Measures how much of its time work waited for the disk, by the thread's system counters.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Of short work one in so many is looked at: to ask the system takes as long as a part of it.
+/// One in so many short jobs is measured: to ask the system takes as long as a part of it.
 const SAMPLED: u32 = 16;
 
 thread_local! {
@@ -11,10 +11,10 @@ thread_local! {
     static PASSED: Cell<u32> = const { Cell::new(SAMPLED) };
 }
 
-/// Of work that took so long in all, older work counts half.
+/// After work of this total time, older work counts half.
 const MEMORY: Duration = Duration::from_millis(200);
 
-/// What some work took.
+/// The time of some work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
     took: Duration,
@@ -48,7 +48,7 @@ impl Usage {
         }
     }
 
-    /// Whether more threads would get more done: those there are mostly wait for a disk, not for one another at the processor.
+    /// Returns whether more threads would help: those there are mostly wait for a disk, not for one another at the processor.
     pub(super) fn is_mostly_waiting(&self) -> bool {
         !self.took.is_zero() && self.waited > self.took / 2
     }
@@ -66,10 +66,10 @@ impl Before {
     }
 }
 
-/// What the system has counted of this thread.
+/// The system's counters of this thread.
 struct Thread {
     worked: Duration,
-    /// How often it waited for something.
+    /// Number of voluntary context switches.
     waits: i64,
 }
 

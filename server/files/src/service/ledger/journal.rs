@@ -52,14 +52,14 @@ pub(in crate::service) struct Journal {
 }
 
 impl Journal {
-    /// Of what is served from `root`, a text that names it. `home` is the device that most of it is on.
+    /// A journal for `root`, under a text that names it. `home` is the device that most of it is on.
     pub(in crate::service) fn new(folder: PrivateFolder, root: &str, home: Home) -> Self {
         let Hash(hash) = Hash::of(root.as_bytes());
         let number = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
         Self { folder, name: format!("ledger-{number:016x}"), home, file: None, records: 0 }
     }
 
-    /// What was written, as far as it is whole.
+    /// The complete records.
     pub(super) fn read(&mut self) -> Result<Vec<Record>, JournalFault> {
         let content = self.folder.read_up_to(&self.name, FILE_BYTES_MAX)?.unwrap_or_default();
         let (records, _) = content.as_chunks::<RECORD_BYTES>();
@@ -93,7 +93,7 @@ impl Journal {
         }
     }
 
-    /// What is not written down is nobody's after the next start: the next time that the file is written anew has it all.
+    /// Records that were not written have no owner after the next start; the next rewrite has all of them.
     fn lost(&mut self, fault: &dyn std::fmt::Display) {
         if self.file.take().is_some() || self.records == 0 {
             tracing::warn!(%fault, "who stored what cannot be written down");

@@ -1,4 +1,4 @@
-//! What was found in a folder, in its order, in little memory: a listing of a million names may wait for its client. Knows no folder.
+//! A folder's entries, sorted, in little memory: a listing of a million names may wait for its client. Knows no folder.
 
 use towpath_protocol::entry::Kind;
 use towpath_protocol::order::compare_numbered;
@@ -58,7 +58,7 @@ impl Found {
         self.entries.len().saturating_sub(self.taken)
     }
 
-    /// Whether there is no further entry.
+    /// Returns whether there is no further entry.
     pub(super) const fn is_taken(&self) -> bool {
         self.left() == 0
     }
@@ -84,7 +84,7 @@ fn grow<T>(list: &mut Vec<T>, more: usize, least: usize) {
 }
 
 impl Noted {
-    /// What decides where it stands.
+    /// The sort key.
     fn key(self, names: &[u8], by_number: bool) -> (bool, u64, &[u8]) {
         let before = names.get(..self.name_at as usize).filter(|_| by_number);
         let number =

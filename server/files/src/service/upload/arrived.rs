@@ -15,7 +15,7 @@ use crate::service::room::Share;
 
 /// Bytes written and hashed in one go, between two looks at what else has arrived.
 const WRITE_BYTES_TARGET: u64 = 1024 * 1024;
-/// Of a longer span no more is copied in one go, so that others have their turn.
+/// Longest part of a span that is copied at once, so that others have their turn.
 const SPAN_STEP_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Data shorter than this is gathered.

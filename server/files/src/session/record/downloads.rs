@@ -18,7 +18,7 @@ const PARTLY_READ_MAX: usize = 256;
 #[derive(Debug)]
 struct Download {
     began: Instant,
-    /// What it takes while no Read is open, once that was charged.
+    /// Its charge while no Read is open.
     charged: usize,
     reads_open: u32,
     bytes: u64,
@@ -62,7 +62,7 @@ impl Key {
         Location { base: paths.next().unwrap_or_default(), path: paths.next().unwrap_or_default() }
     }
 
-    /// What a file takes that is read in part.
+    /// Memory of a partly read file.
     const fn bytes(&self) -> usize {
         self.0.len() + 2 * size_of::<Download>()
     }
@@ -72,7 +72,7 @@ impl Key {
 #[derive(Debug)]
 pub(in crate::session) struct Records {
     downloads: HashMap<Key, Download>,
-    /// What those take that no Read is open of.
+    /// Charge of the files without an open Read.
     charge: Charge,
 }
 
@@ -132,7 +132,7 @@ impl Records {
         self.evict()
     }
 
-    /// Whether there is memory for a file that is read in part and may be read on.
+    /// Returns whether there is memory for a partly read file.
     fn rests(&mut self, key: &Key) -> bool {
         let Self { downloads, charge } = self;
         let Some(download) = downloads.get_mut(key) else { return false };
