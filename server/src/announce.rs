@@ -30,8 +30,8 @@ pub(crate) struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// Prints it, as one JSON line or for a person. A standard output that is closed, or that nobody reads, is no error: nobody wants to
-    /// know. One that is full is: somebody does.
+    /// Prints it, as one JSON line or for a person. A standard output that is closed or not read is no error. One
+    /// that is full is an error.
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         let text = if json { self.json() } else { self.text() };
         match print(&text) {

@@ -96,7 +96,7 @@ impl Gate {
         self.identity.hash()
     }
 
-    /// Writes down which folder is served, for whoever gives a client a part of it.
+    /// Writes down which folder is served, for commands that give a client a part of it.
     pub(crate) fn note_root(&self, root: &Path) -> Result<(), PrivateFault> {
         served::note(&self.folder, root)
     }

@@ -27,9 +27,9 @@ pub(crate) struct AuditLimits {
     pub(crate) bytes_max: u64,
     /// Older ones that are kept.
     pub(crate) files_max: u64,
-    /// How long a file is written to at least, unless it is not full.
+    /// Least time between rotations, unless the file is full.
     pub(crate) turn_time: Duration,
-    /// What one client may fill in an hour before its lines are summed.
+    /// Bytes that one client may write in an hour before its lines are summed.
     pub(crate) client_bytes_per_hour: u64,
 }
 
@@ -200,7 +200,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// What stays free of a small disk at most, in percent, where its owner has not set how many bytes are to.
+/// Largest reserve on a small disk, in percent, if no number of bytes is set.
 const DISK_RESERVE_PERCENT: u64 = 5;
 
 /// All of them, as they hold.

@@ -131,7 +131,7 @@ impl Host {
                 let (reader, writer) = tokio::io::split(secure.stream);
                 self.serve(reader, writer, arrival, Some(visitor)).await;
             }
-            // A look whether towd is there, as before a person is asked for a code: nobody wanted to be let in.
+            // A look whether towd is there, as before the user is asked for a code: no client to refuse.
             Ok(Err(SecureFault::Closed | SecureFault::Probed)) => {}
             Ok(Err(fault)) => self.log.turned_away(&arrival.peer, &told(&fault)),
             Err(_elapsed) => self.log.turned_away(&arrival.peer, "no greeting in time"),

@@ -36,7 +36,7 @@ struct OpenCode {
     name: Option<ClientName>,
 }
 
-/// What a code gives the client that uses it.
+/// Rights and name for the client that uses a code.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Given {
     pub(crate) rights: Rights,

@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
     /// To be listened on.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) audit: Option<AuditFile>,
-    /// What the log is to begin with: what the wall lacks, and what was restored that an interrupted move had set aside.
+    /// The first lines of the log: what the sandbox lacks, and what was restored after an interrupted move.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
         && let Some(state) = &config.state_dir
         && !addresses.is_empty()
     {
-        // Whoever comes over TCP is told apart, and what each stored is written down beside the list of them.
+        // Clients over TCP have identities, and their usage is kept next to their list.
         service
             .remember_in(gate::open_folder(state).map_err(anyhow::Error::from)?)
             .map_err(anyhow::Error::from)?;
@@ -97,7 +97,7 @@ fn open_service(config: &Config) -> Result<Service, Failure> {
     };
     let mut limits = config.limits.store();
     if matches!(config.doors, Doors::Stdio) {
-        // All of it is one person's, who takes it from nobody else.
+        // All of it belongs to one user.
         limits.memory_bytes = limits.memory_bytes.max(STDIO_MEMORY_BYTES);
     }
     let service = Service::with_limits(ServiceConfig { root, access, home }, limits);
@@ -111,7 +111,7 @@ fn make_state_folder(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(gate::folder_in(state))
 }
 
-/// Keeps from clients what towd itself rests on: whoever could read it could let itself in or take this server's name, and whoever could
+/// Protects towd's own files from clients: a client that could read them could pair itself or impersonate this server, and one that could
 /// change it, or what leads to it, would decide what the next towd does.
 fn keep_from_clients(service: &mut Service, config: &Config, socket: Option<&Path>) -> anyhow::Result<()> {
     // Where the whole file system is served it is the user's own session, by ssh: it may do what a shell there may.

@@ -41,7 +41,7 @@ impl Root {
 }
 
 impl Served {
-    /// What cannot be understood is as good as nothing: it opens no door.
+    /// A file that cannot be parsed counts as absent.
     fn load(folder: &PrivateFolder) -> Result<Self, PrivateFault> {
         let content = folder.read(SERVED_FILE)?;
         Ok(content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default())
@@ -86,7 +86,7 @@ pub(crate) fn check_folder(state: &Path, rights: &Rights) -> anyhow::Result<bool
     why.map_or(Ok(false), Err)
 }
 
-/// As a session of the client would be opened.
+/// Opens the folder like a session of the client.
 fn look(root: &Path, state: &Path, rights: &Rights) -> anyhow::Result<()> {
     let what = || format!("--folder {} in {}", rights.folder(), shown(root));
     let config = ServiceConfig {

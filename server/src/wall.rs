@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(fs::read(at("outside/secret")).unwrap(), b"secret");
     }
 
-    /// So that nobody believes more of it than it does; where a newer kernel stops one of these, the page is to say so.
+    /// Documents the limits of the sandbox; if a newer kernel stops one of these, the page must say so.
     #[test]
     fn f68_what_the_kernels_wall_does_not_stop_is_what_the_page_says() {
         use std::os::unix::fs::PermissionsExt as _;

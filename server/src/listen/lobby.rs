@@ -1,6 +1,6 @@
 //! Those who have come and are not let in yet: so many and no more. Whoever comes always finds a place; where there is none, somebody is
 //! shown out of those who have most of them: of a client once its key is proven, of an address before. So a flood drowns itself, and keeps
-//! nobody else out. A client has a few places at most, whatever addresses it comes from.
+//! no other client out. A client has a few places at most, from any number of addresses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ enum Stage {
 /// Who answers for a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Owner {
-    /// As long as nothing is proven.
+    /// Before any key is proven.
     Source(Source),
     /// A client on the list.
     Client(KeyHash),
@@ -113,7 +113,7 @@ impl Lobby {
 }
 
 impl Room {
-    /// Shows somebody out: of the client or the source that has most guests, of the stage that most of those are at, who has been there
+    /// Evicts a connection: of the client or the source that has most of them, of the stage that most of those are at, who has been there
     /// longest. So neither those who say nothing nor those who only begin a handshake can push the others of their own address out before
     /// these have come on.
     fn make_place(&mut self) {

@@ -1,6 +1,6 @@
 //! The audit log: one JSON line for each session, refusal, transfer and change, in a file that only this user may read, turned over when
 //! it is full, and no oftener than it may be. A thread of its own writes it; lines that find no room, or no room on the disk, are counted
-//! and the count is written once there is some; `budget` sums what one client says too often. It knows no session: whoever tells it has
+//! and the count is written once there is some; `budget` sums what one client does too often. It knows no session: the caller has
 //! escaped the names.
 #![allow(
     clippy::disallowed_methods,
@@ -32,7 +32,7 @@ use budget::{Budgets, Verdict};
 const LINES_QUEUED_MAX: usize = 8192;
 /// How long lines are gathered before they are written.
 const GATHER_TIME: Duration = Duration::from_millis(2);
-/// How often sums are looked for while there are some.
+/// Interval of looking for due sums.
 const SUMS_PAUSE: Duration = Duration::from_millis(250);
 /// What the last lines have to get out at the end.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(crate) struct Audit {
     budgets: Arc<Mutex<Budgets>>,
 }
 
-/// What the thread is told.
+/// Messages to the thread.
 #[derive(Debug)]
 enum Said {
     Line(String),
@@ -75,7 +75,7 @@ pub(crate) struct AuditFile {
     turned: Option<Instant>,
 }
 
-/// Whether a line was written.
+/// Returns whether a line was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
     Whole,
@@ -191,7 +191,7 @@ fn open(path: &Path) -> std::io::Result<(File, u64)> {
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(std::io::Error::other("is not a file")) }
 }
 
-/// What the thread works with.
+/// State of the thread.
 struct Writer {
     file: AuditFile,
     lost: Arc<AtomicU64>,

@@ -20,7 +20,7 @@ static AT_START: extern "C" fn() = {
     look
 };
 
-/// Whether standard output was closed when the program began.
+/// Returns whether standard output was closed at the start.
 pub fn stdout_was_closed() -> bool {
     WAS_CLOSED.load(Ordering::Relaxed)
 }

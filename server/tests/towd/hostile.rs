@@ -23,12 +23,12 @@ use super::world::{at, folder, hello, write};
 
 /// In every run.
 const SESSIONS: usize = 128;
-/// What very many sessions may make a server hold, whatever they do.
+/// Memory of a server under very many hostile sessions.
 const RESIDENT_MAX: u64 = 256 << 20;
 /// Entries of the folder that is listed.
 const ENTRIES: usize = 5_000;
 const BIG_BYTES: usize = 8 << 20;
-/// What nothing here takes, unless it hangs.
+/// A deadline for everything here.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 fn frame(id: u32, message: &ToServer) -> Vec<u8> {
@@ -68,7 +68,7 @@ fn upload(session: usize, id: u32) -> BeginUpload {
     }
 }
 
-/// What a session says that takes none of its answers: each of the things of which a server keeps something.
+/// Messages of a session that takes no answers: one for each kind of memory that a server keeps.
 fn worst(session: usize) -> Vec<u8> {
     let ids = 1..=512_u32;
     let said: Vec<Vec<u8>> = match session % 9 {
@@ -77,13 +77,13 @@ fn worst(session: usize) -> Vec<u8> {
             .flat_map(|id| [vec![ask(id, list(SortKey::Name, 1))], vec![say(id, More { pages: 0 }); 50]])
             .flatten()
             .collect(),
-        // Pages that nobody takes.
+        // Pages that are never taken.
         1 => ids.map(|id| ask(id, list(SortKey::Modified, 256))).collect(),
         // A frame that has begun.
         2 => vec![(1_000_000_u32).to_be_bytes().to_vec(), vec![0x93; 300_000]],
         // Replies of the session itself.
         3 => vec![frame(0, &ToServer::Session(Session::Ping(Ping {}))); 1000],
-        // Uploads in crumbs, each between frames for nobody that fill what is read into.
+        // Uploads in crumbs, each between frames for no request, which fill the read buffers.
         4 => ids
             .take(64)
             .flat_map(|id| {
@@ -149,7 +149,7 @@ impl Hostile {
         Self { line, said: [PREAMBLE.to_vec(), hello, worst(number)].concat(), at: 0 }
     }
 
-    /// Whether more was taken.
+    /// Returns whether more was taken.
     fn say_on(&mut self) -> bool {
         let before = self.at;
         while self.at < self.said.len() {

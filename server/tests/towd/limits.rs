@@ -335,7 +335,7 @@ fn f40_sequences_and_nesting_have_their_limits() {
     client.call(space());
 }
 
-/// A small disk in memory, for whoever may mount.
+/// A small disk in memory; needs the right to mount.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -373,7 +373,7 @@ fn f51_of_a_small_disk_no_more_than_a_twentieth_is_kept_free_unless_the_owner_sa
     });
     assert_eq!(stored.count(), 19 * 16);
     assert_eq!((free(&mut client), client.refused(begin(1, 1))), (0, FaultCode::NoSpace));
-    // Somebody who asks for more gets it.
+    // A client that asks for more gets it.
     let towd = Towd::on_socket_with(disk.0.path(), &["--limit", "disk_reserve_bytes=2MiB"]);
     let mut client = towd.connect();
     (0..19 * 16).for_each(|number| std::fs::remove_file(disk.0.path().join(number.to_string())).unwrap());

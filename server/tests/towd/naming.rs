@@ -142,7 +142,7 @@ fn who_closes_without_a_word_was_not_refused() {
         let mut preamble = Vec::new();
         (&stream).read_to_end(&mut preamble).unwrap();
     }
-    // Somebody who says anything is told apart, and one without a code is refused.
+    // A connection that sends anything is a client, and one without a code is refused.
     let eve = Person::new("eve@box");
     house.meet(&eve, None).err().unwrap();
     let refusals = |lines: &[String]| lines.iter().filter(|line| line.contains("\"refused\"")).count();
@@ -184,7 +184,7 @@ fn a_clients_folder_is_looked_at_when_it_is_given() {
         house.state.says(&["clients", "set", "1", "--folder", good]);
         house.code(&["--folder", good]);
     }
-    // What does not name a folder does not ask for one.
+    // Options without a folder do not check one.
     std::fs::remove_dir(root.path().join("photos")).unwrap();
     house.state.says(&["clients", "set", "1", "--allow", "list"]);
     let House { state, towd } = house;

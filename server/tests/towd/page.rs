@@ -1,4 +1,4 @@
-//! What PROTOCOL.md says of a session beside its messages, held against the server as it runs.
+//! PROTOCOL.md's rules for sessions, checked against a running server.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -100,7 +100,7 @@ fn welcome_comes_under_the_id_of_hello_and_a_packed_frame_under_any_id() {
         let (heard, answer) = next_answer(&mut stream, &mut decoder);
         let Answer::Welcome(welcome) = answer else { panic!("{answer:?}") };
         assert!(heard == id && welcome.has(Capability::ZSTD), "{welcome:?}");
-        // What is in it counts as if it had come by itself: its own id, and not the other.
+        // Its content counts as if it came alone: with its own id.
         let frame = zstd::bulk::compress(&bytes_of(ping(77))[4..], 1).unwrap();
         let packed = Session::Packed(Packed { frame });
         let packed = encode_to_server(RequestId(id), &ToServer::Session(packed)).unwrap();

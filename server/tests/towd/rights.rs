@@ -151,7 +151,7 @@ fn the_sessions_of_a_client_share_its_quota() {
         let stored = matches!(session.call(put_as(operation, name, &vec![7; 50_000])).1, Answer::Stored(_));
         assert_eq!(stored, expected, "{name}");
     }
-    // What others stored is theirs, and who has no quota of its own has that of all.
+    // Others' files count for them; a client without a quota of its own has the common one.
     let mut bobs = house.meet(&bob, None).unwrap();
     let stored = bobs.call(put_as(3, "bobs", &vec![7; 50_000])).1;
     assert!(matches!(stored, Answer::Stored(_)), "{stored:?}");

@@ -287,7 +287,7 @@ fn output_that_is_lost_is_no_success() {
             assert!(said.contains("towd: cannot write the output: "), "{words} {redirect}: {said}");
         }
     }
-    // What nobody could read: where it listens, and the code.
+    // The lines that could not be written: its address, and the code.
     let (exit, said) = said("--listen 127.0.0.1:0", ">/dev/full");
     assert!(exit == Some(1) && said.contains("cannot write the output"), "{said}");
 }

@@ -19,7 +19,7 @@ const REQUESTS: usize = 128;
 const ENTRIES: usize = 300;
 /// Trees that one request measures.
 const THINGS: usize = 16;
-/// What nothing here takes, unless it hangs.
+/// A deadline for everything here.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 fn list(pages: u32) -> List {
@@ -64,7 +64,7 @@ fn f70_listings_that_wait_for_their_client_hold_no_thread_and_removal_ends_them(
     for session in &mut sessions {
         (0..REQUESTS / 2).for_each(|_| assert!(matches!(session.hear(), Some((_, Answer::ListPage(_))))));
     }
-    // All of them wait now. Their own session is served, another client is, and somebody new is let in.
+    // All of them wait now. Their own session is served, so is another client, and a new one is admitted.
     assert!(threads(&house.towd) < 64, "{} threads", threads(&house.towd));
     assert_served(&mut sessions[0]);
     assert_served(&mut friend);
@@ -113,7 +113,7 @@ fn f70_a_client_that_takes_nothing_is_ended_by_its_removal() {
     assert_served(&mut friend);
     house.state.says(&["clients", "remove", "1"]);
     house.towd.log.wait_for("the server has removed this client");
-    // What it asked for is given up: the session is gone with all its work.
+    // Its requests are cancelled: the session is gone with all its work.
     let end = Instant::now() + PATIENCE;
     while threads(&house.towd) >= 64 {
         assert!(Instant::now() < end, "{} threads", threads(&house.towd));

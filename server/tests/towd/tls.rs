@@ -128,7 +128,7 @@ impl House {
         Client::ask_in(ours, Hello { pairing, ..hello() })
     }
 
-    /// A connection on which somebody has proven their key, and says nothing.
+    /// A connection that has proven its key and stays silent.
     pub(crate) fn prove(&self, person: &Person) -> UnixStream {
         self.secure(self.arrive(person), person).0
     }

@@ -74,7 +74,7 @@ pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ou
     output_of(command)
 }
 
-/// What a program that ends by itself says; one that does not is killed, and the test fails.
+/// The output of a program that ends by itself; one that does not is killed, and the test fails.
 pub(crate) fn output_of(mut command: Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = Pid::from_child(&child);

@@ -1,5 +1,5 @@
 //! Keeps one client from filling the audit log with what is worth little: of the same failure again and again the first of a second are told
-//! and the rest are summed, and whoever writes more than its share of an hour is summed altogether. Nothing is left out without being
+//! and the rest are summed, and a client that writes more than its share of an hour is summed altogether. Nothing is left out without being
 //! counted. It knows no file.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 
 /// Lines of one kind of failure of one client that are told of each second.
 const REPEATS_TOLD: u64 = 8;
-/// How long what is summed is gathered.
+/// Time over which lines are summed.
 const SUM_TIME: Duration = Duration::from_secs(1);
-/// Clients that are counted one by one; whoever comes beyond that shares what all of those have.
+/// Clients that are counted one by one; further ones share one budget.
 const CLIENTS_MAX: usize = 4096;
 const HOUR_SECONDS: f64 = 3600.0;
 
-/// What each client has left.
+/// The remaining budget of each client.
 #[derive(Debug)]
 pub(super) struct Budgets {
     bytes_per_hour: f64,
@@ -34,13 +34,13 @@ struct Client {
     summed: BTreeMap<String, u64>,
 }
 
-/// What becomes of a line.
+/// The fate of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Told,
     /// Counted, to be told with others.
     Summed,
-    /// As `Summed`, and the first of its second: somebody has to ask for it.
+    /// Like `Summed`, and the first of its second: its sum is due later.
     FirstSummed,
 }
 
@@ -112,7 +112,7 @@ impl Budgets {
         lines
     }
 
-    /// Whether something waits to be told as a sum.
+    /// Returns whether a sum is pending.
     pub(super) fn has_sums(&self) -> bool {
         self.clients.values().any(|client| !client.summed.is_empty())
     }
