@@ -56,7 +56,7 @@ use crate::model::{JobId, LinkId, Place, Side};
 const LOG_LINES_MAX: usize = 500;
 /// How often what turns on the screen turns on, and what counts seconds counts.
 const TURN_MS: u64 = 100;
-/// How long the newest line stands, and how long where it tells of something bad.
+/// Time that the newest message stays, and time that an error stays.
 const NEWS_MS: u64 = 8_000;
 const BAD_NEWS_MS: u64 = 20_000;
 const COUNT_MS: u64 = 1_000;
@@ -115,7 +115,7 @@ pub struct App {
     /// Goes up while something turns.
     pub ticks: u64,
     pub history: Vec<String>,
-    /// Jobs that an earlier `tow` left, until somebody says what is to become of them.
+    /// Jobs that an earlier `tow` left, until the user resumes or discards them.
     pub left: Vec<LeftJob>,
     hands: hands::Hands,
     /// More rows will be looked through.

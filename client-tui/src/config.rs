@@ -32,7 +32,7 @@ pub struct Settings {
     pub home: Option<PathBuf>,
     pub colors: Colors,
     pub background: Background,
-    /// Whether to ask the terminal for its background: if nobody says, it matters, and the terminal is one that can be asked.
+    /// Returns whether to ask the terminal for its background: if no setting says, colours are used, and the terminal can be asked.
     pub asks_background: bool,
     /// Columns and rows of a terminal that does not say how many it has.
     pub screen_size: (u16, u16),
@@ -71,7 +71,7 @@ pub enum Background {
     Light,
 }
 
-/// What this client calls itself to a server that it pairs with: `user@host`.
+/// This client's name for servers that it pairs with: `user@host`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientName {
     Known(String),
@@ -211,7 +211,7 @@ fn screen_size(variable: impl Fn(&str) -> Option<OsString>) -> (u16, u16) {
     (number("COLUMNS").unwrap_or(80), number("LINES").unwrap_or(24))
 }
 
-/// What `COLORFGBG` says (`15;0`, foreground first): the sixteen colours' white and light ones are a light background. `None` if it says
+/// The background by `COLORFGBG` (`15;0`, foreground first): the sixteen colours' white and light ones are a light background. `None` if it says
 /// nothing.
 fn background(variable: impl Fn(&str) -> Option<OsString>) -> Option<Background> {
     let colors = variable("COLORFGBG")?.into_string().ok()?;

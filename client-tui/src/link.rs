@@ -109,7 +109,7 @@ impl Link {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether the service is in this process.
+    /// Returns whether the service is in this process.
     pub fn is_in_process(&self) -> bool {
         matches!(&*self.0, Inner::InProcess(_))
     }

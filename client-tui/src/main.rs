@@ -71,7 +71,7 @@ fn serve(state_dir: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     cli::stdio::gain_no_rights();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(cli::stdio::serve(local))?;
-    // A read of standard input that nobody can interrupt is left behind.
+    // An uninterruptible read of standard input is left behind.
     runtime.shutdown_background();
     Ok(ExitCode::from(exit as u8))
 }
@@ -123,13 +123,13 @@ fn start(args: Args) -> anyhow::Result<u8> {
     panes.or_else(|error| Ok(refusal(&not_opened(&error))))
 }
 
-/// Of a first operand that neither a folder nor a bookmark is called.
+/// Refuses a first operand that is neither a folder nor a bookmark.
 fn no_command(left: Option<&OsStr>, bookmarks: &Bookmarks) -> Option<Failure> {
     let word = left.filter(|word| !is_there(word) && bookmarks.expand(word) == **word)?;
     command_word::no_command(&Args::command(), word)
 }
 
-/// Whether this machine has something of that name here.
+/// Returns whether this machine has a file or folder of that name.
 #[allow(clippy::disallowed_methods, reason = "an operand of the person who runs this program")]
 fn is_there(operand: &OsStr) -> bool {
     Path::new(operand).symlink_metadata().is_ok()

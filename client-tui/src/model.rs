@@ -43,7 +43,7 @@ pub struct JobProgress {
     pub files_total: u64,
     pub bytes: u64,
     pub bytes_total: u64,
-    /// Of the bytes, those that were there already and did not move.
+    /// Bytes that were at the destination already and did not move.
     pub reused: u64,
     /// Whether the totals still grow.
     pub growing: bool,

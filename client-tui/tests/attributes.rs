@@ -42,7 +42,7 @@ const NOBODY: u32 = 65_534;
 
 struct Stage(TempDir);
 
-/// Somebody who owns nothing but what they are given. None, and said so, where this test may not become them.
+/// An unprivileged user. `None`, with a note, if this test may not switch to it.
 struct Nobody<'a>(&'a Stage);
 
 impl Stage {
@@ -356,7 +356,7 @@ fn copy_twice_to_coarse_times(stage: &Stage) {
         told(&newer)
     );
     assert_eq!(fs::read_to_string(stage.at("disk/to/f")).unwrap(), "new");
-    // What the disk cannot hold at all is told.
+    // Attributes that the disk cannot hold are reported.
     at_time(&stage.at("from/g"), Duration::from_hours(2_892_720));
     stage.write("from/late", "late");
     at_time(&stage.at("from/late"), Duration::from_hours(2_892_720));

@@ -208,7 +208,7 @@ fn f68_where_tow_is_the_server_none_of_its_threads_can_gain_rights() {
     }
 }
 
-/// An address that takes no connection and refuses none: its queue is full, and nobody accepts.
+/// An address that takes no connection and refuses none: its queue is full, and no program accepts.
 struct Silent {
     address: SocketAddr,
     _listener: socket2::Socket,

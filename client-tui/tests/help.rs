@@ -62,7 +62,7 @@ fn commands() -> Vec<String> {
     commands.iter().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
-/// What is typed in each example, without the remark behind it.
+/// The command of each example, without its remark.
 fn examples(text: &str) -> Vec<String> {
     let lines = section(text, "Examples:").into_iter().map(str::trim);
     lines.map(|line| line.split(" #").next().unwrap().trim().to_owned()).collect()

@@ -170,7 +170,7 @@ fn stranger(banner: &'static [u8], told: &'static str) -> Stranger {
 }
 
 fn strangers() -> Vec<Stranger> {
-    // The port is taken, and not listened at: nobody else can have it meanwhile.
+    // The port is bound and not listening: no other program can take it meanwhile.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();

@@ -302,7 +302,7 @@ fn a_password_is_asked_for_on_the_terminal_or_by_the_persons_own_program() {
     assert_done(&asked.env("SSH_ASKPASS", &asks).env("SSH_ASKPASS_REQUIRE", "force").output().unwrap());
 }
 
-/// What an earlier version, a crash or another machine of the same home may have left.
+/// Files that an earlier version, a crash or another machine of the same home may have left.
 fn broken_programs() -> Vec<(&'static str, Vec<u8>)> {
     let tow = fs::read(env!("CARGO_BIN_EXE_tow")).unwrap();
     let mut foreign = tow[..4096].to_vec();
@@ -414,7 +414,7 @@ fn the_time_that_the_configuration_gives_a_connection_is_its_own_and_otherwise_o
 
 fn a_host_that_accepts_and_says_nothing_is_given_up() {
     let sshd = with_towd();
-    // The queue takes the connection; nobody says a word.
+    // The queue takes the connection; no server speaks.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     assert_refused(

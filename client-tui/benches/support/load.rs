@@ -1,4 +1,4 @@
-//! What the benchmarks of many sessions begin with.
+//! Setup shared by the benchmarks of many sessions.
 
 use std::path::Path;
 

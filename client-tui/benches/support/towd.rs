@@ -57,7 +57,7 @@ impl Towd {
         Self { child, server, code, fingerprint, program, state: folder.join("server") }
     }
 
-    /// What `towd WORDS` prints.
+    /// The output of `towd WORDS`.
     #[allow(dead_code, reason = "not every benchmark asks")]
     pub(crate) fn says(&self, words: &[&str]) -> String {
         let mut command = Command::new(&self.program);

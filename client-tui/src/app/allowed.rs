@@ -1,4 +1,4 @@
-//! What a server lets this client do: what it does not is shown dim, and refused here in words. That is a hint: what a server refuses is
+//! What a server lets this client do: what it does not is shown dim, and refused here in words. That is a hint: the refusal itself is
 //! up to the server.
 
 use towpath_protocol::hello::Access;
@@ -73,7 +73,7 @@ impl App {
         Some(Effect::AskRefused { link, permission, path })
     }
 
-    /// What a command would begin with.
+    /// The first item that a command would handle.
     fn first_chosen(&self) -> Option<&Name> {
         self.here().rows.chosen().first().map(|entry| &entry.name)
     }

@@ -1,4 +1,4 @@
-//! What needs an answer and was not asked for at this moment: conflicts of jobs, jobs that find no room, jobs that an earlier `tow` left.
+//! Open questions that no key has opened: conflicts of jobs, jobs that find no room, jobs that an earlier `tow` left.
 //! None of it opens a layer: a badge counts it, and a key opens the first.
 
 use super::App;

@@ -70,7 +70,7 @@ pub(super) fn things_at(paths: &[WirePath]) -> String {
     }
 }
 
-/// What is carried, as the dialog names it: a name, or how many files and folders there are and what the files hold.
+/// The label of the items to copy or move: a name, or how many files and folders there are and what the files hold.
 fn counted_at(app: &App, link: LinkId, from: &[WirePath]) -> String {
     let [first, _, ..] = from else { return things_at(from) };
     let folder = first.parent();
@@ -112,7 +112,7 @@ fn offer(app: &mut App, carry: Carry, (source, from): (LinkId, Vec<WirePath>), t
     if let Ok((place, _)) = destination(app, &plan, &ask.line.text)
         && let Err(problem) = items(&plan, &place, is_many(&plan))
     {
-        // What is offered will not do: it is to be edited.
+        // The offered destination is not valid: the user edits it.
         ask.line.is_selected = false;
         (ask.problem, ask.focus) = (Some(problem), None);
     }

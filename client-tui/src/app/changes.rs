@@ -18,7 +18,7 @@ pub(super) struct Change {
 }
 
 impl Ask {
-    /// What was confirmed is being done.
+    /// A confirmed change is being carried out.
     pub const fn is_busy(&self) -> bool {
         self.waits.is_some()
     }
@@ -81,12 +81,12 @@ pub(super) fn done(app: &mut App, ticket: u64, link: LinkId, outcome: Result<(),
     }
 }
 
-/// A folder has answered: whoever asked for it is there.
+/// A folder has answered: the pane that asked for it shows it.
 pub(super) fn listed(app: &mut App, generation: u64) {
     close(app, Awaited::Listing(generation));
 }
 
-/// What was confirmed cannot be: the window says why, and its text waits to be changed. False where it is not open any more.
+/// A confirmed change failed: the window says why and keeps its text. Returns false if the window is closed.
 pub(super) fn refused(app: &mut App, waits: Awaited, why: &str) -> bool {
     let waiting = app.dialogs.iter_mut().find_map(|dialog| match dialog {
         Dialog::Ask(ask) if ask.waits == Some(waits) => Some(ask),
@@ -120,7 +120,7 @@ fn close(app: &mut App, waits: Awaited) {
     app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Ask(ask) if ask.waits == Some(waits)));
 }
 
-/// Whether a line may wait for what it asks for, and is not closed at once.
+/// Returns whether the window stays open until its change is done.
 pub(super) const fn is_awaited(purpose: &Purpose) -> bool {
     matches!(purpose, Purpose::GoTo | Purpose::MakeFolder | Purpose::MakeFile | Purpose::Rename(_))
 }

@@ -1,5 +1,5 @@
-//! What is in the way of jobs: one dialog for all conflicts of a job, which a key opens. Until then a badge counts them, and what they are
-//! about waits.
+//! Conflicts of jobs: one dialog for all conflicts of a job, which a key opens. Until then a badge counts them, and their
+//! files wait.
 
 use std::collections::BTreeMap;
 

@@ -289,7 +289,7 @@ pub(super) fn keep(app: &mut App, name: &str, target: &str) -> Result<Vec<Effect
     Ok(vec![Effect::KeepBookmark { name: name.to_owned(), target: Some(target.to_owned()) }])
 }
 
-/// Whether the window says just that: then Enter means it.
+/// Returns whether the window shows exactly these words: then Enter confirms.
 fn is_told(app: &App, words: &str) -> bool {
     matches!(app.dialogs.last(), Some(Dialog::Ask(Ask { problem: Some(told), .. })) if told == words)
 }

@@ -54,7 +54,7 @@ pub struct Prompt {
     pub completion: Option<Completion>,
     /// Where in the history the line comes from, and what was typed before.
     pub(super) recalled: Option<(usize, String)>,
-    /// What is not found.
+    /// The problem with the typed text.
     pub problem: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ pub struct Ask {
     pub focus: Option<usize>,
     /// Why what is typed will not do.
     pub problem: Option<String>,
-    /// What was confirmed is being done, and the window closes once it was.
+    /// A confirmed change is being carried out; the window closes when it is done.
     pub(super) waits: Option<Awaited>,
     pub purpose: Purpose,
 }
@@ -89,7 +89,7 @@ impl Ask {
     }
 }
 
-/// What a confirmed line waits for.
+/// The operation that a confirmed line waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaited {
     /// A change, by its ticket.
@@ -98,7 +98,7 @@ pub enum Awaited {
     Listing(u64),
 }
 
-/// What a line is asked for, with what it is about in its middle: where there is little room that is shortened, and nothing else.
+/// A label with its subject in the middle; if it is too long, only the subject is shortened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Label {
     pub before: String,
@@ -233,7 +233,7 @@ pub struct Confirm {
     pub focus: usize,
 }
 
-/// What would be given up.
+/// The thing that would be cancelled, discarded or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doomed {
     Job(JobId),

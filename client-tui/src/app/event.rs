@@ -167,7 +167,7 @@ pub enum Event {
         good: bool,
         text: String,
     },
-    /// What came of a small change.
+    /// The result of a small change.
     Done {
         ticket: u64,
         link: LinkId,

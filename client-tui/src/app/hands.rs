@@ -28,10 +28,10 @@ pub(super) struct Front {
     question: u64,
 }
 
-/// What is known of the fingers, and of what they can be meant for.
+/// Timing of keys, and the frame that they can refer to.
 #[derive(Debug, Default)]
 pub(super) struct Hands {
-    /// What the newest frame showed; none since something else came to the front.
+    /// The layer that the newest frame showed; `None` once another layer opened.
     seen: Option<Front>,
     /// Nothing is taken until the fingers pause.
     is_deaf: bool,
@@ -44,16 +44,16 @@ pub(super) struct Hands {
 pub(super) enum Cause {
     Key(KeyCode, KeyModifiers),
     Mouse,
-    /// Nobody's key or click.
+    /// A key or click that no layer takes.
     Itself,
 }
 
-/// What a key would do to a layer.
+/// The effect of a key on a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// Closes it, and changes nothing.
     Close,
-    /// Changes a line that nobody has sent yet.
+    /// Edits a line that was not sent yet.
     Type,
     /// Moves a cursor or the focus.
     Move,
@@ -107,18 +107,18 @@ impl App {
         self.hands.seen = is_whole.then(|| self.front());
     }
 
-    /// Whether the window is too small for anything.
+    /// Returns whether the window is too small to draw.
     pub(super) fn is_blank(&self) -> bool {
         Layout::of(self, self.screen).is_none()
     }
 
-    /// Whether the topmost layer takes what is pasted: as a line takes what is typed.
+    /// Returns whether the topmost layer takes pasted text.
     pub(super) fn takes_pasted(&self) -> bool {
         let is_asked_for = |dialog: &Dialog| !dialog.opens_by_itself();
         !self.is_blank() && (self.dialogs.last().is_some_and(is_asked_for) || self.is_meant())
     }
 
-    /// Whether a click is meant for what lies on top.
+    /// Returns whether a click is on the topmost layer.
     pub(super) fn is_meant(&self) -> bool {
         !self.is_blank()
             && (self.dialogs.is_empty() || !self.hands.is_deaf && self.hands.seen == Some(self.front()))
@@ -214,7 +214,7 @@ impl App {
 }
 
 impl Dialog {
-    /// Whether it opens without a key of the moment: what ssh or a server asks on the way to a connection that a person wants.
+    /// Returns whether it opens without a key: questions of ssh or a server while a connection is made.
     pub(super) const fn opens_by_itself(&self) -> bool {
         matches!(
             self,
@@ -223,7 +223,7 @@ impl Dialog {
     }
 }
 
-/// Whether a key cancels whatever layer is open.
+/// Returns whether a key cancels any open layer.
 pub(super) fn is_cancel(key: KeyEvent) -> bool {
     key.code == KeyCode::Esc
         || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)

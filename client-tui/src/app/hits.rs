@@ -32,12 +32,12 @@ pub struct Hits {
 }
 
 impl Hits {
-    /// Of a frame that shows the state.
+    /// For a frame that shows the state.
     pub const fn of_frame() -> Self {
         Self { spots: Vec::new(), is_drawn: true }
     }
 
-    /// Whether the frame shows the topmost layer with all its buttons.
+    /// True if the frame shows the topmost layer with all its buttons.
     pub fn is_whole(&self, app: &App) -> bool {
         let buttons = app.dialogs.last().map(Dialog::buttons).unwrap_or_default();
         let shows = |button: &Button| self.spots.iter().any(|(_, spot)| *spot == Spot::Button(button.answer));

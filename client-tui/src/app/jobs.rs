@@ -44,11 +44,11 @@ pub struct Job {
     pub failure: Option<String>,
     /// What is in its way and waits for a decision.
     pub conflicts: Waiting,
-    /// Bytes that it needs and bytes that are free, where that is too little and nobody has answered yet.
+    /// Bytes that it needs and bytes that are free, if that is too little and the question is not answered yet.
     pub short: Option<(u64, u64)>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
-    /// How far it was when its connection was lost, where it is known how much there was to do.
+    /// Progress at the time its connection was lost, if the total was known.
     before: Option<JobProgress>,
     /// What it works on.
     pub(super) source: LinkId,

@@ -39,7 +39,7 @@ pub(super) fn meant(app: &App, key: KeyEvent) -> KeyEvent {
     }
 }
 
-/// What a US keyboard has where `c` stands; capital if `c` is.
+/// The character of the same key on a US keyboard; upper case if `c` is.
 fn latin(c: char) -> Option<char> {
     let lower = c.to_lowercase().next().filter(|lower| *lower != c);
     let wanted = lower.unwrap_or(c);
@@ -63,7 +63,7 @@ const fn shifted(key: char) -> char {
     }
 }
 
-/// Whether a line that is typed has the keys.
+/// Returns whether a text line takes the keys.
 fn takes_text(app: &App) -> bool {
     match app.dialogs.last() {
         Some(Dialog::Prompt(_) | Dialog::Connect(_)) => true,

@@ -1,5 +1,5 @@
-//! Jobs that an earlier `tow` did not bring to their end: a badge counts them, and a key opens the question. Nothing goes on that nobody has
-//! seen.
+//! Jobs that an earlier `tow` did not bring to their end: a badge counts them, and a key opens the question. No job resumes before the user has
+//! seen it.
 
 use towpath_protocol::path::WirePath;
 
@@ -18,7 +18,7 @@ pub(super) fn not_kept(app: &mut App, why: &str) {
     app.say(Tone::Bad, format!("cannot save jobs for the next start: {why}"));
 }
 
-/// They wait until somebody opens the question.
+/// They wait until the user opens the question.
 pub(super) fn come(app: &mut App, jobs: Vec<LeftJob>) {
     if jobs.is_empty() {
         return;

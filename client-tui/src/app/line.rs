@@ -11,7 +11,7 @@ pub struct Line {
     pub cursor: usize,
     /// All of it is an offer: what is typed takes its place.
     pub is_selected: bool,
-    /// What was cut last, for Ctrl-y.
+    /// The text that was cut last, for Ctrl-y.
     killed: String,
 }
 
@@ -58,7 +58,7 @@ impl Line {
         } else {
             self.plain(key.code)
         };
-        // What is looked at or moved in is no mere offer any more.
+        // Moving the cursor deselects the offered text.
         self.is_selected &= !is_known;
         is_known
     }

@@ -149,7 +149,7 @@ fn open(app: &mut App) -> Vec<Effect> {
     }
 }
 
-/// As [`open`], and never up: on `../` it goes into the first entry.
+/// Like [`open`], but never up: on `../` it goes into the first entry.
 fn enter(app: &mut App) -> Vec<Effect> {
     let rows = &mut app.here_mut().rows;
     if rows.current().is_none() {

@@ -25,7 +25,7 @@ pub struct Rows {
     /// Sizes of all entries as far as they are known. Whatever a server says, sums do not overflow.
     bytes: u128,
     pub(super) marked_bytes: u128,
-    /// Of the marks, those that the filter hides.
+    /// Number of marks that the filter hides.
     pub(super) marks_hidden: usize,
     pub filter: String,
     /// A row; `../` counts.

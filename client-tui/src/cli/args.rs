@@ -351,7 +351,7 @@ impl Args {
     }
 }
 
-/// What clap refuses may begin with a word that was meant as a command.
+/// Finds a mistyped command in a line that clap refuses.
 fn mistyped_word(
     command: &clap::Command,
     typed: &[OsString],

@@ -56,7 +56,7 @@ pub(super) fn first_word(command: &Command, typed: &[OsString]) -> Option<usize>
             [b'-', _, ..] => {
                 let shorts = typed.get(at)?.to_string_lossy().into_owned();
                 let is_valued = |c: char| takes_value(command, |arg| arg.get_short() == Some(c));
-                // What stands behind a short option in its own word is its value.
+                // The rest of the word behind a short option is its value.
                 let valued = shorts.chars().skip(1).position(is_valued);
                 1 + usize::from(valued.is_some_and(|index| index + 2 == shorts.chars().count()))
             }

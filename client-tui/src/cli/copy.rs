@@ -111,7 +111,7 @@ pub(super) async fn run(
             follow: args.follow.then_some(Within::Item),
             checksum: args.checksum,
             skips_special: args.skip_special,
-            // What `get` and `put` promise.
+            // The promise of `get` and `put`.
             needs_folder: matches!(word, Word::Cp | Word::Mv),
         },
         is_resumed: true,
@@ -200,7 +200,7 @@ pub(super) async fn copy(
         [(_, items)] if items.len() == 1 => items.first().cloned(),
         _ => None,
     };
-    // What one source has put there no other one of this command replaces, wherever both come from.
+    // No source replaces a file that another source of this command has put there.
     let placed = Arc::new(Placed::by(items.iter().flat_map(|(_, items)| items)));
     let (mut failed, mut kept) = (None, 0_u64);
     let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
@@ -339,7 +339,7 @@ async fn resolve_items(
     Ok((resolved, pin, broken))
 }
 
-/// Whether a folder is to be moved to another spelling of its own name, which leads to it where the file system takes both for one.
+/// Returns whether a folder moves to another spelling of its own name on a file system that folds case.
 fn is_itself(
     options: &Options,
     (source, here): (&Place, &Attributes),
@@ -355,7 +355,7 @@ fn is_itself(
         && there.is_some_and(is_one)
 }
 
-/// What a source is. A link is what it leads to where links are followed and where a `/` at its end says so.
+/// Looks at a source. A link is followed if `--follow` or a `/` at its end says so.
 async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), Failure> {
     let attributes = source.stat(Follow::No).await?;
     let means_folder = source.is_folder || source.is_content;
@@ -395,7 +395,7 @@ async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), F
     }
 }
 
-/// Whether a link of this machine stands for an open descriptor: `/dev/fd/63` of `<(command)`, `/dev/stdin`, `/proc/self/fd/0`. The
+/// Returns whether a link of this machine stands for an open descriptor: `/dev/fd/63` of `<(command)`, `/dev/stdin`, `/proc/self/fd/0`. The
 /// link itself means nothing elsewhere, nor later.
 fn is_descriptor(source: &Place, link: &Attributes) -> bool {
     let is_fd = |path: &[u8]| path.windows(4).any(|part| part == b"/fd/");
@@ -465,7 +465,7 @@ pub(super) fn kept_text(kept: u64) -> String {
 
 fn report(summary: &Summary, kept: u64, output: Output) -> Result<(), Failure> {
     let Summary { files, verified, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
-    // What the server copies or renames itself has no hash; what looks the same was verified only where its content was compared.
+    // Copies and renames within a server have no hash; unchanged files are verified only if their content was compared.
     let is_verified = verified + summary.compared > 0 && verified == files && summary.compared == unchanged;
     let moved = summary.moved_bytes();
     let mut line = format!(

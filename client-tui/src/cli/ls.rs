@@ -112,7 +112,7 @@ pub(super) async fn list(
     }
 }
 
-/// How long the reason may take that something is not known: what did not answer once may not answer again.
+/// Time limit for finding out why an entry is unknown: its file system may not answer again.
 const REASON_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Some entries are there and cannot be looked at; `name` is one of them.

@@ -85,7 +85,7 @@ impl Output {
         self.object(&Value::Object(object))
     }
 
-    /// What failed within an operand, and how much more that nothing names.
+    /// Failures within an operand, and the number of further ones.
     pub fn faults(self, totals: &Totals, operand: &str) -> io::Result<()> {
         totals.faults.iter().try_for_each(|fault| self.fault(fault))?;
         let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);

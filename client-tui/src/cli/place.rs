@@ -142,7 +142,7 @@ impl Places {
 }
 
 impl Place {
-    /// What is there. A `/` or `.` at the end means the folder that a link leads to, and never a file.
+    /// Looks at it. A `/` or `.` at the end means the folder that a link leads to, and never a file.
     pub(super) async fn stat(&self, follow: Follow) -> Result<Attributes, Failure> {
         let means_folder = self.is_folder || self.is_content;
         let follow = if means_folder { Follow::Yes } else { follow };

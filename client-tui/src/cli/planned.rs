@@ -21,7 +21,7 @@ use crate::transfer::job::{Action, Planned, Verb};
 /// What a job would come to.
 #[derive(Debug, Default)]
 pub(super) struct Forecast {
-    /// What is not done, but told; `None` of a job that is done.
+    /// The verb of a dry run; `None` for a real job.
     told: Option<Verb>,
     files: u64,
     folders: u64,

@@ -29,7 +29,7 @@ struct Watch<'a> {
     sides: &'a Sides<'a>,
     output: Output,
     forecast: &'a mut Forecast,
-    /// What failed first.
+    /// The first failure.
     failed: Option<Fault>,
     kept: u64,
     asking: Asking,
@@ -41,7 +41,7 @@ struct Watch<'a> {
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) summary: Summary,
-    /// What failed first.
+    /// The first failure.
     pub(super) failed: Option<Fault>,
     /// Existing files that were kept.
     pub(super) kept: u64,

@@ -81,7 +81,7 @@ fn habit(command: &str, refused: &str) -> Option<String> {
     Some(format!("{command}: there is no {refused}: {instead}"))
 }
 
-/// Whether a tip is an option that no help shows.
+/// Returns whether a tip names an option that no help shows.
 fn suggests_hidden(root: &Command, paragraph: &str) -> bool {
     let all = std::iter::once(root).chain(root.get_subcommands()).flat_map(Command::get_arguments);
     let mut hidden = all.filter(|arg| arg.is_hide_set()).filter_map(clap::Arg::get_long);

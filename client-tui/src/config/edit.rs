@@ -34,7 +34,7 @@ pub(super) fn with_bookmark(text: &str, name: &str, target: Option<&str>) -> any
     Ok(format!("{mark}{before}{new}{after}"))
 }
 
-/// What to put where, in a table of lines.
+/// One change to a table of lines.
 fn in_table(
     text: &str,
     table: &Table,
@@ -71,7 +71,7 @@ fn section(text: &str, key: &str, value: &str) -> String {
     format!("{gap}[bookmarks]{ending}{key} = {value}{ending}")
 }
 
-/// How the file ends its lines.
+/// The file's line ending.
 fn ending(text: &str) -> &'static str {
     if text.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r')) { "\r\n" } else { "\n" }
 }

@@ -142,7 +142,7 @@ pub fn keep_bookmark(path: &Path, name: &str, target: Option<&str>) -> anyhow::R
     let place = ConfigPlace::open(path).with_context(shown)?;
     let text = place.text().with_context(shown)?;
     let edited = with_bookmark(&text, name, target).with_context(shown)?;
-    // What would not be read again as it was meant is not written.
+    // A text that would not be read again as intended is not written.
     let mut expected = parse(&text).with_context(shown)?.bookmarks;
     expected.set(name, target);
     let written = parse(&edited).with_context(shown)?;

@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
     text_of(&open(path)?)
 }
 
-/// Whether nothing can be seen at `path`, which is no reason not to start.
+/// Returns whether nothing can be seen at `path`, which does not prevent the start.
 #[allow(clippy::disallowed_methods, reason = "our own configuration, nothing that a server names")]
 pub(super) fn is_absent(path: &Path, error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || std::fs::metadata(path).is_err()
@@ -77,7 +77,7 @@ impl ConfigPlace {
         self.before.as_ref().map_or_else(|| Ok(String::new()), text_of)
     }
 
-    /// Puts `text` there in one step: whoever reads finds the old text or the new one, also after a power cut.
+    /// Replaces the file atomically: readers find the old text or the new one, also after a power cut.
     pub(super) fn replace(&self, text: &str) -> io::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let number = getrandom::u64().map_err(io::Error::other)?;

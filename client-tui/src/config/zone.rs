@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 /// When summer time begins and ends in a `TZ` that names one and says no more: glibc's rule.
 const SUMMER: &str = ",M3.2.0,M11.1.0";
 
-/// Of this process, read once.
+/// The zone of this process, read once.
 pub fn local() -> &'static TimeZone {
     static LOCAL: OnceLock<TimeZone> = OnceLock::new();
     LOCAL.get_or_init(|| std::env::var_os("TZ").and_then(|tz| named(&tz)).unwrap_or_else(TimeZone::system))

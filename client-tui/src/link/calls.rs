@@ -69,7 +69,7 @@ impl Link {
         totals(self.call(Measure { things: vec![Location::of(path)] }).await?)
     }
 
-    /// Whether the server refuses this client something that Welcome says it may not do. It is asked only if it writes refusals down
+    /// Asks the server for something that Welcome says this client may not do. It is asked only if it writes refusals down
     /// (capability `refusals`), by a request that would change nothing if it were allowed; what Welcome says holds for any other.
     pub async fn is_refused(&self, permission: Permission, thing: &WirePath) -> bool {
         if !self.welcome().has(Capability::REFUSALS) {

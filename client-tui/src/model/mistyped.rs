@@ -1,5 +1,5 @@
 //! Operands that look remote and are no TARGET: `user@host:/p`, `box:photos`, `127.0.0.1:7171/x`, `tow:/box/x`. Taken for a local
-//! name, each would put a copy where nobody looks for it. Pure: whether such a path exists is looked up by the caller.
+//! name, each would put a copy in an unexpected place. Pure: the caller looks up whether such a path exists.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

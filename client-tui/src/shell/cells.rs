@@ -1,6 +1,6 @@
 //! Cells to bytes: a backend for ratatui that does not believe terminals about widths.
 //!
-//! How many cells Bengali, music or a family of emoji takes, terminals and tables count each in their own way. So every cell that is not
+//! Terminals and tables disagree on the width of Bengali, musical symbols and emoji sequences. So every cell that is not
 //! plain is drawn on blanks of its own and the cursor is then put where we count that it is; and whatever stands behind it in its row is
 //! drawn after it. A terminal that counts otherwise draws that one name wrongly, and nothing else.
 
@@ -131,7 +131,7 @@ fn color(out: &mut impl Write, color: Color, base: u8) -> io::Result<()> {
     write!(out, ";{}", base + number)
 }
 
-/// One character whose width nobody doubts: letters of Latin, Greek and Cyrillic, frames and blocks, ideographs, kana and Hangul syllables.
+/// A character whose width is the same everywhere: letters of Latin, Greek and Cyrillic, frames and blocks, ideographs, kana and Hangul syllables.
 fn is_plain(symbol: &str) -> bool {
     let mut chars = symbol.chars();
     let (Some(c), None) = (chars.next(), chars.next()) else { return false };

@@ -1,4 +1,4 @@
-//! What comes from the terminal. A thread reads its bytes, and nobody else does; a parser of our own makes input of them.
+//! Input from the terminal. One thread alone reads its bytes; a parser of our own makes input of them.
 //!
 //! Judged on 2026-11-30. Run with 21 reports and replies, each followed by `q`: termina 0.4 loses the next key behind `CSI > … c` and types
 //! APC and C1 as keys (200,000 random inputs never made it panic); termwiz 0.23 types nearly every reply as keys. Read, not run: crossterm
@@ -25,13 +25,13 @@ const QUEUED_MAX: usize = 64;
 /// Bytes that are read at a time: one piece.
 const READ_BYTES: usize = 1024;
 
-/// What a terminal sends.
+/// One piece of input from a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     Key(KeyEvent),
     Mouse(MouseEvent),
     Paste(String),
-    /// Whether the terminal has the focus now.
+    /// True if the terminal has the focus now.
     Focus(bool),
     /// The terminal's answer to which background it has.
     Background(Background),

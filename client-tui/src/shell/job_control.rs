@@ -1,4 +1,4 @@
-//! Whether anybody could continue this process if it stopped.
+//! Job control: can this process be continued if it stops?
 
 use rustix::process::{getpgrp, getpid, getsid};
 
@@ -12,11 +12,11 @@ struct Process {
     is_dead: bool,
 }
 
-/// Whether the kernel would let a `SIGTSTP` stop this process: not if its process group is orphaned, which means that no shell with job
-/// control looks after it. `SIGSTOP` stops such a process too, and then nobody continues it.
+/// Returns whether the kernel would let a `SIGTSTP` stop this process: not if its process group is orphaned, which means that no shell with job
+/// control looks after it. `SIGSTOP` stops such a process too, and then no shell continues it.
 pub(super) fn can_be_continued() -> bool {
     let Ok(session) = getsid(None) else { return false };
-    // Where `/proc` is hidden, the leader of a session at least is known to have nobody.
+    // Where `/proc` is hidden, the leader of a session at least is known to have none.
     processes().map_or_else(
         || session != getpid(),
         |processes| is_looked_after(&processes, getpgrp().as_raw_pid(), session.as_raw_pid()),

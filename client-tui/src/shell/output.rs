@@ -1,4 +1,4 @@
-//! What goes to the terminal. A thread of its own writes it, so that a terminal that stops reading stops nothing else, and a descriptor
+//! Output to the terminal. A thread of its own writes it, so that a terminal that stops reading stops nothing else, and a descriptor
 //! that does not block loses nothing. A frame is drawn only once the last one is out: nothing piles up.
 
 use std::io;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 const WRITE_BYTES_MAX: usize = 4096;
 /// Bytes that may wait besides a frame.
 const EXTRA_BYTES_MAX: usize = 4096;
-/// How long the last words to a terminal that does not read may take, and what is thrown away for them.
+/// Time limit for the last output to a terminal that does not read; older output is dropped for it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
@@ -61,14 +61,14 @@ pub(super) fn send(bytes: &[u8]) {
     }
 }
 
-/// As `send`, unless the terminal has fallen behind.
+/// Like `send`, unless the terminal has fallen behind.
 pub(super) fn send_if_there_is_room(bytes: &[u8]) {
     if OUTPUT.get().is_some_and(|output| output.lock().bytes.len() < EXTRA_BYTES_MAX) {
         send(bytes);
     }
 }
 
-/// Whether all that was sent is with the terminal.
+/// Returns whether the terminal has taken all that was sent.
 pub(super) fn is_out() -> bool {
     OUTPUT.get().is_none_or(|output| {
         let waiting = output.lock();
@@ -148,7 +148,7 @@ impl Output {
         waiting.bytes.drain(..length).collect()
     }
 
-    /// Waits until all is out, or nobody takes it in time.
+    /// Waits until all output is written, or the deadline passes.
     fn flush(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut waiting = self.lock();

@@ -24,18 +24,18 @@ use crate::ui::{Look, render};
 
 /// Events of the doing wing that may wait.
 pub(super) const EVENTS_QUEUED_MAX: usize = 256;
-/// How long a key waits for the frame that is on its way when it comes.
+/// Time that a key waits for a frame that is being written when it arrives.
 const FRAME_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What the screen goes by.
+/// State that a frame is drawn from.
 #[derive(Debug)]
 pub(super) struct Screen {
     pub(super) look: Look,
     /// Columns and rows of a terminal that does not say how many it has.
     pub(super) size_otherwise: (u16, u16),
-    /// Whether the terminal is asked which background it has, since nobody else says.
+    /// True if the terminal is asked for its background, since no setting says.
     pub(super) asks_background: bool,
-    /// What the moments of clicks are counted from.
+    /// Origin of the times of clicks.
     pub(super) begun: Instant,
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             () = sleep_until(frame_at), if frame_at.is_some() && is_out => {
-                // What was typed before the frame is no answer to what it shows.
+                // Keys typed before the frame do not answer it.
                 waiting.extend(take_input((&mut app, &mut screen), at_hand(&mut input), &frames.hits));
                 frames.draw(&app, &screen.look, &mut terminal)?;
                 pace.drawn(Instant::now());
@@ -205,7 +205,7 @@ fn resized(app: &mut App, terminal: &Terminal) -> Vec<Effect> {
     update(app, Event::Resized { columns, rows })
 }
 
-/// What was typed, piece by piece. What came in one piece is taken in one, so that no frame is drawn in the middle of it.
+/// Input in pieces. One piece is handled as a whole, so that no frame is drawn in the middle of it.
 fn take_input(
     (app, screen): (&mut App, &mut Screen),
     pieces: impl Iterator<Item = Vec<Input>>,
@@ -224,7 +224,7 @@ fn take_input(
                 screen.told(background);
                 Vec::new()
             }
-            // What changed while somebody looked elsewhere shows.
+            // Shows changes made while the terminal had no focus.
             Input::Focus(true) => update(app, Event::LookedAtAgain),
             Input::Key(_) | Input::Focus(false) | Input::Attributes => Vec::new(),
         });

@@ -27,7 +27,7 @@ pub enum Asked {
 /// The exit code of a program whose terminal went away.
 pub(super) const HUNG_UP: u8 = 128 + Kill::HUP.as_raw() as u8;
 
-/// All that would end the program where it stands, by default: whoever sends one, the terminal is given back and jobs are left in order.
+/// Signals that end a program by default: the terminal is restored and jobs are saved first.
 const ENDING: [Kill; 11] = [
     Kill::INT,
     Kill::TERM,
@@ -78,7 +78,7 @@ impl Signals {
     }
 
     /// Gives the terminal back, stops the process (and whoever started it in the same job, as the terminal itself would), and takes the
-    /// terminal again once somebody continues it. Does nothing if nobody could, as the kernel does with a `SIGTSTP` then.
+    /// terminal again once it is continued. Does nothing if no shell could continue it, like the kernel with a `SIGTSTP`.
     pub async fn suspend(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         if !can_be_continued() {
             return Ok(());

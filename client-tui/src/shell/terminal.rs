@@ -28,7 +28,7 @@ const FRAME_END: &[u8] = b"\x1b[?2026l";
 
 /// Asks which background the terminal has; and what it is, which every terminal answers, and after everything that was asked before.
 const ASK: &[u8] = b"\x1b]11;?\x1b\\\x1b[c";
-/// How long after the question answers may come that nobody else should get.
+/// Time after a query in which its answers may arrive.
 const ANSWERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A screen that says it is larger is not: each cell costs memory.
@@ -171,7 +171,7 @@ impl Drop for Terminal {
     }
 }
 
-/// What the terminal says. Serial lines and containers often say 0.
+/// The size that the terminal reports. Serial lines and containers often report 0.
 fn size(otherwise: (u16, u16)) -> (u16, u16) {
     let says = tcgetwinsize(rustix::stdio::stdout()).or_else(|_| tcgetwinsize(rustix::stdio::stdin()));
     let says = says.map_or((0, 0), |size| (size.ws_col, size.ws_row));
@@ -262,7 +262,7 @@ mod tests {
                 .filter_map(|part| part.strip_prefix("[?")?.strip_suffix(last).map(str::to_owned))
                 .collect::<Vec<_>>()
         };
-        // What is switched on is switched off; the cursor and the ends of lines alone are the other way round.
+        // Modes that were set are reset; the cursor and line ends alone are set again.
         let mut on = modes(TAKE, 'h');
         let off = modes(GIVE_BACK, 'l');
         on.reverse();

@@ -27,14 +27,14 @@ pub(super) enum Outcome {
     GaveWay,
 }
 
-/// What a service says of a copy.
+/// A service's result of a copy.
 enum Copied {
     Whole(Totals),
     /// Bytes are held back; what it had done when it was told to stop.
     GaveWay(Option<Totals>),
 }
 
-/// What became of a whole folder.
+/// The result for a whole folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tree {
     Done,

@@ -62,7 +62,7 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
             Outcome::Renamed => {
                 return Ok(Carried { bytes: step.attributes.size, grown: false, source: None, there: None });
             }
-            // As between two machines, byte by byte.
+            // Byte by byte, like between two machines.
             Outcome::GaveWay => {}
         }
     }
@@ -132,7 +132,7 @@ async fn small(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     Ok(Carried { bytes, grown, source: Some(version), there: Some(there) })
 }
 
-/// What the destination says that it stored, where that can be what was sent.
+/// Checks that the destination's report matches what was sent.
 pub(super) fn stored(
     shared: &Shared,
     step: &Step,

@@ -37,7 +37,7 @@ const FOLDER_AND_FILE: &str = "exists, one of them being a folder and the other 
 const SAME_BUT_FOR_CASE: &str =
     "another source has its name at the destination, or one that is the same there";
 
-/// Whether something was left because of what somebody decided about it.
+/// Returns whether something was skipped by a decision.
 pub fn is_decided(why: &str) -> bool {
     why == EXISTS
         || why == NOT_OLDER
@@ -46,7 +46,7 @@ pub fn is_decided(why: &str) -> bool {
         || why == SAME_BUT_FOR_CASE
 }
 
-/// Whether something was left because it exists and nothing said to replace it.
+/// Returns whether something was skipped because it exists and no flag says to replace it.
 pub fn is_kept(why: &str) -> bool {
     why == EXISTS
 }
@@ -171,7 +171,7 @@ pub(super) async fn settle_different(shared: &Shared, step: Step) -> Option<Step
     None
 }
 
-/// What is about to take its place, unless another source of the job was given that meanwhile.
+/// Claims a place, unless another source of the job has it.
 async fn claimed(shared: &Shared, step: Step) -> Option<Step> {
     if step.is_claimed || shared.placed.claim(&step.to) != Claim::Taken {
         return Some(Step { is_claimed: true, ..step });
@@ -183,7 +183,7 @@ async fn claimed(shared: &Shared, step: Step) -> Option<Step> {
 /// The same to do as for what is there already.
 async fn same(shared: &Shared, step: Step) -> Option<Step> {
     if shared.job.verb == Verb::Move {
-        // What is left to be done of it is that the source goes.
+        // Only the removal of the source is left.
         return Some(Step { is_twin: true, ..step });
     }
     shared.unchanged((&step.from, &step.to), &step.attributes).await;
@@ -262,7 +262,7 @@ const fn why_left(kind: ConflictKind) -> &'static str {
     }
 }
 
-/// Whether a name is in its folder at the destination in exactly this spelling: not where the file system takes it for another one.
+/// Returns whether a name is in its destination folder in exactly this spelling.
 pub(super) async fn is_listed(shared: &Shared, place: &Location) -> Result<bool, Fault> {
     let whole = place.whole().map_err(|_| FaultCode::NameTooLong)?;
     let (Some(name), Some(folder)) = (whole.name(), whole.parent()) else { return Ok(false) };

@@ -81,7 +81,7 @@ impl Excludes {
         self.rules.is_empty()
     }
 
-    /// Whether something is left out, by its path below SOURCE. SOURCE itself never is.
+    /// Returns whether something is left out, by its path below SOURCE. SOURCE itself never is.
     pub fn leave_out(&self, below: &WirePath, is_folder: bool) -> bool {
         if self.is_empty() || below.is_root() {
             return false;
@@ -153,7 +153,7 @@ fn of_name(name: &str) -> Result<String, PatternFault> {
     Ok(glob)
 }
 
-/// What stands between brackets, with the classes that POSIX names written out.
+/// Expands a bracket expression with POSIX classes.
 fn of_class(
     rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
     glob: &mut String,
@@ -213,7 +213,7 @@ mod tests {
         excludes.leave_out(&WirePath::parse(path.as_bytes()).unwrap(), path.ends_with('/'))
     }
 
-    /// As `git check-ignore` has them.
+    /// Cases checked with `git check-ignore`.
     #[test]
     fn patterns_mean_what_gitignore_says() {
         let table: &[(&str, &[&str], &[&str])] = &[

@@ -28,7 +28,7 @@ pub enum Verb {
     Move,
 }
 
-/// What happens to a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict, but
+/// Policy for a file that exists at the destination and differs. One of the same size and time is unchanged, and no conflict, but
 /// where contents decide: [`Choice::Overwrite`] for all sends it, [`Choice::Different`] for all compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingPolicy {
@@ -78,7 +78,7 @@ pub struct Job {
     pub destination: Link,
     pub items: Vec<Item>,
     pub existing: ExistingPolicy,
-    /// What these match by its path below SOURCE is left out.
+    /// Patterns of paths below SOURCE that are left out.
     pub excludes: Excludes,
     /// What is known of a file before it counts as done. A move always waits until the copy is on the disk, since its source goes.
     pub durability: Durability,
@@ -102,9 +102,9 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Of the bytes done, those that the destination had in the file that is replaced, and that did not move.
     pub saved: u64,
-    /// Of the bytes done, those that an earlier copy had left when it was cut off.
+    /// Bytes that an interrupted copy had left there.
     pub resumed: u64,
-    /// Of the bytes done, those of what moved by its name alone.
+    /// Bytes of renamed files.
     pub renamed: u64,
     /// Whether the totals still grow.
     pub growing: bool,
@@ -191,7 +191,7 @@ pub struct Reports {
 pub struct Summary {
     /// Files and links that arrived.
     pub files: u64,
-    /// Of those, the ones that were verified: a hash of what was read equals the hash of what was written. What a service copies or
+    /// Files that were verified: a hash of what was read equals the hash of what was written. What a service copies or
     /// renames alone is not.
     pub verified: u64,
     pub bytes: u64,
@@ -200,13 +200,13 @@ pub struct Summary {
     pub resumed: u64,
     /// Of those, bytes that the destination had in the files that were replaced, and that did not move.
     pub saved: u64,
-    /// Of the files, those that moved by their names alone; a folder that did is one.
+    /// Files that were renamed; a renamed folder counts as one.
     pub renamed: u64,
-    /// Of the bytes, those of what moved by its name alone.
+    /// Bytes of renamed files.
     pub renamed_bytes: u64,
     /// The same at both ends already.
     pub unchanged: u64,
-    /// Of those, the ones whose content was compared.
+    /// Unchanged files whose content was compared.
     pub compared: u64,
     pub skipped: u64,
     /// Fifos, sockets and devices that stayed where they are, of a job that counts them apart.

@@ -25,7 +25,7 @@ use crate::link::calls::operation_id;
 /// Tries with a source whose time of change is another each time.
 pub(super) const TRIES_MAX: u32 = 100;
 
-/// What is known of the copy.
+/// Attributes of the copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Copied {
     /// It took a name that nothing had before, and is on the disk.
@@ -155,7 +155,7 @@ async fn look(destination: &Link, copy: &Location, was: &Attributes) -> Result<(
     }
 }
 
-/// What a link leads to may have moved, perhaps by this very job; the link is still the same.
+/// The target of a link may have moved, perhaps by this job; the link is still the same.
 fn is_still(was: &Attributes, now: &Attributes) -> bool {
     let target = |attributes: &Attributes| attributes.link.as_ref().map(|link| link.bytes.clone());
     was.kind == now.kind && was.version() == now.version() && target(was) == target(now)
@@ -183,7 +183,7 @@ async fn changed_in_name_only(
     Ok(None)
 }
 
-/// Whether it is the same but for its time of change, as a file is of which a hard link came or went.
+/// Returns whether it is the same but for its ctime, which a new or removed hard link changes.
 pub(super) fn is_touched_only(was: &Attributes, now: &Attributes) -> bool {
     was.changed != now.changed && is_still(was, &Attributes { changed: was.changed, ..now.clone() })
 }

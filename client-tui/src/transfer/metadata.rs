@@ -1,4 +1,4 @@
-//! What a copy keeps besides contents: modes and times, and on request owners and extended attributes, read at the source while the thing is
+//! Metadata of a copy: modes and times, and on request owners and extended attributes, read at the source while the thing is
 //! what it was and sent with the copy. What the destination could not give is told once. Nothing fails by it.
 
 use towpath_protocol::answer::{Stored, Unset};
@@ -70,7 +70,7 @@ pub(super) fn stored(shared: &Shared, answer: &Answer, modified: Time) {
     }
 }
 
-/// What a refusal to set an attribute leaves out. `Err` if it is about more than the attribute.
+/// The attributes that could not be set. `Err` if the fault is about more than an attribute.
 pub(super) fn unless(part: Part, set: Result<(), Fault>) -> Result<Parts, Fault> {
     match set {
         Ok(()) => Ok(Parts::NONE),

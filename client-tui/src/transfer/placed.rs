@@ -13,7 +13,7 @@ use super::job::Item;
 /// The places that one command's jobs have given away.
 #[derive(Debug, Default)]
 pub struct Placed {
-    /// Whether two items can meet; else only names that are no source's own are minded.
+    /// True if two items can meet; if not, only names that are no source's own are tracked.
     is_minded: bool,
     places: Mutex<Places>,
     hasher: RandomState,
@@ -27,7 +27,7 @@ struct Places {
     alike: HashSet<u64>,
 }
 
-/// Whether a place was free.
+/// The result of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     First,
@@ -41,12 +41,12 @@ impl Placed {
     pub fn by<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
         let mut places: Vec<Vec<Vec<u8>>> = items.into_iter().map(|item| folded_names(&item.to)).collect();
         places.sort_unstable();
-        // What begins with a place follows it at once.
+        // Paths below a place follow it in the order.
         let is_minded = places.windows(2).any(|pair| matches!(pair, [one, next] if next.starts_with(one)));
         Self { is_minded, ..Self::default() }
     }
 
-    /// Whether two items can meet.
+    /// Returns whether two items can meet.
     pub(super) const fn is_minded(&self) -> bool {
         self.is_minded
     }
@@ -62,7 +62,7 @@ impl Placed {
         }
     }
 
-    /// What a claim would give.
+    /// The result that a claim would have.
     pub(super) fn look(&self, to: &Location) -> Claim {
         if !self.is_minded && self.places().exact.is_empty() {
             return Claim::First;
@@ -91,7 +91,7 @@ impl Placed {
         }
     }
 
-    /// Whether that was said of a place.
+    /// Returns whether a place was claimed.
     pub(super) fn has_alike(&self, to: &Location) -> bool {
         self.hashes(to).is_some_and(|(_, folded)| self.places().alike.contains(&folded))
     }
@@ -106,7 +106,7 @@ impl Placed {
     }
 }
 
-/// Whether two paths are the same but for case or accents.
+/// Returns whether two paths are the same but for case or Unicode form.
 pub fn are_alike(one: &WirePath, other: &WirePath) -> bool {
     folded_names(one) == folded_names(other)
 }

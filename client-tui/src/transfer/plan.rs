@@ -95,7 +95,7 @@ pub(super) struct Plan<'a> {
     names: Names,
     /// Names that differ only in case, found so far.
     cases: usize,
-    /// What lies deeper than this is in a folder that could not be named, which was told.
+    /// Deeper entries are in a folder that was reported as not nameable.
     unnamed_below: Option<usize>,
 }
 
@@ -398,7 +398,7 @@ pub(super) async fn look_at_all(
     Ok(looked.into_iter().flatten().collect())
 }
 
-/// As many paths as one request may name, and no more bytes than fit in the smallest frame that a server may ask for.
+/// Limits a batch to the paths of one request and the bytes that fit in the smallest frame that a server may ask for.
 fn batches_of(paths: &[WirePath]) -> Vec<Vec<WirePath>> {
     let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
     for path in paths {
@@ -451,7 +451,7 @@ pub(super) fn is_unchanged(source: &Attributes, there: &Attributes) -> bool {
         }
 }
 
-/// Whether what is there counts as the same until contents say otherwise. Where all is sent, no file does; where contents decide, each of
+/// Returns whether the destination counts as unchanged until contents are compared. If all is sent, no file does; if contents decide, each of
 /// the same size does.
 fn looks_unchanged(shared: &Shared, source: &Attributes, there: &Attributes) -> bool {
     if source.kind != Kind::File || there.kind != Kind::File {

@@ -255,7 +255,7 @@ impl Shared {
 
     async fn has_arrived(&self, step: &Step, Carried { bytes, grown, source, there }: Carried) {
         self.tally.arrived(1, bytes);
-        // What a service does alone has no hash.
+        // Copies within a service have no hash.
         if there.is_some() {
             self.tally.verified();
         }

@@ -123,7 +123,7 @@ impl Shared {
         self.job.source.is_same(&self.job.destination)
     }
 
-    /// Whether the content of files that look the same is compared.
+    /// Returns whether files that look unchanged are compared by content.
     pub(super) fn compares(&self) -> bool {
         self.job.on_request.checksum || self.job.existing == ExistingPolicy::Always(Choice::Different)
     }

@@ -53,7 +53,7 @@ impl Shared {
         }
         let free = *self.room.free.get_or_init(|| self.ask_free(&step.to.base)).await;
         let Some(free) = free.filter(|free| needed > *free) else { return };
-        // Of a file with holes less is stored; it is asked only where that matters.
+        // A sparse file stores less; it is asked only if that matters.
         let holes = self.holes_of(step).await.min(added);
         let needed = self.room.needed.fetch_sub(holes, Relaxed).saturating_sub(holes);
         if needed > free && !self.room.is_told.swap(true, Relaxed) {

@@ -62,7 +62,7 @@ enum Side {
     Destination,
 }
 
-/// Whether a side lets this client do that. What its Welcome says is a hint: a server that writes refusals down is asked.
+/// Checks that a side lets this client do that. What its Welcome says is a hint: a server that writes refusals down is asked.
 async fn may(job: &Job, permission: Permission, side: Side) -> Result<(), Fault> {
     let link = if side == Side::Source { &job.source } else { &job.destination };
     let welcome = link.welcome();
@@ -85,7 +85,7 @@ async fn may(job: &Job, permission: Permission, side: Side) -> Result<(), Fault>
         .because(format!("at the {side} you may only {}", may.in_words())))
 }
 
-/// Whether a move may give a thing another spelling of its own name, where the file system takes both for one.
+/// Returns whether a move may change the spelling of a name on a file system that folds case.
 fn is_other_spelling(shared: &Shared, item: &Item) -> bool {
     shared.job.verb == Verb::Move
         && shared.is_one_root()
@@ -96,7 +96,7 @@ fn is_other_spelling(shared: &Shared, item: &Item) -> bool {
 /// Source and destination are not the same thing, nor is the destination within the source, whatever links and names lead there.
 async fn check_apart(job: &Job, item: &Item) -> Result<(), Fault> {
     let link = &job.destination;
-    // What cannot be looked at is told when it is this item's turn.
+    // A failure to look is reported when the item is copied.
     let Ok(source) = look_at(&job.source, &Location::of(&item.from)).await else { return Ok(()) };
     let is_itself = |there: &Attributes| there.identity == source.identity && there.kind == source.kind;
     let is_one_root = job.source.is_same(link);

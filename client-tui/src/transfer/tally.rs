@@ -28,13 +28,13 @@ pub(super) struct Tally {
     resumed: Counter,
     /// Of what moved, taken over from what was there already.
     saved: Counter,
-    /// Of what moved, what an earlier copy had left when it was cut off.
+    /// Counts bytes that an interrupted copy had left.
     taken_up: Counter,
-    /// Of what arrived, what moved by its name alone.
+    /// Counts files that were renamed.
     renamed: Counter,
     /// Bytes of those.
     renamed_bytes: Counter,
-    /// Of what arrived, what was verified.
+    /// Counts verified files.
     verified: Counter,
     unchanged: Counter,
     compared: Counter,
@@ -168,7 +168,7 @@ impl Tally {
         self.unchanged.add(1);
     }
 
-    /// Of what is unchanged, one more was compared.
+    /// Counts an unchanged file that was compared.
     pub(super) fn compared(&self) {
         self.compared.add(1);
     }
@@ -239,7 +239,7 @@ impl Tally {
     pub(super) fn progress(&self) -> Progress {
         let (bytes, bytes_total) = (self.moved.value(), self.bytes_total.value());
         let elapsed = self.begun.elapsed();
-        // What was there already is no speed, nor is a name.
+        // Bytes that were there already do not count as speed, nor do renames.
         let taken_up = self.taken_up.value();
         let reused = self.saved.value().saturating_add(taken_up).saturating_add(self.renamed_bytes.value());
         let bytes_per_second = lock(&self.rate).observe(elapsed, bytes.saturating_sub(reused));

@@ -68,7 +68,7 @@ impl Throttle {
         }
     }
 
-    /// Whether bytes are held back, by a pause or a limit, of the job or of all.
+    /// Returns whether a pause or limit, of the job or of all, holds bytes back.
     pub fn holds_back(&self) -> bool {
         let state = self.state();
         let holds = state.is_paused || state.bytes_per_second.is_some();

@@ -1,4 +1,4 @@
-//! What is left to be done where the destination holds the same: attributes, and in a move the source. Where contents decide they are
+//! Work left if the destination has the same content: attributes, and in a move the source. Where contents decide they are
 //! compared first.
 
 use towpath_protocol::entry::{Attributes, Kind};
@@ -33,7 +33,7 @@ impl Shared {
                 .because(why));
         }
         let copied = match (step.existing, there) {
-            // What a service copies by itself it brings to the disk, links too.
+            // A service flushes its own copies, links too.
             (Existing::Keep, Some(_)) if step.attributes.kind == Kind::Link => Copied::NotFlushed,
             (Existing::Keep, _) => Copied::New,
             (_, Some(there)) => Copied::Replaced(Box::new(there)),
@@ -50,7 +50,7 @@ impl Shared {
         Err(Fault::new(FaultCode::Changed).because("copied, but the source stays: the copy has changed"))
     }
 
-    /// What is at the destination already is not carried; its mode may differ, and a move takes away the source. Gives the step back where
+    /// Content that the destination has is not copied; its mode may differ, and a move removes the source. Gives the step back where
     /// contents decide, and differ.
     pub(super) async fn twin(&self, mut step: Step) -> Option<Step> {
         let is_move = self.job.verb == Verb::Move;
@@ -98,7 +98,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Of one that has the same content, and another time. Returns what could not be given.
+    /// Sets the attributes of a file with the same content. Returns those that could not be set.
     async fn set_time_of_twin(&self, step: &Step) -> Result<Parts, Fault> {
         let modified = step.attributes.modified;
         if step.there.as_ref().is_none_or(|there| there.modified == modified) {

@@ -1,4 +1,4 @@
-//! What a transfer says of each thing: folders that it made, what it verified, how fast it was, what it left out, and, to a program, why.
+//! Output of transfers: folders made, verification, rates, skipped items, and reasons in JSON.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -95,7 +95,7 @@ fn objects(out: &str) -> (Value, Vec<Value>) {
 fn verified_is_said_only_of_what_was() {
     let stage = Stage::new();
     let scene = stage.scene("verified");
-    // What crosses is hashed on both sides; what one machine does itself is not.
+    // Data that crosses is hashed on both sides; copies within one machine are not.
     for (words, said, is_whole) in [
         (&["put", "tree", "{S}/up"][..], ", verified", true),
         (&["get", "{S}/docs", "down"], ", verified", true),

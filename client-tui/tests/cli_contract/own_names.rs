@@ -18,10 +18,10 @@ use towpath_protocol::time::Time;
 
 use crate::stage::{Stage, told};
 
-/// Of the very form that ours have.
+/// Has exactly the form of our names.
 const OF_OUR_FORM: &str = ".towpath-part-0123456789ab-0123456789abcdef";
 
-/// What an upload that was cut off leaves in a folder.
+/// The part of an interrupted upload in a folder.
 pub(crate) fn leave_part(folder: &Path) -> PathBuf {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -594,7 +594,7 @@ fn what_is_kept_is_counted_apart_from_what_cannot_be_copied() {
     for name in ["there/tree/x", "there/new.txt"] {
         assert!(said.contains(&scene.meant(&format!("tow: {{S}}/{name}: skipped: exists\n"))), "{said}");
     }
-    // A fifo alone is no reason to name that flag, whoever copies it.
+    // A fifo alone is no reason to name that flag.
     for destination in ["{S}/", "copied"] {
         let output = scene.tow(&["cp", "tree/fifo", destination]).output().unwrap();
         let said = told(&output);

@@ -164,7 +164,7 @@ fn check(scene: &Scene, typed: &[&str], exit: i32) {
     let (plan, done) = (objects(&dry.stdout), objects(&done.stdout));
     let is_failure = |objects: &[Value]| objects.iter().all(|object| object["event"] == "failed");
     let (end, plan) = match plan.split_last() {
-        // What cannot begin is told as a failure, and no plan comes of it.
+        // A job that cannot begin is a failure, without a plan.
         Some((end, plan)) if !is_failure(std::slice::from_ref(end)) => (end, plan),
         told => {
             let told = told.map_or(0, |(_, before)| before.len() + 1);

@@ -247,7 +247,7 @@ fn a_home_folder_and_what_holds_it_are_not_removed_by_whatever_name() {
 fn a_removal_that_is_interrupted_says_so() {
     let stage = Stage::new();
     let scene = stage.scene("interrupted");
-    // As many files as it takes to be in the middle when the signal comes.
+    // Enough files for the signal to come in the middle.
     for files in [5_000, 20_000, 80_000] {
         let folder = scene.at("L/many");
         fs::create_dir(&folder).unwrap();

@@ -26,7 +26,7 @@ fn the_lines_that_towd_prints_are_all_that_a_first_contact_needs() {
     pty.wait_for("there.txt");
     pty.press("q");
     assert_eq!(pty.wait_for_end().exit_code(), 0);
-    // Nobody was turned away, and the client has a name that says who it is.
+    // No client was turned away, and the client has a telling name.
     let [name] = &world.names("towd")[..] else { panic!("{:?}", world.names("towd")) };
     let (user, host) = name.split_once('@').unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! What the client knows that it may not do: a server with an audit log hears of it, and any other is not asked.
+//! Refusals by the client itself: a server with an audit log hears of them, and any other is not asked.
 
 use std::path::Path;
 

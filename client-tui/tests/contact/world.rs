@@ -61,7 +61,7 @@ impl World {
         Server { child, printed, log }
     }
 
-    /// What `towd WORDS` says on this state folder.
+    /// The output of `towd WORDS` with this state folder.
     pub(crate) fn towd(&self, state: &str, words: &[&str]) -> String {
         let output =
             Command::new(program()).args(words).env("TOW_STATE_DIR", self.at(state)).output().unwrap();
@@ -69,7 +69,7 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// `tow` of a client, with nobody at a terminal.
+    /// `tow` of a client, without a terminal.
     pub(crate) fn tow(&self, client: &str, words: &[&str], code: Option<&str>) -> Output {
         let mut tow = Command::new(env!("CARGO_BIN_EXE_tow"));
         tow.args(words).current_dir(self.at("here")).stdin(Stdio::null());

@@ -113,7 +113,7 @@ impl Round {
         ended(self.world.tow_under(under, &words.each_ref().map(String::as_str)).spawn().unwrap())
     }
 
-    /// What is received of the large file. Its name tells of the file itself, so it can be told beforehand only of one that is there:
+    /// The part of the large file. Its name depends on the file itself, so it is known only for an existing one:
     /// one that was cut off before anything had come, with which the copy goes on.
     fn part(&self) -> PathBuf {
         let side = if self.copying.from() == Side::Server { "served/tree/large" } else { "local/tree/large" };

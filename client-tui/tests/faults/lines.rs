@@ -217,7 +217,7 @@ impl Story {
         assert_eq!(summary.resumed, goes_on, "{what}: {left} bytes were left");
         check_whole(&self.to(), &self.source.new, &what);
         assert_eq!(parts(self.dir.path()), Vec::<PathBuf>::new(), "{what}");
-        // What is always overwritten is always sent, so this asks for what is newer: nothing is, and all is known to be the same.
+        // `always` sends everything, so this uses `newer`: nothing is newer, and all is unchanged.
         let (again, failed) = self.copy(true, Choice::NewerOnly).await.expect("a line that is only slow");
         assert!(failed.is_empty(), "{what}, again: {failed:?}");
         let sent = (again.files, again.skipped, again.failed, &again.stopped);

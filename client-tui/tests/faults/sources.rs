@@ -164,7 +164,7 @@ fn changed_in_the_middle(verb: &str, (what, change): Change, read_ms: u32) -> bo
     };
     let is_told =
         output.status.code() == Some(expected) && String::from_utf8_lossy(&output.stderr).contains(words);
-    // What has not arrived may have been read already: on a busy machine the writing side falls behind. Then the change came too late.
+    // Data that has not arrived may have been read already: on a busy machine the writing side falls behind. Then the change came too late.
     let was_read = output.status.success()
         && output.stderr.is_empty()
         && fs::read(&round.destination).unwrap() == round.before;

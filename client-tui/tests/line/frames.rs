@@ -293,7 +293,7 @@ fn a_side_that_is_older_gets_what_it_knows_and_all_of_it_arrives() {
     }
 }
 
-/// What can be one file by two ways is removed only by a server that can set it aside.
+/// A file that may be reached by two paths is removed only by a server that can set it aside.
 #[test]
 fn f80_beside_an_older_side_a_source_goes_where_its_copy_is_new_and_else_stays() {
     for without in [&[][..], &[Capability::ASIDE]] {

@@ -25,7 +25,7 @@ fn done(output: &std::process::Output) -> Value {
 
 #[test]
 fn c13_what_looks_the_same_is_sent_compared_or_left_as_was_asked() {
-    // What was typed; whether it is replaced by another content, where contents differ; files sent where they do not.
+    // Command; is a different content replaced; files sent if contents are the same.
     let cases: [(&[&str], bool, u64); 7] = [
         (&["--overwrite", "different"], true, 0),
         (&["--overwrite", "always"], true, 1),
@@ -53,7 +53,7 @@ fn c13_what_looks_the_same_is_sent_compared_or_left_as_was_asked() {
                 if is_same {
                     assert_eq!(done["files"].as_u64(), Some(sent), "{what}");
                 }
-                // What one machine copies itself has no hash.
+                // Copies within one machine have no hash.
                 let is_sent = if is_same { sent > 0 } else { is_replaced };
                 let is_verified = if is_sent { verb != "cp" } else { is_compared && is_same };
                 assert_eq!(done["verified"].as_bool(), Some(is_verified), "{what}");

@@ -7,7 +7,7 @@ use crate::world::{Mounted, World, mount};
 
 const OVERWRITES: [&str; 5] = ["never", "different", "always", "newer", "keep-both"];
 
-/// What a file system that folds case may be like.
+/// Kinds of file systems that fold case.
 const FOLDINGS: [&[&str]; 3] = [&[], &["spellings"], &["spellings", "plain-rename"]];
 
 #[test]
@@ -148,7 +148,7 @@ fn f80_by_two_mounts_no_move_onto_itself_takes_the_file_away() {
                     world.write(&format!("{one}/file"), "precious");
                     world.write(&format!("{one}/tree/a"), "one");
                     world.write(&format!("{one}/tree/sub/b"), "two");
-                    // What it remembers of them is what is to be seen through.
+                    // Its cached attributes must not be trusted.
                     assert_eq!(world.contents(two).len(), 3, "{how_mounted}");
                     for name in ["file", "tree", "tree/sub/b"] {
                         let (here, there) = (format!("{from}/{name}"), format!("{to}/{name}"));

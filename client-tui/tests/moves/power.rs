@@ -1,4 +1,4 @@
-//! What a power cut leaves of moves: each file is whole, as its source, as its copy, or once the next start has given it back its name.
+//! Moves after a power cut: each file is whole, as its source, as its copy, or once the next start has given it back its name.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ const FILES: usize = 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Within,
-    /// What is there is equal, and was never flushed.
+    /// The destination is equal, and was never flushed.
     WithinOntoEqual,
     Up,
     UpOntoEqual,
@@ -71,7 +71,7 @@ impl Round<'_> {
         if self.way.is_down() { self.disk.beside(&name) } else { self.disk.at("root").join(name) }
     }
 
-    /// What is typed for a place of the test.
+    /// The operand for a place of the test.
     fn operand(&self, server: &Towd, at: &Path) -> String {
         match at.strip_prefix(self.disk.at("root")) {
             Ok(within) => server.target(&format!("/{}", within.display())),

@@ -56,7 +56,7 @@ impl World {
         files
     }
 
-    /// What all files below a folder hold, each content once.
+    /// Contents of all files below a folder, each once.
     pub(crate) fn contents(&self, path: &str) -> Vec<String> {
         let mut contents: Vec<_> = self.files(path).into_values().collect();
         contents.sort();

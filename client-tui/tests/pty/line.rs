@@ -15,7 +15,7 @@ use crate::stage::Folders;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A line with `tow` at its other end, which is in no session of its own: nobody sends it a signal when the line goes.
+/// A line with `tow` at its other end, which is in no session of its own: it gets no signal when the line goes.
 pub(crate) struct Line {
     master: Option<Master>,
     child: Child,
@@ -103,7 +103,7 @@ impl Line {
             let mut buffer = [0; 4096];
             let read = self.master.as_mut().unwrap().output.read(&mut buffer).unwrap_or(0);
             assert!(read > 0, "ended without {}", bytes.escape_ascii());
-            // What was split between two reads is found, too.
+            // Finds text that was split between two reads, too.
             seen.drain(..seen.len().saturating_sub(bytes.len()));
             seen.extend_from_slice(&buffer[..read]);
         }

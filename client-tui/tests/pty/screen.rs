@@ -157,7 +157,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_draws_it_again() {
     let has_panes = |screen: &vt100::Screen| screen.alternate_screen() && screen.contents().contains("a.txt");
     for round in 0..2 {
         pty.wait_until("the panes", has_panes);
-        // What was made meanwhile shows without a key.
+        // Files made meanwhile show without a key.
         let made = format!("made-{round}.txt");
         pty.press(CTRL_Z);
         pty.wait_until("the shell", |screen| {

@@ -1,4 +1,4 @@
-//! Bytes that a terminal sends: keys in pieces, reports and replies that nobody here asked for.
+//! Bytes that a terminal sends: keys in pieces, reports and replies that were not requested.
 
 use rustix::process::Signal;
 

@@ -80,7 +80,7 @@ impl Pty {
         self.press_bytes(text.as_bytes());
     }
 
-    /// As `press`, with bytes that are no text.
+    /// Like `press`, with bytes that are not text.
     pub fn press_bytes(&mut self, bytes: &[u8]) {
         self.keys.write_all(bytes).unwrap();
         self.keys.flush().unwrap();

@@ -31,7 +31,7 @@ const USERS: [(&str, &str); 11] = [
 ];
 const SHELLS: [(&str, &str); 2] =
     [("echoing", "#!/bin/sh\necho \"unknown command: $2\"\n"), ("dying", "#!/bin/sh\nkill -KILL $$\n")];
-/// What starts before a login shell does what it was told to.
+/// Startup files of the login shells.
 const STARTUP_FILES: [(&str, &str); 5] = [
     ("noisy/.bashrc", "echo Welcome to the box; printf '\\033[2J'\n"),
     ("csh/.cshrc", "echo csh is here\n"),

@@ -286,7 +286,7 @@ async fn a_dry_job_tells_what_the_real_one_does_and_changes_nothing() {
                 "{name} {said:?}"
             );
             assert!(said.contains("Copy right/new/above/here 4"), "{name} {said:?}");
-            // What is to be sent in any case is sent.
+            // Files under `always` are sent.
             let same = if choice == Some(Choice::Overwrite) { "Replace" } else { "Unchanged" };
             assert!(said.contains(&format!("{same} right/tree/same 4")), "{name}");
             let count = |is: fn(&Planned) -> bool| told.planned.iter().filter(|planned| is(planned)).count();

@@ -356,7 +356,7 @@ impl Running {
                 }
                 Fact::Conflict(conflict) => return Some(conflict),
                 Fact::Settled(id) => told.settled.push(id),
-                // What was made is looked for on the disk.
+                // Looks for the new files on the disk.
                 Fact::Made(_) => {}
                 Fact::Short { needed, free } => told.short = Some((needed, free)),
                 Fact::Planned(planned) => told.planned.push(planned),

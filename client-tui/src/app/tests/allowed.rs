@@ -1,4 +1,4 @@
-//! What a server does not allow is refused at once, in words; the server, which may write it down, is asked what changes nothing.
+//! Commands that a server does not allow are refused at once, in words; the server, which may log it, is asked something harmless.
 
 use towpath_protocol::path::Name;
 use towpath_protocol::permissions::{Permission, Permissions};

@@ -30,7 +30,7 @@ fn busy() -> Play {
     play
 }
 
-/// Whether anything was done: beyond looking, and changing what is on the screen.
+/// Returns whether any effect changes more than the screen.
 fn is_done(play: &Play) -> bool {
     let does = |effect: &Effect| {
         !matches!(effect, Effect::Measure { .. } | Effect::Wait { .. } | Effect::KnownTargets)

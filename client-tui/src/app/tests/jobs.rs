@@ -83,7 +83,7 @@ fn quitting_asks_while_jobs_run() {
 
 #[test]
 fn what_is_in_the_way_of_a_job_opens_nothing_and_takes_no_keys() {
-    // Whatever is typed over the panes meanwhile.
+    // Keys are typed over the panes meanwhile.
     for keys in ["y", "Enter", "w r d a", "s a y", "f o l l o w Esc"] {
         let play = copying();
         let job = play.job();

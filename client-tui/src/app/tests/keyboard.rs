@@ -34,7 +34,7 @@ fn letters_in_a_line_are_letters() {
             other => panic!("{other:?}"),
         };
         assert_eq!(typed, text, "{keys}");
-        // What is meant by Ctrl is meant by its place there, too.
+        // Ctrl combinations go by the key's position, too.
         assert_ne!(play.press("C-г").app.dialogs, line(keys, text).app.dialogs, "{keys}");
     }
     // On a button of the same window letters are keys.

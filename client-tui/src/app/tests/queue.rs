@@ -250,7 +250,7 @@ fn what_a_lost_connection_cut_off_keeps_its_percentage_until_it_goes_on_from_the
     assert_eq!(shown(&play), (3, 10, 25.0, false), "{:?}", play.app.jobs[0].now);
     let play = progress(play, 2, now(7, 7, 800, 800, false));
     assert_eq!(shown(&play), (10, 10, 100.0, false));
-    // How much there was to do was not known.
+    // The total was not known.
     let play = app().with(["a"]).connected([]).press("j F5 Enter");
     let play = cut_off(progress(play, 1, now(0, 1, 0, 1, true)), JobId(1), &[]);
     assert!(play.app.jobs[0].now.growing);

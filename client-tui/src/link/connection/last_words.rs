@@ -31,7 +31,7 @@ pub(in crate::link) struct LastWords {
 /// The line that a command of ours says on its standard error before anything else.
 pub(in crate::link) const RUNS: &str = "tow-begins-here";
 
-/// What an ssh says at the log level VERBOSE that nobody wants to read. The first of them tells that it was let in.
+/// Lines of ssh's log level VERBOSE that are not shown. The first of them tells that it was let in.
 const OF_SSH: [&str; 3] = ["Authenticated to ", "Transferred: sent ", "Bytes per second: sent "];
 
 impl LastWords {

@@ -34,9 +34,9 @@ pub(super) enum ChildFault {
         fault: GreetingFault,
         /// Its last lines on standard error, escaped.
         said: String,
-        /// How it ended; `None` if it had to be ended.
+        /// The exit status; `None` if it had to be killed.
         status: Option<ExitStatus>,
-        /// Whether it is an ssh that told that the server had let it in.
+        /// Returns whether it is an ssh that logged a successful login.
         is_let_in: bool,
         /// Why the login shell there says nothing, if that is the fault.
         silence: Option<Silence>,
@@ -54,7 +54,7 @@ pub async fn child(command: Command) -> Result<Link, DialFault> {
     })
 }
 
-/// How long it may take until a session begins.
+/// Time limit for the begin of a session.
 #[derive(Debug)]
 pub(super) struct Times {
     pub(super) begin: Duration,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::DialFault;
 
-/// How long an address is waited for before the next one is tried as well; what RFC 8305 recommends.
+/// Time after which the next address is tried as well, as RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses that are tried.
 const ADDRESSES_MAX: usize = 16;

@@ -145,7 +145,7 @@ fn variable(name: &str) -> Option<OsString> {
 fn worded(fault: ChildFault) -> DialFault {
     let (fault, said, status, is_let_in) = match fault {
         ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
-        // How it ends once its input has ended says nothing of why it was silent.
+        // Its exit status after the end of its input does not tell why it was silent.
         ChildFault::NoSession { said, silence: Some(silence), .. } => {
             return DialFault::SilentShell { why: silence.text(), said };
         }
@@ -176,7 +176,7 @@ fn repeats_command(fault: &GreetingFault) -> bool {
     said.windows(begin.len()).any(|window| window == begin)
 }
 
-/// How a program ended on a machine that let ssh in.
+/// The end of a program on a machine that ssh has logged in to.
 const fn ended(code: i32) -> &'static str {
     match code {
         127 => "logged in, and the login shell there finds no program to run (exit 127): its PATH has no sh",
@@ -219,7 +219,7 @@ pub(super) fn in_words(said: &str) -> String {
     }
 }
 
-/// What the command says it found instead of a program of ours: the system's and the processor's names, and whether something of ours
+/// Parses what the command found instead of a program of ours: the system's and the processor's names, and whether something of ours
 /// does not run.
 fn nothing_there(said: &[u8]) -> Option<(String, bool)> {
     let said = String::from_utf8_lossy(said);

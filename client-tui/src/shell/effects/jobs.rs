@@ -28,7 +28,7 @@ use crate::transfer::job::{
 use crate::transfer::throttle::Throttle;
 use crate::transfer::undecided::Undecided;
 
-/// How long counting the files of what was only renamed may take.
+/// Time limit for counting the files of a rename.
 const COUNT_TIME: Duration = Duration::from_secs(2);
 /// How long running jobs may take to leave nothing half behind.
 const END_TIME: Duration = Duration::from_secs(5);
@@ -378,7 +378,7 @@ fn named<'a>(paths: impl ExactSizeIterator<Item = &'a WirePath>) -> String {
     }
 }
 
-/// What a deletion of `what` has removed: `deleted a.txt`, `deleted photos (84 files)`, `deleted 3 files and 1 folder`.
+/// Describes a deletion of `what`: `deleted a.txt`, `deleted photos (84 files)`, `deleted 3 files and 1 folder`.
 fn deleted(what: &str, is_one: bool, gone: &Totals) -> String {
     let files = counted(gone.files, "file", "files");
     let folders = counted(gone.folders, "folder", "folders");
@@ -392,7 +392,7 @@ fn deleted(what: &str, is_one: bool, gone: &Totals) -> String {
     }
 }
 
-/// What moved by its name alone, in words: nothing was verified, and how many files came along is counted, if that is quick. None where
+/// Describes a rename: nothing was verified, and its files are counted if that is quick. `None` if
 /// anything else was done.
 async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)]) -> Option<String> {
     let is_all = summary.renamed > 0 && summary.renamed == summary.files && summary.unchanged == 0;
@@ -410,7 +410,7 @@ async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)])
     })
 }
 
-/// How a transfer of `what` ended, and whether that is good. `unasked` things were skipped without anybody's decision.
+/// Describes the end of a transfer of `what`; true if it is good. `unasked` files were skipped without a decision.
 fn in_words(summary: &Summary, verb: Verb, (what, unasked): (&str, u64)) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let is_verified = summary.files > 0 && summary.verified == summary.files;

@@ -83,7 +83,7 @@ impl Parser {
         }
     }
 
-    /// How long to wait for the next byte before `give_up`; `None` if nothing has begun.
+    /// Time to wait for the next byte before `give_up`; `None` if nothing has begun.
     pub fn patience(&self) -> Option<Duration> {
         match self.state {
             State::Ground => None,
@@ -147,7 +147,7 @@ impl Parser {
 
     fn character(&mut self, byte: u8, left: u8, alt: bool, out: &mut impl FnMut(Input)) {
         if !(0x80..=0xbf).contains(&byte) {
-            // What it was the rest of is lost; the byte itself begins something new.
+            // The sequence that it ends is lost; the byte itself begins a new one.
             return self.ground(byte, false, out);
         }
         self.bytes.push(byte);
@@ -194,7 +194,7 @@ impl Parser {
         }
     }
 
-    /// What any sequence but a text does with a control; `true` if it was one.
+    /// Handles a control within any sequence but a text; `true` if it was one.
     fn breaks_off(&mut self, byte: u8) -> bool {
         match byte {
             ESC => self.begin(State::Escape),

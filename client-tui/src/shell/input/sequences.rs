@@ -92,7 +92,7 @@ pub(super) fn csi(parameters: &[u8], last: u8) -> Option<Input> {
     if parameters.starts_with(b"?") && last == b'c' {
         return Some(Input::Attributes);
     }
-    // All else with a private mark or an intermediate byte answers a question that somebody asked the terminal.
+    // All else with a private mark or an intermediate byte answers a query to the terminal.
     if !parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')) {
         return None;
     }
@@ -113,7 +113,7 @@ pub(super) fn csi(parameters: &[u8], last: u8) -> Option<Input> {
             return character(numbers.at(0)?, shifted, latin, modifiers(numbers.at(1))?, numbers.kind());
         }
         b'a'..=b'd' if parameters.is_empty() => key(arrow(last.to_ascii_uppercase())?, KeyModifiers::SHIFT),
-        // Also where the cursor is, of which nobody here asks: only what F3 with modifiers looks like is a key.
+        // Cursor reports too, which are never requested: only the form of F3 with modifiers is a key.
         b'R' if numbers.at(0) == Some(1) && numbers.at(1).is_some_and(|held| (2..=16).contains(&held)) => {
             key(KeyCode::F(3), modifiers(numbers.at(1))?)
         }

@@ -12,7 +12,7 @@ fn parsed(bytes: &[u8]) -> Vec<Input> {
     input
 }
 
-/// As `parsed`, with nothing more to come for as long as it takes.
+/// Like `parsed`, with no further input.
 fn parsed_to_the_end(bytes: &[u8]) -> Vec<Input> {
     let mut input = Vec::new();
     let mut parser = Parser::default();

@@ -420,7 +420,7 @@ fn values_of_zeros(offset: u64, len: u64) -> Vec<Hash> {
         .collect()
 }
 
-/// Bytes that the disk stores of a file; `None` where that is all of it, or where nobody says.
+/// Bytes that the disk stores of a file; `None` if that is all of it, or not known.
 pub(super) async fn stored_bytes(side: Side<'_>) -> Result<Option<u64>, Fault> {
     let Side { link, file, version } = side;
     let (wants, version) = (Wants::Data, Some(version));

@@ -192,7 +192,7 @@ fn list_row(scene: &Scene<'_>, open: &Open, is_here: bool, room: usize) -> Line<
     .style(style)
 }
 
-/// Whether the two sides differ in size, and in time, by less than what is shown in short.
+/// Returns whether the sides differ by less than the short form of size and time shows.
 fn same_in_short(scene: &Scene<'_>, conflict: &Conflict) -> (bool, bool) {
     let Some(there) = &conflict.there else { return (false, false) };
     let here = &conflict.source;

@@ -43,7 +43,7 @@ pub(super) fn ask(scene: &Scene<'_>, ask: &Ask, buttons: Vec<ButtonRow>, frame: 
     }
 }
 
-/// What is asked for: of what it is about the middle goes first.
+/// The label; if it is too long, the middle of its subject is cut.
 fn label(label: &Label, width: usize) -> String {
     let room = width.saturating_sub(text::columns(&label.before) + text::columns(&label.after));
     let about = if label.about.contains('/') {

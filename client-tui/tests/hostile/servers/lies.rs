@@ -378,7 +378,7 @@ fn f80_a_source_stays_whose_copy_is_said_to_be_another() {
     let not_there = |id, message: &ToServer| {
         let ToServer::Request(Request::Stat(stat)) = message else { return None };
         let of = |path: &WirePath| {
-            // What is to be made is not there.
+            // The new thing does not exist yet.
             let is_new = path.name().is_some_and(|name| name.as_bytes() == b"upload");
             List(if is_new { vec![Nil, Number(1)] } else { vec![attributes(FOLDER, 0, None), Nil] })
         };

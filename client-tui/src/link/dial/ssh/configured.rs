@@ -1,4 +1,4 @@
-//! What the person's own ssh configuration says of a host, as `ssh -G` tells it. A login may be configured otherwise than a session
+//! The user's ssh configuration of a host, as `ssh -G` prints it. A login may be configured otherwise than a session
 //! needs: what would keep a session from beginning is overridden, everything else stays. Options that a version of ssh does not tell are
 //! not set either, since it would refuse them.
 
@@ -16,14 +16,14 @@ use super::{Prompts, SERVE, command};
 use crate::link::BEGIN_TIME;
 use crate::model::target::SshHost;
 
-/// How long ssh may take to tell it.
+/// Time limit for `ssh -G`.
 const CONFIGURATION_TIME: Duration = Duration::from_millis(1500);
 
 /// Runs what `Match exec` names, which ssh hands to `$SHELL -c`. With this program, which knows no such option, all of that is false and
 /// nothing runs: it may be slow, or ask something, and is to run once for each connection. What stands below such a condition is not known.
 const NO_SHELL: (&str, &str) = ("SHELL", "/usr/bin/env");
 
-/// Of what it tells. More is none of OpenSSH's.
+/// Bytes of its output; OpenSSH prints less.
 const CONFIGURATION_BYTES_MAX: u64 = 256 * 1024;
 
 /// Options that a version of ssh may not know, and what a session needs of each.
@@ -34,31 +34,31 @@ const NEEDED: [(&str, &str); 4] = [
     ("requesttty", "RequestTTY=no"),
 ];
 
-/// The default is nothing: nobody is asked for, and nothing is known.
+/// The default knows nothing about the host.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Configured {
     /// `None` if it is not known.
     pub(super) sharing: Option<Sharing>,
     /// For every ssh of the session.
     options: Vec<String>,
-    /// Whether ssh tells once the server has let it in. Not where the configuration has ssh talk anyway: then a jump host's ssh tells
+    /// True if ssh logs a successful login. Not where the configuration has ssh talk anyway: then a jump host's ssh tells
     /// the same of itself.
     pub(super) tells_login: bool,
 }
 
-/// What is configured of sharing connections.
+/// Configured connection sharing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sharing {
     /// Nothing: it is ours to do.
     Nothing,
     /// By this socket, where there is a master.
     Shared(PathBuf),
-    /// That somebody is asked about each channel.
+    /// The user is asked about each channel.
     Asks,
 }
 
 impl Configured {
-    /// As ssh itself says it.
+    /// Like ssh itself.
     pub(super) async fn of_host(host: &SshHost) -> Self {
         let mut asking = command(host, Prompts::Nobody, &["-G".into()], SERVE);
         runs_no_condition(&mut asking);
@@ -66,7 +66,7 @@ impl Configured {
         said.map_or_else(Self::default, |said| Self::of(&said))
     }
 
-    /// Of lines of a word and its value each. Without a host's name among them it is no OpenSSH that answered.
+    /// Parses lines of a word and its value. Without a host's name among them it is no OpenSSH that answered.
     fn of(said: &[u8]) -> Self {
         let value = |word: &str| {
             let mut lines = said.split(|byte| *byte == b'\n');
