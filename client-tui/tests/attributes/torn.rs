@@ -63,6 +63,7 @@ fn what_can_be_read_of_a_folder_arrives_and_the_walk_goes_on_behind_it() {
     let towd = Towd::start(&stage.at("m/from/torn"), &stage.at("state of another"), &[]);
     let (root, content) = (towd.target(""), "m/from/torn/.");
     for (from, to) in [(&*root, "to/root"), (content, "to/content")] {
+        fs::create_dir(stage.at(to)).unwrap();
         let output = stage.tow(&["cp", "--json", "-T", from, to]);
         assert_eq!(output.status.code(), Some(1), "{from}: {}", told(&output));
         assert_eq!(count(&stage, to), TOLD, "{from}: {}", told(&output));
