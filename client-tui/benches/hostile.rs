@@ -21,11 +21,12 @@ mod towd;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use towpath::link::Link;
@@ -45,6 +46,8 @@ use towd::Towd;
 
 /// Requests that each session has open.
 const OPEN: u32 = 512;
+/// Sessions that begin at the same time.
+const BEGINNING: usize = 16;
 /// How the client calls itself.
 const EVE: &str = "eve";
 
@@ -108,6 +111,9 @@ struct Eve {
     identity: Identity,
     address: String,
     server: towpath_protocol::pairing::KeyHash,
+    /// Of very many that begin at the same time, the server would drop most.
+    beginning: Semaphore,
+    begun: AtomicUsize,
 }
 
 impl Eve {
@@ -144,7 +150,12 @@ impl Eve {
 
     /// Until the server ends it. What is there for a session that takes nothing is taken once `removed` is set.
     async fn do_worst(&self, deed: Deed, mut removed: watch::Receiver<bool>) {
-        let (mut reader, mut writer) = tokio::io::split(self.meet(None).await);
+        let session = {
+            let _turn = self.beginning.acquire().await;
+            self.meet(None).await
+        };
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let (mut reader, mut writer) = tokio::io::split(session);
         let (again, mut ids) = mpsc::channel(OPEN as usize);
         let speaking = async {
             for id in 1..=OPEN {
@@ -260,12 +271,16 @@ fn measure(folder: &Path) {
         identity: Identity::passing().expect("a key"),
         address: format!("{host}:{port}"),
         server: towd.fingerprint.parse().expect("a fingerprint"),
+        beginning: Semaphore::new(BEGINNING),
+        begun: AtomicUsize::new(0),
     };
     drop(runtime.block_on(eve.meet(Some(&code))));
     let (is_removed, removed) = watch::channel(false);
-    let attack = runtime.spawn(attack(Arc::new(eve), sessions, removed));
+    let eve = Arc::new(eve);
+    let attack = runtime.spawn(attack(eve.clone(), sessions, removed));
     tell("while it begins", &friend(time / 4));
     tell(&format!("beside {sessions} sessions that do their worst"), &friend(time));
+    println!("{} sessions began", eve.begun.load(Ordering::Relaxed));
     println!("towd: {before} KiB before, {} KiB now, {} KiB at most", towd.kib("VmRSS:"), towd.kib("VmHWM:"));
 
     let began = Instant::now();
