@@ -83,7 +83,7 @@ pub(super) enum After {
 impl Pane {
     pub fn new(place: Place) -> Self {
         Self {
-            rows: Rows::entered(up_rows(&place), None),
+            rows: Rows::new(up_rows(&place), None),
             place,
             find: String::new(),
             sort: SortKey::Name,
@@ -102,6 +102,12 @@ impl Pane {
             forward: Vec::new(),
             positions: Vec::new(),
         }
+    }
+
+    /// One that a person has opened: the cursor will stand on the first entry.
+    pub fn opened(place: Place) -> Self {
+        let rows = Rows::entered(up_rows(&place), None);
+        Self { rows, ..Self::new(place) }
     }
 
     /// Entries that have come of the listing under way.

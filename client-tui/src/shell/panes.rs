@@ -84,7 +84,7 @@ pub async fn run(
     for (side, opens) in [(Side::Left, left), (Side::Right, right)] {
         match opens {
             Opens::Local(path) => {
-                *app.pane_mut(side) = Pane::new(Place { link: LinkId::LOCAL, path });
+                *app.pane_mut(side) = Pane::opened(Place { link: LinkId::LOCAL, path });
                 first.extend(app.reload(side));
             }
             Opens::Server(target) => first.push(app.open_on(side, &target)),

@@ -15,7 +15,9 @@ fn a_folder_is_made_here_and_at_the_server() {
         pty.wait_for("╭ New folder ─");
         pty.press("made/deep\r");
         wait_for_disk(&pty, "the folder", || folder.is_dir());
-        pty.wait_until("the cursor on what was made", |screen| is_cursor_on(screen, "made"));
+        pty.wait_until("the cursor on what was made, and no window", |screen| {
+            is_cursor_on(screen, "made") && !screen.contents().contains("╭ New folder ─")
+        });
         pty.press("\t");
     }
     quit(pty);
@@ -38,7 +40,9 @@ fn a_file_and_a_folder_are_renamed_here_and_at_the_server() {
             pty.press(CTRL_U);
             pty.press(&format!("{to}\r"));
             wait_for_disk(&pty, "the new name", || side.join(to).exists() && !side.join(from).exists());
-            pty.wait_until("the cursor on the new name", |screen| is_cursor_on(screen, to));
+            pty.wait_until("the cursor on the new name, and no window", |screen| {
+                is_cursor_on(screen, to) && !screen.contents().contains("╭ Rename ─")
+            });
         }
         assert!(holds(side.join("after.txt"), "content") && holds(side.join("after/within"), "within"));
         pty.press("\t");

@@ -224,7 +224,7 @@ fn a_rename_keeps_bytes_that_are_no_text() {
     odd.name = Name::new(&b"a\xff\\"[..]).unwrap();
     let play = play
         .event(Event::Listed { generation, total: 1, entries: vec![odd] })
-        .press("j r")
+        .press("j r End")
         .types("b")
         .press("Enter");
     let [Effect::Rename { to, .. }] = play.effects.as_slice() else { panic!("{:?}", play.effects) };
