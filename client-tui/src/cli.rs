@@ -25,6 +25,7 @@ mod rm;
 mod running;
 mod shell;
 mod size_command;
+mod sources;
 pub mod ssh;
 pub mod stdio;
 mod usage;

@@ -6,26 +6,25 @@ use std::sync::Arc;
 
 use serde_json::json;
 use towpath_protocol::display::DisplayName;
-use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
-use towpath_protocol::path::{Name, WirePath};
-use towpath_protocol::request::{Direction, Durability, Follow, Hidden, SortKey};
+use towpath_protocol::path::WirePath;
+use towpath_protocol::request::Durability;
 
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure, why};
 use super::output::{self, Output};
 use super::patterns;
-use super::pinned::{Pin, Pins};
+use super::pinned::Pins;
 use super::place::{Place, Places};
 use super::planned::Forecast;
 use super::running;
+use super::sources::resolve_items;
 use crate::model::conflict::Choice;
 use crate::model::number::noun;
 use crate::model::size;
-use crate::transfer;
 use crate::transfer::excludes::Excludes;
 use crate::transfer::job::{ExistingPolicy, Item, Job, OnRequest, Summary, Verb, Within};
-use crate::transfer::placed::{Placed, are_alike};
+use crate::transfer::placed::Placed;
 
 /// What a transfer is told besides its places.
 #[derive(Debug, Clone)]
@@ -228,7 +227,7 @@ pub(super) async fn copy(
         };
         let sides = Sides { source: &source, destination: &destination };
         let ran = running::run(job, &sides, output, &mut forecast).await;
-        let summary = ran.summary;
+        let mut summary = ran.summary;
         failed = ran.failed;
         if options.conflicts.overwrite.is_none() && policy(None) != ExistingPolicy::Ask {
             kept = kept.saturating_add(ran.kept);
@@ -241,6 +240,11 @@ pub(super) async fn copy(
                 return Err(Failure { exit: Exit::of(fault), message: sides.words(fault) });
             }
             output::error(&sides.words(fault));
+        }
+        // Of several sources, one that contains the destination ends itself alone.
+        if summary.stopped.as_ref().is_some_and(|fault| fault.code == FaultCode::IntoItself) {
+            summary.stopped = None;
+            summary.failed = summary.failed.max(1);
         }
         total.add(summary);
         if total.cancelled || total.stopped.is_some() {
@@ -289,157 +293,6 @@ impl Sides<'_> {
         let why = why(fault);
         fault.path.as_ref().map_or_else(|| why.clone(), |path| format!("{}: {why}", self.name(path)))
     }
-}
-
-/// Sources with their items, what is written down of their destination, and why some sources could not be read to their end.
-type Resolved = (Vec<(Place, Vec<Item>)>, Option<Pin>, Vec<(String, Failure)>);
-
-/// What each source becomes, and what is written down of that. A source that does not exist fails before anything is moved.
-async fn resolve_items(
-    sources: Vec<Place>,
-    destination: &Place,
-    options: &Options,
-) -> Result<Resolved, Failure> {
-    let there = match destination.stat(Follow::Yes).await {
-        Ok(there) => Some(there),
-        Err(failure) if failure.exit == Exit::NotFound => None,
-        Err(failure) => return Err(failure),
-    };
-    let is_folder = there.as_ref().is_some_and(|there| there.kind == Kind::Folder);
-    let mut into = !options.is_name && (is_folder || destination.is_folder || destination.is_content);
-    if !into && sources.len() > 1 {
-        let why = Fault::new(FaultCode::NotAFolder).because("several sources need a folder");
-        return Err(Failure { exit: Exit::Usage, ..destination.failed(&why) });
-    }
-    if destination.is_folder && there.is_some() && !is_folder {
-        return Err(destination.failed(&FaultCode::NotAFolder.into()));
-    }
-    let (mut resolved, mut pin, mut broken) = (Vec::new(), None, Vec::new());
-    let may_be_pinned = sources.len() == 1 && !options.is_name;
-    for source in sources {
-        let name = source.name().cloned();
-        let (source, attributes) = look(source, options).await?;
-        into &= !is_itself(options, (&source, &attributes), (destination, there.as_ref()));
-        if source.is_content
-            && source.link.is_same(&destination.link)
-            && destination.path.starts_with(&source.path)
-        {
-            let why = Fault::new(FaultCode::IntoItself).because(transfer::DESTINATION_INSIDE);
-            return Err(source.failed(&why));
-        }
-        if may_be_pinned {
-            let (source, destination) = ((&source, &attributes), (destination, there.as_ref()));
-            pin = options.pins.pin(options.verb, source, destination).await;
-            into &= pin.is_none();
-        }
-        let (items, fault) = items_of((&source, name.as_ref()), &attributes, destination, into).await?;
-        broken.extend(fault.map(|fault| (source.typed.to_string(), source.failed(&fault))));
-        resolved.push((source, items));
-    }
-    Ok((resolved, pin, broken))
-}
-
-/// Returns whether a folder moves to another spelling of its own name on a file system that folds case.
-fn is_itself(
-    options: &Options,
-    (source, here): (&Place, &Attributes),
-    (destination, there): (&Place, Option<&Attributes>),
-) -> bool {
-    // Some file systems have an identity for each spelling.
-    let times = |folder: &Attributes| (folder.kind, folder.modified, folder.changed, folder.mode);
-    let is_one = |there: &Attributes| there.identity == here.identity || times(there) == times(here);
-    options.verb == Verb::Move
-        && source.link.is_same(&destination.link)
-        && source.path != destination.path
-        && are_alike(&source.path, &destination.path)
-        && there.is_some_and(is_one)
-}
-
-/// Looks at a source. A link is followed if `--follow` or a `/` at its end says so.
-async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), Failure> {
-    let attributes = source.stat(Follow::No).await?;
-    let means_folder = source.is_folder || source.is_content;
-    let itself = if means_folder {
-        source.link.stat(&source.path, Follow::No).await.map_err(|fault| source.failed(&fault))?
-    } else {
-        attributes.clone()
-    };
-    if itself.kind != Kind::Link {
-        return Ok((source, attributes));
-    }
-    if is_descriptor(&source, &itself) {
-        let why = "stands for an open descriptor; name the file itself, or write what comes from it to a file first";
-        return Err(Failure { exit: Exit::Partly, message: format!("{}: {why}", source.typed) });
-    }
-    if !means_folder && options.on_request.follow.is_none() {
-        return Ok((source, attributes));
-    }
-    if means_folder && !source.is_content && options.verb == Verb::Move {
-        let message = format!(
-            "{}: a link; write it without / to move the link, or name the folder itself",
-            source.typed
-        );
-        return Err(Failure { exit: Exit::Partly, message });
-    }
-    let behind = transfer::behind(&source.link, &source.path).await;
-    match behind.map_err(|fault| source.failed(&fault))? {
-        Some(path) => {
-            let source = Place { path, ..source };
-            let attributes = source.stat(Follow::No).await?;
-            Ok((source, attributes))
-        }
-        None if means_folder => {
-            Err(source.failed(&Fault::new(FaultCode::NotFound).because("the link leads out of reach")))
-        }
-        None => Ok((source, attributes)),
-    }
-}
-
-/// Returns whether a link of this machine stands for an open descriptor: `/dev/fd/63` of `<(command)`, `/dev/stdin`, `/proc/self/fd/0`. The
-/// link itself means nothing elsewhere, nor later.
-fn is_descriptor(source: &Place, link: &Attributes) -> bool {
-    let is_fd = |path: &[u8]| path.windows(4).any(|part| part == b"/fd/");
-    let is_of_process =
-        |path: &[u8]| is_fd(path) && (path.starts_with(b"proc/") || path.starts_with(b"dev/"));
-    let target = link.link.as_ref().map_or(&[][..], |target| &target.bytes);
-    source.server.is_none()
-        && (is_of_process(&source.path.to_bytes()) || target.strip_prefix(b"/").is_some_and(is_of_process))
-}
-
-/// The items of a source, and why there are more that are not among them.
-async fn items_of(
-    (source, name): (&Place, Option<&Name>),
-    attributes: &Attributes,
-    destination: &Place,
-    into: bool,
-) -> Result<(Vec<Item>, Option<Fault>), Failure> {
-    let too_long = |error| Failure::usage(format!("{}: {error}", source.typed));
-    if source.is_content && attributes.kind == Kind::Folder {
-        // A folder without a name of its own: what is in it goes into the destination.
-        let listing = source.link.list(&source.path, SortKey::Name, Direction::Ascending, Hidden::Shown);
-        let mut listing = listing.to_be_kept();
-        let mut items = Vec::new();
-        loop {
-            let page = match listing.next_page().await {
-                Ok(Some(page)) => page,
-                Ok(None) => return Ok((items, None)),
-                Err(fault) if items.is_empty() => return Err(source.failed(&fault)),
-                Err(fault) => return Ok((items, Some(fault))),
-            };
-            for entry in page.entries {
-                let from = source.path.join(&entry.name).map_err(too_long)?;
-                items.push(Item { from, to: destination.path.join(&entry.name).map_err(too_long)? });
-            }
-        }
-    }
-    let to = match name {
-        Some(name) if into => destination.path.join(name).map_err(too_long)?,
-        _ if destination.path.is_root() => {
-            return Err(Failure::usage(format!("{}: a root cannot be replaced", destination.typed)));
-        }
-        _ => destination.path.clone(),
-    };
-    Ok((vec![Item { from: source.path.clone(), to }], None))
 }
 
 fn policy(overwrite: Option<Overwrite>) -> ExistingPolicy {

@@ -172,6 +172,24 @@ const PLACES: &[Row] = &[
         ..ROW
     },
     Row {
+        promise: "of several sources one that cannot be copied ends itself alone",
+        typed: &["cp", "a.txt", "nope", "tree", "new.txt", "tree/y"],
+        exit: 1,
+        err: &["tow: nope: no such", "tow: tree: cannot be put onto or into itself"],
+        out: &["2 files", "2 failed"],
+        after: &[("L/tree/y/a.txt", Some("aa")), ("L/tree/y/new.txt", Some("newer")), ("L/tree/y/nope", None)],
+        ..ROW
+    },
+    Row {
+        promise: "so of a move, and each has its object",
+        typed: &["mv", "--json", "tree", "new.txt", "nope", "tree/y"],
+        exit: 1,
+        err: &["tow: nope: no such", "tow: tree: cannot be put onto or into itself"],
+        out: &["\"event\":\"failed\"", "nope", "\"event\":\"failed\"", "tree", "\"failed\":2"],
+        after: &[("L/tree/y/new.txt", Some("newer")), ("L/new.txt", None), ("L/tree/x", Some("x of local"))],
+        ..ROW
+    },
+    Row {
         promise: "a folder cannot be copied into itself",
         typed: &["cp", "tree", "tree/y"],
         exit: 1,
