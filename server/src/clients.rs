@@ -35,7 +35,7 @@ pub(crate) fn given_name(text: &str) -> Result<ClientName, String> {
         return Err(format!("longer than {CLIENT_NAME_BYTES_MAX} bytes"));
     }
     let name = ClientName::new(text);
-    if text.trim() != text || name.to_string() != text {
+    if text.trim() != text || name != text {
         return Err("a name has no control or invisible characters, and no blanks at its ends".to_owned());
     }
     Ok(name)

@@ -79,7 +79,7 @@ impl Output {
         let mut object = Map::new();
         object.insert("event".into(), "failed".into());
         if let Some(path) = &fault.path {
-            put_name(&mut object, "path", &path.to_bytes(), &path.display().to_string());
+            put_name(&mut object, "path", &path.to_bytes(), &path.display().clone());
         }
         object.insert("reason".into(), why.into());
         self.object(&Value::Object(object))

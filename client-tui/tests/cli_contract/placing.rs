@@ -177,7 +177,11 @@ const PLACES: &[Row] = &[
         exit: 1,
         err: &["tow: nope: no such", "tow: tree: cannot be put onto or into itself"],
         out: &["2 files", "2 failed"],
-        after: &[("L/tree/y/a.txt", Some("aa")), ("L/tree/y/new.txt", Some("newer")), ("L/tree/y/nope", None)],
+        after: &[
+            ("L/tree/y/a.txt", Some("aa")),
+            ("L/tree/y/new.txt", Some("newer")),
+            ("L/tree/y/nope", None),
+        ],
         ..ROW
     },
     Row {

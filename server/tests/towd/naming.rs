@@ -64,7 +64,10 @@ fn a_client_has_the_name_that_its_code_was_made_for_and_may_get_another() {
     }
     // The keys are the same: both come in without a code, and the audit log has the new names.
     for person in [&ann, &bob] {
-        house.meet(person, None).unwrap().call(put(if std::ptr::eq(person, &ann) { "a" } else { "b" }, b"x"));
+        house
+            .meet(person, None)
+            .unwrap()
+            .call(put(if std::ptr::eq(person, &raw const ann) { "a" } else { "b" }, b"x"));
     }
     assert!(house.towd.stop().success());
     let text = std::fs::read_to_string(&audit).unwrap();

@@ -90,7 +90,7 @@ mod tests {
         static LATE: AtomicUsize = AtomicUsize::new(0);
         let counts = (&COUNT, &LATE);
         let (release, held) = sync_channel::<()>(0);
-        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        let held = Arc::new(std::sync::Mutex::new(held));
         assert_eq!(in_time(counts, Duration::from_mins(1), || 7), Some(7));
         for _ in 0..WAITING_MAX {
             let held = held.clone();

@@ -173,15 +173,12 @@ impl Upload {
         let mode = request.store.mode;
         let reach = if request.store.metadata.is_some() { Reach::Secret } else { Reach::Hidden };
         let client = service.allowance.client();
-        let part = match waits_from {
-            Some(_) => {
-                let id = PartId::of_upload(client.0, &to.name, request.size, request.store.modified);
-                Part::take_up(&to.folder, id, mode, reach)?
-            }
-            None => {
-                let of = (request.size, request.store.modified, mode);
-                Part::begin_anew(&to, of, reach, (client, &service.leftovers))?
-            }
+        let part = if waits_from.is_some() {
+            let id = PartId::of_upload(client.0, &to.name, request.size, request.store.modified);
+            Part::take_up(&to.folder, id, mode, reach)?
+        } else {
+            let of = (request.size, request.store.modified, mode);
+            Part::begin_anew(&to, of, reach, (client, &service.leftovers))?
         };
         let left = disk::stat_open(part.file())?;
         let there = left.size;

@@ -201,15 +201,15 @@ impl Exchanges {
             Input::More(_) | Input::UploadSpan(_) | Input::AbortUpload(_) => {}
         }
         let Some(inputs) = &open.inputs else { return Ok(()) };
-        let refusal = if !open.credit.allows(&input) {
-            Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows")
-        } else {
+        let refusal = if open.credit.allows(&input) {
             match inputs.try_put(input) {
                 Err(NotPut::NoMemory) => Memory::refusal("what was said within the request takes"),
                 Err(NotPut::Full) => return Err(InboxFull),
                 // The work has ended, and its final answer is on the way.
                 Ok(()) | Err(NotPut::Closed) => return Ok(()),
             }
+        } else {
+            Fault::new(FaultCode::LimitExceeded).because("more data than the credit allows")
         };
         open.refuse(refusal);
         Ok(())

@@ -125,12 +125,11 @@ pub(super) fn if_there<T>(looked: Result<T, Errno>) -> Result<Option<T>, Errno> 
 /// Where the system says that an open thing lies.
 pub(super) fn path_of(opened: impl AsFd) -> Result<PathBuf, Errno> {
     static OPEN_THINGS: OnceLock<OwnedFd> = OnceLock::new();
-    let folder = match OPEN_THINGS.get() {
-        Some(folder) => folder,
-        None => {
-            let folder = rustix::fs::openat(CWD, "/proc/self/fd", LOOK_FOLDER, Mode::empty())?;
-            OPEN_THINGS.get_or_init(|| folder)
-        }
+    let folder = if let Some(folder) = OPEN_THINGS.get() {
+        folder
+    } else {
+        let folder = rustix::fs::openat(CWD, "/proc/self/fd", LOOK_FOLDER, Mode::empty())?;
+        OPEN_THINGS.get_or_init(|| folder)
     };
     let number = rustix::path::DecInt::new(opened.as_fd().as_raw_fd());
     let path = rustix::fs::readlinkat(folder, number.as_c_str(), Vec::new())?;
