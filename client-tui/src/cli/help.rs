@@ -45,8 +45,8 @@ Examples:
     tow size --json tow://box/photos";
 
 pub(super) const GET: &str = "\
-A DEST that is an existing folder or ends in / receives each SOURCE under its own
-name; otherwise DEST is the new name. tow help copying tells the rest.
+A DEST that is an existing folder or ends in / receives each SOURCE under its
+own name; otherwise DEST is the new name. tow help copying tells the rest.
 
 Examples:
     tow get tow://box/photos .              # arrives as ./photos
@@ -55,8 +55,8 @@ Examples:
     tow get ssh://ann@box/~/notes.md .";
 
 pub(super) const PUT: &str = "\
-A DEST that is an existing folder or ends in / receives each SOURCE under its own
-name; otherwise DEST is the new name. tow help copying tells the rest.
+A DEST that is an existing folder or ends in / receives each SOURCE under its
+own name; otherwise DEST is the new name. tow help copying tells the rest.
 
 Examples:
     tow put photos tow://box/backup/        # arrives as backup/photos
@@ -65,8 +65,8 @@ Examples:
     tow put --exclude '*.tmp' photos tow://box/backup/";
 
 pub(super) const CP: &str = "\
-A DEST that is an existing folder or ends in / receives each SOURCE under its own
-name; otherwise DEST is the new name. tow help copying tells the rest.
+A DEST that is an existing folder or ends in / receives each SOURCE under its
+own name; otherwise DEST is the new name. tow help copying tells the rest.
 
 Examples:
     tow cp photos backup/                   # on this machine
@@ -84,8 +84,7 @@ Examples:
     tow mv -n photos tow://box/backup/      # print what would be done";
 
 pub(super) const RM: &str = "\
-Asks for confirmation; without a terminal it needs -y. Removed for good: there is
-no trash.
+Asks for confirmation; without a terminal it needs -y. There is no trash.
 
 Examples:
     tow rm -y notes.md
@@ -117,18 +116,18 @@ const TOPICS: &[(&str, &str)] = &[("copying", COPYING), ("targets", TARGETS)];
 
 const COPYING: &str = "\
 get, put, cp and mv copy in the same way. get copies to this machine, put from
-this machine, cp between any two sides; mv also removes each SOURCE once its copy
-is verified and on the disk.
+this machine, cp between any two sides; mv also removes each SOURCE once its
+copy is verified and on the disk.
 
 Where a SOURCE arrives
-    A DEST that is an existing folder or ends in / receives each SOURCE under its
-    own name; otherwise DEST is the new name. -T takes DEST as the new name even
-    if it is a folder. Missing folders above DEST are made. SOURCE/. means the
-    content of the folder SOURCE.
+    A DEST that is an existing folder or ends in / receives each SOURCE under
+    its own name; otherwise DEST is the new name. -T takes DEST as the new name
+    even if it is a folder. Missing folders above DEST are made. SOURCE/. means
+    the content of the folder SOURCE.
 
 Existing files (--overwrite WHEN)
-    A file of the same size and time counts as unchanged and is not sent. For one
-    that differs, WHEN is
+    A file of the same size and time counts as unchanged and is not sent. For
+    one that differs, WHEN is
     ask          one question for each kind of conflict (default on a terminal)
     never        keep it and name it on standard error (default in scripts)
     always       replace it; unchanged files are sent again too
@@ -152,7 +151,7 @@ What is copied
 What is kept
     Content, names, permission bits (without those of the umask), modification
     times, links, holes of sparse files. --preserve adds owner, group, special
-    mode bits and extended attributes, as far as the receiving side may set them.
+    mode bits and extended attributes, as far as the receiver may set them.
 
 Interrupted copies
     Ctrl-C, a lost connection or a kill loses nothing: give the same command
@@ -168,7 +167,7 @@ Examples:
     tow put -n photos tow://box/backup/             # what would be sent
     tow put --overwrite different photos tow://box/backup/
     tow put --exclude '*.tmp' --exclude cache/ photos tow://box/backup/
-    tow put photos/. tow://box/backup/              # the content, not the folder
+    tow put photos/. tow://box/backup/              # content, not folder
     tow get -T tow://box/photos backup              # merge into ./backup
     tow get --json tow://box/photos . > result.json
     tow cp --preserve photos backup/
@@ -176,26 +175,26 @@ Examples:
 
 const TARGETS: &str = "\
     photos, ./photos, /srv          on this machine
-    tow://HOST[:PORT]/PATH          a towd over TLS (port 7171); PATH begins at the
-                                    folder that it serves
-    ssh://[USER@]HOST[:PORT]/PATH   over ssh, with its configuration and keys; PATH
-                                    is absolute, /~/PATH is below the home folder
-    unix:SOCKET_FILE[?path=PATH]    a towd on this machine that listens on a socket
+    tow://HOST[:PORT]/PATH          a towd over TLS (port 7171); PATH is below
+                                    the folder that it serves
+    ssh://[USER@]HOST[:PORT]/PATH   over ssh, with its configuration and keys;
+                                    /PATH is absolute, /~/PATH in the home
+    unix:SOCKET_FILE[?path=PATH]    a towd on this machine, by its socket
     NAME[:PATH]                     a bookmark of ~/.config/towpath/config.toml
 
 Every command takes any of them. Patterns (*, ?) are not expanded on a server.
 ./NAME is the file of that name, if a bookmark or a command has it too.
 
-The first contact with a towd needs a pairing code, which towd pair prints there.
+The first contact with a towd needs a pairing code, printed by towd pair.
 A terminal asks for it; a script gives it in TOW_PAIR or with --pair-file FILE.
 
-Over ssh the machine needs towd or this version of tow; tow offers to copy itself
-there, and does so without asking with --install.
+Over ssh the machine needs towd or this version of tow; tow offers to copy
+itself there, and does so without asking with --install.
 
 Examples:
     tow ls tow://box/photos
     tow ls ssh://ann@box/~/photos
-    tow ls box:photos                       # with the bookmark box = \"tow://box/\"";
+    tow ls box:photos                       # bookmark box = \"tow://box/\"";
 
 /// Prints the help of a command or a topic; the overview without one.
 pub(super) fn of(mut command: Command, topic: Option<&OsStr>) -> Result<String, Failure> {
