@@ -87,7 +87,7 @@ impl Stage {
             chown(self.at("state"), Some(NOBODY), Some(NOBODY)).unwrap();
             return Some(Nobody(self));
         }
-        eprintln!("skipped: needs root, and a program that others may run");
+        skip::skip("it takes root, and a program that others may run");
         None
     }
 }
@@ -318,7 +318,7 @@ fn a_second_copy_to_a_disk_with_coarse_times_finds_all_unchanged() {
     let mut mount = Command::new("mount");
     mount.args(["-o", "loop"]).arg(stage.at("image")).arg(stage.at("disk"));
     if !rustix::process::geteuid().is_root() || !image::ran(&mut make) || !image::ran(&mut mount) {
-        eprintln!("skipped: takes root, mkfs.ext4 and a loop device");
+        skip::skip("it takes root, mkfs.ext4 and a loop device");
         return;
     }
     let tried = std::panic::catch_unwind(|| copy_twice_to_coarse_times(&stage));

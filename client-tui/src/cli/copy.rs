@@ -192,8 +192,14 @@ pub(super) async fn copy(
     })?;
     let whole_failure = items.len() == 1 && broken.is_empty();
     total.failed = broken.len() as u64;
+    let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
     for (typed, failure) in broken {
-        output::error(&told(output, Some(OsStr::new(&typed)), failure).message);
+        output::error(&failure.message);
+        if forecast.is_told() {
+            forecast.failed_source(&typed, &failure, output);
+        } else {
+            told(output, Some(OsStr::new(&typed)), failure);
+        }
     }
     let only_item = match items.as_slice() {
         [(_, items)] if items.len() == 1 => items.first().cloned(),
@@ -202,7 +208,6 @@ pub(super) async fn copy(
     // No source replaces a file that another source of this command has put there.
     let placed = Arc::new(Placed::by(items.iter().flat_map(|(_, items)| items)));
     let (mut failed, mut kept) = (None, 0_u64);
-    let mut forecast = if options.is_dry { Forecast::told(options.verb) } else { Forecast::default() };
     for (source, items) in items {
         let mut on_request = options.on_request;
         if source.is_content {

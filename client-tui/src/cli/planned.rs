@@ -93,6 +93,19 @@ impl Forecast {
         self.heard(told);
     }
 
+    /// A source that is left out, as it was typed.
+    pub(super) fn failed_source(&mut self, typed: &str, failure: &Failure, output: Output) {
+        self.failed += 1;
+        let prefix = format!("{typed}: ");
+        let why = failure.message.strip_prefix(&prefix).unwrap_or(&failure.message);
+        let told = if output.json {
+            output.object(&json!({ "event": "plan", "action": "fail", "path": typed, "reason": why }))
+        } else {
+            output.line(&format!("fail       {typed}  ({why})"))
+        };
+        self.heard(told);
+    }
+
     pub(super) const fn is_told(&self) -> bool {
         self.told.is_some()
     }

@@ -221,7 +221,7 @@ fn a_program_has_an_object_for_each_thing_that_failed_or_was_skipped() {
     for (words, exit, event, paths) in [
         (&["put", "--json", "-T", "docs", "{S}/docs"][..], 1, "skipped", &["{S}/docs/b"][..]),
         (&["get", "--json", "{S}/nope", "."], 4, "failed", &["{S}/nope"]),
-        (&["put", "--json", "a.txt", "nope", "{S}/"], 4, "failed", &["nope"]),
+        (&["put", "--json", "a.txt", "nope", "{S}/"], 1, "failed", &["nope"]),
         (&["cp", "--json", "a.txt", "no/such/name"], 4, "failed", &["{L}no/such"]),
         (
             &["put", "--json", "-T", "--overwrite", "always", "new.txt", "{S}/docs"],

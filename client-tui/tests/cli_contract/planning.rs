@@ -43,7 +43,7 @@ const CASES: &[Case] = &[
     Case { typed: &["put", "tree", "{S}/new"], arrange: odd, exit: 1 },
     Case { typed: &["put", "--follow", "tree", "{S}/no/new"], arrange: linked, ..CASE },
     Case { typed: &["put", "new.txt", "{S}/a.txt/below"], exit: 1, ..CASE },
-    Case { typed: &["put", "new.txt", "nope", "{S}/made/"], exit: 4, ..CASE },
+    Case { typed: &["put", "new.txt", "nope", "{S}/made/"], exit: 1, ..CASE },
     Case { typed: &["cp", "tree", "tree/y"], exit: 1, ..CASE },
 ];
 
