@@ -33,7 +33,7 @@ fn f84_no_key_reaches_a_question_behind_the_words_that_the_window_is_too_small()
     pty.wait_for("Deleted permanently");
     assert!(holds(folders.left("one"), "precious"));
     // Visible again it takes the same key.
-    pty.wait_for("▸ Keep");
+    pty.wait_for("▸ Cancel");
     pty.press("y");
     wait_for_disk(&pty, "that one is gone", || !folders.left("one").exists());
     pty.wait_for("deleted");
@@ -48,7 +48,7 @@ fn f84_what_comes_in_one_piece_with_the_key_that_asks_is_no_answer() {
         pty.press(piece);
         pty.wait_for("Deleted permanently");
         // It waits for a pause, and then it is there to be answered.
-        pty.wait_for("▸ Keep");
+        pty.wait_for("▸ Cancel");
         assert!(holds(folders.left("apple"), "precious"), "{piece:?}");
         pty.press("n");
         pty.wait_until("no question", |screen| !screen.contents().contains("Deleted permanently"));
