@@ -1,4 +1,5 @@
 //! What a hostile frame can make the decoder allocate, measured. One test, since the count is the whole process's.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "support/counting.rs"]
 mod counting;

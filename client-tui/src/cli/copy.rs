@@ -209,27 +209,7 @@ pub(super) async fn copy(
     let placed = Arc::new(Placed::by(items.iter().flat_map(|(_, items)| items)));
     let (mut failed, mut kept) = (None, 0_u64);
     for (source, items) in items {
-        let mut on_request = options.on_request;
-        if source.is_content {
-            on_request.follow = on_request.follow.map(|_| Within::Folder);
-        }
-        let mut excludes = options.excludes.clone();
-        if source.is_content {
-            excludes = excludes.relative_to(source.path.clone());
-        }
-        let job = Job {
-            verb: options.verb,
-            source: source.link.clone(),
-            destination: destination.link.clone(),
-            items,
-            existing: policy(options.conflicts.overwrite),
-            excludes,
-            durability: options.durability,
-            on_request,
-            is_resumed: options.is_resumed,
-            is_dry: options.is_dry,
-            placed: Some(placed.clone()),
-        };
+        let job = job_of(&source, items, &destination, &options, placed.clone());
         let sides = Sides { source: &source, destination: &destination };
         let ran = running::run(job, &sides, output, &mut forecast).await;
         let mut summary = ran.summary;
@@ -269,6 +249,33 @@ pub(super) async fn copy(
         pin.forget().await;
     }
     Ok(Ended { exit, summary: total, kept })
+}
+
+fn job_of(
+    source: &Place,
+    items: Vec<Item>,
+    destination: &Place,
+    options: &Options,
+    placed: Arc<Placed>,
+) -> Job {
+    let (mut on_request, mut excludes) = (options.on_request, options.excludes.clone());
+    if source.is_content {
+        on_request.follow = on_request.follow.map(|_| Within::Folder);
+        excludes = excludes.relative_to(source.path.clone());
+    }
+    Job {
+        verb: options.verb,
+        source: source.link.clone(),
+        destination: destination.link.clone(),
+        items,
+        existing: policy(options.conflicts.overwrite),
+        excludes,
+        durability: options.durability,
+        on_request,
+        is_resumed: options.is_resumed,
+        is_dry: options.is_dry,
+        placed: Some(placed),
+    }
 }
 
 /// Where a job's paths are: each is named with its side, as it can be typed.

@@ -161,7 +161,8 @@ impl Place {
             if last.iter().any(|byte| b"*?[".contains(byte)) {
                 failure.message += "; patterns are not expanded on a server: name each file, or its folder";
             } else if let Some(meant) = self.in_home() {
-                failure.message += &format!("; the path is absolute; for the home folder write {meant}");
+                failure.message =
+                    format!("{}; the path is absolute; for the home folder write {meant}", failure.message);
             }
         }
         failure

@@ -39,6 +39,7 @@ pub enum ExistingPolicy {
 }
 
 /// What a copy does only where it was asked for.
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OnRequest {
     /// Keeps owner and group, the bits setuid, setgid and sticky, and extended attributes, as far as the destination may give them.

@@ -1,6 +1,7 @@
 //! `tow.log`: a line for every command that failed, and for what the panes could not do.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::pty::Pty;
@@ -57,7 +58,6 @@ fn every_command_that_fails_leaves_one_line_and_no_other_does() {
             "{words:?}: {line}"
         );
     }
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(state.join("tow.log")).unwrap().permissions().mode() & 0o777, 0o600);
 }
 

@@ -174,7 +174,7 @@ fn write(folder: &Path, word: &str, tree: usize) {
         let path = folder.join(name);
         fs::write(&path, content).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_mins(25000000)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_mins(25_000_000)).unwrap();
     }
 }
 

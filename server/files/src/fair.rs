@@ -132,7 +132,9 @@ impl Share {
             called.push(next);
         }
         drop(line);
-        called.iter().for_each(|ticket| ticket.call());
+        for ticket in &called {
+            ticket.call();
+        }
     }
 }
 

@@ -350,7 +350,8 @@ fn make_folder(path: &Path) -> Result<(), Errno> {
     match rustix::fs::mkdirat(CWD, path, FOLDER_MODE) {
         Ok(()) => {
             // The folder above may be one that this user cannot read.
-            let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let above =
+                path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             let open = |access| {
                 rustix::fs::openat(CWD, above, access | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             };

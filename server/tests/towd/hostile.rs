@@ -168,7 +168,7 @@ impl Hostile {
 fn f71_hostile_sessions_by_the_hundred_hold_what_is_said_and_no_more() {
     let count = std::env::var("HOSTILE_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(SESSIONS);
     allow_open_files(4 * count as u64 + 1000);
-    let root = folder(&[("big", &vec![7; BIG_BYTES]), ("small", &[7; 64 * 1024])]);
+    let root = folder(&[("big", &vec![7; BIG_BYTES]), ("small", &vec![7; 64 * 1024])]);
     std::os::unix::fs::symlink("x".repeat(4000), root.path().join("link")).unwrap();
     (0..ENTRIES).for_each(|number| write(&root.path().join(format!("a name of some length {number}")), b""));
     let limits = [
@@ -209,7 +209,7 @@ fn f71_hostile_sessions_by_the_hundred_hold_what_is_said_and_no_more() {
     for Hostile { mut line, .. } in sessions {
         line.set_nonblocking(false).unwrap();
         line.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut rest = [0; 64 * 1024];
+        let mut rest = vec![0; 64 * 1024];
         while line.read(&mut rest).is_ok_and(|read| read > 0) {}
     }
     assert!(house.meet(&eve, None).is_err_and(|fault| fault.code == FaultCode::NotPaired));

@@ -248,7 +248,7 @@ impl Tracer {
         let mut strace = std::process::Command::new("strace");
         strace.args(["-f", "-p", &towd.pid().to_string()]).args(arguments);
         let Ok(mut child) = strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn() else {
-            eprintln!("skipped: there is no strace");
+            crate::skip::skip("there is no strace");
             return None;
         };
         let (mut said, mut stderr) = (String::new(), BufReader::new(child.stderr.take().unwrap()));
@@ -258,7 +258,7 @@ impl Tracer {
             return Some(Self(child));
         }
         child.wait().unwrap();
-        eprintln!("skipped: towd cannot be traced here: {said}");
+        crate::skip::skip(&format!("towd cannot be traced here: {said}"));
         None
     }
 }

@@ -166,7 +166,7 @@ fn free_is_what_users_have_without_the_reserve_and_no_more_than_the_rest_of_a_qu
     let bob = house.paired("bob@box", &["--quota", "1MiB"]);
     let mut session = house.meet(&bob, None).unwrap();
     assert_eq!(free(&mut session), QUOTA.min(told));
-    assert!(matches!(session.call(put("file", &[7; 50_000])).1, Answer::Stored(_)));
+    assert!(matches!(session.call(put("file", &vec![7; 50_000])).1, Answer::Stored(_)));
     let stored = 50_000_u64.next_multiple_of(4096);
     assert_eq!(free(&mut session), (QUOTA - stored).min(told));
 }

@@ -284,7 +284,9 @@ impl Desk {
         let Some(work) = self.owners.get_mut(&owner) else { return };
         let queue = &mut work.queues[class as usize];
         queue.running -= 1;
-        usage.into_iter().for_each(|usage| queue.usage.add(usage));
+        if let Some(usage) = usage {
+            queue.usage.add(usage);
+        }
         if queue.waiting.is_empty() {
             queue.extra = 0;
         }

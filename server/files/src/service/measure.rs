@@ -139,12 +139,11 @@ impl CountingAgain {
             }
             let Some(met) = met else { return Ok(Some(())) };
             match met {
-                Ok(Met { is_again: true, .. }) => *is_whole = false,
+                Err(_) | Ok(Met { is_again: true, .. }) => *is_whole = false,
                 Ok(Met { entry, fault, .. }) => {
                     *is_whole &= fault.is_none() || tree.is_kept();
                     ledger.meet(recount, entry.attributes.identity, entry.attributes.size);
                 }
-                Err(_) => *is_whole = false,
             }
             if turn.is_over() {
                 return Ok(None);

@@ -39,7 +39,7 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
         pages.credit().await?;
         let (back, page) = service.in_turns(Class::Prompt, &place, walking, Walking::page).await?;
         walking = back;
-        if let Some(page) = page {
+        if let Ok(page) = page {
             pages.send(page).await?;
         } else {
             pages.pay_ahead(PAGE_ENTRIES_MAX).await?;
@@ -66,12 +66,18 @@ struct Walking {
     is_paid: bool,
 }
 
+/// There is no memory for the next page yet.
+struct NoMemory;
+
 impl Walking {
-    /// The next page; the inner `None` if there is no memory for it.
-    fn page(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<Option<WalkPage>>, Fault> {
+    fn page(
+        _: &Service,
+        walking: &mut Self,
+        turn: &Turn,
+    ) -> Result<Option<Result<WalkPage, NoMemory>>, Fault> {
         let Self { tree, cancel, ahead, fault: broken, items, bytes, begun, answers, is_paid } = walking;
         if !*is_paid && !answers.try_pay_ahead(memory::of_page(PAGE_ENTRIES_MAX)) {
-            return Ok(Some(None));
+            return Ok(Some(Err(NoMemory)));
         }
         *is_paid = true;
         let since = *begun.get_or_insert_with(Instant::now);
@@ -92,6 +98,6 @@ impl Walking {
             }
         }
         (*bytes, *begun, *is_paid) = (0, None, false);
-        Ok(Some(Some(WalkPage { items: std::mem::take(items) })))
+        Ok(Some(Ok(WalkPage { items: std::mem::take(items) })))
     }
 }
