@@ -35,7 +35,8 @@ pub(crate) fn given_name(text: &str) -> Result<ClientName, String> {
         return Err(format!("longer than {CLIENT_NAME_BYTES_MAX} bytes"));
     }
     let name = ClientName::new(text);
-    if text.trim() != text || name != text {
+    // A peer's text is equal to what was typed and yet prints another one.
+    if text.trim() != text || name.to_string() != text {
         return Err("a name has no control or invisible characters, and no blanks at its ends".to_owned());
     }
     Ok(name)

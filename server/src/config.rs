@@ -70,7 +70,7 @@ enum ErrandArgs {
     /// Print a new pairing code, for every towd of this state folder: open for ten minutes, for one client, which
     /// may then do what is said here, or everything
     Pair {
-        /// The client's name in `towd clients`, the log and the audit log [default: what the client calls itself, user@host]
+        /// The client's name in `towd clients`, the log and the audit log; without it, what the client calls itself, user@host
         #[arg(long, value_name = "NAME", value_parser = given_name)]
         name: Option<ClientName>,
         #[command(flatten)]

@@ -57,6 +57,7 @@ fn only_what_is_ours_alone_is_taken_up() {
     assert!(!stage.waits(), "nothing is there");
     let (made_name, made) = create(&stage.folder, ID, 0o600).unwrap();
     assert!(matches!(take_up(&stage.folder, ID).unwrap(), Found::Taken));
+    rustix::io::write(&made, b"half").unwrap();
     drop(made);
     assert!(stage.waits());
     let at = stage.at(&made_name);
@@ -85,10 +86,15 @@ fn only_what_is_old_and_left_is_swept() {
     assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), None, "it is gone");
     // One that was cut off between its mode and its name.
     let (part, made) = create(&stage.folder, ID, 0o600).unwrap();
+    rustix::io::write(&made, b"half").unwrap();
     rustix::fs::fchmod(&made, Mode::from_raw_mode(0o444)).unwrap();
     drop(made);
     assert!(!stage.waits());
-    assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), Some(0));
+    assert_eq!(sweep(&stage.folder, &part, Duration::ZERO), Some(4));
+    // An empty one makes room for the next upload of its name.
+    let (part, made) = create(&stage.folder, ID, 0o444).unwrap();
+    drop(made);
+    assert!(!stage.waits() && !stage.at(&part).exists());
     let link = ID.link_name(b"elsewhere").unwrap();
     symlink("elsewhere", stage.at(&link)).unwrap();
     assert_eq!(sweep(&stage.folder, &link, Duration::ZERO), None, "it may be on its way to its place");
