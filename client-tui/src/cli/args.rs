@@ -277,7 +277,7 @@ pub struct MkdirArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct ForgetArgs {
-    /// Servers as they were typed: HOST[:PORT], <tow://HOST>[:PORT]/ or a bookmark
+    /// Servers as they were typed: HOST, HOST:PORT, a tow:// target or a bookmark
     #[arg(required = true, value_name = "HOST")]
     pub hosts: Vec<OsString>,
     #[command(flatten)]
