@@ -35,8 +35,9 @@ pub(crate) fn given_name(text: &str) -> Result<ClientName, String> {
         return Err(format!("longer than {CLIENT_NAME_BYTES_MAX} bytes"));
     }
     let name = ClientName::new(text);
-    // A peer's text is equal to what was typed and yet prints another one.
-    if text.trim() != text || name.to_string() != text {
+    // What a peer's text holds and what it prints are two things.
+    let printed = name.to_string();
+    if text.trim() != text || printed != text {
         return Err("a name has no control or invisible characters, and no blanks at its ends".to_owned());
     }
     Ok(name)
