@@ -35,7 +35,7 @@ pub(crate) fn given_name(text: &str) -> Result<ClientName, String> {
         return Err(format!("longer than {CLIENT_NAME_BYTES_MAX} bytes"));
     }
     let name = ClientName::new(text);
-    // What a peer's text holds and what it prints are two things.
+    // A peer's text prints other than what it holds if that has control characters.
     let printed = name.to_string();
     if text.trim() != text || printed != text {
         return Err("a name has no control or invisible characters, and no blanks at its ends".to_owned());

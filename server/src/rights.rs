@@ -29,7 +29,7 @@ pub(crate) struct RightsArgs {
     #[arg(long, value_name = "SUB", value_parser = folder)]
     folder: Option<String>,
     /// What it may do, of list, read, write, delete and owner: write adds what is new, delete removes, renames and
-    /// replaces what is there, owner lets it give what it writes another owner and setuid bits; without --allow, all but owner
+    /// replaces what is there, owner lets it give what it writes another owner and setuid bits; without --allow, pair allows all but owner and set keeps what is allowed
     #[arg(long, value_name = "list,read,…")]
     allow: Option<Permissions>,
     /// As --allow list,read

@@ -12,7 +12,7 @@ pub(crate) fn input(bytes: &[u8]) {
     assert_eq!(whole, parsed(bytes.chunks(1)), "bytes that come one by one are others");
     let pasted: usize =
         whole.iter().map(|input| if let Input::Paste(text) = input { text.len() } else { 0 }).sum();
-    // What is no text comes as a sign of three bytes.
+    // Bytes that are no text come as a character of three bytes.
     assert!(whole.len() <= bytes.len() && pasted <= 3 * bytes.len().min(PASTE_BYTES_MAX * whole.len()));
     // A pause behind each byte, and one at the end alone.
     for step in [1, bytes.len().max(1)] {

@@ -7,7 +7,7 @@ use super::effect::Effect;
 use super::{App, Tone};
 use crate::model::{LinkId, Place};
 
-/// How long a window waits for what it asked for. Where a disk or a server does not answer, the panes take the keys again.
+/// Time that a window waits for its answer. After it the panes take the keys again, since a disk or a server may never answer.
 pub(super) const PATIENCE_MS: u64 = 1_000;
 
 /// A change that is under way, and what is said once it is done.
@@ -97,7 +97,7 @@ pub(super) fn refused(app: &mut App, waits: Awaited, why: &str) -> bool {
     true
 }
 
-/// What a window has asked for takes long: the window closes, and the outcome is said once it is known.
+/// Closes a window whose answer takes too long. The outcome is shown once it is known.
 pub(super) fn go_on(app: &mut App) {
     let windows = app.dialogs.len();
     app.dialogs.retain(|dialog| !matches!(dialog, Dialog::Ask(ask) if ask.is_busy()));

@@ -18,7 +18,7 @@ pub enum Timer {
     Held,
     /// The newest line has been read.
     News,
-    /// What a window has asked for takes too long to keep the keys from the panes.
+    /// A window's answer takes too long to keep the keys from the panes.
     Answer,
     /// A frame may be drawn before more rows are looked through.
     Rows,

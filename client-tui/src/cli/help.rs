@@ -122,8 +122,8 @@ copy is verified and on the disk.
 Where a SOURCE arrives
     A DEST that is an existing folder or ends in / receives each SOURCE under
     its own name; otherwise DEST is the new name. -T takes DEST as the new name
-    even if it is a folder. Missing folders above DEST are made. SOURCE/. means
-    the content of the folder SOURCE.
+    even if it is a folder. get and put make missing folders above DEST; cp and
+    mv do not. SOURCE/. means the content of the folder SOURCE.
 
 Existing files (--overwrite WHEN)
     A file of the same size and time counts as unchanged and is not sent. For

@@ -86,7 +86,7 @@ async fn carry_once(shared: &Shared, step: &Step) -> Result<Carried, Fault> {
     }
 }
 
-/// Whether a server elsewhere copies files by itself.
+/// Returns whether a server elsewhere copies files by itself.
 fn is_servers_alone(shared: &Shared) -> bool {
     shared.is_one_root() && !shared.job.destination.is_in_process()
 }

@@ -324,7 +324,7 @@ impl Shared {
             let (operation, thing, depth) = (operation_id()?, from.clone(), Depth::Single);
             let request = Remove { operation, thing, depth, expected: None, aside: false };
             match self.job.source.call(request).await {
-                // What could not be moved was told, and keeps its folder; so does what was excluded.
+                // A thing that could not be moved was reported and keeps its folder; so does an excluded one.
                 Err(fault) if fault.code == FaultCode::NotEmpty && self.leaves_something() => {}
                 Err(fault) if fault.code == FaultCode::NotEmpty => {
                     return Err(
@@ -339,7 +339,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// Whether it is known that not all of the source is moved.
+    /// Returns whether it is known that not all of the source is moved.
     fn leaves_something(&self) -> bool {
         self.tally.leaves_something() || !self.job.excludes.is_empty()
     }

@@ -182,7 +182,7 @@ impl Tally {
         self.special.add(1);
     }
 
-    /// Whether something was not copied, which was told.
+    /// Returns whether something was not copied, which was told.
     pub(super) fn leaves_something(&self) -> bool {
         self.skipped.value() > 0 || self.special.value() > 0 || self.failed.value() > 0
     }

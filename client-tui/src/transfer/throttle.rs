@@ -76,7 +76,7 @@ impl Throttle {
         holds || self.above.as_ref().is_some_and(|above| above.holds_back())
     }
 
-    /// Whether a pause holds everything back, of the job or of all.
+    /// Returns whether a pause holds everything back, of the job or of all.
     pub fn is_paused(&self) -> bool {
         self.state().is_paused || self.above.as_ref().is_some_and(|above| above.is_paused())
     }

@@ -89,7 +89,7 @@ fn what_can_be_read_of_a_folder_is_shown_counted_and_removed() {
     check_named(&removed, &["from/torn", "from/a/deep"]);
     assert!(!stage.at("m/from/z").exists(), "{}", told(&removed));
     assert_eq!((count(&stage, "m/from/torn"), count(&stage, "m/from/a/deep")), (TOLD, TOLD));
-    // What is left can be read.
+    // The rest can be read.
     let removed = stage.tow(&["rm", "-r", "-y", "m/from"]);
     assert_eq!(removed.status.code(), Some(0), "{}", told(&removed));
 }

@@ -63,7 +63,7 @@ fn a_server_is_reached_from_a_working_folder_that_is_gone() {
     };
     let output = from_there(&["shell", "--connect", "{S}"], "ls\nsize a.txt\nupload new.txt\n");
     assert!(told(&output).contains("0.000002 MB (2 bytes)"), "{}", told(&output));
-    // What is relative to it is told.
+    // An operand relative to it is refused in words.
     assert_eq!(output.status.code(), Some(1));
     assert!(
         told(&output).contains("new.txt: no such file or folder (the working folder is gone)"),

@@ -1,4 +1,4 @@
-//! Folders into which somebody puts files while they are moved: each file is at the source or at the destination afterwards.
+//! Folders into which another program puts files while they are moved: each file is at the source or at the destination afterwards.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -67,7 +67,7 @@ fn f80_what_is_put_into_a_folder_while_it_is_moved_is_at_one_of_its_places() {
             let now: BTreeSet<_> = left.iter().chain(&arrived).cloned().collect();
             let lost: Vec<_> = before.union(&put).filter(|content| !now.contains(*content)).collect();
             assert!(lost.is_empty(), "{to}: lost {lost:?}: {moved:?}");
-            // Whoever put something in after its folder was read finds it there, and the move says so.
+            // A file that came after its folder was read stays there, and the move says so.
             assert_eq!(moved.status.success(), left.is_empty(), "{to}: {left:?}: {moved:?}");
             met += arrived.iter().filter(|content| put.contains(*content)).count() + left.len();
         }

@@ -1,4 +1,4 @@
-//! What the screen tells of copies, conflicts and long names, and where the cursor stands at the start.
+//! Messages of copies, conflicts and long names, and where the cursor stands at the start.
 
 use std::fs;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn a_name_is_offered_and_typing_replaces_it() {
     pty.wait_for("New name of before.txt");
     pty.press("after.txt\r");
     wait_for_disk(&pty, "the new name", || holds(folders.left("after.txt"), "content"));
-    // Whoever moves in it first edits it.
+    // Moving in it first keeps it, to be edited.
     go_to(&mut pty, "after.txt");
     pty.press(F2);
     pty.wait_for("New name of after.txt");

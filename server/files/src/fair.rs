@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Request,
 }
 
-/// What there is of a task for whatever wakes it: that puts it into the line, and the program's own queues hold it once it is called.
+/// A task's handle for its wakers. A wake-up puts the task into the line; the runtime's own queues hold it once it is called.
 #[derive(Debug)]
 struct Ticket {
     share: Share,

@@ -195,7 +195,7 @@ impl Root {
         opened.map_err(|code| self.fault_at(code, file))
     }
 
-    /// What a path leads to, all links followed as far as they stay in the root. `None` if it leads nowhere, or to a mount that does not
+    /// Opens what a path leads to, all links followed as far as they stay in the root. `None` if it leads nowhere, or to a mount that does not
     /// answer. `near`: the open folder that holds the path's last name, and that name.
     pub fn kind_behind(&self, path: &WirePath, near: Option<(BorrowedFd<'_>, &Name)>) -> Option<Kind> {
         let leads_away = match (self.kind, near) {

@@ -1,4 +1,4 @@
-//! What towd rests on, met by other names: by a second mount of the same folders, and where case does not count. And what it costs to look.
+//! towd's own state, met by other names: by a second mount of the same folders, and where case does not count. And what it costs to look.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -82,7 +82,7 @@ impl LastWords {
         self.let_in.cancelled().await;
     }
 
-    /// Whether the command there runs: the login shell has done its part.
+    /// Returns whether the command there runs: the login shell has done its part.
     pub(in crate::link) fn runs(&self) -> bool {
         self.runs.is_cancelled()
     }

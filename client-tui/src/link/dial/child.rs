@@ -17,11 +17,11 @@ use crate::link::connection::{Asks, Further, LastWords, RUNS};
 use crate::link::{BEGIN_TIME, GreetingFault, Link};
 use crate::model::wire::Wire;
 
-/// How long a login shell may be silent before it is found out why.
+/// Time that a login shell may be silent before a probe asks why.
 const PROBE_AFTER: Duration = Duration::from_secs(2);
-/// How long a session's command may begin after a later one without input has.
+/// Time by which a session's command may begin after a later one that has no input.
 const RUNS_AFTER: Duration = Duration::from_secs(2);
-/// What ssh ends with where it could not do its part.
+/// The exit code of ssh if ssh itself fails.
 pub(super) const SSH_FAILED: i32 = 255;
 /// How long the program may take to leave once its connection is gone.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ pub(super) struct Times {
     pub(super) login: Option<Login>,
 }
 
-/// What happens between the server's word that ssh is let in and the first word of the program there.
+/// The time between the server's word that ssh is let in and the first word of the program there.
 #[derive(Debug)]
 pub(super) struct Login {
     /// How long that may take.

@@ -25,7 +25,7 @@ use master::Master;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
-/// How long the login shell may be silent once ssh was let in, if it cannot be found out why it is.
+/// Time that the login shell may be silent after the login, if no probe can ask why.
 const SHELL_TIME: Duration = Duration::from_secs(15);
 /// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
 const NOTHING: &str = "tow-finds-nothing-here:";

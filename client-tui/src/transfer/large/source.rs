@@ -48,7 +48,7 @@ impl Piece {
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     side: Side<'a>,
-    /// What it says; 0 if that is not what it holds.
+    /// Its size as the system states it; 0 if the file holds other than that.
     size: u64,
     holes: bool,
     /// What was asked for, or need not be.

@@ -14,7 +14,7 @@ use towpath_protocol::path::Name;
 
 use super::{fault_of, stat};
 
-/// How long a mount may take to say what it is, ...
+/// Time that a mount may take to say what it is, ...
 const PATIENCE: Duration = Duration::from_millis(500);
 /// ... and how long while an earlier question was not answered in time.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ pub(crate) fn look(folder: impl AsFd, name: &Name) -> Result<Attributes, Fault> 
         .unwrap_or_else(|| Err(FaultCode::TimedOut.into()))
 }
 
-/// What `task` gives, which asks other mounts. `None` if they do not answer.
+/// Runs `task`, which asks other mounts. `None` if they do not answer.
 pub(crate) fn while_it_answers<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let is_first = LATE.load(Ordering::Acquire) == 0;
     in_time((&WAITING, &LATE), if is_first { PATIENCE } else { LITTLE_PATIENCE }, task)

@@ -229,7 +229,7 @@ fn lock(folder: impl AsFd, name: &Name, access: OFlags) -> Result<(OwnedFd, Stat
     }
 }
 
-/// Removes an unfinished file, unless somebody is at it.
+/// Removes an unfinished file, unless another upload has it open.
 pub(crate) fn sweep_now(folder: &OwnedFd, name: &Name) {
     sweep(folder, name, Duration::ZERO);
 }

@@ -200,7 +200,7 @@ pub(crate) fn read_into(file: impl AsFd, buffer: &mut [u8], offset: u64) -> Resu
     Ok(read)
 }
 
-/// Whether a file holds bytes behind the size that it says, and goes on saying it: files that a system makes up may be longer than that.
+/// Returns whether a file holds bytes behind the size that it says, and goes on saying it: files that a system makes up may be longer than that.
 pub(crate) fn holds_more(file: impl AsFd, size: u64) -> Result<bool, Fault> {
     // An error behind the end says nothing about the file.
     let is_more = read_into(&file, &mut [0], size).is_ok_and(|read| read == 1);

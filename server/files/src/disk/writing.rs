@@ -193,7 +193,7 @@ pub(crate) fn open_parent(folder: impl AsFd) -> Result<OwnedFd, Fault> {
     rustix::fs::openat(folder, c"..", flags, Mode::empty()).map_err(fault_of)
 }
 
-/// Whether `folder` is `ancestor` or lies below it, whatever names lead there. It looks as far up as this user may search; on the way the
+/// Returns whether `folder` is `ancestor` or lies below it, whatever names lead there. It looks as far up as this user may search; on the way the
 /// right to read is not needed.
 pub(crate) fn lies_within(folder: &OwnedFd, ancestor: Inode) -> Result<bool, Errno> {
     let mut inode = Inode::from(&rustix::fs::fstat(folder)?);

@@ -90,7 +90,7 @@ impl Kept {
         self.spots.is_empty()
     }
 
-    /// Whether an open thing is kept or lies in what is. Where the system cannot tell, it may, and why not is said.
+    /// Returns whether an open thing is kept or lies in what is. Where the system cannot tell, it may, and why not is said.
     pub(super) fn holds(&self, opened: &OwnedFd) -> Result<bool, Errno> {
         if self.is_empty() {
             return Ok(false);
@@ -186,18 +186,18 @@ impl Spot {
         Ok(if_there(there)?.as_ref().map(Looked::from))
     }
 
-    /// Whether a thing is the one that has its place now.
+    /// Returns whether a thing is the one that has its place now.
     fn is_now(&self, thing: &Looked) -> Result<bool, Errno> {
         Ok(self.now()?.is_some_and(|now| now.inode == thing.inode))
     }
 
-    /// What lies on another file system is none of it. A folder that is kept stays on its own.
+    /// Nothing on another file system is kept. A folder that is kept stays on its own.
     fn is_near(&self, thing: &Looked) -> bool {
         let is_on = |inode: Inode| inode.is_on(thing.mount.device());
         is_on(self.folder_inode) || self.found.is_some_and(is_on)
     }
 
-    /// Whether this thing, or one in it, can be met at a path that does not lead by its name.
+    /// Returns whether this thing, or one in it, can be met at a path that does not lead by its name.
     fn may_be_elsewhere(&self, thing: &Looked) -> bool {
         self.is_near(thing) && (thing.has_more_names() || !self.mount.is(thing.mount))
     }
@@ -213,7 +213,7 @@ impl Spot {
         }
     }
 
-    /// Whether a name in an open folder, which is one of its names, is this spot's.
+    /// Returns whether a name in an open folder, which is one of its names, is this spot's.
     fn is_at(&self, all: &[Arc<Self>], folder: impl AsFd, name: &Name) -> Result<bool, Errno> {
         let looked = Looked::at_open(&folder)?;
         if looked.inode == self.folder_inode {
@@ -225,7 +225,7 @@ impl Spot {
         }
     }
 
-    /// Whether this path is the spot's, as things are named now, or may be by the mount by which `reached` was.
+    /// Returns whether this path is the spot's, as things are named now, or may be by the mount by which `reached` was.
     fn is_called(&self, all: &[Arc<Self>], reached: &Looked, path: &Path) -> Result<bool, Errno> {
         let Some(name) = path.file_name().filter(|name| self.is_one_of_its_names(name.as_bytes())) else {
             return Ok(false);
@@ -267,7 +267,7 @@ impl Spot {
         Ok(is_below && names.next().is_some_and(|name| self.is_one_of_its_names(name.as_bytes())))
     }
 
-    /// Whether a thing is one of those in this folder.
+    /// Returns whether a thing is one of those in this folder.
     fn has(&self, thing: &Looked) -> Result<bool, Errno> {
         let is_it = |there: &Stat| Inode::from(there) == thing.inode;
         has(&self.folder, self.name.as_bytes(), FOLDERS_DEEP_MAX, &is_it)
@@ -334,7 +334,7 @@ fn components_of(path: &Path) -> VecDeque<OsString> {
     names.map(OsStr::to_owned).collect()
 }
 
-/// Whether two names are one where neither case counts nor what stands behind the last letter, as on some file systems.
+/// Returns whether two names are one where neither case counts nor what stands behind the last letter, as on some file systems.
 fn is_one_name(one: &[u8], other: &[u8]) -> bool {
     let (one, other) = (trimmed(one), trimmed(other));
     if one.is_ascii() && other.is_ascii() {

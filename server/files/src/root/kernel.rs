@@ -17,7 +17,7 @@ pub(super) fn is_able(folder: BorrowedFd<'_>) -> bool {
     open(folder, &WirePath::root(), super::LOOK_FOLDER, Links::Beneath).is_ok()
 }
 
-/// Whether the way leads onto another mount, or out of `start` where it must not. Asks no other file system. False if the system cannot tell.
+/// Returns whether the way leads onto another mount, or out of `start` where it must not. Asks no other file system. False if the system cannot tell.
 #[cfg(target_os = "linux")]
 pub(super) fn leads_away(start: BorrowedFd<'_>, path: &WirePath, links: Links) -> bool {
     use rustix::fs::{Mode, ResolveFlags, openat2};

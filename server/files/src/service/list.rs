@@ -77,7 +77,7 @@ struct Folder {
     page: Vec<Entry>,
     page_bytes: usize,
     answers: Answers,
-    /// Whether memory for the page was taken.
+    /// True if memory for the page was taken.
     is_paid: bool,
     has_begun: bool,
     has_ended: bool,

@@ -166,7 +166,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Whether there is more behind the size that the file says.
+    /// Returns whether there is more behind the size that the file says.
     fn goes_on(&mut self) -> Result<bool, Fault> {
         let size = self.source.version.size;
         if self.has_ended || self.end < size || self.wants != Wants::Data {
@@ -316,7 +316,7 @@ impl Source {
         if grown || found == self.version { Ok(()) } else { Err(FaultCode::Changed.into()) }
     }
 
-    /// Whether the file is still what the reader wants, by all that the system says of it.
+    /// Returns whether the file is still what the reader wants, by all that the system says of it.
     fn is_as_it_was(&self) -> Result<bool, Fault> {
         Ok(!self.grown && disk::stat_open(&self.file)?.version() == self.version)
     }

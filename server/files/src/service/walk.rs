@@ -62,7 +62,7 @@ struct Walking {
     bytes: usize,
     begun: Option<Instant>,
     answers: Answers,
-    /// Whether memory for the page was taken.
+    /// True if memory for the page was taken.
     is_paid: bool,
 }
 

@@ -74,7 +74,7 @@ impl From<&Stat> for Looked {
 }
 
 impl Mount {
-    /// Whether both are known to be the same.
+    /// Returns whether both are known to be the same.
     pub(super) fn is(self, other: Self) -> bool {
         self.id.is_some() && self.id == other.id
     }
@@ -145,7 +145,7 @@ pub(super) fn folder_at(folder: impl AsFd, name: &[u8]) -> Result<Option<OwnedFd
     }
 }
 
-/// Whether something in a folder that has `name` is what is looked for, so many folders deep.
+/// Returns whether something in a folder that has `name` is what is looked for, so many folders deep.
 pub(super) fn has(
     folder: &OwnedFd,
     name: &[u8],
@@ -153,7 +153,7 @@ pub(super) fn has(
     is_it: &dyn Fn(&Stat) -> bool,
 ) -> Result<bool, Errno> {
     let folder = match folder_at(folder, name) {
-        // One that this process may not look into: then nobody comes to it through us either.
+        // One that this process may not look into: then no client comes to it through this process either.
         Ok(None) | Err(Errno::ACCESS) => return Ok(false),
         Ok(Some(folder)) => folder,
         Err(errno) => return Err(errno),

@@ -15,11 +15,11 @@ use super::{FOLDERS_DEEP_MAX, Guarded, Kept, Names, Spot};
 
 /// Files shorter than this are alike too often: they prove nothing.
 const PROVING_BYTES_MIN: i64 = 64;
-/// How much of two files is compared.
+/// Bytes of two files that are compared.
 const COMPARED_BYTES_MAX: usize = 64 * 1024;
 /// Names of one folder that are looked for in the other.
 const NAMES_MAX: usize = 256;
-/// How long it holds what the top of a mount shows: only whoever may mount can change it.
+/// Time that the verdict on the top of a mount holds: only who may mount can change it.
 const TOP_REMEMBERED: Duration = Duration::from_secs(1);
 const TOPS_MAX: usize = 64;
 
@@ -35,7 +35,7 @@ struct Top {
     looked_at: Instant,
 }
 
-/// What two folders have in common.
+/// The relation of two folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alike {
     /// A file that no other folder has.
@@ -45,7 +45,7 @@ enum Alike {
 }
 
 impl Kept {
-    /// Whether a thing is kept, or lies in what is, by another mount.
+    /// Returns whether a thing is kept, or lies in what is, by another mount.
     pub(super) fn holds_view(&self, thing: &Looked, path: &Path) -> Result<bool, Errno> {
         let mut elsewhere = self.kept().filter(|spot| !spot.mount.is(thing.mount)).peekable();
         if elsewhere.peek().is_none() {
@@ -67,7 +67,7 @@ impl Kept {
         Ok(false)
     }
 
-    /// How much is kept of a thing that is itself the top of a mount.
+    /// Returns how much is kept of a thing that is itself the top of a mount.
     pub(super) fn guards_top(&self, thing: &Looked, path: &Path) -> Result<Option<Guarded>, Errno> {
         if self.spots.iter().all(|spot| spot.mount.is(thing.mount)) {
             return Ok(None);
@@ -98,7 +98,7 @@ impl Kept {
         Ok(top)
     }
 
-    /// Whether a mount shows what is kept, something in it or on the way to it, and none of the names above.
+    /// Returns whether a mount shows what is kept, something in it or on the way to it, and none of the names above.
     fn judge(&self, mount: Mount, top: &Path) -> Result<Option<Guarded>, Errno> {
         let Some(theirs) = readable(folder_at(CWD, top.as_os_str().as_encoded_bytes()))? else {
             return Ok(None);
@@ -127,7 +127,7 @@ impl Spot {
         self.guarded == Guarded::Way && !self.is_link
     }
 
-    /// Whether what has this path, by another mount, may be this spot's thing. The name is one of its names.
+    /// Returns whether what has this path, by another mount, may be this spot's thing. The name is one of its names.
     pub(super) fn may_be(&self, all: &[Arc<Self>], path: &Path) -> Result<bool, Errno> {
         if self.is_way_by_folder() {
             return self.may_lead(all, path);
@@ -168,7 +168,7 @@ impl Spot {
         Ok(alike(&ours, &theirs, 0)? != Alike::Different)
     }
 
-    /// Whether what this spot leads to is met by the same names below `path`.
+    /// Returns whether what this spot leads to is met by the same names below `path`.
     fn may_lead(&self, all: &[Arc<Self>], path: &Path) -> Result<bool, Errno> {
         let own = path_of(&self.folder)?.join(&self.name);
         for spot in all.iter().filter(|spot| !spot.is_way_by_folder()) {
@@ -183,7 +183,7 @@ impl Spot {
         Ok(false)
     }
 
-    /// Whether a thing with a second name, met by another mount, may have its first one here.
+    /// Returns whether a thing with a second name, met by another mount, may have its first one here.
     pub(super) fn has_twin(&self, thing: &Looked) -> Result<bool, Errno> {
         if !thing.has_more_names() || self.mount.is(thing.mount) {
             return Ok(false);
@@ -220,7 +220,7 @@ fn look_at(path: &Path) -> Result<Option<Looked>, Errno> {
     }
 }
 
-/// Whether `theirs` shows `ours` or a folder in it.
+/// Returns whether `theirs` shows `ours` or a folder in it.
 fn shows(theirs: &OwnedFd, ours: &OwnedFd, deep: usize) -> Result<bool, Errno> {
     if alike(ours, theirs, FOLDERS_DEEP_MAX)? == Alike::Proven {
         return Ok(true);
