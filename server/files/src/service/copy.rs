@@ -9,6 +9,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::limits::SMALL_FILE_BYTES_MAX;
 use towpath_protocol::message::Answer;
 use towpath_protocol::metadata::Metadata;
+use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Copy, Durability, Existing};
 
 use super::allowance::{Allowance, Hold};
@@ -38,13 +39,14 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
         .in_class(Class::Whole, &request.from.clone(), move |service| {
             let whole = request.from.whole().map_err(|_| FaultCode::NameTooLong)?;
             // Below `to` the names are those below `from`, and must be sayable as well.
-            request.to.whole().map_err(|_| FaultCode::NameTooLong)?;
+            let target = request.to.whole().map_err(|_| FaultCode::NameTooLong)?;
             let from = Held::look_for(&service.root, &request.from)?;
             let to = Held::look_for(&service.root, &request.to).map_err(at(&request.to))?;
             let memory = service.memory.try_take(COPY_BYTES, Use::Passing);
             let _memory = memory.ok_or_else(|| Memory::refusal("the copy takes"))?;
             let mut copying = Copying {
                 tally: Tally::new(&exchange, whole).keeping_out(service.root.kept().clone()),
+                target,
                 lot: Lot::new(request.durability),
                 existing: request.existing,
                 expected: request.expected,
@@ -66,6 +68,8 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
 /// A copy at work.
 struct Copying {
     tally: Tally,
+    /// The place of the copy.
+    target: WirePath,
     lot: Lot,
     existing: Existing,
     /// What must be at the place of the copy itself; nobody has said anything about what may be below it.
@@ -117,6 +121,12 @@ impl Copying {
         }
     }
 
+    /// Names the place at the destination where that is what refuses.
+    fn at_target(&self, fault: Fault) -> Fault {
+        let is_refused = matches!(fault.code, FaultCode::PermissionDenied | FaultCode::ReadOnly);
+        if is_refused && fault.path.is_none() { fault.at(self.tally.below(&self.target)) } else { fault }
+    }
+
     /// What is on the disk is the lot's matter.
     const fn policy(&self, source: &Attributes) -> Policy {
         Policy {
@@ -143,7 +153,8 @@ impl Copying {
             _ => Reach::Hidden,
         };
         let owner = (self.allowance.client(), &*self.leftovers);
-        let part = Part::begin_anew(to, (source.size, source.modified, source.mode), reach, owner)?;
+        let part = Part::begin_anew(to, (source.size, source.modified, source.mode), reach, owner)
+            .map_err(|fault| self.at_target(fault))?;
         let copied = self.content(&file, &part, source.size, &mut hold)?;
         let after = disk::stat_open(&file)?.version();
         // One that is what it was and yet holds less than it says is no ordinary file (`/sys`): these are its bytes.
@@ -217,7 +228,8 @@ impl Copying {
             None => None,
         };
         let wished = Wished::from(metadata.as_ref());
-        let (_, unset) = place_link(to, &target.bytes, &policy, wished, &self.allowance)?;
+        let (_, unset) = place_link(to, &target.bytes, &policy, wished, &self.allowance)
+            .map_err(|fault| self.at_target(fault))?;
         self.tally.unset(unset);
         self.lot.touch(&self.tally, &to.folder);
         self.tally.file(0);
@@ -238,7 +250,8 @@ impl Copying {
         // It has its final mode from the kernel, since some file systems let nobody change one; where it gets another owner, none but
         // ours before.
         let mode = if self.authority.is_some() { FILLABLE } else { attributes.mode };
-        make_folder(to, mode, self.existing, self.tally.kept(), &self.allowance)?;
+        make_folder(to, mode, self.existing, self.tally.kept(), &self.allowance)
+            .map_err(|fault| self.at_target(fault))?;
         self.expected = None;
         let target = Arc::new(writing::open_folder(&*to.folder, &to.name)?);
         if self.own[0] == self.own[1] {

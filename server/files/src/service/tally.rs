@@ -154,7 +154,12 @@ impl Tally {
 
     /// Where the work is, or as near to it as a path can say.
     pub(super) fn here(&self) -> WirePath {
-        let mut here = self.start.clone();
+        self.below(&self.start)
+    }
+
+    /// The same place below another start.
+    pub(super) fn below(&self, start: &WirePath) -> WirePath {
+        let mut here = start.clone();
         for name in &self.below {
             let Ok(further) = here.join(name) else { break };
             here = further;
