@@ -66,6 +66,7 @@ fn other(number: u16) -> Event {
                 files_total: u64::from(number) * 2,
                 bytes: 1 << (number % 64),
                 bytes_total: u64::MAX,
+                arrived_bytes: 1 << (number % 50),
                 reused: 1 << (number % 60),
                 growing: number.is_multiple_of(3),
                 current: Some(("日本語".repeat(at % 9), u64::from(number), 40_000)),

@@ -114,11 +114,16 @@ impl World {
 
     /// The newest question how much there is gets its answer.
     pub fn measured(&mut self, files: u64, folders: u64, bytes: u64) {
+        self.measured_but_for(0, Totals { files, folders, bytes, ..Totals::default() });
+    }
+
+    /// The same where so many folders could not be read.
+    pub fn measured_but_for(&mut self, failed: u64, totals: Totals) {
         let ticket = self.effects.iter().rev().find_map(|effect| match effect {
             Effect::Measure { ticket, .. } => Some(*ticket),
             _ => None,
         });
-        let outcome = Ok(Totals { files, folders, bytes, ..Totals::default() });
+        let outcome = Ok(Totals { failed, ..totals });
         self.send(Event::Measured { ticket: ticket.unwrap(), outcome });
     }
 

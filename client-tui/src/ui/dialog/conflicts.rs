@@ -14,7 +14,7 @@ use crate::app::dialog::{Conflicts, Dialog};
 use crate::app::hits::Spot;
 use crate::app::jobs::Job;
 use crate::app::layout::Area;
-use crate::model::number::thousands;
+use crate::model::number::{counted, thousands};
 use crate::model::{Conflict, ConflictKind, Place};
 use crate::ui::{Scene, area, pane, text};
 
@@ -119,20 +119,24 @@ fn counts(scene: &Scene<'_>, job: &Job, room: usize) -> Line<'static> {
         .into_iter()
         .zip(counts)
         .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{} {}", thousands(count as u64), short_text(kind)))
+        .map(|(kind, count)| {
+            let (one, many) = short_text(kind);
+            counted(count as u64, one, many)
+        })
         .collect();
     let more = if job.now.growing { " · …" } else { "" };
     Line::styled(text::fitted(&format!("{}{more}", parts.join(" · ")), room), scene.theme.strong)
 }
 
-const fn short_text(kind: ConflictKind) -> &'static str {
+/// Of one, and of several.
+const fn short_text(kind: ConflictKind) -> (&'static str, &'static str) {
     match kind {
-        ConflictKind::Newer => "sources newer",
-        ConflictKind::Older => "sources older",
-        ConflictKind::SameTime => "other size",
-        ConflictKind::LinkOrFile => "link and file",
-        ConflictKind::Folder => "folder and file",
-        ConflictKind::Case => "same but for case",
+        ConflictKind::Newer => ("source newer", "sources newer"),
+        ConflictKind::Older => ("source older", "sources older"),
+        ConflictKind::SameTime => ("other size", "other sizes"),
+        ConflictKind::LinkOrFile => ("link and file", "links and files"),
+        ConflictKind::Folder => ("folder and file", "folders and files"),
+        ConflictKind::Case => ("same but for case", "same but for case"),
     }
 }
 

@@ -94,11 +94,20 @@ fn lines(scene: &Scene<'_>, job: &Job, width: usize) -> Vec<Line<'static>> {
         parts.push("not enough room (o)".to_owned());
     }
     if job.failures > 0 {
-        parts.push(format!("{} failed", thousands(job.failures)));
+        // Of what was skipped too.
+        parts.push(format!("{} (E)", counted(job.failures, "problem", "problems")));
     }
     parts.extend(job.limit.map(|limit| format!("at most {}/s", human(limit))));
     let figures =
-        text::fitted(&format!("  {:3.0}%  {}", (job.part_done() * 100.0).floor(), parts.join(" · ")), width);
+        |parts: &[String]| format!("  {:3.0}%  {}", (job.part_done() * 100.0).floor(), parts.join(" · "));
+    // The strip shows bytes and rate too; then the limit goes.
+    for end in [" MB", "/s", "/s"] {
+        let at = parts.iter().position(|part| part.ends_with(end));
+        if let Some(at) = at.filter(|_| text::columns(&figures(&parts)) > width) {
+            parts.remove(at);
+        }
+    }
+    let figures = text::fitted(&figures(&parts), width);
     let room = width.saturating_sub(text::columns(&figures) + 2);
     let mut second = Line::styled(figures, theme.dim);
     second.push_span(Span::styled(format!("  {}", sparkline(&job.rates, room)), theme.bar));

@@ -73,6 +73,7 @@ fn progress(world: &mut World, id: JobId, tenth: u64, current: (&str, u64, u64))
         files_total: 3,
         bytes: 7_421_000 * tenth,
         bytes_total: 74_210_000,
+        arrived_bytes: 0,
         reused: 0,
         growing: false,
         current: Some((name.to_owned(), done, size)),

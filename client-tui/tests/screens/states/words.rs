@@ -2,6 +2,7 @@
 
 use towpath::app::event::Event;
 use towpath::config::Colors;
+use towpath_protocol::answer::Totals;
 
 use super::{assert_looks, assert_looks_in};
 use crate::world::World;
@@ -24,6 +25,9 @@ fn questions() {
     assert_looks(&mut world, "delete");
     world.press("Right");
     assert_looks(&mut world, "delete-yes");
+    // Never "0 files" of a folder that could not be read.
+    world.measured_but_for(1, Totals { folders: 1, ..Totals::default() });
+    assert_looks_in(&mut world, "delete-unreadable", Colors::True, (80, 24), "");
     world.press("Esc F5");
     assert_looks(&mut world, "copy");
     world.press("Esc F2");
