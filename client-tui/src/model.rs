@@ -43,7 +43,9 @@ pub struct JobProgress {
     pub files_total: u64,
     pub bytes: u64,
     pub bytes_total: u64,
-    /// Bytes that were at the destination already and did not move.
+    /// Of the bytes done, those of whole files.
+    pub arrived_bytes: u64,
+    /// Bytes done that did not move: the destination had them, or they were renamed.
     pub reused: u64,
     /// Whether the totals still grow.
     pub growing: bool,

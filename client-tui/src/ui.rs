@@ -93,7 +93,7 @@ fn news_line(scene: &Scene<'_>, width: usize) -> Line<'static> {
         return Line::default();
     }
     let (style, sign) = scene.theme.tone(*tone);
-    Line::styled(format!(" {sign} {}", text::fitted(text, width.saturating_sub(4))), style)
+    Line::styled(format!(" {sign} {}", text::fitted_message(text, width.saturating_sub(4))), style)
 }
 
 fn too_small(app: &App, frame: &mut Frame<'_>, area: Rect) {

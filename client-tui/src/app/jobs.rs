@@ -1,10 +1,13 @@
 //! Jobs as the panes know them: how far each is, how fast it was lately, and what its end means for marks and panes.
 
+mod figures;
+
 use std::collections::{HashSet, VecDeque};
 
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::{Name, WirePath};
 
+pub(super) use self::figures::Before;
 use super::conflicts::Waiting;
 use super::effect::Effect;
 use super::pane::Pane;
@@ -13,14 +16,9 @@ use crate::model::number::thousands;
 use crate::model::size::{human, megabytes_grouped, needed_and_free};
 use crate::model::{Carry, Choice, JobId, JobProgress, LinkId, Place, Side};
 
-/// Rates that are kept of a job, one each half second.
-const RATES_KEPT_MAX: usize = 60;
-const RATE_EVERY_MS: u64 = 500;
 /// How often a folder is read again while a job fills it; a large one less often.
 const READ_EVERY_MS: u64 = 1_000;
 const ENTRIES_A_MS: u64 = 50;
-/// How much there is to do is noted of a job that lasts.
-const NOTED_MS: u64 = 1_000;
 
 /// A job that runs.
 #[derive(Debug)]
@@ -48,8 +46,12 @@ pub struct Job {
     pub short: Option<(u64, u64)>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
-    /// Progress at the time its connection was lost, if the total was known.
-    before: Option<JobProgress>,
+    /// What was done before the job was cut off, by a lost connection or the end of an earlier `tow`.
+    pub(super) before: Before,
+    /// Whole files and their bytes, those before it was cut off included.
+    arrived: (u64, u64),
+    /// The largest part that was shown as done.
+    part: f64,
     /// What it works on.
     pub(super) source: LinkId,
     pub(super) sources: Vec<WirePath>,
@@ -138,7 +140,9 @@ impl Job {
             conflicts: Waiting::default(),
             short: None,
             moved_ms: 0,
-            before: None,
+            before: Before::default(),
+            arrived: (0, 0),
+            part: 0.0,
             source: LinkId::LOCAL,
             sources: Vec::new(),
             destination: LinkId::LOCAL,
@@ -162,16 +166,6 @@ impl Job {
             (_, false, true) => "↓",
             _ => "→",
         }
-    }
-
-    /// Of files where it deletes, of bytes else; 0 to 1.
-    pub fn part_done(&self) -> f64 {
-        let (done, all) = match self.work {
-            Work::Delete => (self.now.files, self.now.files_total),
-            Work::Carry(_) if self.now.bytes_total == 0 => (self.now.files, self.now.files_total),
-            Work::Carry(_) => (self.now.bytes, self.now.bytes_total),
-        };
-        if all == 0 { 0.0 } else { (done as f64 / all as f64).min(1.0) }
     }
 
     /// A server copies by itself, and no byte passes here.
@@ -206,64 +200,6 @@ impl Job {
     /// For how many milliseconds nothing has come.
     pub const fn idle_ms(&self) -> u64 {
         self.now.elapsed_ms.saturating_sub(self.moved_ms)
-    }
-
-    /// Goes on from where another job was cut off: it shows how far that was until it knows better.
-    fn follow(&mut self, other: Self) {
-        if !other.now.growing {
-            let now = JobProgress { bytes_per_second: 0, left_seconds: None, current: None, ..other.now };
-            (self.now, self.before) = (now.clone(), Some(now));
-            self.now.elapsed_ms = 0;
-        }
-        (self.failures, self.failure) = (other.failures, other.failure);
-    }
-
-    fn take(&mut self, now: JobProgress) {
-        let moved = |now: &JobProgress| now.bytes.saturating_sub(now.reused);
-        let (moved, now) = (moved(&now), self.with_before(now));
-        if (now.bytes, now.files) != (self.now.bytes, self.now.files) {
-            self.moved_ms = now.elapsed_ms;
-        }
-        let (then_ms, then_bytes) = self.sampled;
-        let passed_ms = now.elapsed_ms.saturating_sub(then_ms);
-        if passed_ms >= RATE_EVERY_MS {
-            self.rates.push_back(moved.saturating_sub(then_bytes).saturating_mul(1000) / passed_ms);
-            self.sampled = (now.elapsed_ms, moved);
-            if self.rates.len() > RATES_KEPT_MAX {
-                self.rates.pop_front();
-            }
-        }
-        if !now.growing && self.totals.is_none() && now.elapsed_ms >= NOTED_MS {
-            (self.totals, self.is_noted) = (Some((now.files_total, now.bytes_total)), false);
-        }
-        self.now = now;
-    }
-
-    /// With what was done before its connection was lost: what is left is what it finds to do now.
-    fn with_before(&self, now: JobProgress) -> JobProgress {
-        let Some(before) = &self.before else { return now };
-        if now.growing {
-            let (files, bytes) = (before.files, before.bytes);
-            let totals = (before.files_total, before.bytes_total);
-            return JobProgress {
-                files,
-                bytes,
-                files_total: totals.0,
-                bytes_total: totals.1,
-                growing: false,
-                ..now
-            };
-        }
-        let done = |all: u64, now: u64, done: u64| all.saturating_sub(now.saturating_sub(done));
-        let (files_total, bytes_total) =
-            (before.files_total.max(now.files_total), before.bytes_total.max(now.bytes_total));
-        JobProgress {
-            files: done(files_total, now.files_total, now.files),
-            bytes: done(bytes_total, now.bytes_total, now.bytes),
-            files_total,
-            bytes_total,
-            ..now
-        }
     }
 
     /// Whether a pane shows something that the job has changed.
@@ -316,6 +252,23 @@ impl App {
         }
     }
 
+    /// The folder that a transfer writes to, with its machine.
+    fn destination_of(&self, job: &Job) -> Option<String> {
+        let path = job.targets.first()?.parent()?;
+        Some(self.place_text(&Place { link: job.destination, path }))
+    }
+
+    /// Describes what ended a job before its end. A disk that is read-only is the destination's, if no path is said.
+    fn why_stopped(&self, job: &Job, fault: Fault) -> String {
+        let place = match fault.path.clone() {
+            Some(path) => Some(self.whose(job, path)),
+            None if fault.code == FaultCode::ReadOnly => self.destination_of(job),
+            None => None,
+        };
+        let why = Fault { path: None, ..fault };
+        place.map_or_else(|| why.to_string(), |place| format!("{place}: {why}"))
+    }
+
     /// All jobs in one line; none where there are none.
     pub fn traffic(&self) -> Option<Traffic> {
         let running = || self.jobs.iter().filter(|job| !job.is_waiting());
@@ -361,10 +314,14 @@ pub(super) fn said(app: &mut App, id: JobId, good: bool, (path, text): (Option<W
     let job = app.jobs.iter().find(|job| job.id == id);
     let whose = path.zip(job).map(|(path, job)| app.whose(job, path));
     let text = needed_and_free(&text, |bytes| size(bytes, app.unit));
+    let full = text.strip_prefix(FaultCode::NoSpace.text()).zip(job.and_then(|job| app.destination_of(job)));
+    let full = full.map(|(sizes, folder)| format!("no space in {folder}{sizes}"));
+    let text = full.clone().unwrap_or(text);
     let words = whose.map_or_else(|| text.clone(), |whose| format!("{whose}: {text}"));
     if let Some(job) = app.jobs.iter_mut().find(|job| job.id == id && !good) {
         job.failures += 1;
-        job.failure = Some(words.clone());
+        // A disk that is full is so for the whole job.
+        job.failure = Some(full.unwrap_or_else(|| words.clone()));
     }
     app.say(tone, words);
 }
@@ -388,24 +345,19 @@ pub(super) fn ended(
     let is_cut_off = stopped
         .as_ref()
         .is_some_and(|fault| matches!(fault.code, FaultCode::Disconnected | FaultCode::ShuttingDown));
-    let was_stopped = stopped.is_some();
-    let mut text = stopped.map_or_else(
-        || text.clone(),
-        |fault| {
-            let why = Fault { path: None, ..fault.clone() };
-            let why = fault
-                .path
-                .map_or_else(|| why.to_string(), |path| format!("{}: {why}", app.whose(&job, path)));
-            format!("{why}; until then {text}")
-        },
-    );
-    if let Some(failure) = job.failure.as_ref().filter(|_| !good && !was_stopped) {
-        let more = match job.failures - 1 {
-            0 => String::new(),
-            more => format!(" (and {} more: E)", thousands(more)),
-        };
-        text = format!("{failure}{more}; {text}");
-    }
+    // Where nothing was done, the reason is all that there is to say.
+    let besides = |why: String, done: String| if text.is_empty() { why } else { format!("{why}; {done}") };
+    let mut text = match (stopped, job.failure.as_ref().filter(|_| !good)) {
+        (Some(fault), _) => besides(app.why_stopped(&job, fault), format!("until then {text}")),
+        (None, Some(failure)) => {
+            let more = match job.failures - 1 {
+                0 => String::new(),
+                more => format!(" (and {} more: E)", thousands(more)),
+            };
+            besides(format!("{failure}{more}"), text.clone())
+        }
+        (None, None) => text.clone(),
+    };
     let goes_on = is_cut_off && !job.is_stopping() && go_on_later(app, &job, done);
     if goes_on {
         text.push_str("; resumes when the connection is back");

@@ -7,10 +7,10 @@ use super::carry::things_at;
 use super::effect::Effect;
 use super::jobs::{Hold, Work};
 use super::{App, Tone, queue, servers};
-use crate::model::LinkId;
 use crate::model::kept::{KeptId, LeftJob};
 use crate::model::number::counted;
 use crate::model::size::human;
+use crate::model::{JobProgress, LinkId};
 
 /// What is unfinished when `tow` ends is lost.
 pub(super) fn not_kept(app: &mut App, why: &str) {
@@ -45,6 +45,10 @@ pub(super) fn go_on(app: &mut App) -> Vec<Effect> {
         (job.source, job.destination) = (source, destination);
         (job.sources, job.targets) = kept.items.iter().cloned().unzip();
         (job.limit, job.existing) = (kept.limit, kept.existing);
+        if let Some((files_total, bytes_total)) = kept.totals {
+            (job.totals, job.before.totals) = (kept.totals, kept.totals);
+            job.now = JobProgress { files_total, bytes_total, ..JobProgress::default() };
+        }
         if !app.is_live(source) || !app.is_live(destination) {
             job.hold = Some(Hold::Connection);
         }

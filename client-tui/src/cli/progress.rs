@@ -36,12 +36,22 @@ pub(super) struct Shown {
     pub(super) reused: u64,
     /// Whether the total still grows.
     pub(super) growing: bool,
+    /// The largest part that was shown as done.
+    pub(super) part_least: f64,
+}
+
+impl Shown {
+    /// The part that is done, 0 to 1, which never falls. `None` while the total grows.
+    pub(super) fn part_done(&self) -> Option<f64> {
+        let part = if self.bytes_total == 0 { 0.0 } else { self.bytes as f64 / self.bytes_total as f64 };
+        (!self.growing).then_some(part.max(self.part_least))
+    }
 }
 
 /// Bar, percent, megabytes, rate and time left in one line.
 pub(super) fn line(shown: &Shown, begun: Instant, now: Instant) -> String {
     let seconds = now.duration_since(begun).as_secs_f64();
-    let part = if shown.bytes_total == 0 { 0.0 } else { shown.bytes as f64 / shown.bytes_total as f64 };
+    let part = shown.part_done();
     let moved = shown.bytes.saturating_sub(shown.reused);
     let left = if moved == 0 || shown.growing {
         String::new()
@@ -51,10 +61,10 @@ pub(super) fn line(shown: &Shown, begun: Instant, now: Instant) -> String {
         format!("  {}:{:02} left", seconds_left / 60, seconds_left % 60)
     };
     format!(
-        "{} {} {:3.0}%  {}/{} MB  {}{left}",
+        "{} {} {:>4}  {}/{} MB  {}{left}",
         fitted(&shown.name),
-        bar(part, BAR_COLUMNS),
-        (part * 100.0).floor(),
+        bar(part.unwrap_or_default(), BAR_COLUMNS),
+        part.map_or_else(|| "…".to_owned(), |part| format!("{:.0}%", (part * 100.0).floor())),
         size::megabytes(shown.bytes),
         if shown.growing { "…".to_owned() } else { size::megabytes(shown.bytes_total) },
         size::rate(moved, seconds),
@@ -100,6 +110,18 @@ mod tests {
         assert!(resumed.contains(&size::rate(500_000, 10.0)) && resumed.ends_with("0:10 left"), "{resumed}");
         let taken_up = at(1_000_000, 1_000_000);
         assert!(taken_up.ends_with(&size::rate(0, 10.0)), "{taken_up}");
+    }
+
+    #[test]
+    fn no_percentage_is_shown_while_the_total_grows_and_none_falls() {
+        let begun = Instant::now();
+        let shown = Shown { bytes: 500_000, bytes_total: 1_000_000, ..Shown::default() };
+        let at = |shown: &Shown| line(shown, begun, begun + Duration::from_secs(10));
+        assert!(at(&shown).contains(" 50%  0.50/1.00 MB"), "{}", at(&shown));
+        let growing = at(&Shown { growing: true, ..shown.clone() });
+        assert!(growing.contains("    …  0.50/… MB") && !growing.contains('█'), "{growing}");
+        let grown = at(&Shown { bytes_total: 2_000_000, part_least: 0.5, ..shown });
+        assert!(grown.contains(" 50%  0.50/2.00 MB"), "{grown}");
     }
 
     #[test]

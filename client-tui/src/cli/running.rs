@@ -68,6 +68,7 @@ pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &
     let mut running = tokio::spawn(transfer::run(job, reports));
     let interrupted = super::interrupted();
     tokio::pin!(interrupted);
+    let mut part = 0.0;
     let summary = loop {
         let is_growing = progress.borrow().growing;
         let question = watch.asking.next(is_growing, sides);
@@ -86,7 +87,7 @@ pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &
             }
             Ok(()) = progress.changed() => {
                 if output.progress {
-                    show(&progress.borrow_and_update(), begun, output);
+                    show(&progress.borrow_and_update(), begun, output, &mut part);
                 }
             }
         }
@@ -207,7 +208,8 @@ fn clear(output: Output) {
     }
 }
 
-fn show(now: &Progress, begun: Instant, output: Output) {
+/// `part` is the largest that was shown.
+fn show(now: &Progress, begun: Instant, output: Output, part: &mut f64) {
     if output.json {
         let object = json!({
             "event": "progress", "files": now.files, "files_total": now.files_total, "bytes": now.bytes,
@@ -223,6 +225,8 @@ fn show(now: &Progress, begun: Instant, output: Output) {
         bytes_total: now.bytes_total,
         reused: now.saved.saturating_add(now.resumed).saturating_add(now.renamed),
         growing: now.growing,
+        part_least: *part,
     };
+    *part = shown.part_done().unwrap_or(*part);
     output::progress_line(&progress::line(&shown, begun, Instant::now()));
 }

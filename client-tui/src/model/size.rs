@@ -51,18 +51,31 @@ pub fn rate(bytes: u64, seconds: f64) -> String {
     format!("{}/s", human((bytes as f64 / seconds.max(0.001)) as u64))
 }
 
-/// `text`, in which a server says how many bytes it needs and how many are free, with `shown` sizes instead.
+/// `text`, in which a server says how many bytes it needs and how many are free, with `shown` sizes instead. Bytes that it keeps free are
+/// not free.
 pub fn needed_and_free(text: &str, shown: impl Fn(u64) -> String) -> String {
     const NEEDED: &str = " bytes needed, ";
+    const KEPT: (&str, &str) = (" free, ", " of them kept free");
     let Some((before, after)) = text.split_once(NEEDED) else { return text.to_owned() };
     let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    match (before[start..].parse(), after[..end].parse()) {
-        (Ok(needed), Ok(free)) => {
-            format!("{}{} needed, {}{}", &before[..start], shown(needed), shown(free), &after[end..])
-        }
-        _ => text.to_owned(),
+    let Ok(needed) = before[start..].parse() else { return text.to_owned() };
+    let mut said = format!("{}{} needed, ", &before[..start], shown(needed));
+    let kept = after.split_once(KEPT.0).and_then(|(free, rest)| Some((free, rest.split_once(KEPT.1)?)));
+    if let Some((free, (kept, rest))) = kept
+        && let (Ok(free), Ok(kept)) = (free.parse::<u64>(), kept.parse())
+    {
+        return format!("{said}{} free{rest}", shown(free.saturating_sub(kept)));
     }
+    let mut rest = after;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let number = &rest[at..];
+        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+        said.push_str(&rest[..at]);
+        said.push_str(&number[..end].parse().map_or_else(|_| number[..end].to_owned(), &shown));
+        rest = &number[end..];
+    }
+    said.push_str(rest);
+    said
 }
 
 #[cfg(test)]
@@ -71,10 +84,13 @@ mod tests {
 
     #[test]
     fn bytes_needed_and_free_are_shown_in_units() {
-        let server =
-            "no space left at the destination (125829120 bytes needed, 20971520 free, 5 of them kept free)";
-        let shown = "no space left at the destination (125.83 MB needed, 20.97 MB free, 5 of them kept free)";
+        let server = "no space left at the destination (125829120 bytes needed, 20971520 free, 1000000 of them kept free)";
+        let shown = "no space left at the destination (125.83 MB needed, 19.97 MB free)";
         assert_eq!(needed_and_free(server, human), shown);
+        assert_eq!(needed_and_free("(9 bytes needed, 5 free)", human), "(9 B needed, 5 B free)");
+        let quota = "125829120 bytes needed, 20971520 left of the 104857600 for this client";
+        let shown = "125.83 MB needed, 20.97 MB left of the 104.86 MB for this client";
+        assert_eq!(needed_and_free(quota, human), shown);
         for other in ["permission denied", " bytes needed, ", "x bytes needed, 3 free"] {
             assert_eq!(needed_and_free(other, human), other);
         }

@@ -71,7 +71,8 @@ pub(super) async fn tree(shared: &Shared, item: &Item) -> Result<Tree, Fault> {
     .await?;
     let Copied::Whole(totals) = copied else {
         // It is found again, and what is there by now is unchanged.
-        shared.tally.taken_back(shown.files, shown.bytes);
+        shared.tally.found_again(shown.files);
+        under_way.arrived();
         return Ok(Tree::GaveWay);
     };
     let (files, bytes) = (totals.files.saturating_sub(shown.files), totals.bytes.saturating_sub(shown.bytes));
@@ -146,7 +147,10 @@ pub(super) async fn file(shared: &Shared, step: &Step) -> Result<Outcome, Fault>
             Copied::Whole(totals) => break totals,
             // It was done already.
             Copied::GaveWay(Some(totals)) if totals.files == 1 && totals.failed == 0 => break totals,
-            Copied::GaveWay(_) if is_in_process => return Ok(Outcome::GaveWay),
+            Copied::GaveWay(_) if is_in_process => {
+                under_way.begun_anew();
+                return Ok(Outcome::GaveWay);
+            }
             Copied::GaveWay(_) => {}
         }
     };

@@ -16,7 +16,7 @@ use super::placed::Claim;
 use super::plan::{Bounds, Plan, Queues, fault_at, look, look_at, may_be_unchanged};
 use super::prefix;
 use super::run::ANOTHER_CONTENT;
-use super::shared::Shared;
+use super::shared::{Shared, ends_all};
 use super::undecided::{Asked, UNDECIDED_MAX};
 use super::work::{Folder, Step, Work};
 use crate::model::conflict::{Choice, Conflict, ConflictKind};
@@ -129,7 +129,12 @@ async fn settle_folder(shared: &Shared, clash: FolderClash, queues: Queues) -> R
 pub(super) async fn settle(shared: &Shared, step: Step) -> Option<Step> {
     let size = step.attributes.size;
     let settled = decide(shared, step).await;
-    if !matches!(settled, Ok(Some(_))) {
+    // What the end of the job leaves undecided is still to be done.
+    let is_left = match &settled {
+        Ok(settled) => settled.is_none() && !shared.stop.is_cancelled(),
+        Err(fault) => !ends_all(fault.code) && !shared.stop.is_cancelled(),
+    };
+    if is_left {
         shared.tally.not_carried(size);
     }
     match settled {
@@ -150,8 +155,7 @@ pub(super) async fn settle_late(shared: &Shared, step: Step) -> Option<Step> {
     match look_at(&shared.job.destination, &step.to).await {
         Ok(there) => settle(shared, Step { there: Some(there), ..step }).await,
         Err(fault) => {
-            shared.tally.not_carried(step.attributes.size);
-            shared.failed(fault).await;
+            shared.has_failed(&step, fault).await;
             None
         }
     }

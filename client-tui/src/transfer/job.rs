@@ -98,6 +98,8 @@ pub struct Job {
 pub struct Progress {
     pub files: u64,
     pub bytes: u64,
+    /// Of the bytes done, those of whole files.
+    pub arrived_bytes: u64,
     /// Found so far, those already done included.
     pub files_total: u64,
     pub bytes_total: u64,

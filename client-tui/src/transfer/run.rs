@@ -239,10 +239,16 @@ impl Shared {
                 let _ = self.twin(Step { there: Some(there), is_twin: true, ..step }).await;
                 return;
             }
-            self.tally.not_carried(step.attributes.size);
-            let whole = || step.from.whole().unwrap_or_default();
-            let fault = if fault.path.is_some() { fault } else { fault.at(whole()) };
-            return self.failed(fault).await;
+            let whole = |place: &Location| place.whole().unwrap_or_default();
+            let fault = match fault.path {
+                // It is the destination that a copy writes to.
+                _ if fault.code == FaultCode::ReadOnly && self.job.verb == Verb::Copy => {
+                    fault.at(whole(&step.to))
+                }
+                Some(_) => fault,
+                None => fault.at(whole(&step.from)),
+            };
+            return self.has_failed(&step, fault).await;
         }
     }
 

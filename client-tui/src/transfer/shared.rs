@@ -73,11 +73,19 @@ impl Shared {
         self.tally.summary(stopped, cancelled)
     }
 
+    /// Tells the failure of a step that was found. What ends the job leaves it among what is to be done.
+    pub(super) async fn has_failed(&self, step: &Step, fault: Fault) {
+        if fault.code != FaultCode::Cancelled && !ends_all(fault.code) {
+            self.tally.not_arrived(&step.from, step.attributes.size);
+        }
+        self.failed(fault).await;
+    }
+
     /// Tells a failure. Stops the job where the rest cannot be done either; whatever that ends is no failure of its own.
     pub(super) async fn failed(&self, fault: Fault) {
         match fault.code {
             FaultCode::Cancelled if self.stop.is_cancelled() => {}
-            FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown => self.stop_for(fault),
+            code if ends_all(code) => self.stop_for(fault),
             _ => {
                 self.tally.failed(1);
                 self.tell(Fact::Failed(fault)).await;
@@ -158,4 +166,9 @@ impl Shared {
             metadata,
         }
     }
+}
+
+/// Returns whether the rest of a job cannot be done either.
+pub(super) const fn ends_all(code: FaultCode) -> bool {
+    matches!(code, FaultCode::ReadOnly | FaultCode::Disconnected | FaultCode::ShuttingDown)
 }

@@ -26,10 +26,19 @@ pub(super) struct Tally {
     bytes_total: Counter,
     /// Of what arrived, there already from a copy that was cut off.
     resumed: Counter,
-    /// Of what moved, taken over from what was there already.
+    /// Of what arrived, taken over from what was there already.
     saved: Counter,
-    /// Counts bytes that an interrupted copy had left.
+    /// Of what moved, taken over from what was there already, and left there by an interrupted copy.
+    reused: Counter,
     taken_up: Counter,
+    /// Files that arrived and count as unchanged, since they were found once more.
+    found_again: Counter,
+    /// The most bytes that were shown.
+    shown: AtomicU64,
+    /// Large files that were given up and not yet tried again or counted as failed.
+    given_up: Mutex<Vec<GivenUp>>,
+    /// Of what moved, bytes that did not arrive.
+    lost: Counter,
     /// Counts files that were renamed.
     renamed: Counter,
     /// Bytes of those.
@@ -78,10 +87,20 @@ struct Large {
     size: u64,
 }
 
-/// Counts one large file's bytes. Dropped before the file has arrived, it takes them back.
+/// The bytes of a large file that did not arrive.
+#[derive(Debug)]
+struct GivenUp {
+    path: WirePath,
+    moved: u64,
+    reused: u64,
+    taken_up: u64,
+}
+
+/// Counts one large file's bytes. They stay in what is shown if it is dropped before the file has arrived: progress never falls back.
 #[derive(Debug)]
 pub(super) struct UnderWay<'a> {
     tally: &'a Tally,
+    path: WirePath,
     moved: Arc<Counter>,
     saved: Counter,
     taken_up: Counter,
@@ -99,7 +118,12 @@ impl Tally {
             bytes_total: Counter::default(),
             resumed: Counter::default(),
             saved: Counter::default(),
+            reused: Counter::default(),
             taken_up: Counter::default(),
+            found_again: Counter::default(),
+            shown: AtomicU64::default(),
+            given_up: Mutex::default(),
+            lost: Counter::default(),
             renamed: Counter::default(),
             renamed_bytes: Counter::default(),
             verified: Counter::default(),
@@ -130,6 +154,22 @@ impl Tally {
         self.bytes_total.subtract(bytes);
     }
 
+    /// Something that was found failed. Bytes of it that had moved stay in what is shown, and in the total.
+    pub(super) fn not_arrived(&self, file: &Location, bytes: u64) {
+        let moved = self.given_up_of(file).map_or(0, |given_up| given_up.moved);
+        self.not_carried(bytes.saturating_sub(moved));
+    }
+
+    fn given_up_of(&self, file: &Location) -> Option<GivenUp> {
+        let mut given_up = lock(&self.given_up);
+        if given_up.is_empty() {
+            return None;
+        }
+        let path = file.whole().ok()?;
+        let at = given_up.iter().position(|file| file.path == path)?;
+        Some(given_up.swap_remove(at))
+    }
+
     /// Something that was found has another size by now.
     pub(super) fn resized(&self, before: u64, now: u64) {
         self.bytes_total.add(now);
@@ -152,11 +192,10 @@ impl Tally {
         self.verified.add(1);
     }
 
-    /// Files and bytes that were found, and files that arrived, will be found again.
-    pub(super) fn taken_back(&self, files: u64, bytes: u64) {
-        self.files_total.subtract(files);
+    /// Files that arrived will be found again, as unchanged.
+    pub(super) fn found_again(&self, files: u64) {
         self.files.subtract(files);
-        self.bytes_total.subtract(bytes);
+        self.found_again.add(files);
     }
 
     /// So many bytes of a file that arrived had come before.
@@ -224,16 +263,26 @@ impl Tally {
 
     /// A large file is begun.
     pub(super) fn begin(&self, file: &Location, size: u64) -> UnderWay<'_> {
+        if let Some(given_up) = self.given_up_of(file) {
+            self.lost.subtract(given_up.moved);
+            self.take_back(given_up.moved, given_up.reused, given_up.taken_up);
+        }
         let moved = Arc::<Counter>::default();
         let path = file.whole().unwrap_or_default();
-        lock(&self.large).push(Large { path, moved: moved.clone(), size });
+        lock(&self.large).push(Large { path: path.clone(), moved: moved.clone(), size });
         let (saved, taken_up) = Default::default();
-        UnderWay { tally: self, moved, saved, taken_up, has_arrived: false }
+        UnderWay { tally: self, path, moved, saved, taken_up, has_arrived: false }
     }
 
-    /// Bytes that have moved so far.
+    fn take_back(&self, moved: u64, reused: u64, taken_up: u64) {
+        self.moved.subtract(moved);
+        self.reused.subtract(reused);
+        self.taken_up.subtract(taken_up);
+    }
+
+    /// Bytes that have moved so far and take room at the destination.
     pub(super) fn progress_bytes(&self) -> u64 {
-        self.moved.value()
+        self.moved.value().saturating_sub(self.lost.value())
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -241,16 +290,21 @@ impl Tally {
         let elapsed = self.begun.elapsed();
         // Bytes that were there already do not count as speed, nor do renames.
         let taken_up = self.taken_up.value();
-        let reused = self.saved.value().saturating_add(taken_up).saturating_add(self.renamed_bytes.value());
+        let reused = self.reused.value().saturating_add(taken_up).saturating_add(self.renamed_bytes.value());
         let bytes_per_second = lock(&self.rate).observe(elapsed, bytes.saturating_sub(reused));
+        // A file that is tried again moves from its start.
+        let bytes = self.shown.fetch_max(bytes, Relaxed).max(bytes);
+        let bytes_total = bytes_total.max(bytes);
+        let found_again = self.found_again.value();
         let growing = self.planning.load(Relaxed);
         let left = time_for(bytes_total.saturating_sub(bytes), bytes_per_second).filter(|_| !growing);
         self.wants_small.store(true, Relaxed);
         Progress {
-            files: self.files.value(),
+            files: self.files.value().saturating_add(found_again),
             bytes,
+            arrived_bytes: self.bytes.value(),
             files_total: self.files_total.value(),
-            saved: self.saved.value(),
+            saved: self.reused.value(),
             resumed: taken_up,
             renamed: self.renamed_bytes.value(),
             bytes_total,
@@ -301,7 +355,7 @@ impl UnderWay<'_> {
     /// Of what moved, so much was taken over from what was there.
     pub(super) fn saved(&self, bytes: u64) {
         self.saved.add(bytes);
-        self.tally.saved.add(bytes);
+        self.tally.reused.add(bytes);
     }
 
     /// So much of it had come before.
@@ -316,7 +370,14 @@ impl UnderWay<'_> {
         self.moved(bytes.saturating_sub(self.moved.value()));
     }
 
+    /// The file is copied from its start in another way.
+    pub(super) fn begun_anew(mut self) {
+        self.tally.take_back(self.moved.value(), self.saved.value(), self.taken_up.value());
+        self.has_arrived = true;
+    }
+
     pub(super) fn arrived(mut self) {
+        self.tally.saved.add(self.saved.value());
         self.has_arrived = true;
     }
 }
@@ -324,10 +385,12 @@ impl UnderWay<'_> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         lock(&self.tally.large).retain(|file| !Arc::ptr_eq(&file.moved, &self.moved));
-        if !self.has_arrived {
-            self.tally.moved.subtract(self.moved.value());
-            self.tally.saved.subtract(self.saved.value());
-            self.tally.taken_up.subtract(self.taken_up.value());
+        let moved = self.moved.value();
+        if !self.has_arrived && moved > 0 {
+            let (reused, taken_up) = (self.saved.value(), self.taken_up.value());
+            let path = std::mem::take(&mut self.path);
+            self.tally.lost.add(moved);
+            lock(&self.tally.given_up).push(GivenUp { path, moved, reused, taken_up });
         }
     }
 }
@@ -359,16 +422,44 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_what_did_not_arrive_are_taken_back() {
+    fn bytes_of_what_did_not_arrive_stay_in_what_is_shown_and_count_in_no_summary() {
         let tally = Tally::new();
+        tally.found(2, 200);
         let under_way = tally.begin(&file("a"), 100);
         under_way.moved_up_to(60);
         under_way.moved_up_to(80);
         under_way.saved(20);
-        assert_eq!((tally.progress().bytes, tally.progress().saved), (80, 20));
+        let shown = || (tally.progress().bytes, tally.progress().bytes_total, tally.progress().saved);
+        assert_eq!(shown(), (80, 200, 20));
         drop(under_way);
-        assert_eq!((tally.progress().bytes, tally.progress().saved), (0, 0));
-        assert_eq!(tally.progress().current, None);
+        assert_eq!((shown(), tally.progress().current), ((80, 200, 20), None));
+        // Tried again, it is counted once.
+        let under_way = tally.begin(&file("a"), 100);
+        assert_eq!(shown(), (80, 200, 0));
+        under_way.moved(90);
+        assert_eq!(shown(), (90, 200, 0));
+        drop(under_way);
+        tally.not_arrived(&file("a"), 100);
+        assert_eq!(shown(), (90, 190, 0));
+        let other = tally.begin(&file("b"), 100);
+        other.moved(100);
+        other.arrived();
+        tally.arrived(1, 100);
+        assert_eq!(shown(), (190, 190, 0));
+        let summary = tally.summary(None, false);
+        assert_eq!((summary.files, summary.bytes, summary.saved), (1, 100, 0));
+    }
+
+    #[test]
+    fn what_is_found_again_as_unchanged_stays_in_what_is_shown() {
+        let tally = Tally::new();
+        tally.found(3, 30);
+        tally.arrived(3, 0);
+        tally.found_again(3);
+        tally.found(7, 70);
+        tally.all_found();
+        assert_eq!((tally.progress().files, tally.progress().files_total), (3, 10));
+        assert_eq!(tally.summary(None, false).files, 0);
     }
 
     #[test]
@@ -383,7 +474,7 @@ mod tests {
         under_way.moved(1_000);
         assert!(tally.progress().bytes_per_second > 0);
         drop(under_way);
-        assert_eq!((tally.progress().bytes, tally.progress().resumed), (0, 0));
+        assert_eq!((tally.progress().bytes, tally.progress().resumed), (901_000, 900_000));
     }
 
     #[test]

@@ -64,8 +64,7 @@ impl Shared {
             }
             Ok(false) => conflicts::settle_different(self, step).await,
             Err(fault) => {
-                self.tally.not_carried(step.attributes.size);
-                self.failed(fault).await;
+                self.has_failed(&step, fault).await;
                 None
             }
         }

@@ -61,6 +61,20 @@ pub(super) fn fitted(text: &str, room: usize) -> String {
     format!("{beginning}…{end}")
 }
 
+/// A message, at most `room` wide: its longest path loses its middle before the rest loses anything.
+pub(super) fn fitted_message(text: &str, room: usize) -> String {
+    const PATH_COLUMNS_MIN: usize = 12;
+    let too_many = columns(&safe(text)).saturating_sub(room);
+    let words = text.split(' ').filter(|word| word.contains('/'));
+    match words.max_by_key(|word| columns(word)) {
+        Some(path) if too_many > 0 && columns(path) >= too_many + PATH_COLUMNS_MIN => {
+            let fitted_path = fitted(path, columns(path) - too_many);
+            fitted(&text.replacen(path, &fitted_path, 1), room)
+        }
+        _ => fitted(text, room),
+    }
+}
+
 /// A path, at most `room` wide: what is longer keeps its end, from a whole part on where that leaves enough of it.
 pub(super) fn fitted_path(path: &str, room: usize) -> String {
     let path = safe(path);
@@ -167,6 +181,19 @@ mod tests {
             }
         }
         assert!(fitted("a-very-long-name-of-a-file.tar.gz", 16).ends_with(".tar.gz"));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_loses_the_middle_of_its_path() {
+        let path = format!("/srv/{}/photos", "deep/".repeat(20));
+        let message = format!("no space in {path} (125.83 MB needed, 20.97 MB free)");
+        let fitted = fitted_message(&message, 76);
+        assert!(fitted.starts_with("no space in /srv/deep/"), "{fitted}");
+        assert!(fitted.ends_with("photos (125.83 MB needed, 20.97 MB free)"), "{fitted}");
+        assert_eq!(columns(&fitted), 76);
+        let words = "word ".repeat(30);
+        assert_eq!(fitted_message(&words, 76), super::fitted(&words, 76));
+        assert_eq!(fitted_message("a/b: no", 76), "a/b: no");
     }
 
     #[test]

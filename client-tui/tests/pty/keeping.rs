@@ -28,7 +28,7 @@ pub(super) fn large(folders: &Folders) -> Vec<u8> {
     content
 }
 
-fn serve(folders: &Folders) -> Towd {
+pub(super) fn serve(folders: &Folders) -> Towd {
     Towd::start(&folders.right(""), &folders.state(), &["--limit", "disk_reserve_bytes=0"])
 }
 

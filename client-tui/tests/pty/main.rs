@@ -19,9 +19,11 @@ mod line;
 #[path = "../support/names.rs"]
 mod names;
 mod opening;
+mod progress;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../support/pty.rs"]
 mod pty;
+mod refusing;
 mod screen;
 mod sessions;
 #[path = "../support/silent.rs"]

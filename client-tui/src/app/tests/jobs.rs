@@ -266,6 +266,16 @@ fn a_job_that_fails_says_why_with_sizes_in_the_unit_of_the_screen() {
         play.said(),
         "/right/a: no space left (125 829 120 bytes needed, 20 971 520 bytes free); nothing copied"
     );
+    // A full disk is told by its folder, and nothing else if nothing was done.
+    let play = copying();
+    let id = play.job();
+    let (path, text) =
+        (Some(path("left/a")), "no space left at the destination (9000000 bytes needed, 5 free)");
+    let said = Event::JobSaid { id, good: false, path, text: text.into() };
+    let ended = Event::JobEnded { id, good: false, stopped: None, text: String::new(), done: vec![] };
+    let play = play.event(said);
+    assert_eq!(play.said(), "/left/a: no space in /right (9.00 MB needed, 0.000005 MB free)");
+    assert_eq!(play.event(ended).said(), "no space in /right (9.00 MB needed, 0.000005 MB free)");
     let play = copying();
     let said = |play: Play| play.event(Event::JobSaid { id, good: false, path: None, text: "no".into() });
     let play = ends(said(said(play)), id);

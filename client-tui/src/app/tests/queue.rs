@@ -5,6 +5,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use super::play::{Play, app, newer, path};
 use crate::app::effect::Effect;
 use crate::app::event::Event;
+use crate::app::jobs::{Before, Work};
 use crate::model::{Choice, JobId, JobProgress, LinkId, Scope, Side};
 
 /// Three copies, of which two run.
@@ -252,8 +253,47 @@ fn what_a_lost_connection_cut_off_keeps_its_percentage_until_it_goes_on_from_the
     assert_eq!(shown(&play), (10, 10, 100.0, false));
     // The total was not known.
     let play = app().with(["a"]).connected([]).press("j F5 Enter");
-    let play = cut_off(progress(play, 1, now(0, 1, 0, 1, true)), JobId(1), &[]);
-    assert!(play.app.jobs[0].now.growing);
+    let arrives = |files, bytes, growing| JobProgress {
+        arrived_bytes: bytes,
+        bytes: bytes + 5,
+        ..now(files, files + 4, 0, bytes + 40, growing)
+    };
+    let play = cut_off(progress(play, 1, arrives(3, 30, true)), JobId(1), &[]);
+    let figures = |play: &Play| {
+        let now = &play.app.jobs[0].now;
+        (now.files, now.bytes, now.growing)
+    };
+    assert_eq!(figures(&play), (3, 35, true));
+    let link = play.link(Side::Right);
+    let play = play.event(Event::Disconnected { link, why: "gone".into(), at_ns: 1 });
+    let name = "tow://box:7171".into();
+    let play = play.event(Event::Connected { link, name, path: path("srv"), round_trip_ms: None });
+    // What was under way begins again, and is not found twice.
+    let play = progress(play, 2, now(0, 2, 0, 20, true));
+    assert_eq!(figures(&play), (3, 35, true));
+    let play = progress(play, 2, arrives(1, 10, true));
+    assert_eq!(figures(&play), (4, 45, true));
+    let play = progress(play, 2, now(4, 4, 40, 40, false));
+    assert_eq!((shown(&play), play.app.jobs[0].now.bytes), ((7, 7, 100.0, false), 70));
+}
+
+#[test]
+fn a_deletion_that_was_cut_off_counts_on() {
+    let gone = |files, files_total, growing| JobProgress {
+        files,
+        files_total,
+        growing,
+        elapsed_ms: 1_000,
+        ..JobProgress::default()
+    };
+    let mut play = three();
+    play.app.jobs[0].work = Work::Delete;
+    play.app.jobs[0].before = Before { done: (4, 0), totals: Some((10, 0)) };
+    // It is not counted again.
+    let play = play.event(Event::JobProgress { id: JobId(1), now: gone(3, 3, true) });
+    let job = &play.app.jobs[0];
+    assert_eq!((job.now.files, job.now.files_total, job.now.growing), (7, 10, false));
+    assert_eq!((job.part_done() * 100.0).round() as u64, 70);
 }
 
 #[test]

@@ -250,13 +250,7 @@ fn failed(id: JobId, fault: Fault) -> Event {
 
 /// A job that could not begin.
 fn unbegun(id: JobId, fault: Fault) -> Event {
-    Event::JobEnded {
-        id,
-        good: false,
-        stopped: Some(fault),
-        text: "nothing was done".to_owned(),
-        done: Vec::new(),
-    }
+    Event::JobEnded { id, good: false, stopped: Some(fault), text: String::new(), done: Vec::new() }
 }
 
 fn shown(now: &Progress) -> JobProgress {
@@ -269,7 +263,8 @@ fn shown(now: &Progress) -> JobProgress {
         files_total: now.files_total,
         bytes: now.bytes,
         bytes_total: now.bytes_total,
-        reused: now.saved.saturating_add(now.resumed),
+        arrived_bytes: now.arrived_bytes,
+        reused: now.saved.saturating_add(now.resumed).saturating_add(now.renamed),
         growing: now.growing,
         current,
         elapsed_ms: now.elapsed.as_millis() as u64,
@@ -313,7 +308,9 @@ impl Removal {
             }
         }
         let mut text = deleted(&what, is_one, &self.gone);
-        if self.gone.failed > 0 {
+        if self.gone.things() == 0 && self.gone.failed > 0 && !self.cancel.is_cancelled() {
+            text = String::new();
+        } else if self.gone.failed > 0 {
             text = format!("{text}, {} failed (E shows them)", thousands(self.gone.failed));
         }
         let is_cancelled = self.cancel.is_cancelled();
@@ -359,6 +356,7 @@ impl Removal {
             files_total: counted.max(things),
             bytes,
             bytes_total: counted_bytes.max(bytes),
+            arrived_bytes: bytes,
             reused: 0,
             growing: counted == 0,
             current: None,
@@ -410,7 +408,8 @@ async fn renamed(summary: &Summary, link: &Link, items: &[(WirePath, WirePath)])
     })
 }
 
-/// Describes the end of a transfer of `what`; true if it is good. `unasked` files were skipped without a decision.
+/// Describes the end of a transfer of `what`; true if it is good. `unasked` files were skipped without a decision. Empty if nothing was
+/// done: what failed was told.
 fn in_words(summary: &Summary, verb: Verb, (what, unasked): (&str, u64)) -> (bool, String) {
     let done = if verb == Verb::Copy { "copied" } else { "moved" };
     let is_verified = summary.files > 0 && summary.verified == summary.files;
@@ -418,6 +417,9 @@ fn in_words(summary: &Summary, verb: Verb, (what, unasked): (&str, u64)) -> (boo
     let is_whole = summary.failed + summary.skipped == 0 && !summary.cancelled && summary.stopped.is_none();
     let (files, size) = (counted(summary.files, "file", "files"), megabytes_grouped(summary.bytes));
     let there = counted(summary.unchanged, "file", "files");
+    if summary.files + summary.unchanged + summary.skipped == 0 && summary.failed > 0 && !summary.cancelled {
+        return (false, String::new());
+    }
     let mut text = match (summary.files, summary.unchanged) {
         (0, 0) if is_whole => format!("{done} {what}"),
         (0, 1..) if is_whole && verb == Verb::Copy => {
