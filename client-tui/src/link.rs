@@ -104,6 +104,14 @@ impl Link {
         }
     }
 
+    /// A hint for the user about this connection, e.g. that a pairing code was not used.
+    pub fn note(&self) -> Option<&str> {
+        match &*self.0 {
+            Inner::InProcess(_) => None,
+            Inner::Connection(link) => link.note(),
+        }
+    }
+
     /// Whether both lead to the same service and so to the same root.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "pairing/again.rs"]
+mod again;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "support/pty.rs"]
 mod pty;
@@ -50,11 +52,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
         fs::write(root.join("there.txt"), "there").unwrap();
-        let towd = Towd::start_tls(&root, &dir.path().join("towd"), &[]);
+        let towd = Towd::start_tls(&root, &dir.path().join("towd"), arguments);
         Self { dir, towd }
     }
 
@@ -281,7 +287,7 @@ fn a_code_comes_from_the_environment_or_a_private_file() {
     let world = World::new();
     let output = world.ls("ann", Some(&world.towd.code()));
     assert!(output.status.success(), "{}", said(&output));
-    // Whoever is enrolled needs none, and a bad one does no harm.
+    // A client that is enrolled needs none, and a bad one does no harm.
     assert!(world.ls("ann", Some("nonsense")).status.success());
     let file = world.dir.path().join("code");
     fs::write(&file, world.towd.code()).unwrap();
@@ -304,7 +310,7 @@ fn a_code_that_is_missing_empty_malformed_or_wrong_exits_with_3() {
         (None, "not paired"),
         (Some(""), "there is none"),
         (Some("tow1abc"), "60 letters"),
-        (Some(wrong.as_str()), "wrong, used, or older"),
+        (Some(wrong.as_str()), "wrong, used, older"),
     ] {
         let output = world.ls("ann", pair);
         assert_eq!(output.status.code(), Some(3), "{}", said(&output));

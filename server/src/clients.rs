@@ -126,6 +126,21 @@ impl Clients {
         client
     }
 
+    /// Gives a client on the list the rights of a code that it has used, and the code's name if it has one. `None` if no client has this key.
+    pub(crate) fn take_offer(
+        &mut self,
+        key: &KeyHash,
+        name: Option<&ClientName>,
+        rights: &Rights,
+    ) -> Option<Client> {
+        let client = self.clients.iter_mut().find(|client| client.key == *key)?;
+        client.rights = rights.clone();
+        if let Some(name) = name {
+            client.name = name.clone();
+        }
+        Some(client.clone())
+    }
+
     /// The client whose rights are to change; none where there is none of that number.
     pub(crate) fn of_id(&mut self, id: u32) -> Option<&mut Client> {
         self.clients.iter_mut().find(|client| client.id == id)

@@ -14,7 +14,7 @@ use crate::announce::{code_words, print};
 use crate::clients::{Client, ClientName, Clients};
 use crate::config::Errand;
 use crate::gate::{now, open_folder};
-use crate::pairing::{self, Given};
+use crate::pairing::{self, Given, Opened};
 use crate::rights::{Rights, RightsArgs};
 use crate::served;
 
@@ -40,7 +40,11 @@ fn pair(state: &Path, name: Option<ClientName>, rights: RightsArgs) -> anyhow::R
         check(state, &rights)?;
     }
     let identity = Identity::load_or_make(&folder)?;
-    let code = pairing::open(&folder.lock()?, &identity.hash(), now(), Given { rights, name })?;
+    let Opened { code, replaces } =
+        pairing::open(&folder.lock()?, &identity.hash(), now(), Given { rights, name })?;
+    if replaces {
+        let _ = writeln!(std::io::stderr(), "towd: {}", pairing::REPLACED);
+    }
     // The code alone is what a script reads.
     let _ = writeln!(std::io::stderr(), "{}", code_words());
     print(&Zeroizing::new(format!("{}\n", code.text().as_str())))

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::clients::{CLIENTS_FILE, Client, Clients};
 use crate::limits::{Limit, Limits};
 use crate::log::Log;
-use crate::pairing::{self, Given, Tried};
+use crate::pairing::{self, Given, Opened, Tried};
 use crate::penalties::{Penalties, Source};
 use crate::rights::Rights;
 use crate::served;
@@ -111,7 +111,12 @@ impl Gate {
         if !self.clients()?.is_empty() {
             return Ok(None);
         }
-        pairing::open(&self.folder.lock()?, &self.fingerprint(), now(), Given::default()).map(Some)
+        let Opened { code, replaces } =
+            pairing::open(&self.folder.lock()?, &self.fingerprint(), now(), Given::default())?;
+        if replaces {
+            self.log.info(pairing::REPLACED);
+        }
+        Ok(Some(code))
     }
 
     /// The handshake, and the one who keeps the door for this connection. `asked` is called once there is a whole `ClientHello`.
@@ -222,13 +227,14 @@ impl Visitor {
 
     /// Whether the client is on the list, or gets onto it now; then its view of the service.
     fn decide(&self, pairing: Option<&Pairing>, now: u64) -> Result<Arc<Service>, Fault> {
-        let decided = self.listed().and_then(|listed| match (listed, pairing) {
-            (Some(client), _) => self.enter(&client),
-            (None, None) => Ok(Err(FaultCode::NotPaired.into())),
-            (None, Some(pairing)) => match self.pair(pairing, now)? {
-                Ok(client) => self.enter(&client),
-                Err(fault) => Ok(Err(fault)),
-            },
+        let decided = match pairing {
+            // A code that a client on the list shows is used as well: it decides what the client may do from now on.
+            Some(pairing) => self.pair(pairing, now),
+            None => self.listed().map(|listed| listed.ok_or_else(|| FaultCode::NotPaired.into())),
+        };
+        let decided = decided.and_then(|client| match client {
+            Ok(client) => self.enter(&client),
+            Err(fault) => Ok(Err(fault)),
         });
         decided.unwrap_or_else(|fault| {
             self.gate.log.error(&format!("{} cannot be let in: {fault}", self.address));
@@ -247,7 +253,8 @@ impl Visitor {
             let mut live = self.gate.live();
             let sessions_max = self.gate.limits.count(Limit::SessionsPerClient);
             if live.values().filter(|live| live.key == self.key).count() >= sessions_max {
-                let detail = format!("this client has {sessions_max} sessions, and may not have more");
+                let sessions = if sessions_max == 1 { "session" } else { "sessions" };
+                let detail = format!("this client has {sessions_max} {sessions}, and may not have more");
                 return Ok(Err(Fault::new(FaultCode::LimitExceeded).because(detail)));
             }
             let revocation = self.revocation.clone();
@@ -297,7 +304,7 @@ impl Visitor {
         })
     }
 
-    /// The client that is on the list from now on.
+    /// The client that is on the list from now on, with what the code gives.
     fn pair(&self, pairing: &Pairing, now: u64) -> Decision<Client> {
         let Gate { folder, identity, penalties, log, .. } = &*self.gate;
         if let Some(wait) = penalties.wait(self.source, Instant::now()) {
@@ -318,22 +325,32 @@ impl Visitor {
         };
         let locked = folder.lock()?;
         let mut clients = Clients::load(folder)?;
-        if clients.is_full() {
+        let listed = clients.of_key(&self.key).cloned();
+        if listed.is_none() && clients.is_full() {
             return Ok(Err(
                 Fault::new(FaultCode::LimitExceeded).because("the server's list of clients is full")
             ));
         }
-        let Given { rights, name } = match pairing::redeem(&locked, &pairing.proof, &bound, now)? {
-            Tried::Proven(given) => given,
-            failed => {
-                penalties.failed(self.source, Instant::now());
-                log.warning(&format!("{} {}", self.address, in_words(&failed)));
-                return Ok(Err(FaultCode::PairingFailed.into()));
-            }
+        let Given { rights, name } =
+            match (pairing::redeem(&locked, &pairing.proof, &bound, listed.is_some(), now)?, &listed) {
+                (Tried::Proven(given), _) => given,
+                (Tried::Again, Some(client)) => return Ok(Ok(client.clone())),
+                (failed, _) => {
+                    penalties.failed(self.source, Instant::now());
+                    log.warning(&format!("{} {}", self.address, in_words(&failed)));
+                    return Ok(Err(FaultCode::PairingFailed.into()));
+                }
+            };
+        let taken = clients.take_offer(&self.key, name.as_ref(), &rights);
+        let (client, how) = if let Some(client) = taken {
+            (client, "has used another code and is")
+        } else {
+            let name = name.as_ref().unwrap_or(&pairing.name);
+            (clients.add(self.key, name, now, rights), "is paired as")
         };
-        let client = clients.add(self.key, name.as_ref().unwrap_or(&pairing.name), now, rights);
         clients.save(&locked)?;
-        log.info(&format!("{} is paired as {}, {}", self.address, client.name(), self.key));
+        let (name, may, folder) = (client.name(), client.rights.may(), client.rights.folder());
+        log.info(&format!("{} {how} {name}, {}; it may {may} in {folder}", self.address, self.key));
         Ok(Ok(client))
     }
 }
@@ -341,8 +358,9 @@ impl Visitor {
 /// What somebody did whose code was not taken.
 fn in_words(failed: &Tried) -> String {
     match failed {
+        Tried::Wrong(1) => "gave a wrong pairing code; 1 try is left".to_owned(),
         Tried::Wrong(left) => format!("gave a wrong pairing code; {left} tries are left"),
-        Tried::NoneOpen | Tried::Proven(_) => {
+        Tried::NoneOpen | Tried::Proven(_) | Tried::Again => {
             "gave a pairing code, and none is open; `towd pair` makes one".to_owned()
         }
     }

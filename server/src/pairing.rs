@@ -18,6 +18,8 @@ const TRIED_FILE: &str = "pairing-tried";
 const TRIED_BYTES: usize = 256;
 /// How long a code is open, in seconds.
 pub(crate) const OPEN_SECONDS: u64 = 600;
+/// Told where a new code closes one that was still open.
+pub(crate) const REPLACED: &str = "the pairing code given before is no longer valid";
 /// Wrong proofs that close it.
 const TRIES: u32 = 3;
 
@@ -34,6 +36,20 @@ struct OpenCode {
     /// Its name; what the client calls itself if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<ClientName>,
+    /// The key of the client that used it; `None` while the code is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used_by: Option<String>,
+}
+
+impl OpenCode {
+    fn is_open(&self, now: u64) -> bool {
+        self.is_in_time(now) && self.tries_left > 0 && self.used_by.is_none()
+    }
+
+    /// A clock that was set back does not make a code last longer.
+    const fn is_in_time(&self, now: u64) -> bool {
+        now < self.until && self.until <= now + OPEN_SECONDS
+    }
 }
 
 /// Rights and name for the client that uses a code.
@@ -55,52 +71,75 @@ impl Drop for OpenCode {
 pub(crate) enum Tried {
     /// It holds; the code is closed. This is what it gives.
     Proven(Given),
+    /// It holds, and the same client, which is on the list, has used the code already: its answer was lost, or it came twice.
+    Again,
     /// It does not; so many tries are left.
     Wrong(u32),
     /// None is open: used, too old, tried too often, or never made.
     NoneOpen,
 }
 
-/// Opens a new code, `now` in seconds since 1970; one that was open before is closed.
+/// A code that was just opened.
+pub(crate) struct Opened {
+    pub(crate) code: PairingCode,
+    /// Whether it closed a code that was still open.
+    pub(crate) replaces: bool,
+}
+
+/// Opens a new code, `now` in seconds since 1970, and closes the one that was open before.
 pub(crate) fn open(
     locked: &Locked<'_>,
     server: &KeyHash,
     now: u64,
     Given { rights, name }: Given,
-) -> anyhow::Result<PairingCode> {
+) -> anyhow::Result<Opened> {
+    let replaces = load(locked)?.is_some_and(|(open, _)| open.is_open(now));
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
     getrandom::fill(&mut secret[..]).context("random numbers")?;
     let code = PairingCode::new(server, PairingSecret::new(secret));
     let until = now + OPEN_SECONDS;
-    write(locked, &OpenCode { code: code.text().to_string(), until, tries_left: TRIES, rights, name })?;
-    Ok(code)
+    write(
+        locked,
+        &OpenCode { code: code.text().to_string(), until, tries_left: TRIES, rights, name, used_by: None },
+    )?;
+    Ok(Opened { code, replaces })
 }
 
-/// Tries a proof. The code is closed by a right one, by the last wrong one, and by time.
+/// Tries a proof. The code is closed by a right one, by the last wrong one, and by time. The client that used it may show it again until
+/// its time is over, if it is on the list.
 pub(crate) fn redeem(
     locked: &Locked<'_>,
     proof: &Proof,
     bound_to: &ProofBinding<'_>,
+    is_listed: bool,
     now: u64,
 ) -> Result<Tried, PrivateFault> {
-    let Some(content) = locked.read(PAIRING_FILE)? else { return count_down(locked, None) };
-    let open = serde_json::from_slice(&content).ok().and_then(|open: OpenCode| {
+    let Some((mut open, code)) = load(locked)? else { return count_down(locked, None) };
+    if open.is_open(now) {
+        if code.secret.is_proven(proof, bound_to) {
+            open.used_by = Some(bound_to.client.to_string());
+            write(locked, &open)?;
+            let (rights, name) = (std::mem::take(&mut open.rights), open.name.take());
+            return Ok(Tried::Proven(Given { rights, name }));
+        }
+        open.tries_left -= 1;
+        return count_down(locked, Some(&open));
+    }
+    let is_users = is_listed && open.used_by.as_ref().is_some_and(|key| *key == bound_to.client.to_string());
+    if is_users && open.is_in_time(now) && code.secret.is_proven(proof, bound_to) {
+        return Ok(Tried::Again);
+    }
+    count_down(locked, None)
+}
+
+/// The code of the file, open or not; `None` if there is none that can be understood.
+fn load(locked: &Locked<'_>) -> Result<Option<(OpenCode, PairingCode)>, PrivateFault> {
+    let content = locked.read(PAIRING_FILE)?.map(Zeroizing::new);
+    Ok(content.and_then(|content| {
+        let open: OpenCode = serde_json::from_slice(&content).ok()?;
         let code = PairingCode::parse(&open.code).ok()?;
         Some((open, code))
-    });
-    let Some((mut open, code)) = open else { return count_down(locked, None) };
-    // A clock that was set back does not make a code last longer.
-    let is_open = now < open.until && open.until <= now + OPEN_SECONDS;
-    if !is_open || open.tries_left == 0 {
-        return count_down(locked, None);
-    }
-    if code.secret.is_proven(proof, bound_to) {
-        locked.remove(PAIRING_FILE)?;
-        let (rights, name) = (std::mem::take(&mut open.rights), open.name.take());
-        return Ok(Tried::Proven(Given { rights, name }));
-    }
-    open.tries_left -= 1;
-    count_down(locked, Some(&open))
+    }))
 }
 
 /// After a proof that was not taken; of none where no code is open. It writes once and removes once whatever it was, so that nobody
@@ -143,7 +182,11 @@ mod tests {
     }
 
     fn try_with(folder: &PrivateFolder, code: &PairingCode, now: u64) -> Tried {
-        redeem(&folder.lock().unwrap(), &code.secret.proof(&bound()), &bound(), now).unwrap()
+        redeem(&folder.lock().unwrap(), &code.secret.proof(&bound()), &bound(), false, now).unwrap()
+    }
+
+    fn opened(folder: &PrivateFolder, given: Given) -> Opened {
+        open(&folder.lock().unwrap(), &SERVER, NOW, given).unwrap()
     }
 
     fn other_code() -> PairingCode {
@@ -154,7 +197,7 @@ mod tests {
     fn f61_a_code_is_used_once() {
         let (_dir, folder) = world();
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let code = opened(&folder, Given::default()).code;
         assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
     }
@@ -163,7 +206,7 @@ mod tests {
     fn a_code_gives_the_name_it_was_made_for() {
         let (_dir, folder) = world();
         let given = Given { name: Some("laptop".into()), ..Given::default() };
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, given.clone()).unwrap();
+        let code = opened(&folder, given.clone()).code;
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
         assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(given));
     }
@@ -171,12 +214,12 @@ mod tests {
     #[test]
     fn f61_the_third_wrong_secret_closes_it() {
         let (_dir, folder) = world();
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let code = opened(&folder, Given::default()).code;
         for left in [2, 1, 0] {
             assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(left));
         }
         assert_eq!(try_with(&folder, &code, NOW), Tried::NoneOpen);
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let code = opened(&folder, Given::default()).code;
         assert_eq!(try_with(&folder, &other_code(), NOW), Tried::Wrong(2));
         assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
     }
@@ -190,10 +233,10 @@ mod tests {
             (600, Tried::NoneOpen),
             (100_000, Tried::NoneOpen),
         ] {
-            let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+            let code = opened(&folder, Given::default()).code;
             assert_eq!(try_with(&folder, &code, NOW + later), tried, "{later} s later");
         }
-        let code = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let code = opened(&folder, Given::default()).code;
         assert_eq!(try_with(&folder, &code, NOW - 1), Tried::NoneOpen);
     }
 
@@ -218,11 +261,11 @@ mod tests {
         };
         try_once(NOW);
         try_once(NOW);
-        open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        opened(&folder, Given::default());
         for _ in 0..4 {
             try_once(NOW);
         }
-        open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        opened(&folder, Given::default());
         try_once(NOW + OPEN_SECONDS);
         let (none, wrong) = (Tried::NoneOpen, Tried::Wrong);
         assert_eq!(tries, [none.clone(), none.clone(), wrong(2), wrong(1), wrong(0), none.clone(), none]);
@@ -231,11 +274,52 @@ mod tests {
     #[test]
     fn a_new_code_closes_the_one_before() {
         let (_dir, folder) = world();
-        let first = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
-        let second = open(&folder.lock().unwrap(), &SERVER, NOW, Given::default()).unwrap();
+        let first = opened(&folder, Given::default()).code;
+        let second = opened(&folder, Given::default()).code;
         assert_ne!(first.secret.bytes(), second.secret.bytes());
         assert_eq!(try_with(&folder, &first, NOW), Tried::Wrong(2));
         assert_eq!(try_with(&folder, &second, NOW), Tried::Proven(Given::default()));
+    }
+
+    #[test]
+    fn a_code_is_replaced_only_while_it_is_open() {
+        let (_dir, folder) = world();
+        let again = |now| open(&folder.lock().unwrap(), &SERVER, now, Given::default()).unwrap();
+        assert!(!again(NOW).replaces, "the first");
+        assert!(again(NOW + 1).replaces, "an open one");
+        let used = again(NOW + 2);
+        assert!(!again(NOW + 2 + OPEN_SECONDS).replaces, "one that is too old");
+        assert!(used.replaces);
+        let code = again(NOW).code;
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
+        assert!(!again(NOW).replaces, "a used one");
+        for _ in 0..TRIES {
+            try_with(&folder, &other_code(), NOW);
+        }
+        assert!(!again(NOW).replaces, "one that was tried too often");
+    }
+
+    #[test]
+    fn f61_a_used_code_holds_again_for_its_client_alone_while_that_is_listed() {
+        let (_dir, folder) = world();
+        let other_client = KeyHash([7; 32]);
+        let other = ProofBinding { client: &other_client, ..bound() };
+        let show = |code: &PairingCode, bound: &ProofBinding<'_>, is_listed, now| {
+            redeem(&folder.lock().unwrap(), &code.secret.proof(bound), bound, is_listed, now).unwrap()
+        };
+        for (bound, is_listed, later, tried) in [
+            (&bound(), true, 1, Tried::Again),
+            (&bound(), false, 1, Tried::NoneOpen),
+            (&bound(), true, OPEN_SECONDS, Tried::NoneOpen),
+            (&other, true, 1, Tried::NoneOpen),
+        ] {
+            let code = opened(&folder, Given::default()).code;
+            assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
+            assert_eq!(show(&code, bound, is_listed, NOW + later), tried, "{is_listed} {later}");
+        }
+        let code = opened(&folder, Given::default()).code;
+        assert_eq!(try_with(&folder, &code, NOW), Tried::Proven(Given::default()));
+        assert_eq!(show(&other_code(), &bound(), true, NOW), Tried::NoneOpen, "another code");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use towpath_protocol::request::Follow;
 
 use super::code;
 use super::exit::Failure;
+use super::output;
 use super::ssh::{self, Consent};
 use crate::link::Link;
 use crate::link::dial::{DialFault, dial};
@@ -129,8 +130,18 @@ impl Places {
             },
         };
         let link = link.map_err(|fault| Failure::not_connected(typed, &fault))?;
+        if let Some(note) = link.note() {
+            output::note(&format!("tow: {typed}: {note}"));
+        }
         self.remote.push((server, link.clone()));
         Ok(link)
+    }
+
+    /// Ends every connection but this one.
+    pub(super) async fn bye_but(&mut self, stays: &Link) {
+        for (_, link) in self.remote.extract_if(.., |(_, link)| !link.is_same(stays)) {
+            link.bye().await;
+        }
     }
 
     /// Ends every connection in order.

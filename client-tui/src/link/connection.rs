@@ -52,6 +52,7 @@ const REASON_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     welcome: Welcome,
     noise: Option<String>,
+    note: Option<String>,
     exchanges: Arc<Exchanges>,
     /// Carried by a program that was started for it.
     has_child: bool,
@@ -73,7 +74,7 @@ impl Connection {
         mut writer: W,
         deadline: Instant,
         last_words: LastWords,
-        asks: Asks,
+        mut asks: Asks,
         further: Option<Further>,
     ) -> Result<Self, GreetingFault>
     where
@@ -81,6 +82,7 @@ impl Connection {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let compresses = asks.wire.compresses;
+        let note = asks.note.take();
         let has_child = last_words.has_source();
         let greeted = greeting::greet(&mut reader, &mut writer, deadline, asks).await?;
         let limits = greeted.welcome.limits;
@@ -104,7 +106,7 @@ impl Connection {
         if let (Some(ticket), Some(further)) = (greeted.welcome.ticket, further) {
             tokio::spawn(joining::grow(streams, ticket, further));
         }
-        Ok(Self { welcome: greeted.welcome, noise: greeted.noise, exchanges, has_child, control, bulk })
+        Ok(Self { welcome: greeted.welcome, noise: greeted.noise, note, exchanges, has_child, control, bulk })
     }
 
     pub(super) const fn welcome(&self) -> &Welcome {
@@ -113,6 +115,10 @@ impl Connection {
 
     pub(super) fn noise(&self) -> Option<&str> {
         self.noise.as_deref()
+    }
+
+    pub(super) fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     pub(super) fn open_exchange(self: &Arc<Self>, mut request: Request) -> Exchange {

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use towpath_protocol::display::PeerText;
 use towpath_protocol::pairing::{KeyHash, PairingCode};
 use towpath_secure::SecureFault;
 
@@ -49,9 +50,15 @@ pub enum DialFault {
     )]
     CodeWanted,
     #[error(
-        "the pairing code is wrong, used, or older than ten minutes; run `towd pair` there for a new one"
+        "the pairing code is wrong, used, older than ten minutes, replaced by a newer one or tried wrong three times; run \
+         `towd pair` there for a new one"
     )]
     WrongCode,
+    /// The server looks at no code for a while: in its words, for how long.
+    #[error(
+        "the server takes no pairing code for now: {0}; if the code is refused then, run `towd pair` there for a new one"
+    )]
+    NoTries(PeerText),
     #[error("the pairing code is another server's: the key there is {found}")]
     CodeOfAnother { found: KeyHash },
     #[error(

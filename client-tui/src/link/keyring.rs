@@ -133,6 +133,16 @@ impl Keyring {
         code.map(Some).map_err(|why| KeyringFault::Code { from, why })
     }
 
+    /// A hint that the code given beforehand is not used, since the server of `address` knows this client; `None` if no code was given.
+    pub(super) fn unused_code(&self, address: &str) -> Option<String> {
+        let from = match self.given.as_ref()? {
+            GivenCode::Text(_) => "TOW_PAIR",
+            GivenCode::File(_) => "the file of --pair-file",
+        };
+        let address = DisplayName::new(address.as_bytes());
+        Some(format!("paired already: the code in {from} is not used; `tow forget {address}` first uses it"))
+    }
+
     /// This client's own, made where there is none. Blocks.
     pub(super) fn folder(&self) -> Result<PrivateFolder, KeyringFault> {
         let state = self.state_dir.as_deref().ok_or(KeyringFault::NoFolder)?;

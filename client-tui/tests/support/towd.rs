@@ -111,9 +111,16 @@ impl Towd {
 
     /// What `towd WORDS` says on the same state folder.
     pub fn says(&self, words: &[&str]) -> String {
-        let said = Command::new(program()).args(words).env("TOW_STATE_DIR", &self.state).output().unwrap();
+        let said = self.command(words).output().unwrap();
         assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8(said.stdout).unwrap()
+    }
+
+    /// `towd WORDS` on the same state folder.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(words).env("TOW_STATE_DIR", &self.state);
+        command
     }
 
     pub fn pid(&self) -> u32 {

@@ -72,6 +72,8 @@ pub(in crate::link) struct Asks {
     pub(in crate::link) wire: Wire,
     /// Not a session of its own, but a further stream of this one.
     pub(in crate::link) join: Option<Ticket>,
+    /// To be told to the user once the session stands; [`Link::note`](crate::link::Link::note) has it.
+    pub(in crate::link) note: Option<String>,
 }
 
 /// A session that has begun.
@@ -126,7 +128,7 @@ where
 /// Preamble and Hello in one: nothing in them is a secret, and it saves a round trip.
 async fn say_hello(
     writer: &mut (impl AsyncWrite + Unpin),
-    Asks { pairing, wire, join }: Asks,
+    Asks { pairing, wire, join, note: _ }: Asks,
 ) -> io::Result<()> {
     let mut capabilities = [Capability::STREAMS, Capability::ATTRIBUTES].map(Capability::new).to_vec();
     if wire.compresses {

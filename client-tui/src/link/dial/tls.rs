@@ -56,8 +56,9 @@ pub(super) async fn dial(
         dialled.with_keyring(move |keyring| keyring.remember(&address, key)).await?;
         return Ok(link);
     };
-    // A code that was typed is for a server that has forgotten us. One that has not does not look at it.
+    // A code that was typed is for a server that has forgotten us, or not: it decides in any case what this client may do there.
     let ready = code.as_ref().filter(|code| code.pin().fits(&known));
+    // A code that was given beforehand may be an old one, in a script: only one that is wanted is shown to the server.
     match dialled.begin(stream, deadline, &identity, Pin::Known(known), ready).await {
         // It has forgotten us: another code is needed, of the same server.
         Err(DialFault::Greeting(GreetingFault::Refused(fault))) if fault.code == FaultCode::NotPaired => {
@@ -127,11 +128,14 @@ impl Dialled<'_> {
             None => None,
         };
         let (reader, writer) = tokio::io::split(secure.stream);
-        let asks = Asks { pairing, wire: self.keyring.wire(), join: None };
+        let note = if code.is_none() { self.keyring.unused_code(&self.address) } else { None };
+        let asks = Asks { pairing, wire: self.keyring.wire(), join: None, note };
         let further = self.further(identity, key);
         let begun = Link::begin(reader, writer, deadline, LastWords::none(), asks, Some(further)).await;
         begun.map(|link| (link, key)).map_err(|fault| match fault {
-            GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => DialFault::WrongCode,
+            GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => {
+                if fault.detail.is_empty() { DialFault::WrongCode } else { DialFault::NoTries(fault.detail) }
+            }
             fault => fault.into(),
         })
     }

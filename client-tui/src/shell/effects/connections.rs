@@ -29,6 +29,7 @@ impl Effects {
         let ready = self.ready(&target);
         let connecting = tokio::spawn(async move {
             let is_new = ready.is_none();
+            let is_asked = !matches!(attempt, Attempt::Unasked);
             let connected = match ready {
                 Some(link) => of(&target).and_then(|(server, path)| begun(link, &server, &path)),
                 None => connect(&target, &keyring, attempt, (id, &questions)).await,
@@ -44,12 +45,17 @@ impl Effects {
                 let text = format!("{name}: skipped what the login shell there prints: '{noise}'");
                 let _ = events.send(Event::Said { good: true, text }).await;
             }
+            let note = link.note().filter(|_| is_new && is_asked).map(|note| format!("{name}: {note}"));
             let (lost, may) = (link.lost(), link.welcome().permissions());
             let round_trip_ms = link.round_trip().map(|time| time.as_millis().max(1) as u64);
             links.lock().unwrap_or_else(PoisonError::into_inner).insert(id, link);
             returned.notify_waiters();
             let _ = events.send(Event::Allowed { link: id, may }).await;
             let _ = events.send(Event::Connected { link: id, name, path, round_trip_ms }).await;
+            // Last, since the newest message is the one that is shown.
+            if let Some(text) = note {
+                let _ = events.send(Event::Said { good: true, text }).await;
+            }
             let why = lost.await.to_string();
             let _ = events.send(Event::Disconnected { link: id, why, at_ns: now_ns() }).await;
         });
@@ -151,6 +157,7 @@ fn outlook(fault: &DialFault) -> Outlook {
         DialFault::Ssh { said } if ssh::wants_somebody(said) => Outlook::Stays,
         DialFault::CodeWanted
         | DialFault::WrongCode
+        | DialFault::NoTries(_)
         | DialFault::CodeOfAnother { .. }
         | DialFault::KeyChanged { .. }
         | DialFault::Keyring(_)
