@@ -3,6 +3,7 @@
 //! It knows links and transfers, and nothing of the screen. What it prints, and its exit codes, are a promise to other
 //! people's scripts.
 
+mod answers;
 pub mod args;
 mod asking;
 pub mod askpass;

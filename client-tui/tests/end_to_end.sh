@@ -180,7 +180,7 @@ expect 0 "$tow" mkdir "$url/new"
 expect 0 "$tow" ls --json "$url/sizes"
 says out '"name":"65537"'
 expect 0 "$tow" size --json "$url/sizes/65537"
-says out '{"bytes":65537,"megabytes":0.065537}'
+says out '{"bytes":65537,"megabytes":0.065537,"path":"'
 expect 0 "$tow" rm --yes "$url/new"
 [ ! -e "$work/root/new" ] || fail 'rm left the folder'
 code=0; "$tow" rm --yes "$url/sizes" >"$work/out" 2>"$work/err" </dev/null || code=$?

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::fault::{Fault, FaultCode};
 use crate::hello::{Access, Welcome};
 use crate::message::Request;
+use crate::path::WirePath;
 use crate::request::{BeginUpload, Copy, Existing, MakeLink, Put, Rename, StoreAs};
 use crate::wire::numbered;
 
@@ -158,6 +159,35 @@ impl<'de> Deserialize<'de> for Permissions {
 }
 
 impl Request {
+    /// The path that it reads or changes; of two the one that is changed last. `None` if it names several, or none.
+    fn concerns(&self) -> Option<WirePath> {
+        let location = match self {
+            Self::Stat(_) => return None,
+            Self::Space(space) => return Some(space.path.clone()),
+            Self::Measure(measure) => match measure.things.as_slice() {
+                [thing] => thing,
+                _ => return None,
+            },
+            Self::List(list) => &list.folder,
+            Self::Walk(walk) => &walk.start,
+            Self::Read(read) => &read.file,
+            Self::Blocks(blocks) => &blocks.file,
+            Self::Put(put) => &put.file,
+            Self::BeginUpload(begin) => &begin.file,
+            Self::MakeFolder(make) => &make.folder,
+            Self::MakeLink(make) => &make.link,
+            Self::SetMode(set) => &set.thing,
+            Self::SetTimes(set) => &set.thing,
+            Self::Rename(rename) => &rename.to,
+            Self::Copy(copy) => &copy.to,
+            Self::Remove(remove) => &remove.thing,
+            Self::Flush(flush) => &flush.folder,
+            Self::ReadMetadata(read) => &read.thing,
+            Self::SetMetadata(set) => &set.thing,
+        };
+        location.whole().ok()
+    }
+
     /// What a client needs for it: the table. To ask about one thing whose name it knows, and for the room on the disk, it needs nothing.
     pub const fn needs(&self) -> Permissions {
         const fn all(permissions: &[Permission]) -> Permissions {
@@ -220,11 +250,17 @@ impl Welcome {
         if may.cover(needed) {
             return None;
         }
-        if request.changes() && matches!(self.access, Access::ReadOnly) {
-            return Some(FaultCode::ReadOnly.into());
-        }
-        let fault = Fault::new(FaultCode::PermissionDenied);
-        Some(fault.because(format!("needs {}; you may {}", needed.in_words(), may.in_words())))
+        let mut fault = if request.changes() && matches!(self.access, Access::ReadOnly) {
+            FaultCode::ReadOnly.into()
+        } else {
+            Fault::new(FaultCode::PermissionDenied).because(format!(
+                "needs {}; you may {}",
+                needed.in_words(),
+                may.in_words()
+            ))
+        };
+        fault.path = request.concerns();
+        Some(fault)
     }
 }
 

@@ -83,16 +83,22 @@ enum ErrandArgs {
     },
 }
 
+fn client_number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "not a client's number, e.g. 1; `towd clients` lists them".to_owned())
+}
+
 #[derive(Debug, Subcommand)]
 enum ClientsArgs {
     /// Take a client off the list; its sessions end
     Remove {
         /// As `towd clients` numbers it
+        #[arg(value_parser = client_number)]
         id: u32,
     },
     /// Give a client another name. Sessions that are open keep the one before in the log
     Rename {
         /// As `towd clients` numbers it
+        #[arg(value_parser = client_number)]
         id: u32,
         /// The new name
         #[arg(value_parser = given_name)]
@@ -101,6 +107,7 @@ enum ClientsArgs {
     /// Change what a client may do; its sessions end, and come back with that
     Set {
         /// As `towd clients` numbers it
+        #[arg(value_parser = client_number)]
         id: u32,
         #[command(flatten)]
         rights: RightsArgs,

@@ -225,7 +225,8 @@ async fn listen(
 
     signals.first().await;
     let open = host.sessions.len().saturating_sub(addresses.len() + usize::from(unix.is_some()));
-    host.log.info(&format!("leaving; {open} sessions are told"));
+    let sessions = if open == 1 { "session is" } else { "sessions are" };
+    host.log.info(&format!("leaving; {open} {sessions} told"));
     host.leaving.cancel();
     tokio::select! {
         () = host.sessions.wait() => Ok(ExitCode::SUCCESS),

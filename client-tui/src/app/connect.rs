@@ -10,6 +10,7 @@ use super::typed::{is_remote, place_of};
 use super::{App, Tone};
 use crate::model::LinkId;
 use crate::model::bookmarks::is_name;
+use crate::model::mistyped::Mistyped;
 
 /// The screen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,7 +206,12 @@ fn meant(app: &App) -> Result<String, String> {
         // The only one that fits is the one that is meant.
         None if fitting.len() == 1 => Ok(fitting[0].target.clone()),
         None if fitting.len() > 1 => Err(format!("{} match: ↓ chooses one", fitting.len())),
-        None => Err(format!("write tow://{typed}/ for a towd, ssh://{typed}/ for ssh")),
+        None => Err(match Mistyped::of(typed.as_bytes()) {
+            Some(mistyped) => format!("write {}", mistyped.form()),
+            // With a user it can only be ssh.
+            None if typed.contains('@') => format!("write ssh://{typed}/"),
+            None => format!("write tow://{typed}/ for a towd, ssh://{typed}/ for ssh"),
+        }),
     }
 }
 

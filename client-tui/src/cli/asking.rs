@@ -45,6 +45,16 @@ pub(super) struct Question {
     about: About,
 }
 
+/// The end of a question.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    Taken,
+    /// The job is to stop.
+    Stop,
+    /// Not understood: these words would be.
+    Unknown(String),
+}
+
 #[derive(Debug)]
 enum About {
     One(u64),
@@ -97,62 +107,79 @@ impl Asking {
         })
     }
 
-    /// Carries an answer out; whether the job is to stop. What nobody understands, or says, changes nothing at the destination.
+    /// Carries an answer out. One that is not understood changes nothing and is to be asked for again; at the end of the input all is skipped.
     pub(super) fn answered(
         &mut self,
         question: &Question,
         answer: Option<&str>,
         undecided: &Undecided,
-    ) -> bool {
-        let letter = answer.and_then(|answer| answer.chars().next());
-        let small = letter.map(|letter| letter.to_ascii_lowercase());
-        let scope = match (&question.about, letter) {
-            (About::Room, _) => {
+    ) -> Answered {
+        let Some(answer) = answer else {
+            undecided.decide(Scope::All, Choice::Skip);
+            self.forget(Scope::All, Choice::Skip);
+            // Nobody is there to continue with what fits.
+            let is_room = self.short.take().is_some();
+            return if is_room { Answered::Stop } else { Answered::Taken };
+        };
+        let word = answer.to_lowercase();
+        match (&question.about, word.as_str()) {
+            (About::Room, "c" | "continue") => {
                 self.short = None;
-                return small == Some('s');
+                return Answered::Taken;
             }
-            (About::Kind(kind), Some('e' | 'E')) => {
+            (About::Room, "s" | "stop") => {
+                self.short = None;
+                return Answered::Stop;
+            }
+            (About::Kind(kind), "e" | "each") => {
                 self.one_by_one.push(*kind);
-                return false;
+                return Answered::Taken;
             }
-            (About::One(id), Some(letter)) if !letter.is_uppercase() => Scope::One(*id),
-            (About::One(id), None) if answer.is_some() => Scope::One(*id),
-            (About::Kind(kind), Some(letter)) if !letter.is_uppercase() => Scope::Kind(*kind),
-            (About::Kind(kind), None) if answer.is_some() => Scope::Kind(*kind),
-            _ => Scope::All,
-        };
-        let known = LETTERS.iter().find(|(letter, ..)| small == Some(*letter));
-        let choice = known.map_or(Choice::Skip, |(_, choice, _)| *choice);
-        let choice = if small == Some('y') { Choice::Overwrite } else { choice };
-        // Whatever kind offers it not stays and is asked about; the one that was asked about is decided in any case.
-        let first = match question.about {
-            About::One(id) => self.waiting.get(&id).map(|conflict| (Scope::One(id), conflict.kind)),
-            About::Kind(kind) => Some((Scope::Kind(kind), kind)),
-            About::Room => None,
-        };
-        if let Some((this, _)) = first.filter(|(_, kind)| !kind.offers(choice)) {
-            undecided.decide(this, Choice::Skip);
-        } else {
-            undecided.decide(scope, choice);
+            _ => {}
         }
-        self.forget(scope, choice, first.map(|(this, _)| this));
-        false
+        let (offers, this): (Box<dyn Fn(Choice) -> bool>, _) = match question.about {
+            About::Room => return Answered::Unknown("c/s".to_owned()),
+            About::Kind(kind) => (Box::new(move |choice| kind.offers(choice)), Scope::Kind(kind)),
+            About::One(id) => match self.waiting.get(&id).cloned() {
+                Some(conflict) => (Box::new(move |choice| conflict.offers(choice)), Scope::One(id)),
+                // Settled meanwhile: there is nothing to decide.
+                None => return Answered::Taken,
+            },
+        };
+        let known = LETTERS.iter().filter(|(_, choice, _)| offers(*choice));
+        let Some((_, choice, _)) = known.clone().find(|(letter, _, text)| is_meant(&word, *letter, text))
+        else {
+            let each = if matches!(question.about, About::Kind(_)) { "/e" } else { "" };
+            let letters: Vec<_> = known.map(|(letter, ..)| letter.to_string()).collect();
+            return Answered::Unknown(format!("{}{each}", letters.join("/")));
+        };
+        let is_for_all = answer.chars().any(char::is_uppercase) && answer.to_uppercase() == answer;
+        let scope = if is_for_all { Scope::All } else { this };
+        undecided.decide(scope, *choice);
+        self.forget(scope, *choice);
+        Answered::Taken
     }
 
     /// What was decided is not asked again before it is told as settled.
-    fn forget(&mut self, scope: Scope, choice: Choice, this: Option<Scope>) {
+    fn forget(&mut self, scope: Scope, choice: Choice) {
         let is_meant = |scope: Scope, conflict: &Conflict| match scope {
             Scope::One(id) => conflict.id == id,
             Scope::Kind(kind) => conflict.kind == kind,
             Scope::All => conflict.kind.offers(choice),
         };
-        self.waiting.retain(|_, conflict| {
-            !is_meant(scope, conflict) && !this.is_some_and(|this| is_meant(this, conflict))
-        });
+        self.waiting.retain(|_, conflict| !is_meant(scope, conflict));
         if self.waiting.is_empty() {
             self.since = None;
         }
     }
+}
+
+/// Whether a small word is this choice's letter, or one of the words that the question shows for it: `[o]verwrite` takes `o` and
+/// `overwrite`, `keep [b]oth` takes `b`, `both` and `keep both`.
+fn is_meant(word: &str, letter: char, text: &str) -> bool {
+    let shown = text.replace(['[', ']'], "");
+    let last = shown.rsplit(' ').next().unwrap_or(&shown);
+    word.chars().eq([letter]) || word == shown || word == last
 }
 
 /// That there is no room for what was found so far.

@@ -123,7 +123,7 @@ fn nearest(command: &Command, word: &str) -> Option<String> {
 
 /// The word that `word` may be a misspelling of.
 pub(super) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let far_max = if word.len() <= 3 { 1 } else { 2 };
+    let far_max = if word.len() <= 4 { 1 } else { 2 };
     let (far, name) = known.map(|known| (distance(word, known), known)).min_by_key(|(far, _)| *far)?;
     (far <= far_max).then_some(name)
 }
@@ -208,6 +208,7 @@ mod tests {
             ("COPY", Some("tow cp")),
             ("pair", Some("towd pair")),
             ("photos", None),
+            ("quit", None),
             ("x", None),
         ] {
             assert_eq!(nearest(&Args::command(), word).as_deref(), meant, "{word}");

@@ -173,7 +173,10 @@ fn exit_of(summary: &Summary, failed: Option<&Fault>) -> Exit {
 /// Whether a fault is about an item itself, or the folder that it goes into, and not about something in it.
 fn concerns(fault: &Fault, item: &Item) -> bool {
     let path = fault.path.as_ref();
-    path.is_none_or(|path| *path == item.from || *path == item.to || Some(path) == item.to.parent().as_ref())
+    path.is_none_or(|path| {
+        let is_above = |thing: &WirePath| thing.parent().as_ref() == Some(path);
+        *path == item.from || *path == item.to || is_above(&item.from) || is_above(&item.to)
+    })
 }
 
 /// One job a source link; summed up.
@@ -328,6 +331,20 @@ pub(super) fn kept_text(kept: u64) -> String {
     }
 }
 
+/// Items that were not copied, each with a comma in front; empty if there are none.
+pub(super) fn counts(summary: &Summary, kept: u64) -> String {
+    let counts = [
+        (summary.unchanged, "unchanged"),
+        (summary.skipped, "skipped"),
+        (summary.failed, "failed"),
+        (summary.special, "special left out"),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let mut words: Vec<_> = told.map(|(count, what)| format!(", {count} {what}")).collect();
+    words.push(kept_text(kept));
+    words.concat()
+}
+
 fn report(summary: &Summary, kept: u64, output: Output) -> Result<(), Failure> {
     let Summary { files, verified, bytes, seconds, unchanged, skipped, failed, .. } = *summary;
     // Copies and renames within a server have no hash; unchanged files are verified only if their content was compared.
@@ -351,18 +368,8 @@ fn report(summary: &Summary, kept: u64, output: Output) -> Result<(), Failure> {
     if summary.saved > 0 {
         line = format!("{line}, {} MB of it there already", size::megabytes(summary.saved));
     }
-    for (count, what) in [
-        (unchanged, "unchanged"),
-        (skipped, "skipped"),
-        (failed, "failed"),
-        (summary.special, "special left out"),
-    ] {
-        if count > 0 {
-            line = format!("{line}, {count} {what}");
-        }
-    }
-    line.push_str(&kept_text(kept));
-    output.done(&line)?;
+    line.push_str(&counts(summary, kept));
+    output.line(&line)?;
     output.object(&json!({
         "event": "done", "files": files, "bytes": bytes, "seconds": (seconds * 1e6).round() / 1e6, "verified": is_verified,
         "skipped": skipped, "failed": failed, "unchanged": unchanged, "resumed": summary.resumed,

@@ -20,7 +20,7 @@ pub(super) async fn run(args: &ForgetArgs, places: &Places) -> Result<Exit, Fail
     for host in &args.hosts {
         match forget(host, places).await {
             Ok((address, Forgotten::Was(key))) => {
-                output.done(&format!(
+                output.line(&format!(
                     "forgot {address}, key {key}; the next contact needs a pairing code (run `towd pair` there)"
                 ))?;
                 let key = key.to_string();

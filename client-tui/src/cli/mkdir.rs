@@ -38,7 +38,13 @@ async fn make(place: &Place, parents: bool) -> Result<(), Failure> {
     } else {
         place.link.make_folder(&place.path, Existing::Keep).await
     };
-    made.map_err(|fault| place.not_there(&fault))
+    made.map_err(|fault| {
+        let mut failure = place.not_there(&fault);
+        if !parents && fault.code == FaultCode::NotFound {
+            failure.message += "; -p makes the folders above too";
+        }
+        failure
+    })
 }
 
 /// Each missing folder from the top; one that is there, or a link to one, is good enough.

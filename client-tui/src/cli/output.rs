@@ -16,8 +16,10 @@ use towpath_protocol::display::DisplayName;
 use towpath_protocol::fault::Fault;
 
 use super::args::OutputArgs;
-use super::exit::Failure;
+use super::exit::{Failure, why};
 use super::ls::put_name;
+use super::place::Place;
+use super::planned::put_path;
 
 /// How a command speaks.
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +40,6 @@ impl Output {
     /// A line of result for people; nothing with `--quiet` or `--json`.
     pub fn line(self, text: &str) -> io::Result<()> {
         if self.quiet || self.json { Ok(()) } else { write_line(text) }
-    }
-
-    /// A line that says what was done. With a closed standard output nothing is lost that was asked for.
-    pub fn done(self, text: &str) -> io::Result<()> {
-        if towpath_stdio::stdout_was_closed() { Ok(()) } else { self.line(text) }
     }
 
     /// A JSON object on a line of its own; nothing without `--json`.
@@ -72,29 +69,32 @@ impl Output {
         self.object(&Value::Object(object))
     }
 
-    /// The same of something within an operand.
-    pub fn fault(self, fault: &Fault) -> io::Result<()> {
-        error(&fault.to_string());
-        let why = Fault { path: None, ..fault.clone() }.to_string();
+    /// The same of something within an operand, named as people write it: with the `/` or the server in front.
+    fn fault(self, place: &Place, fault: &Fault) -> io::Result<()> {
+        let reason = why(fault);
         let mut object = Map::new();
         object.insert("event".into(), "failed".into());
-        if let Some(path) = &fault.path {
-            put_name(&mut object, "path", &path.to_bytes(), &path.display().clone());
+        match &fault.path {
+            Some(path) => {
+                error(&format!("{}: {reason}", place.name_of(path)));
+                put_path(&mut object, "path", place, path);
+            }
+            None => error(&format!("{}: {reason}", place.typed)),
         }
-        object.insert("reason".into(), why.into());
+        object.insert("reason".into(), reason.into());
         self.object(&Value::Object(object))
     }
 
     /// Failures within an operand, and the number of further ones.
-    pub fn faults(self, totals: &Totals, operand: &str) -> io::Result<()> {
-        totals.faults.iter().try_for_each(|fault| self.fault(fault))?;
+    pub(super) fn faults(self, totals: &Totals, place: &Place) -> io::Result<()> {
+        totals.faults.iter().try_for_each(|fault| self.fault(place, fault))?;
         let unnamed = totals.failed.saturating_sub(totals.faults.len() as u64);
         if unnamed == 0 {
             return Ok(());
         }
         let reason = format!("{unnamed} more failed");
-        error(&format!("{operand}: {reason}"));
-        self.object(&json!({ "event": "failed", "path": operand, "reason": reason, "count": unnamed }))
+        error(&format!("{}: {reason}", place.typed));
+        self.object(&json!({ "event": "failed", "path": place.typed, "reason": reason, "count": unnamed }))
     }
 
     /// A line of JSON made by hand, where a number must be written as people write it.
@@ -104,7 +104,7 @@ impl Output {
 }
 
 /// JSON in which whatever a terminal must not see raw is written as an escape; whoever parses it gets the same text.
-fn json_text(object: &Value) -> String {
+pub(super) fn json_text(object: &Value) -> String {
     use std::fmt::Write as _;
 
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! `tow rm`: removes what the operands name, after a question that says how much it is.
 
 use std::iter::successors;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use towpath_protocol::answer::Totals;
@@ -9,6 +10,7 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::request::{Depth, Follow};
 
+use super::answers;
 use super::args::RmArgs;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
@@ -22,22 +24,25 @@ pub(super) async fn run(args: &RmArgs, places: &mut Places) -> Result<Exit, Fail
     if !args.yes && !output::is_interactive() {
         return Err(Failure::usage("rm: not a terminal: use --yes to remove without confirmation"));
     }
+    let has_begun = AtomicBool::new(false);
     tokio::select! {
-        done = remove_all(args, places) => done,
+        done = remove_all(args, places, &has_begun) => done,
         () = super::interrupted() => {
-            let message = "rm: interrupted; some of what was named may be removed already".to_owned();
+            let what =
+                if has_begun.load(Ordering::Relaxed) { "some of what was named may be removed already" } else { "nothing removed" };
+            let message = format!("rm: interrupted; {what}");
             Err(Failure { exit: Exit::Interrupted, message })
         }
     }
 }
 
-async fn remove_all(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure> {
+async fn remove_all(args: &RmArgs, places: &mut Places, has_begun: &AtomicBool) -> Result<Exit, Failure> {
     let output = Output::new(args.output);
     let depth = if args.recursive { Depth::Tree } else { Depth::Single };
     let mut failed = Vec::new();
     for target in &args.targets {
         let removed = match places.resolve(target).await {
-            Ok(place) => remove(&place, depth, args.yes).await.map(|totals| (place, totals)),
+            Ok(place) => remove(&place, depth, args.yes, has_begun).await.map(|totals| (place, totals)),
             Err(failure) => Err(failure),
         };
         match removed {
@@ -47,7 +52,7 @@ async fn remove_all(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure>
                     failed.push(totals.faults.first().map_or(Exit::Partly, Exit::of));
                 }
             }
-            Ok((_, None)) => {}
+            Ok((place, None)) => output.line(&format!("{}: nothing removed", place.typed))?,
             Err(failure) => {
                 output.failed(target, &failure)?;
                 failed.push(failure.exit);
@@ -58,7 +63,13 @@ async fn remove_all(args: &RmArgs, places: &mut Places) -> Result<Exit, Failure>
 }
 
 /// Asks unless `yes`, then removes; none where the person said no.
-pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Option<Totals>, Failure> {
+/// `has_begun` is set once the server was asked to remove.
+pub(super) async fn remove(
+    place: &Place,
+    depth: Depth,
+    yes: bool,
+    has_begun: &AtomicBool,
+) -> Result<Option<Totals>, Failure> {
     if place.path.is_root() {
         let why = Fault::new(FaultCode::PermissionDenied).because("a root is never removed");
         return Err(Failure::at(&place.typed, &why));
@@ -80,6 +91,7 @@ pub(super) async fn remove(place: &Place, depth: Depth, yes: bool) -> Result<Opt
     if !yes && !confirmed(place, depth).await? {
         return Ok(None);
     }
+    has_begun.store(true, Ordering::Relaxed);
     let totals = place.link.remove(&place.path, depth).await.map_err(|fault| explain(place, &fault))?;
     match totals.faults.as_slice() {
         [fault] if totals.things() == 0 => Err(explain(place, fault)),
@@ -122,34 +134,32 @@ async fn confirmed(place: &Place, depth: Depth) -> Result<bool, Failure> {
     let what = if attributes.kind == Kind::Folder && depth == Depth::Tree {
         let totals =
             place.link.measure(&place.path).await.map_err(|fault| Failure::at(&place.typed, &fault))?;
-        // The folder itself is one of those counted.
-        let folders = totals.folders.saturating_sub(1);
-        format!(
-            "{}/ with {} {} and {folders} {}, {}",
-            place.typed,
-            totals.files,
-            noun(totals.files, "file", "files"),
-            noun(folders, "folder", "folders"),
-            megabytes_and_bytes(totals.bytes)
-        )
+        format!("{}/: {}", place.typed, counts(&totals))
     } else {
         format!("{}, {}", place.typed, megabytes_and_bytes(attributes.size))
     };
-    let answer = output::ask(&format!("Remove {what}? This cannot be undone. (y/n)")).await?;
-    Ok(answer.is_some_and(|answer| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")))
+    Ok(answers::confirmed(&format!("Remove {what}? This cannot be undone. (y/n)")).await?)
 }
 
-fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
-    output.faults(totals, &place.typed)?;
-    output.done(&format!(
-        "{} {}: {} {}, {} {}, {}",
-        if totals.failed > 0 { "removed part of" } else { "removed" },
-        place.typed,
+/// Files, folders (a removed folder itself among them) and bytes: the same before and after.
+fn counts(totals: &Totals) -> String {
+    format!(
+        "{} {}, {} {}, {}",
         totals.files,
         noun(totals.files, "file", "files"),
         totals.folders,
         noun(totals.folders, "folder", "folders"),
         megabytes_and_bytes(totals.bytes)
+    )
+}
+
+fn report(place: &Place, totals: &Totals, output: Output) -> Result<(), Failure> {
+    output.faults(totals, place)?;
+    output.line(&format!(
+        "{} {}: {}",
+        if totals.failed > 0 { "removed part of" } else { "removed" },
+        place.typed,
+        counts(totals)
     ))?;
     output.object(&serde_json::json!({
         "event": "removed", "path": place.typed, "files": totals.files, "folders": totals.folders,

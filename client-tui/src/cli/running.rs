@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::WirePath;
 
-use super::asking::{Asking, Question};
+use super::answers;
+use super::asking::{Answered, Asking, Question};
 use super::copy::Sides;
 use super::output::{self, Output};
 use super::planned::{Forecast, put_path};
@@ -188,8 +189,11 @@ impl Watch<'_> {
                 }
             }
         };
-        if self.asking.answered(&question, answer.as_deref(), &self.undecided) {
-            self.cancel.cancel();
+        match self.asking.answered(&question, answer.as_deref(), &self.undecided) {
+            Answered::Taken => {}
+            Answered::Stop => self.cancel.cancel(),
+            // It waits still, and is asked about again.
+            Answered::Unknown(accepted) => answers::not_understood(&answer.unwrap_or_default(), &accepted),
         }
         for fact in kept_back {
             self.take(fact);

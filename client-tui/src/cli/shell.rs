@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::sync::atomic::AtomicBool;
 
 use tokio::signal::unix::{SignalKind, signal};
 use towpath_protocol::request::{Depth, Direction, Hidden, SortKey};
@@ -129,30 +130,48 @@ impl Shell<'_> {
             "byebye" | "exit" | "quit" => return Ok(Next::Leave),
             other => {
                 let shown = towpath_protocol::display::DisplayName::new(other.as_bytes()).to_string();
-                return Err(Failure::usage(format!("{shown}: no such word; help lists them")));
+                return Err(Failure::usage(match meant(other) {
+                    Some(meant) => format!("{shown}: no such word; write {meant}"),
+                    None => format!("{shown}: no such word; help lists them"),
+                }));
             }
         }
         Ok(Next::Line)
     }
 
     async fn connect(&mut self, operands: &[OsString]) -> Result<(), Failure> {
-        if let Some(target) = operands.first() {
-            self.target = Some(target.clone());
-        } else if let Some(place) = self.connected.as_ref().filter(|place| !place.link.is_lost()) {
+        if operands.is_empty()
+            && let Some(place) = self.connected.as_ref().filter(|place| !place.link.is_lost())
+        {
             return Ok(write_line(&format!("Connected to {}.", place.typed))?);
         }
-        let Some(target) = &self.target else {
+        let Some(target) = operands.first().or(self.target.as_ref()).cloned() else {
             return Err(Failure::usage(
                 "connme: not connected; connme TARGET connects, e.g. connme tow://127.0.0.1:7171/",
             ));
         };
-        self.connected = None;
-        self.places.bye().await;
-        let place = self.places.resolve(target).await?;
+        // The session that stands stays until the new one does.
+        let place = match self.places.resolve(&target).await {
+            Ok(place) => place,
+            Err(failure) => return Err(self.not_connected(target, failure)),
+        };
+        self.target = Some(target);
+        self.places.bye_but(&place.link).await;
         let name = &place.link.welcome().root_name;
         write_line(&format!("Connected to {} ({name}).", place.typed))?;
         self.connected = Some(place);
         Ok(())
+    }
+
+    /// The failure, and the session that stands all the same; without one the target is the one to try again.
+    fn not_connected(&mut self, target: OsString, mut failure: Failure) -> Failure {
+        match self.connected.as_ref().filter(|place| !place.link.is_lost()) {
+            Some(place) => {
+                failure.message = format!("{}; still connected to {}", failure.message, place.typed);
+            }
+            None => self.target = Some(target),
+        }
+        failure
     }
 
     /// What a word means on the server, relative to where the session began.
@@ -203,8 +222,9 @@ impl Shell<'_> {
     async fn copy(&self, sources: Vec<Place>, destination: Place) -> Result<(), Failure> {
         let options = Options { conflicts: self.conflicts, ..Options::default() };
         let output = Output::new(OutputArgs::default());
-        let Ended { summary, exit, .. } = copy::copy(sources, destination, options, output).await?;
-        write_line(&format!("{} in {:.2} s.", human(summary.bytes), summary.seconds))?;
+        let Ended { summary, exit, kept } = copy::copy(sources, destination, options, output).await?;
+        let (bytes, counts) = (human(summary.bytes), copy::counts(&summary, kept));
+        write_line(&format!("{bytes} in {:.2} s{counts}.", summary.seconds))?;
         match exit {
             Exit::Done => Ok(()),
             exit => Err(Failure { exit, message: String::new() }),
@@ -221,15 +241,15 @@ impl Shell<'_> {
         let mut failed = None;
         for operand in operands {
             let place = self.place(Some(operand))?;
-            match rm::remove(&place, Depth::Tree, self.yes).await {
+            match rm::remove(&place, Depth::Tree, self.yes, &AtomicBool::new(false)).await {
                 Ok(Some(totals)) => {
-                    totals.faults.iter().for_each(|fault| output::error(&fault.to_string()));
+                    Output::new(OutputArgs::default()).faults(&totals, &place)?;
                     write_line(&format!("removed {}", place.typed))?;
                     if totals.failed > 0 {
                         failed = Some(Failure { exit: Exit::Partly, message: String::new() });
                     }
                 }
-                Ok(None) => write_line(&format!("kept {}", place.typed))?,
+                Ok(None) => write_line(&format!("{}: nothing removed", place.typed))?,
                 Err(failure) => {
                     output::error(&failure.message);
                     failed = Some(Failure { exit: failure.exit, message: String::new() });
@@ -241,7 +261,33 @@ impl Shell<'_> {
 }
 
 fn needs_operand(word: &str, operands: &[OsString]) -> Result<(), Failure> {
-    if operands.is_empty() { Err(Failure::usage(format!("{word}: which PATH?"))) } else { Ok(()) }
+    if !operands.is_empty() {
+        return Ok(());
+    }
+    let usage = usage(word).unwrap_or_default();
+    Err(Failure::usage(format!("{word}: which PATH? write {usage}")))
+}
+
+/// A word and what follows it.
+fn usage(word: &str) -> Option<String> {
+    let (word, operands, _) = WORDS.iter().find(|(known, ..)| *known == word)?;
+    Some(format!("{word} {operands}"))
+}
+
+/// How a word of other programs is written here.
+fn meant(word: &str) -> Option<String> {
+    let here = match word {
+        "get" | "mget" => "download",
+        "put" | "mput" => "upload",
+        "dir" | "list" => "ls",
+        "du" => "size",
+        "del" | "delete" => "rm",
+        "open" | "connect" => "connme",
+        "bye" => "byebye",
+        "cd" => return Some("paths from where the session began, e.g. ls photos/2026".to_owned()),
+        _ => return None,
+    };
+    usage(here)
 }
 
 /// The operands, and the last one apart where it is written as a folder (`/` at its end) and something comes before it.

@@ -1,13 +1,17 @@
 //! `tow size`: megabytes and exact bytes of a file, or of all files below a folder.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::{Map, Value};
 use towpath_protocol::answer::Totals;
 use towpath_protocol::entry::Kind;
 use towpath_protocol::request::Follow;
 
 use super::args::SizeArgs;
 use super::exit::{Exit, Failure};
-use super::ls::size_object;
-use super::output::Output;
+use super::ls::{put_name, size_object};
+use super::output::{Output, json_text};
 use super::place::{Place, Places};
 use crate::model::size::megabytes_and_bytes;
 
@@ -24,9 +28,9 @@ pub(super) async fn run(args: &SizeArgs, places: &mut Places) -> Result<Exit, Fa
             Ok((place, totals)) => {
                 let name = if args.targets.len() > 1 { format!("  {}", place.typed) } else { String::new() };
                 output.line(&format!("{}{name}", megabytes_and_bytes(totals.bytes)))?;
-                output.object_text(&size_object(totals.bytes))?;
+                output.object_text(&object(totals.bytes, target, &place.typed))?;
                 if totals.failed > 0 {
-                    output.faults(&totals, &place.typed)?;
+                    output.faults(&totals, &place)?;
                     failed.push(Exit::Partly);
                 }
             }
@@ -37,6 +41,14 @@ pub(super) async fn run(args: &SizeArgs, places: &mut Places) -> Result<Exit, Fa
         }
     }
     Ok(Exit::of_operands(&failed, args.targets.len()))
+}
+
+/// Numbers as people write them, and the operand.
+fn object(bytes: u64, target: &OsStr, typed: &str) -> String {
+    let mut named = Map::new();
+    put_name(&mut named, "path", target.as_bytes(), typed);
+    let (numbers, named) = (size_object(bytes), json_text(&Value::Object(named)));
+    format!("{},{}", numbers.trim_end_matches('}'), named.trim_start_matches('{'))
 }
 
 /// Counts what a place is, through a link to what it leads to.

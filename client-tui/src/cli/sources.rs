@@ -102,7 +102,13 @@ fn is_itself(
 
 /// Looks at a source. A link is followed if `--follow` or a `/` at its end says so.
 async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), Failure> {
-    let attributes = source.stat(Follow::No).await?;
+    let attributes = match source.stat(Follow::No).await {
+        // With a `/` at the end the service follows the link, and refuses where it leads.
+        Err(failure) if failure.exit == Exit::Partly && is_descriptors_path(&source) => {
+            return Err(descriptor(&source));
+        }
+        looked => looked?,
+    };
     let means_folder = source.is_folder || source.is_content;
     let itself = if means_folder {
         source.link.stat(&source.path, Follow::No).await.map_err(|fault| source.failed(&fault))?
@@ -113,8 +119,7 @@ async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), F
         return Ok((source, attributes));
     }
     if is_descriptor(&source, &itself) {
-        let why = "stands for an open descriptor; name the file itself, or write what comes from it to a file first";
-        return Err(Failure { exit: Exit::Partly, message: format!("{}: {why}", source.typed) });
+        return Err(descriptor(&source));
     }
     if !means_folder && options.on_request.follow.is_none() {
         return Ok((source, attributes));
@@ -140,15 +145,29 @@ async fn look(source: Place, options: &Options) -> Result<(Place, Attributes), F
     }
 }
 
+fn descriptor(source: &Place) -> Failure {
+    let why =
+        "stands for an open descriptor; name what it is open on, or write what comes from it to a file first";
+    Failure { exit: Exit::Partly, message: format!("{}: {why}", source.typed) }
+}
+
+/// Returns whether a path of this machine has the form of an open descriptor's name.
+fn is_descriptors_path(source: &Place) -> bool {
+    let path = source.path.to_bytes();
+    source.server.is_none() && is_of_process(&path)
+}
+
+fn is_of_process(path: &[u8]) -> bool {
+    let is_fd = path.windows(4).any(|part| part == b"/fd/");
+    is_fd && (path.starts_with(b"proc/") || path.starts_with(b"dev/"))
+}
+
 /// Returns whether a link of this machine stands for an open descriptor: `/dev/fd/63` of `<(command)`, `/dev/stdin`, `/proc/self/fd/0`. The
 /// link itself means nothing elsewhere, nor later.
 fn is_descriptor(source: &Place, link: &Attributes) -> bool {
-    let is_fd = |path: &[u8]| path.windows(4).any(|part| part == b"/fd/");
-    let is_of_process =
-        |path: &[u8]| is_fd(path) && (path.starts_with(b"proc/") || path.starts_with(b"dev/"));
     let target = link.link.as_ref().map_or(&[][..], |target| &target.bytes);
-    source.server.is_none()
-        && (is_of_process(&source.path.to_bytes()) || target.strip_prefix(b"/").is_some_and(is_of_process))
+    let leads_there = || target.strip_prefix(b"/").is_some_and(is_of_process);
+    is_descriptors_path(source) || (source.server.is_none() && leads_there())
 }
 
 /// The items of a source, and why there are more that are not among them.

@@ -8,7 +8,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use super::output;
+use super::{answers, output};
 use crate::link::Link;
 use crate::link::dial::DialFault;
 use crate::link::dial::install;
@@ -93,6 +93,5 @@ async fn agreed(host: &SshHost, system: &str, consent: Consent) -> bool {
     if !output::is_interactive() {
         return false;
     }
-    let answer = output::ask(&format!("{} [y/N]", install::question(host, system))).await;
-    matches!(answer, Ok(Some(answer)) if matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    answers::confirmed(&format!("{} [y/N]", install::question(host, system))).await.unwrap_or(false)
 }

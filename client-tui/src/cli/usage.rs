@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::Command;
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use towpath_protocol::display::DisplayName;
 
 use super::command_word;
@@ -51,6 +51,14 @@ pub(super) fn in_one_line(
     {
         return habit;
     }
+    if error.kind() == ErrorKind::MissingRequiredArgument
+        && let Some(command) = command
+    {
+        let operands = operands(command);
+        return format!(
+            "{command}: {operands} missing; write tow {command} {operands}; see tow {command} --help"
+        );
+    }
     let rendered = error.render().to_string();
     let paragraphs = rendered.trim_start_matches("error: ").split("\n\n").map(str::trim);
     let told = paragraphs.filter(|paragraph| {
@@ -71,6 +79,15 @@ pub(super) fn in_one_line(
     let program = command.map_or_else(|| "tow".to_owned(), |command| format!("tow {command}"));
     let what = command.map_or_else(String::new, |command| format!("{command}: "));
     format!("{what}{}; see {program} --help", told.join("; "))
+}
+
+/// What a command needs, as its help writes it.
+fn operands(command: &str) -> &'static str {
+    match command {
+        copying if COPYING.contains(&copying) => "SOURCE… DEST",
+        "forget" => "HOST…",
+        _ => "TARGET…",
+    }
 }
 
 fn habit(command: &str, refused: &str) -> Option<String> {

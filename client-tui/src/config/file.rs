@@ -96,7 +96,8 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let line =
             error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        anyhow::anyhow!("line {line}: {}", DisplayName::new(error.message().as_bytes()))
+        let why = error.message().replacen("unknown variant", "unknown value", 1);
+        anyhow::anyhow!("line {line}: {}", DisplayName::new(why.as_bytes()))
     })?;
     if let Some(jobs) = raw.jobs.filter(|jobs| !(1..=JOBS_AT_ONCE_MAX).contains(jobs)) {
         anyhow::bail!("jobs = {jobs}: between 1 and {JOBS_AT_ONCE_MAX} run at once");
@@ -172,8 +173,8 @@ mod tests {
             ("parts_kept_days = 366", "365 at most"),
             ("streams = 0", "between 1 and 16"),
             ("streams = 17", "between 1 and 16"),
-            ("compress = \"always\"", "line 1: unknown variant"),
-            ("theme = \"pink\"", "line 1: unknown variant"),
+            ("compress = \"always\"", "line 1: unknown value"),
+            ("theme = \"pink\"", "line 1: unknown value"),
             ("[bookmarks]\n\"a b\" = \"x\"", "no name"),
             ("[bookmarks]\ntow = \"x\"", "no name"),
             ("x", "line 1"),

@@ -37,6 +37,11 @@ impl Mistyped {
         Some(Self { first: first.to_vec(), typed, form, bookmark })
     }
 
+    /// The TARGET that was probably meant.
+    pub fn form(&self) -> &str {
+        &self.form
+    }
+
     /// `WHAT: WHY; what to do`.
     pub fn message(&self) -> String {
         let Self { typed, form, bookmark, .. } = self;

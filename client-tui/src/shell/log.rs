@@ -42,7 +42,16 @@ pub fn start(state_dir: &Path, filter: Option<&str>) -> Option<PathBuf> {
 pub fn failed(state_dir: &Path, command: &str, code: u8, Errors { first, more }: Errors) {
     let Ok(mut file) = open(state_dir, &state_dir.join("tow.log")) else { return };
     let error = first.as_deref().map_or_else(
-        || if code == Exit::Interrupted as u8 { "interrupted" } else { "no message" }.to_owned(),
+        || {
+            let told = match code {
+                code if code == Exit::Interrupted as u8 => "interrupted",
+                code if code == Exit::Partly as u8 => {
+                    "some items failed, were skipped or would be; standard output told which"
+                }
+                _ => "the program printed no error",
+            };
+            told.to_owned()
+        },
         loggable,
     );
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };

@@ -77,12 +77,16 @@ async fn may(job: &Job, permission: Permission, side: Side) -> Result<(), Fault>
             return Ok(());
         }
     }
+    let first = job.items.first().map(|item| if side == Side::Source { &item.from } else { &item.to });
     let side = if side == Side::Source { "source" } else { "destination" };
-    if welcome.access == Access::ReadOnly && permission != Permission::Read {
-        return Err(Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes")));
-    }
-    Err(Fault::new(FaultCode::PermissionDenied)
-        .because(format!("at the {side} you may only {}", may.in_words())))
+    let mut fault = if welcome.access == Access::ReadOnly && permission != Permission::Read {
+        Fault::new(FaultCode::ReadOnly).because(format!("the {side} takes no changes"))
+    } else {
+        Fault::new(FaultCode::PermissionDenied)
+            .because(format!("at the {side} you may only {}", may.in_words()))
+    };
+    fault.path = first.cloned();
+    Err(fault)
 }
 
 /// Returns whether a move may change the spelling of a name on a file system that folds case.

@@ -132,7 +132,16 @@ const LISTING: &[Row] = &[
     Row {
         promise: "size --json prints numbers",
         typed: &["size", "--json", "{S}/a.txt"],
-        out: &["{\"bytes\":2,\"megabytes\":0.000002}\n"],
+        out: &["{\"bytes\":2,\"megabytes\":0.000002,\"path\":\"unix:", "/a.txt\"}\n"],
+        ..ROW
+    },
+    Row {
+        promise: "size --json names each of several",
+        typed: &["size", "--json", "a.txt", "new.txt"],
+        out: &[
+            "{\"bytes\":2,\"megabytes\":0.000002,\"path\":\"a.txt\"}\n",
+            "{\"bytes\":5,\"megabytes\":0.000005,\"path\":\"new.txt\"}\n",
+        ],
         ..ROW
     },
     Row {

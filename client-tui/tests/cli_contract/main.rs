@@ -21,6 +21,7 @@ mod planning;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/pty.rs"]
 mod pty;
+mod refusals;
 mod removing;
 mod shell;
 mod signals;

@@ -52,7 +52,10 @@ fn output_that_is_lost_is_no_success() {
 fn a_copy_is_whole_whatever_becomes_of_its_summary() {
     let stage = Stage::new();
     let scene = stage.scene("closed");
-    for (redirect, exit) in [(">&-", 0), ("<&- >&- 2>&-", 0), ("> /dev/full", 1)] {
+    // The summary is output that was asked for, unless --quiet was given.
+    for (redirect, exit) in
+        [(">&-", 1), ("<&- >&- 2>&-", 1), ("> /dev/full", 1), ("--quiet >&-", 0), ("--quiet > /dev/full", 0)]
+    {
         let output = line(&scene, &format!("\"$0\" put tree \"$1/copy\" {redirect}"));
         assert_eq!(output.status.code(), Some(exit), "{redirect}: {}", told(&output));
         assert_eq!(fs::read_to_string(scene.at("S/copy/y/z.o")).unwrap(), "object");
@@ -112,6 +115,12 @@ fn an_open_descriptor_is_its_content_or_refused_and_never_a_link() {
     let output = line(&scene, "echo hello | \"$0\" put /dev/stdin \"$1/piped\"");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     assert!(!scene.at("S/piped").is_symlink() && !scene.at("S/piped").exists());
+    // Written as a folder it is told alike, whatever is behind it.
+    for open in ["tree", "new.txt"] {
+        let output = line(&scene, &format!("\"$0\" cp /dev/fd/9/ folder 9< {open}"));
+        assert_eq!(output.status.code(), Some(1), "{open}: {}", told(&output));
+        assert!(told(&output).contains("/dev/fd/9/: stands for an open descriptor"), "{}", told(&output));
+    }
     // One of a file too: the file has a name.
     let output = line(&scene, "\"$0\" put /dev/stdin \"$1/file\" < new.txt");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));

@@ -80,6 +80,16 @@ fn a_word_that_fails_says_so_and_the_next_line_is_read() {
     for (name, lines, errors) in [
         ("unknown", "frobnicate\nsize a.txt\n", &["tow: frobnicate: no such word"][..]),
         ("missing", "size nope\nsize a.txt\n", &["tow: nope: no such file or folder"]),
+        (
+            "elsewhere",
+            "get\nput a\ncd docs\nsize a.txt\n",
+            &[
+                "get: no such word; write download PATH… [FOLDER/]",
+                "put: no such word; write upload PATH… [FOLDER/]",
+                "cd: no such word; write paths from where the session began",
+            ],
+        ),
+        ("how", "download\nsize a.txt\n", &["download: which PATH? write download PATH… [FOLDER/]"]),
         ("what", "size\nupload\nsize a.txt\n", &["tow: size: which PATH?", "tow: upload: which PATH?"]),
         ("quote", "ls 'open\nsize a.txt\n", &["tow: a quote is not closed"]),
         ("nobody asks", "rm a.txt\nsize a.txt\n", &["tow: rm: not a terminal", "--yes"]),
@@ -162,13 +172,19 @@ fn a_question_is_asked_for_each_and_an_interrupt_keeps_what_it_is_about() {
     let mut pty = at_a_terminal(&scene);
     pty.press("rm a.txt docs\r");
     pty.wait_for("a.txt, 0.000002 MB (2 bytes)? This cannot be undone. (y/n)");
+    // What is neither yes nor no is asked again.
+    pty.press("ye\r");
+    pty.wait_for("'ye' is no answer here; type y/n");
+    pty.wait_until("the question again", |screen| screen.contents().matches("(y/n)").count() == 2);
     pty.press("y\r");
-    pty.wait_for("docs/ with 2 files");
+    // The folder itself is counted, as it is when it is gone.
+    pty.wait_for("docs/: 2 files, 2 folders, 0.000009 MB (9 bytes)?");
     pty.press("n\r");
+    pty.wait_for("docs: nothing removed");
     prompts(&pty, 2);
     assert!(!scene.at("S/a.txt").exists() && scene.at("S/docs/b").exists());
     pty.press("rm docs\r");
-    pty.wait_until("a second question", |screen| screen.contents().matches("(y/n)").count() == 3);
+    pty.wait_until("a second question", |screen| screen.contents().matches("(y/n)").count() == 4);
     pty.press("\x03");
     pty.wait_for("rm: interrupted");
     prompts(&pty, 3);
@@ -178,6 +194,31 @@ fn a_question_is_asked_for_each_and_an_interrupt_keeps_what_it_is_about() {
     assert_eq!(pty.wait_for_end().exit_code(), 1);
     assert!(scene.at("S/docs/b").exists());
     pty.assert_given_back();
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_leaves_the_session_as_it_was() {
+    let stage = Stage::new();
+    let scene = stage.scene("still");
+    let lines = "connme unix:/no/such\nsize a.txt\nconnme\nupload a.txt\ndownload docs\ndownload docs\n";
+    let output = piped(&scene, &["--connect", "{S}"], lines);
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&scene.meant("; still connected to {S}")), "{said}");
+    assert!(said.contains("(2 bytes)"), "{said}");
+    assert_eq!(said.matches("Connected to unix:").count(), 2, "{said}");
+    // Copies say what was there already, as put and get do.
+    assert!(said.contains(" s, 1 unchanged.") && said.contains(" s, 2 unchanged."), "{said}");
+    // Without a session the same target is tried again.
+    let output = piped(&scene, &[], "connme unix:/no/such\nconnme\n");
+    assert_eq!(told(&output).matches("unix:/no/such: no such socket").count(), 2, "{}", told(&output));
+    // Another server takes the place of the first one.
+    let other = Stage::new();
+    let there = other.scene("other");
+    there.write("served/only here", "12345", 1_767_323_045);
+    let lines = format!("connme {}\nsize only\\ here\n", there.meant("{S}"));
+    let output = piped(&scene, &["--connect", "{S}"], &lines);
+    assert!(output.status.success() && told(&output).contains("(5 bytes)"), "{}", told(&output));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub enum RootSpec {
 pub enum RootError {
     #[error("{}: no such folder", show(.0))]
     Missing(PathBuf),
-    #[error("{}: not a folder", show(.0))]
+    #[error("{}: is a file, not a folder", show(.0))]
     NotAFolder(PathBuf),
     #[error("{}: permission denied", show(.0))]
     PermissionDenied(PathBuf),

@@ -15,8 +15,10 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// Turns `ADDR:PORT` into one address.
 pub(crate) fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
-    let found: Vec<_> =
-        text.to_socket_addrs().with_context(|| format!("--listen {text}: not an ADDR:PORT"))?.collect();
+    let found: Vec<_> = text
+        .to_socket_addrs()
+        .with_context(|| format!("--listen {text}: not an ADDR:PORT, e.g. 127.0.0.1:7171"))?
+        .collect();
     let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
     first.copied().ok_or_else(|| anyhow!("--listen {text}: the name has no address"))
 }

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dev, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{Access, AtFlags, Dev, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
@@ -73,6 +73,11 @@ impl<'a> Spot<'a> {
     pub(crate) fn new(folder: &'a impl AsFd, name: &'a Name) -> Self {
         Self { folder: folder.as_fd(), name }
     }
+}
+
+/// Returns whether the permission bits let this process add and remove names in a folder.
+pub(crate) fn may_change(folder: impl AsFd) -> bool {
+    rustix::fs::accessat(folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Renames over what is there, atomically. The system itself refuses a file over a folder.

@@ -6,7 +6,7 @@ use towpath_protocol::answer::Done;
 use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::message::Answer;
-use towpath_protocol::path::Name;
+use towpath_protocol::path::{Location, Name};
 use towpath_protocol::request::{Durability, Existing, Rename};
 
 use super::allowance::Gone;
@@ -34,7 +34,9 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
             if source.kind == Kind::Folder || allowance.ledger().knows(source.identity) {
                 allowance.ledger().moved();
             }
-            move_to(service, (&from, &source), &to, &policy).map_err(at(&request.to))?;
+            move_to(service, (&from, &source), &to, &policy)
+                .map_err(|fault| blamed(fault, &from, &request.from))
+                .map_err(at(&request.to))?;
             if let Gone(Some(gone)) = leaving.gone() {
                 allowance.ledger().gone(gone);
             }
@@ -44,6 +46,17 @@ pub(super) async fn rename(service: Arc<Service>, request: Rename) -> Result<Ans
             Ok(Done {}.into())
         })
         .await
+}
+
+/// Names the source's folder where it is that one which takes no changes: the system tells both folders' refusals alike.
+fn blamed(fault: Fault, from: &Held, source: &Location) -> Fault {
+    if fault.code != FaultCode::PermissionDenied || writing::may_change(&*from.folder) {
+        return fault;
+    }
+    match source.whole().ok().and_then(|path| path.parent()) {
+        Some(folder) => fault.at(folder).because("nothing can be moved out of this folder"),
+        None => fault,
+    }
 }
 
 fn move_to(
