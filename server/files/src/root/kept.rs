@@ -19,7 +19,7 @@ use towpath_protocol::path::Name;
 
 use self::look::{Looked, Mount, has, if_there, path_of};
 use self::views::Tops;
-use super::{LOOK_FOLDER, RootError};
+use super::{LOOK, LOOK_FOLDER, RootError};
 use crate::disk::fault_of;
 use crate::disk::writing::{Inode, lies_within};
 
@@ -65,6 +65,8 @@ struct Spot {
     guarded: Guarded,
     /// None while it is absent.
     found: Option<Inode>,
+    /// What was found, open: so no other thing gets its inode number once it was removed or replaced. None if it cannot be opened.
+    _held: Option<OwnedFd>,
     is_link: bool,
 }
 
@@ -284,7 +286,11 @@ fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
             at = rustix::fs::openat(&at, "..", LOOK_FOLDER, Mode::empty())?;
             continue;
         }
-        let there = if_there(rustix::fs::statat(&at, &name, AtFlags::SYMLINK_NOFOLLOW))?;
+        let held = rustix::fs::openat(&at, &name, LOOK | OFlags::NOFOLLOW, Mode::empty()).ok();
+        let there = match &held {
+            Some(held) => Some(rustix::fs::fstat(held)?),
+            None => if_there(rustix::fs::statat(&at, &name, AtFlags::SYMLINK_NOFOLLOW))?,
+        };
         let kind = there.map(|there| FileType::from_raw_mode(there.st_mode));
         let is_way = match kind {
             Some(FileType::Symlink) => true,
@@ -301,6 +307,7 @@ fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
             names: if left.is_empty() { names } else { Names::This },
             guarded: if is_way { Guarded::Way } else { Guarded::Kept },
             found: there.as_ref().map(Inode::from),
+            _held: held,
             is_link: kind == Some(FileType::Symlink),
         });
         match kind {

@@ -395,3 +395,28 @@ async fn f72_it_stays_kept_when_its_owner_replaces_or_moves_it() {
     let talk = Talk::open(&service, rename("towpath", "mine", Existing::Keep).into());
     assert_eq!(talk.end().await.unwrap_err().code, FaultCode::PermissionDenied);
 }
+
+/// A killed server's socket is replaced by the next start, a list by each change: other things get their inode numbers.
+#[tokio::test]
+async fn f72_what_has_the_inode_number_of_something_that_was_kept_is_not_kept() {
+    let mut world = World::new();
+    world.write("list", "the list");
+    let list = world.at("list");
+    Arc::get_mut(&mut world.service).unwrap().keep_from_clients(&list).unwrap();
+    let number = fs::metadata(&list).unwrap().ino();
+    world.write("written", "replaced");
+    fs::rename(world.at("written"), &list).unwrap();
+    let mut numbers = Vec::new();
+    for at in 0..64 {
+        let (file, folder) = (format!("file-{at}"), format!("folder-{at}"));
+        let made = world.ask(make_folder(&folder, Existing::Keep)).await;
+        made.unwrap_or_else(|fault| panic!("{folder}: {fault}"));
+        world.stored(put(&format!("{folder}/file"), b"mine", Existing::Keep)).await;
+        world.stored(put(&file, b"mine", Existing::Keep)).await;
+        let got = world.ask(read(&file)).await;
+        got.unwrap_or_else(|fault| panic!("{file}: {fault}"));
+        numbers.extend([&file, &folder].map(|path| fs::metadata(world.at(path)).unwrap().ino()));
+    }
+    assert!(!numbers.contains(&number), "its number was given away");
+    assert!(world.ask(read("list")).await.is_err());
+}
