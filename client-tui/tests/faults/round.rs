@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::far::{Over, Server};
-use crate::world::{PART, Tree, World, check_between, check_whole, ended, noise, older, swept, tree};
+use crate::world::{PART, Tree, World, check_between, check_whole, ended, noise, older, parts, swept, tree};
 
 const SMALL_FILES: usize = 40;
 /// So large that it goes on where it was cut off.
@@ -95,6 +95,9 @@ impl Round {
         if self.world.at(self.source()).exists() {
             let output = ended(self.tow(server).spawn().unwrap());
             assert!(output.status.success(), "{what}: the repetition failed: {output:?}");
+            // It used what was left, or removed it.
+            let left = parts(&self.world.at(self.destination()));
+            assert_eq!(left, Vec::<PathBuf>::new(), "{what}: the repetition leaves parts");
         }
         check_whole(&self.world.at(self.destination()), &self.new, what);
         let folder = self.world.at(self.destination());

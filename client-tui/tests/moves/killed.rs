@@ -2,6 +2,7 @@
 //! start gives it its name back, and says so.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -113,7 +114,7 @@ fn f80_killed_before_any_call_another_spelling_of_a_name_has_lost_nothing() {
 }
 
 #[test]
-fn d10_a_copy_within_one_machine_that_was_killed_and_is_given_again_leaves_no_part() {
+fn d10_a_copy_that_was_killed_and_is_given_again_leaves_no_part() {
     if !has_strace() {
         return;
     }
@@ -123,17 +124,22 @@ fn d10_a_copy_within_one_machine_that_was_killed_and_is_given_again_leaves_no_pa
     world.write("near/t/small", "small");
     world.write("near/t/empty", "");
     world.write("near/t/sub/small", "another");
+    symlink("small", world.at("near/t/link")).unwrap();
     fs::create_dir_all(world.at("far")).unwrap();
     fs::create_dir_all(world.at("there/t")).unwrap();
-    // Made by the copy itself, and joined.
+    let towd = world.serve("near");
+    let served = towd.target("t");
+    // Made by the copy itself, joined, and from another machine.
     for words in [
         ["cp", "-T", "near/t", "far/t"],
         ["cp", "-T", "near/t", "there/t"],
+        ["get", "-T", &served, "far/t"],
+        ["get", "-T", &served, "there/t"],
         ["cp", "-T", "near/t/small", "there/t/small"],
     ] {
         let to = words[3].split('/').next().unwrap();
         let mut left = 0;
-        for (call, last) in [("fsync", 2), ("renameat2", 8), ("syncfs", 1)] {
+        for (call, last) in [("fsync", 2), ("renameat2", 16), ("syncfs", 1)] {
             for at in 1..=last {
                 let _ = fs::remove_dir_all(world.at(to));
                 fs::create_dir_all(world.at(if to == "far" { "far" } else { "there/t" })).unwrap();

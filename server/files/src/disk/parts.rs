@@ -160,6 +160,13 @@ fn is_of_file(id: PartId, name: &Name, file: BorrowedFd<'_>, stat: &Stat) -> boo
     is_newborn || id.file_name(file).is_ok_and(|own| own == *name)
 }
 
+/// Removes a link that is provably an unfinished one of ours, however young. False if there is none.
+pub(crate) fn remove_link(folder: impl AsFd, name: &Name) -> bool {
+    let Ok(link) = writing::look_at(&folder, name) else { return false };
+    let is_ours = rustix::fs::fstat(&link).is_ok_and(|stat| is_ours_to_sweep(&stat));
+    is_ours && proves_part(name, &link) && writing::remove_file(&folder, name).is_ok()
+}
+
 /// Creates a file with what this folder gives of `mode`, and locks it. Fails with `AlreadyExists` where the name is taken, as whatever it may be.
 pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Result<(Name, OwnedFd), Fault> {
     let newborn = id.newborn_name()?;
@@ -187,19 +194,22 @@ pub(crate) enum Found {
     Taken,
 }
 
-/// Opens what was received of a file, to go on with it, where that is provably ours alone.
+/// Opens what was received of a file, to go on with it, where that is provably ours alone. Removes a part of ours that others may have
+/// open.
 pub(crate) fn take_up(folder: &OwnedFd, id: PartId) -> Result<Found, Fault> {
     let mut found = Found::Nothing;
     for name in super::names(folder)?.into_iter().filter(|name| PartId::in_name(name) == Some(id)) {
         match lock(folder, &name, OFlags::RDWR) {
             Ok((file, stat)) if is_ours_alone(&stat) => return Ok(Found::Waiting(name, file)),
-            // Killed before others were kept out of it: nothing waits there, and its name is wanted.
-            Ok((_locked, stat)) if stat.st_size == 0 => {
+            // Killed before others were kept out of it, or after it got its final mode: it makes room.
+            Ok((_locked, stat)) if stat.st_nlink == 1 => {
                 let _ = writing::remove_file(folder, &name);
             }
             Err(Errno::WOULDBLOCK) => found = Found::Taken,
+            // Its final mode may be one without the right to write.
+            Err(Errno::ACCESS) => sweep_now(folder, &name),
             // It is not the part that we left.
-            Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => {}
+            Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {}
             Err(errno) => return Err(fault_of(errno)),
         }
     }

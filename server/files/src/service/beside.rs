@@ -201,6 +201,18 @@ impl Beside {
         Err(FaultCode::AlreadyExists.into())
     }
 
+    /// Makes a link. What the same copy left when it was killed before goes.
+    fn link(folder: &Arc<OwnedFd>, id: PartId, target: &[u8]) -> Result<Self, Fault> {
+        let name = id.link_name(target)?;
+        match writing::make_link(&**folder, &name, target) {
+            Err(fault) if fault.code == FaultCode::AlreadyExists && parts::remove_link(&**folder, &name) => {
+                writing::make_link(&**folder, &name, target)?;
+            }
+            made => made?,
+        }
+        Ok(Self { folder: folder.clone(), name, placed: false })
+    }
+
     /// Renames it to its final name, in the same folder, and has that on the disk where the policy wants it so.
     fn place(self, name: &Name, policy: &Policy) -> Result<Gone, Fault> {
         let folder = self.folder.clone();
@@ -431,16 +443,30 @@ pub(super) fn place_link(
 ) -> Result<(Attributes, Parts), Fault> {
     let goes = to.going(to.look()?.as_ref(), allowance.ledger());
     let hold = allowance.hold(&*to.folder, link_bytes(target), goes)?;
-    let (beside, ()) = Beside::make(&to.folder, |folder, id| {
-        let name = id.link_name(target)?;
-        writing::make_link(folder, &name, target).map(|()| (name, ()))
-    })?;
-    let unset = wished.give_link(&beside.folder, &beside.name)?;
-    let timed = times::set_modified(&*beside.folder, &beside.name, policy.modified);
-    let gone = beside.place(&to.name, policy)?;
+    let place = |beside: Beside| {
+        let unset = wished.give_link(&beside.folder, &beside.name)?;
+        let timed = times::set_modified(&*beside.folder, &beside.name, policy.modified);
+        Ok((beside.place(&to.name, policy)?, unset.and_also(unless(metadata::Part::Modified, timed))))
+    };
+    let id = PartId::of_copy(allowance.client().0, &to.name, target.len() as u64, policy.modified);
+    let placed = match Beside::link(&to.folder, id, target) {
+        // Another copy of the same link is at it.
+        Err(fault) if fault.code == FaultCode::AlreadyExists => Err(FaultCode::NotFound.into()),
+        made => made.and_then(place),
+    };
+    let (gone, unset) = match placed {
+        Err(fault) if fault.code == FaultCode::NotFound => {
+            let (beside, ()) = Beside::make(&to.folder, |folder, id| {
+                let name = id.link_name(target)?;
+                writing::make_link(folder, &name, target).map(|()| (name, ()))
+            })?;
+            place(beside)?
+        }
+        placed => placed?,
+    };
     let made = disk::stat(&*to.folder, &to.name)?;
     hold.store(&made, disk::seal_of_name(&*to.folder, &to.name, &made), link_bytes(target), gone);
-    Ok((made, unset.and_also(unless(metadata::Part::Modified, timed))))
+    Ok((made, unset))
 }
 
 /// Bytes of a link on disk besides its inode, in which a short target has room.
