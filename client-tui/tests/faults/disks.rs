@@ -160,7 +160,7 @@ fn on_a_disk_that_becomes_read_only_nothing_half_stays() {
             if tow.try_wait().unwrap().is_some() {
                 break false;
             }
-            assert!(began.elapsed() < Duration::from_mins(1), "{verb} hangs");
+            assert!(began.elapsed() < Duration::from_mins(15), "{verb} hangs");
         };
         let output = ended(tow);
         round.check_between(&output, verb);
