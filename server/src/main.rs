@@ -21,6 +21,9 @@ mod prepare;
 mod rights;
 mod served;
 #[cfg(test)]
+#[path = "../../client-tui/tests/support/skip.rs"]
+mod skip;
+#[cfg(test)]
 #[allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -122,11 +122,14 @@ mod tests {
     /// Runs `test` in a thread of its own behind the wall; does nothing where the kernel cannot raise it, and says so.
     fn behind(within: Within<'_>, test: impl FnOnce() + Send) {
         std::thread::scope(|scope| {
-            let walled = scope.spawn(move || match raise(&within) {
-                None => test(),
-                Some(missing) => println!("skipped: {missing}"),
+            let walled = scope.spawn(move || {
+                let missing = raise(&within);
+                if missing.is_none() {
+                    test();
+                }
+                missing
             });
-            walled.join().unwrap();
+            walled.join().unwrap().iter().for_each(|missing| crate::skip::skip(missing));
         });
     }
 

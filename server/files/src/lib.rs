@@ -21,3 +21,6 @@ mod queue;
 pub mod root;
 pub mod service;
 pub mod session;
+#[cfg(test)]
+#[path = "../../../client-tui/tests/support/skip.rs"]
+mod skip;
