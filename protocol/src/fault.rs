@@ -54,7 +54,7 @@ numbered! {
         ShuttingDown = 202,
         /// Not sent by a server: the connection was lost before the answer came.
         Disconnected = 203,
-        /// Not sent by a server: no answer in time.
+        /// No answer in time: from a mounted file system, from a stream, or, for clients, from the server.
         TimedOut = 204,
         /// The change may or may not have happened; look before trying again.
         OutcomeUnknown = 205,

@@ -189,7 +189,16 @@ pub(super) async fn copy(
     let mut total = Summary::default();
     let mut typed: Vec<String> = sources.iter().map(|source| source.typed.clone()).collect();
     typed.push(destination.typed.clone());
-    let (items, pin, broken) = resolve_items(sources, &destination, &options).await.map_err(|failure| {
+    let resolving = async {
+        tokio::select! {
+            resolved = resolve_items(sources, &destination, &options) => resolved,
+            // A disk may not answer.
+            () = super::interrupted() => {
+                Err(Failure { exit: Exit::Interrupted, message: "interrupted before anything was copied".to_owned() })
+            }
+        }
+    };
+    let (items, pin, broken) = resolving.await.map_err(|failure| {
         let named = typed.iter().find(|typed| failure.message.starts_with(&format!("{typed}: ")));
         told(output, named.map(OsStr::new), failure)
     })?;

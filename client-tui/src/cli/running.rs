@@ -1,5 +1,5 @@
 //! A job that runs: its facts to standard error, its progress as asked for, its questions to whoever sits there. An interrupt cancels it
-//! in order.
+//! in order; a second one ends it at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -67,8 +67,8 @@ pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &
     let mut watch = Watch { sides, output, forecast, failed: None, kept: 0, asking, undecided, cancel };
     // In a task of its own: it goes on while a question is open.
     let mut running = tokio::spawn(transfer::run(job, reports));
-    let interrupted = super::interrupted();
-    tokio::pin!(interrupted);
+    let (interrupted, again) = (super::interrupted(), super::interrupted());
+    tokio::pin!(interrupted, again);
     let mut part = 0.0;
     let summary = loop {
         let is_growing = progress.borrow().growing;
@@ -76,6 +76,11 @@ pub(super) async fn run(job: Job, sides: &Sides<'_>, output: Output, forecast: &
         tokio::select! {
             biased;
             () = &mut interrupted, if !watch.cancel.is_cancelled() => watch.cancel.cancel(),
+            // What is under way may wait for a disk that does not answer.
+            () = &mut again, if watch.cancel.is_cancelled() => {
+                running.abort();
+                break Summary { cancelled: true, ..Summary::default() };
+            }
             Some(fact) = facts.recv() => watch.take(fact),
             summary = &mut running => break summary.unwrap_or_else(|_| broken()),
             () = async {}, if question.is_some() && !watch.cancel.is_cancelled() => {

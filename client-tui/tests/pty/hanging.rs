@@ -127,3 +127,92 @@ fn a_server_whose_folder_holds_what_does_not_answer_serves_the_rest_and_ends() {
     assert_ends_by_an_interrupt(waiting);
     assert!(towd.stop().success());
 }
+
+/// What is beside the mount is there, the mount is named, and the exit code says that something is missing.
+#[track_caller]
+fn assert_does_the_rest(folders: &Folders, arguments: &[&str], made: &str) {
+    let output = tow(folders, arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    assert!(said.contains("mnt: no answer in time"), "{arguments:?}: {said}");
+    for (name, content) in [("apple.txt", "apple"), ("zebra.txt", "zebra"), ("sub/fig.txt", "fig")] {
+        let there = std::fs::read_to_string(folders.right(made).join(name));
+        assert_eq!(there.ok().as_deref(), Some(content), "{arguments:?}: {name}: {said}");
+    }
+}
+
+fn fill(folders: &Folders) {
+    write(folders.left("zebra.txt"), "zebra");
+    std::fs::create_dir(folders.left("sub")).unwrap();
+    write(folders.left("sub/fig.txt"), "fig");
+}
+
+#[test]
+fn d5_copies_of_a_folder_that_holds_what_does_not_answer_bring_the_rest_and_tell() {
+    let Some((folders, _silent)) = stage() else { return };
+    fill(&folders);
+    let left = folders.left("");
+    let left = left.to_str().unwrap().trim_end_matches('/');
+    let to = |name: &str| folders.right(name).to_str().unwrap().to_owned();
+    let towd = Towd::start(folders.left("").parent().unwrap(), &folders.state(), &[]);
+    for name in ["content", "named"] {
+        std::fs::create_dir(folders.right(name)).unwrap();
+    }
+    let (there, got) = (towd.target("left"), to("got"));
+    let (put, between) = (towd.target("right/put"), towd.target("right/between"));
+    let (copied, content, named) = (to("copied"), to("content"), to("named"));
+    // By the program itself, what is in it, of several operands, from a server, to one, within one. Each waits for its time.
+    let ways: [(&[&str], &str); 6] = [
+        (&["cp", "-T", left, &copied], "copied"),
+        (&["cp", ".", &content], "content"),
+        (&["cp", "mnt", "apple.txt", "zebra.txt", "sub", &named], "named"),
+        (&["get", "-T", &there, &got], "got"),
+        (&["put", "-T", left, &put], "put"),
+        (&["cp", "-T", &there, &between], "between"),
+    ];
+    std::thread::scope(|scope| {
+        for (arguments, made) in ways {
+            let folders = &folders;
+            scope.spawn(move || assert_does_the_rest(folders, arguments, made));
+        }
+    });
+    // Joined.
+    std::fs::remove_file(folders.right("copied/zebra.txt")).unwrap();
+    assert_does_the_rest(&folders, &["cp", "-T", left, &copied], "copied");
+    assert_does_the_rest(&folders, &["mv", "-T", left, &towd.target("right/moved")], "moved");
+    assert!(!folders.left("apple.txt").exists(), "moved");
+    assert!(towd.stop().success());
+}
+
+#[test]
+fn d5_a_removal_of_a_folder_that_holds_what_does_not_answer_takes_the_rest_and_tells() {
+    let Some((folders, _silent)) = stage() else { return };
+    fill(&folders);
+    let left = folders.left("");
+    let left = left.to_str().unwrap().trim_end_matches('/');
+    let output = tow(&folders, &["rm", "-r", "-y", left]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("mnt: on another file system"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(left).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["mnt"], "{said}");
+}
+
+#[test]
+fn d5_an_interrupt_ends_every_command_that_waits_for_what_does_not_answer() {
+    let Some((folders, _silent)) = stage() else { return };
+    fill(&folders);
+    let left = folders.left("").to_str().unwrap().trim_end_matches('/').to_owned();
+    let to = |name: &str| folders.right(name).to_str().unwrap().to_owned();
+    for arguments in [
+        &["cp", "-T", &left, &to("copied")][..],
+        &["cp", "mnt", "apple.txt", &to("")],
+        &["cp", "apple.txt", "mnt/deep/"],
+        &["size", "mnt"],
+        &["size", "."],
+        &["rm", "-r", "-y", "mnt/deep"],
+        &["ls", "mnt/deep"],
+    ] {
+        assert_ends_by_an_interrupt(tow(&folders, arguments).spawn().unwrap());
+    }
+}

@@ -28,10 +28,11 @@ use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 use towpath_protocol::time::Time;
 
-pub(crate) use mounts::while_it_answers;
+pub(crate) use mounts::{check_answers, check_open_answers, is_mount, while_it_answers};
 pub(crate) use parts::is_part;
 pub(crate) use reading::{
-    FolderReader, READ_FILE, each_name, holds_more, names, only_a_file, open_file, read_at, read_into, space,
+    FolderReader, READ_FILE, each_entry, each_name, holds_more, names, only_a_file, open_file, read_at,
+    read_into, space,
 };
 pub(crate) use seal::{Home, identity_and_names, seal, seal_of_name};
 

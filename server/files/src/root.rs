@@ -184,9 +184,13 @@ impl Root {
     }
 
     /// Opens a thing only to look at it (`fstat`, `readlinkat` with an empty name, `fstatvfs`); a root and, for a location
-    /// without a path, what it leads to included.
+    /// without a path, what it leads to included. `TimedOut` for a mount that does not answer.
     pub fn thing(&self, thing: &Location) -> Result<OwnedFd, Fault> {
-        self.open_as(thing, LOOK | OFlags::NOFOLLOW).map_err(|code| self.fault_at(code, thing))
+        let opened = self.open_anywhere(thing, LOOK | OFlags::NOFOLLOW).and_then(|opened| {
+            disk::check_open_answers(&opened).map_err(|fault| fault.code)?;
+            self.checked(thing, opened)
+        });
+        opened.map_err(|code| self.fault_at(code, thing))
     }
 
     /// Opens a regular file for reading; never waits for a fifo, never wakes a device.
@@ -222,7 +226,11 @@ impl Root {
 
     /// `NOFOLLOW` among the flags concerns the last name of a path, never that of a base.
     fn open_as(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
-        let opened = self.open_anywhere(thing, flags)?;
+        self.checked(thing, self.open_anywhere(thing, flags)?)
+    }
+
+    /// Refuses what was opened if no client may have it.
+    fn checked(&self, thing: &Location, opened: OwnedFd) -> Result<OwnedFd, FaultCode> {
         if thing.path.is_root() && thing.base.is_root() && self.is_gone() {
             return Err(FaultCode::NotFound);
         }

@@ -4,20 +4,27 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
-use towpath_protocol::entry::Attributes;
+use rustix::fs::{AtFlags, Dir, StatxAttributes, StatxFlags, statx};
+use towpath_protocol::entry::{Attributes, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::path::Name;
 
-use super::{fault_of, stat};
+use super::writing::open_folder;
+use super::{fault_of, stat, stat_open};
 
 /// Time that a mount may take to say what it is, ...
 const PATIENCE: Duration = Duration::from_millis(500);
 /// ... and how long while an earlier question was not answered in time.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(50);
+/// The same before the content of a mount is read or copied: a disk may have to start, ...
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
+/// ... and while an earlier question was not answered in time.
+const LESS_PATIENCE: Duration = Duration::from_secs(1);
+/// Time after which cancelled work stops to wait.
+const CANCELLED_AFTER: Duration = Duration::from_millis(50);
 /// Threads that may wait for mounts at a time; the next mount is unknown at once.
 const WAITING_MAX: usize = 8;
 
@@ -27,8 +34,12 @@ static LATE: AtomicUsize = AtomicUsize::new(0);
 
 /// Returns whether another file system is mounted at this name. Does not ask that file system.
 pub(crate) fn is_mount(folder: impl AsFd, name: &Name) -> bool {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
-    statx(folder, name.as_bytes(), flags, StatxFlags::empty())
+    has_mount_root(folder, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn has_mount_root(folder: impl AsFd, name: &[u8], flags: AtFlags) -> bool {
+    let flags = flags | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+    statx(folder, name, flags, StatxFlags::empty())
         .is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
@@ -40,16 +51,69 @@ pub(crate) fn look(folder: impl AsFd, name: &Name) -> Result<Attributes, Fault> 
         .unwrap_or_else(|| Err(FaultCode::TimedOut.into()))
 }
 
+/// Returns once what is mounted at this name, if anything is, says what it is and, of a folder, what is in it; `TimedOut` if it does not
+/// answer, `Cancelled` if `is_cancelled` says so first. To be called before the content is opened.
+pub(crate) fn check_answers(
+    folder: impl AsFd,
+    name: &Name,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<(), Fault> {
+    if !is_mount(&folder, name) {
+        return Ok(());
+    }
+    let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0).map_err(fault_of)?;
+    let name = name.clone();
+    wait_for(is_cancelled, move || {
+        // Other faults are met again by the work itself.
+        if stat(&folder, &name).is_ok_and(|there| there.kind == Kind::Folder)
+            && let Ok(opened) = open_folder(&folder, &name)
+        {
+            let _ = Dir::new(opened).map(|mut entries| entries.next());
+        }
+    })
+}
+
+/// As [`check_answers`], of an open thing: only for its attributes.
+pub(crate) fn check_open_answers(thing: impl AsFd) -> Result<(), Fault> {
+    if !has_mount_root(&thing, b"", AtFlags::EMPTY_PATH) {
+        return Ok(());
+    }
+    let thing = rustix::io::fcntl_dupfd_cloexec(thing, 0).map_err(fault_of)?;
+    wait_for(&|| false, move || drop(stat_open(&thing)))
+}
+
+fn wait_for(is_cancelled: &dyn Fn() -> bool, ask: impl FnOnce() + Send + 'static) -> Result<(), Fault> {
+    let is_first = LATE.load(Ordering::Acquire) == 0;
+    let patience = if is_first { LONG_PATIENCE } else { LESS_PATIENCE };
+    let until = Instant::now() + patience;
+    let goes_on = || !is_cancelled() && Instant::now() < until;
+    match asked((&WAITING, &LATE), CANCELLED_AFTER, &goes_on, ask) {
+        Some(()) => Ok(()),
+        None if is_cancelled() => Err(FaultCode::Cancelled.into()),
+        None => Err(FaultCode::TimedOut.into()),
+    }
+}
+
 /// Runs `task`, which asks other mounts. `None` if they do not answer.
 pub(crate) fn while_it_answers<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let is_first = LATE.load(Ordering::Acquire) == 0;
     in_time((&WAITING, &LATE), if is_first { PATIENCE } else { LITTLE_PATIENCE }, task)
 }
 
-/// Returns the result of `task`, or `None` if it takes too long or too many others do already. The thread ends with its task, whenever that is.
+/// Returns the result of `task`, or `None` if it takes too long or too many others do already.
 fn in_time<T: Send + 'static>(
+    counts: (&'static AtomicUsize, &'static AtomicUsize),
+    patience: Duration,
+    task: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    asked(counts, patience, &|| false, task)
+}
+
+/// As [`in_time`], with another `patience` as long as `goes_on`. The thread ends with its task, whenever that is.
+fn asked<T: Send + 'static>(
     (waiting, late): (&'static AtomicUsize, &'static AtomicUsize),
     patience: Duration,
+    goes_on: &dyn Fn() -> bool,
     task: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     if waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {
@@ -73,7 +137,12 @@ fn in_time<T: Send + 'static>(
         waiting.fetch_sub(1, Ordering::AcqRel);
         return None;
     }
-    let done = receiver.recv_timeout(patience).ok();
+    let done = loop {
+        match receiver.recv_timeout(patience) {
+            Err(RecvTimeoutError::Timeout) if goes_on() => {}
+            done => break done.ok(),
+        }
+    };
     if done.is_none() && !is_over.swap(true, Ordering::AcqRel) {
         late.fetch_add(1, Ordering::AcqRel);
     }

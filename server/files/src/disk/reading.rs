@@ -80,6 +80,15 @@ impl FolderReader {
         &self.parts
     }
 
+    /// `TimedOut` if a file system is mounted at this name and does not answer. To be called before that is looked at and opened.
+    pub(crate) fn check_answers(&self, name: &Name, kind: Option<Kind>) -> Result<(), Fault> {
+        if matches!(kind, None | Some(Kind::Folder)) {
+            mounts::check_answers(self.folder()?, name, &|| false)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Attributes of one name in it; none where that has vanished meanwhile. What is there but cannot be looked at (a mount of
     /// another user, a folder without the right to search) keeps its name, and its kind where the folder told it: the
     /// second value says why the rest is not known.
@@ -133,25 +142,35 @@ impl Iterator for FolderReader {
     }
 }
 
-/// All names in a folder, unfinished files too, as the disk gives them. Err is the last item: there is more that does not come.
-pub(crate) fn each_name(
+/// All names in a folder, unfinished files too, as the disk gives them, each with whether it may be a folder's. Err is the last item: there
+/// is more that does not come.
+pub(crate) fn each_entry(
     folder: &OwnedFd,
-) -> Result<impl Iterator<Item = Result<Name, Fault>> + use<>, Fault> {
+) -> Result<impl Iterator<Item = Result<(Name, bool), Fault>> + use<>, Fault> {
     let mut entries = Dir::read_from(folder).map_err(fault_of)?;
     let mut has_unsayable = false;
     Ok(std::iter::from_fn(move || {
         loop {
-            let name = match entries.next() {
-                Some(Ok(entry)) => Name::new(entry.file_name().to_bytes()),
+            let (name, kind) = match entries.next() {
+                Some(Ok(entry)) => (Name::new(entry.file_name().to_bytes()), entry.file_type()),
                 Some(Err(errno)) => return Some(Err(fault_of(errno))),
                 None => return std::mem::take(&mut has_unsayable).then(|| Err(unsayable())),
             };
             match name {
-                Ok(name) => return Some(Ok(name)),
+                Ok(name) => {
+                    return Some(Ok((name, matches!(kind, FileType::Directory | FileType::Unknown))));
+                }
                 Err(error) => has_unsayable |= matches!(error, PathError::NameTooLong(_)),
             }
         }
     }))
+}
+
+/// The names alone.
+pub(crate) fn each_name(
+    folder: &OwnedFd,
+) -> Result<impl Iterator<Item = Result<Name, Fault>> + use<>, Fault> {
+    Ok(each_entry(folder)?.map(|entry| entry.map(|(name, _)| name)))
 }
 
 /// The same in one list: for folders of our own.

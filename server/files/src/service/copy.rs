@@ -87,6 +87,7 @@ struct Copying {
 impl Copying {
     /// A fault of the thing itself that was named is the whole copy's.
     fn start(&mut self, from: &Held, to: &Held) -> Result<(), Fault> {
+        self.tally.check_answers(&*from.folder, &from.name)?;
         let source = disk::stat(&*from.folder, &from.name)?;
         if disk::is_part(&*from.folder, &from.name) {
             return Err(FaultCode::NotFound.into());
@@ -97,6 +98,13 @@ impl Copying {
             if writing::lies_within(&to.folder, inode).map_err(disk::fault_of)? {
                 return Err(FaultCode::IntoItself.into());
             }
+        }
+        self.thing(from, to)
+    }
+
+    fn entry(&mut self, from: &Held, to: &Held, may_be_folder: bool) -> Result<(), Fault> {
+        if may_be_folder {
+            self.tally.check_answers(&*from.folder, &from.name)?;
         }
         self.thing(from, to)
     }
@@ -246,7 +254,7 @@ impl Copying {
         // Only the open levels hold something, and no folder's names.
         let level = self.memory.try_take(LEVEL_BYTES, Use::Parked);
         let _level = level.ok_or_else(|| Memory::refusal("the folders on the way take"))?;
-        let names = disk::each_name(&source)?;
+        let entries = disk::each_entry(&source)?;
         // It has its final mode from the kernel, since some file systems let nobody change one; where it gets another owner, none but
         // ours before.
         let mode = if self.authority.is_some() { FILLABLE } else { attributes.mode };
@@ -257,10 +265,10 @@ impl Copying {
         if self.own[0] == self.own[1] {
             self.own[1] = Inode::of_open(&*target)?;
         }
-        for name in names {
-            let name = match name {
-                Ok(name) if disk::is_part(&*source, &name) => continue,
-                Ok(name) => name,
+        for entry in entries {
+            let (name, may_be_folder) = match entry {
+                Ok((name, _)) if disk::is_part(&*source, &name) => continue,
+                Ok(entry) => entry,
                 Err(fault) => {
                     self.tally.failed(fault)?;
                     continue;
@@ -269,7 +277,7 @@ impl Copying {
             self.tally.enter(name.clone());
             let from = Held { folder: source.clone(), name: name.clone() };
             let to = Held { folder: target.clone(), name };
-            if let Err(fault) = self.thing(&from, &to) {
+            if let Err(fault) = self.entry(&from, &to, may_be_folder) {
                 self.tally.failed(fault)?;
             }
             self.tally.leave();

@@ -87,8 +87,8 @@ struct Level {
     /// None while too many are open.
     folder: Option<Arc<OwnedFd>>,
     inode: Inode,
-    /// Some of the names in it, which are removed before the next ones are read.
-    names: std::vec::IntoIter<Name>,
+    /// Some of the names in it, which are removed before the next ones are read, each with whether it may be a folder's.
+    names: std::vec::IntoIter<(Name, bool)>,
     /// The folder may have others.
     has_more: bool,
     /// Why not all names could be read.
@@ -127,9 +127,9 @@ impl Level {
         self.has_more = false;
         self.charge.set(FOLDER_BYTES + self.stay.iter().map(memory::of_name).sum::<usize>());
         let mut names = Vec::new();
-        for name in disk::each_name(folder)? {
-            let name = match name {
-                Ok(name) => name,
+        for entry in disk::each_entry(folder)? {
+            let (name, may_be_folder) = match entry {
+                Ok(entry) => entry,
                 Err(fault) => {
                     self.fault = Some(fault);
                     break;
@@ -142,7 +142,7 @@ impl Level {
                 self.has_more = true;
                 break;
             }
-            names.push(name);
+            names.push((name, may_be_folder));
         }
         if names.is_empty() && self.has_more {
             return Err(Memory::refusal("the names in the folder take"));
@@ -164,6 +164,7 @@ impl Removal {
     /// Removes a single thing; of a tree only opens the folder, whose content goes first.
     fn begin(&mut self, request: &Remove) -> Result<(), Fault> {
         let Self { top, levels, tally, ledger, memory } = self;
+        check_unmounted(&top.folder, &top.name)?;
         let there = disk::stat(&*top.folder, &top.name)?;
         if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
             return Err(FaultCode::Changed.into());
@@ -200,9 +201,11 @@ impl Removal {
         tally.step()?;
         let Some(level) = levels.last_mut() else { return Ok(()) };
         let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
-        if let Some(name) = level.names.next() {
+        if let Some((name, may_be_folder)) = level.names.next() {
             tally.enter(name.clone());
-            match remove_entry(folder, name.clone(), tally, ledger, memory) {
+            let unmounted = if may_be_folder { check_unmounted(folder, &name) } else { Ok(()) };
+            let removed = unmounted.and_then(|()| remove_entry(folder, name.clone(), tally, ledger, memory));
+            match removed {
                 Ok(None) => tally.leave(),
                 Ok(Some(deeper)) => {
                     levels.push(deeper);
@@ -248,6 +251,11 @@ enum Emptied {
     Gone,
     /// Some of it could not be removed, which was told.
     Stays,
+}
+
+/// `OtherFileSystem` where something is mounted, which is not asked: it may not answer.
+fn check_unmounted(folder: &OwnedFd, name: &Name) -> Result<(), Fault> {
+    if disk::is_mount(folder, name) { Err(FaultCode::OtherFileSystem.into()) } else { Ok(()) }
 }
 
 /// Removes an entry, or opens it where it is a folder whose content goes first.

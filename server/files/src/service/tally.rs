@@ -11,6 +11,7 @@ use towpath_protocol::metadata::Parts;
 use towpath_protocol::path::{Name, WirePath};
 
 use super::beside::kept_fault;
+use crate::disk;
 use crate::exchange::{Answers, Exchange};
 use crate::memory;
 use crate::root::{Guarded, Kept};
@@ -78,6 +79,11 @@ impl Tally {
             });
         }
         Ok(())
+    }
+
+    /// Err if a file system is mounted at this name and does not answer.
+    pub(super) fn check_answers(&self, folder: impl AsFd, name: &Name) -> Result<(), Fault> {
+        disk::check_answers(folder, name, &|| self.cancel.is_cancelled())
     }
 
     pub(super) fn enter(&mut self, name: Name) {

@@ -96,6 +96,7 @@ impl Tree {
         if disk::is_part(&parent, name) {
             return Err(FaultCode::NotFound.into());
         }
+        disk::check_answers(&parent, name, &|| false)?;
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
         let kept = root.kept().clone();
         let mut tree = Self { start: None, levels: Vec::new(), kept, charge, parts: None, is_kept: false };
@@ -203,7 +204,11 @@ impl Iterator for Tree {
                 Some(Err(fault)) => return Some(self.broke_off(fault)),
                 Some(Ok(entry)) => entry,
             };
-            let (attributes, fault) = match level.reader.look(&name, kind) {
+            let answers = level.reader.check_answers(&name, kind);
+            let (attributes, fault) = match answers.map_or_else(
+                |fault| Ok(Some((Attributes::unknown(Kind::Folder), Some(fault.code)))),
+                |()| level.reader.look(&name, kind),
+            ) {
                 Ok(Some(looked_at)) => looked_at,
                 // It vanished between its name and now.
                 Ok(None) => continue,
