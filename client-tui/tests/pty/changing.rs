@@ -28,12 +28,14 @@ fn a_file_and_a_folder_are_renamed_here_and_at_the_server() {
     let folders = Folders::new();
     for side in [folders.left(""), folders.right("")] {
         write(side.join("before.txt"), "content");
-        fs::create_dir(side.join("before")).unwrap();
-        write(side.join("before/within"), "within");
+        // The other pane's cursor is on none of the names that change.
+        fs::create_dir(side.join("a")).unwrap();
+        fs::create_dir(side.join("folder")).unwrap();
+        write(side.join("folder/within"), "within");
     }
     let (_towd, mut pty) = folders.connected();
     for side in [folders.left(""), folders.right("")] {
-        for (from, to) in [("before.txt", "after.txt"), ("before", "after")] {
+        for (from, to) in [("before.txt", "after.txt"), ("folder", "renamed")] {
             go_to(&mut pty, from);
             pty.press(F2);
             pty.wait_for("New name of");
@@ -44,7 +46,7 @@ fn a_file_and_a_folder_are_renamed_here_and_at_the_server() {
                 is_cursor_on(screen, to) && !screen.contents().contains("╭ Rename ─")
             });
         }
-        assert!(holds(side.join("after.txt"), "content") && holds(side.join("after/within"), "within"));
+        assert!(holds(side.join("after.txt"), "content") && holds(side.join("renamed/within"), "within"));
         pty.press("\t");
     }
     quit(pty);
@@ -85,7 +87,7 @@ fn a_name_that_is_taken_is_not_taken_from_another() {
         pty.wait_until("a word against it", |screen| {
             let text = screen.contents();
             text.contains(title)
-                && text.contains("folder")
+                && text.contains("not a folder")
                 && text.contains("two/none")
                 && !text.contains("working")
         });
