@@ -1,9 +1,11 @@
 //! What comes next of a file of the source, in order, with several requests ahead: data, holes, and what the destination has already.
 
+mod part;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use towpath_protocol::answer::{Data, Hole, ReadDone};
 use towpath_protocol::fault::{Fault, FaultCode};
 use towpath_protocol::hash::{Hash, RangeHasher, RangeMerger};
@@ -13,9 +15,9 @@ use towpath_protocol::limits::{READ_BYTES_MAX, SPAN_BYTES_MAX};
 use towpath_protocol::message::Answer;
 use towpath_protocol::request::{Read, Wants};
 
+use self::part::{Asked, Came, Part};
 use super::compare::{Compared, Comparison, Run};
 use super::{READ_RANGE_BYTES, Side, window_bytes};
-use crate::link::Exchange;
 
 /// Parts of a file that wait to be passed on, of which no more are looked for then.
 const PARTS_AHEAD: usize = 64;
@@ -70,58 +72,6 @@ pub(super) struct Source<'a> {
     /// The hash of a file that is one range.
     whole: Option<Hash>,
     grown: bool,
-}
-
-/// Something that comes, or is to be told, when all before it has been.
-#[derive(Debug)]
-enum Part {
-    Asked(Asked),
-    Same(Run),
-    Zeros { offset: u64, len: u64, values: JoinHandle<Vec<Hash>> },
-}
-
-/// Bytes that were asked for.
-#[derive(Debug)]
-struct Asked {
-    exchange: Exchange,
-    len: u64,
-    end: u64,
-    /// A range, whose hash merges into the file's. Else the hash of its range is known already.
-    is_range: bool,
-}
-
-/// What has come of the first part, or of a comparison.
-enum Came {
-    Answer(Answer),
-    Ready(Vec<Hash>),
-    Compared(Option<Compared>),
-}
-
-impl Part {
-    const fn len(&self) -> u64 {
-        match self {
-            Self::Asked(Asked { len, .. }) | Self::Same(Run { len, .. }) | Self::Zeros { len, .. } => *len,
-        }
-    }
-
-    /// The first byte of the file behind it.
-    const fn end(&self) -> u64 {
-        match self {
-            Self::Asked(Asked { end, .. }) => *end,
-            Self::Same(Run { offset, len, .. }) | Self::Zeros { offset, len, .. } => *offset + *len,
-        }
-    }
-
-    /// Waits for what comes next of it; nothing is lost where that is given up.
-    async fn next(&mut self) -> Result<Came, Fault> {
-        match self {
-            Self::Asked(asked) => asked.exchange.next().await.map(Came::Answer),
-            Self::Same(_) => Ok(Came::Ready(Vec::new())),
-            Self::Zeros { values, .. } => {
-                values.await.map(Came::Ready).map_err(|_| FaultCode::Internal.into())
-            }
-        }
-    }
 }
 
 impl<'a> Source<'a> {
