@@ -168,11 +168,8 @@ const fn words(act: Act) -> (&'static str, &'static str) {
 }
 
 fn hex(Hash(bytes): &Hash) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |four: u8| char::from(b"0123456789abcdef"[usize::from(four)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn path(path: &str) -> &str {

@@ -139,17 +139,29 @@ impl std::fmt::Debug for BlockingPool {
 impl BlockingPool {
     /// Does `work` in its turn. `Cancelled` if it had not begun when `cancel` was set, and then it never does. What has begun is done, also
     /// if its request was cancelled. `Internal` if it panicked, or the program ends.
-    pub(super) async fn run<T: Send + 'static>(
+    ///
+    /// The work is in the queue when this returns, and no future holds it: they are moved for each small file.
+    pub(super) fn run<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
         &self,
-        (owner, class): (Owner, Class),
+        of: (Owner, Class),
         cancel: Option<CancellationToken>,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, FaultCode> {
-        let (sender, mut done) = oneshot::channel();
+        work: W,
+    ) -> impl Future<Output = Result<T, FaultCode>> + use<T, W> {
+        let (sender, done) = oneshot::channel();
         let job = move || {
             let _ = sender.send(work());
         };
-        let slot = self.enter(owner, class, Box::new(job));
+        let slot = self.enter(of, Box::new(job));
+        self.clone().outcome(of, slot, cancel, done)
+    }
+
+    async fn outcome<T>(
+        self,
+        (owner, class): (Owner, Class),
+        slot: Slot,
+        cancel: Option<CancellationToken>,
+        mut done: oneshot::Receiver<T>,
+    ) -> Result<T, FaultCode> {
         let given_up = async {
             match &cancel {
                 Some(cancel) => cancel.cancelled().await,
@@ -173,7 +185,7 @@ impl BlockingPool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, owner: Owner, class: Class, job: Job) -> Slot {
+    fn enter(&self, (owner, class): (Owner, Class), job: Job) -> Slot {
         let slot = Slot::of(job);
         let mut desk = self.desk();
         desk.push(owner, class, slot.clone());
@@ -378,7 +390,7 @@ mod tests {
                 let _ = begun.send(());
                 let _ = wait.lock().unwrap().recv();
             };
-            pool.enter(owner, class, Box::new(job));
+            pool.enter((owner, class), Box::new(job));
         }
         (go, has_begun)
     }

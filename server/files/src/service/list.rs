@@ -28,6 +28,8 @@ use found::Found;
 
 /// Entries of the first page: what a screen shows, at once.
 const FIRST_PAGE_ENTRIES: usize = 128;
+/// Entries between two looks at the clock and at the cancellation, each of which takes about as long as an entry.
+const ENTRIES_A_STEP: usize = 32;
 
 pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchange) -> Result<Answer, Fault> {
     let place = request.folder.clone();
@@ -121,7 +123,6 @@ impl Folder {
     fn read(_: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
         let Self { request, cancel, reader, found, fault, charge, .. } = folder;
         while let Some(entry) = reader.next() {
-            check(cancel)?;
             let (name, kind) = match entry {
                 Ok(entry) => entry,
                 Err(broken) if found.len() == 0 => return Err(broken),
@@ -137,8 +138,11 @@ impl Folder {
                     return Err(Memory::refusal("the names in the folder take"));
                 }
             }
-            if turn.is_over() {
-                return Ok(None);
+            if found.len().is_multiple_of(ENTRIES_A_STEP) {
+                check(cancel)?;
+                if turn.is_over() {
+                    return Ok(None);
+                }
             }
         }
         found.sort(request.sort, request.direction);
@@ -154,7 +158,6 @@ impl Folder {
         }
         folder.is_paid = true;
         while let Some((name, kind)) = folder.found.take() {
-            check(&folder.cancel)?;
             if let Some(attributes) = folder.look(&service.root, &name, kind)? {
                 folder.page_bytes += entry_bytes(&name, &attributes);
                 folder.page.push(Entry { name, attributes });
@@ -162,8 +165,11 @@ impl Folder {
             if folder.page.len() >= entries_max || folder.page_bytes >= PAGE_BYTES_TARGET {
                 return Ok(Some(folder.turn_page()));
             }
-            if turn.is_over() {
-                return Ok(None);
+            if folder.found.left().is_multiple_of(ENTRIES_A_STEP) {
+                check(&folder.cancel)?;
+                if turn.is_over() {
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(if folder.has_begun && folder.page.is_empty() { Next::End } else { folder.turn_page() }))

@@ -44,32 +44,34 @@ impl Turn {
 impl Service {
     /// Does work on the disk in a thread of this client's. Work that has not begun ends with `Cancelled` when its request is cancelled. A
     /// fault that names no path is of `location`.
-    pub(super) async fn blocking<T: Send + 'static>(
+    pub(super) fn blocking<T: Send + 'static>(
         self: Arc<Self>,
         location: &Location,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        self.in_class(Class::Prompt, location, work).await
+    ) -> impl Future<Output = Result<T, Fault>> {
+        self.in_class(Class::Prompt, location, work)
     }
 
     /// As [`blocking`](Self::blocking), in threads for work of that class.
-    pub(super) async fn in_class<T: Send + 'static>(
+    pub(super) fn in_class<T: Send + 'static>(
         self: Arc<Self>,
         class: Class,
         location: &Location,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+    ) -> impl Future<Output = Result<T, Fault>> {
         let cancel = CANCEL.try_with(Clone::clone).ok();
-        self.run(class, cancel, work).await.map_err(at(location))
+        let done = self.run(class, cancel, work);
+        async move { done.await.map_err(at(location)) }
     }
 
     /// Like [`blocking`](Self::blocking), for work that is done also when its request is cancelled before it begins.
-    pub(super) async fn certainly<T: Send + 'static>(
+    pub(super) fn certainly<T: Send + 'static>(
         self: Arc<Self>,
         location: &Location,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        self.run(Class::Prompt, None, work).await.map_err(at(location))
+    ) -> impl Future<Output = Result<T, Fault>> {
+        let done = self.run(Class::Prompt, None, work);
+        async move { done.await.map_err(at(location)) }
     }
 
     /// Does work that takes many steps in turns. `step` gives `None` once its turn is over, and goes on from `state` in the next. Where the
@@ -107,14 +109,14 @@ impl Service {
         }
     }
 
-    async fn run<T: Send + 'static>(
+    fn run<T: Send + 'static>(
         self: Arc<Self>,
         class: Class,
         cancel: Option<CancellationToken>,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+    ) -> impl Future<Output = Result<T, Fault>> {
         let (pool, owner) = (self.pool.clone(), self.owner);
-        let done = pool.run((owner, class), cancel, move || work(&self)).await;
-        done.unwrap_or_else(|code: FaultCode| Err(code.into()))
+        let done = pool.run((owner, class), cancel, move || work(&self));
+        async move { done.await.unwrap_or_else(|code: FaultCode| Err(code.into())) }
     }
 }

@@ -55,12 +55,7 @@ impl Kept {
             return Ok(true);
         }
         for spot in elsewhere {
-            for above in path.ancestors() {
-                if spot.is_called_by(above) && spot.may_be(&self.spots, above)? {
-                    return Ok(true);
-                }
-            }
-            if spot.has_twin(thing)? {
+            if spot.is_met_on(path, &self.spots)? || spot.has_twin(thing)? {
                 return Ok(true);
             }
         }
@@ -121,6 +116,19 @@ impl Kept {
 impl Spot {
     fn is_called_by(&self, path: &Path) -> bool {
         path.file_name().is_some_and(|name| self.is_one_of_its_names(name.as_encoded_bytes()))
+    }
+
+    /// Returns whether this path, by another mount, may lead by this spot's thing.
+    fn is_met_on(&self, path: &Path, all: &[Arc<Self>]) -> Result<bool, Errno> {
+        // Most paths have no such name in them.
+        if self.is_named_in(path) {
+            for above in path.ancestors().filter(|above| self.is_called_by(above)) {
+                if self.may_be(all, above)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn is_way_by_folder(&self) -> bool {
