@@ -14,14 +14,16 @@ pub(crate) mod parts;
 mod reading;
 mod seal;
 pub(crate) mod times;
+pub(crate) mod unnamed;
 pub(crate) mod writing;
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::entry::{Attributes, Kind, LinkTarget};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -110,6 +112,17 @@ pub(crate) fn stat_open_anew(thing: impl AsFd) -> Result<Attributes, Fault> {
         }
     }
     stat_open(thing)
+}
+
+/// The folder of `/proc` that holds this process's open things by their numbers.
+pub(crate) fn open_things() -> Result<&'static OwnedFd, Errno> {
+    static OPEN_THINGS: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(folder) = OPEN_THINGS.get() {
+        return Ok(folder);
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(CWD, "/proc/self/fd", flags, Mode::empty())?;
+    Ok(OPEN_THINGS.get_or_init(|| folder))
 }
 
 /// The path of an open folder, as the system has it now.

@@ -16,8 +16,8 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::path::Name;
 use towpath_protocol::time::Time;
 
-use super::fault_of;
 use super::writing::{self, Spot};
+use super::{fault_of, unnamed};
 
 /// The names of unfinished files begin with this.
 const PREFIX: &[u8] = b".towpath-part-";
@@ -99,7 +99,7 @@ impl PartId {
         self.name(b"new")
     }
 
-    fn file_name(self, file: impl AsFd) -> Result<Name, Fault> {
+    pub(crate) fn file_name(self, file: impl AsFd) -> Result<Name, Fault> {
         let (inode, seconds, nanoseconds) = origin(file).map_err(fault_of)?;
         let of =
             [b"file".as_slice(), &inode.to_be_bytes(), &seconds.to_be_bytes(), &nanoseconds.to_be_bytes()];
@@ -183,6 +183,13 @@ pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Result<(Name, 
             Err(fault)
         }
     }
+}
+
+/// Gives a file without a name that of a part, and locks it.
+pub(crate) fn give_name(folder: impl AsFd, id: PartId, file: impl AsFd) -> Result<Name, Fault> {
+    let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let name = id.file_name(&file)?;
+    unnamed::give_name(&file, Spot::new(&folder, &name)).map(|()| name)
 }
 
 /// The result of a search for an interrupted upload.

@@ -20,7 +20,7 @@ use super::metadata::{Wished, unless};
 use crate::disk::holes::Stored;
 use crate::disk::parts::{Found, PartId};
 use crate::disk::writing::{self, Spot};
-use crate::disk::{self, durable, holes, mode, parts, times};
+use crate::disk::{self, durable, holes, mode, parts, times, unnamed};
 use crate::root::{Guarded, Kept, Root};
 
 /// The owner's permissions of a part while it is written.
@@ -257,11 +257,18 @@ impl Drop for Beside {
 pub(super) struct Part {
     // Closed before the name goes.
     file: OwnedFd,
-    beside: Beside,
+    spot: PartSpot,
     stored: Cell<Stored>,
     has_attributes: Cell<bool>,
     /// Permission bits, and those that it is to have in place.
     modes: (u16, u16),
+}
+
+#[derive(Debug)]
+enum PartSpot {
+    Named(Beside),
+    /// It has no name yet, in this folder. Where it has to go over another file, it gets the name of such a part first.
+    Unnamed(Arc<OwnedFd>, PartId),
 }
 
 /// Permissions of others on a part.
@@ -288,13 +295,29 @@ impl Part {
             let permitted = mode::permitted_in(&*beside.folder, mode);
             return Self::of(file, beside, (OURS, permitted));
         }
-        let given = disk::stat_open(&file).map_or_else(|_| asked(mode, reach), |made| made.mode & 0o777);
+        let given = given(&file, asked(mode, reach));
         let is_hidden = reach == Reach::Hidden && given != OURS && mode::set_open_mode(&file, OURS).is_ok();
         Self::of(file, beside, (if is_hidden { OURS } else { given }, given & (mode | !OURS)))
     }
 
     fn of(file: OwnedFd, beside: Beside, modes: (u16, u16)) -> Self {
-        Self { file, beside, stored: Cell::default(), has_attributes: Cell::default(), modes }
+        Self::at(PartSpot::Named(beside), file, modes)
+    }
+
+    fn at(spot: PartSpot, file: OwnedFd, modes: (u16, u16)) -> Self {
+        Self { file, spot, stored: Cell::default(), has_attributes: Cell::default(), modes }
+    }
+
+    /// Nobody else reaches it before it is in place: it need not be hidden. One that may get another owner has a name from the beginning: the
+    /// system may not let others than its owner name it later.
+    fn unnamed(to: &Held, id: PartId, mode: u16, reach: Reach) -> Option<Self> {
+        if reach == Reach::Secret {
+            return None;
+        }
+        let asked = asked(mode, reach);
+        let file = unnamed::create(&*to.folder, asked)?;
+        let given = given(&file, asked);
+        Some(Self::at(PartSpot::Unnamed(to.folder.clone(), id), file, (given, given & (mode | !OURS))))
     }
 
     /// A part that another upload can take up, since it knows its ID: the existing one, if it is ours and not open,
@@ -316,14 +339,21 @@ impl Part {
         }
     }
 
-    /// A part of a file that begins at its beginning. What the same copy left when it was killed before goes.
+    /// A part of a file that begins at its beginning, without a name where the file system can do that and nothing `there` is to be
+    /// replaced. What the same copy left when it was killed before goes.
     pub(super) fn begin_anew(
         to: &Held,
+        there: Option<&Attributes>,
         (size, modified, mode): (u64, Time, u16),
         reach: Reach,
         (client, leftovers): (ClientId, &Leftovers),
     ) -> Result<Self, Fault> {
         let id = PartId::of_copy(client.0, &to.name, size, modified);
+        if there.is_none()
+            && let Some(part) = Self::unnamed(to, id, mode, reach)
+        {
+            return Ok(part);
+        }
         leftovers.remove(&to.folder, id);
         match parts::create(&*to.folder, id, asked(mode, reach)) {
             Ok((name, file)) => {
@@ -340,7 +370,9 @@ impl Part {
 
     /// Leaves it where it is, to be taken up.
     pub(super) fn keep(mut self) {
-        self.beside.placed = true;
+        if let PartSpot::Named(beside) = &mut self.spot {
+            beside.placed = true;
+        }
     }
 
     pub(super) const fn file(&self) -> &OwnedFd {
@@ -383,7 +415,9 @@ impl Part {
     }
 
     pub(super) const fn folder(&self) -> &Arc<OwnedFd> {
-        &self.beside.folder
+        match &self.spot {
+            PartSpot::Named(Beside { folder, .. }) | PartSpot::Unnamed(folder, _) => folder,
+        }
     }
 
     /// Gives the complete file its mode, what it is to have besides, and its time. Returns what it could not be given.
@@ -396,33 +430,60 @@ impl Part {
         Ok(unset.and_also(unless(metadata::Part::Modified, timed)))
     }
 
-    /// Renames the finished file to its final name, whatever is on the disk of it, and enters it in the ledger.
+    /// Gives the finished file its final name, whatever is on the disk of it, and enters it in the ledger.
     pub(super) fn put_in_place(self, name: &Name, policy: &Policy, hold: Hold) -> Result<Attributes, Fault> {
-        let place = |beside: Beside| beside.put_in_place(name, policy);
-        self.place_with(place, hold)
+        self.place_as(name, policy, hold, Durability::Relaxed)
     }
 
-    /// Puts the finished file in place, and enters it in the ledger.
+    /// As [`put_in_place`](Self::put_in_place), on the disk where the policy wants it so.
     pub(super) fn place(self, name: &Name, policy: &Policy, hold: Hold) -> Result<Attributes, Fault> {
         if policy.durability == Durability::Synced {
             durable::flush(&self.file)?;
         }
-        self.place_with(|beside| beside.place(name, policy), hold)
+        self.place_as(name, policy, hold, policy.durability)
     }
 
-    fn place_with(
+    fn place_as(
         self,
-        place: impl FnOnce(Beside) -> Result<Gone, Fault>,
+        name: &Name,
+        policy: &Policy,
         hold: Hold,
+        of_the_name: Durability,
     ) -> Result<Attributes, Fault> {
-        let Self { file, beside, stored, has_attributes, .. } = self;
-        let gone = place(beside)?;
+        let folder = self.folder().clone();
+        let Self { file, spot, stored, has_attributes, .. } = self;
+        let gone = match spot {
+            PartSpot::Named(beside) => beside.put_in_place(name, policy)?,
+            PartSpot::Unnamed(folder, id) => {
+                give_name(&file, &Held { folder, name: name.clone() }, id, policy)?
+            }
+        };
+        if of_the_name == Durability::Synced {
+            durable::flush_folder(&*folder)?;
+        }
         let made = disk::stat_open(&file)?;
         let attributes = if has_attributes.get() { disk::metadata::extended_bytes(&file) } else { 0 };
         let bytes = stored.get().bytes().saturating_add(attributes);
         hold.store(&made, disk::seal(&file, &made), bytes, gone);
         Ok(made)
     }
+}
+
+/// Puts a file in place that has no name yet.
+fn give_name(file: &OwnedFd, to: &Held, id: PartId, policy: &Policy) -> Result<Gone, Fault> {
+    match unnamed::give_name(file, to.spot()) {
+        // Something came there since.
+        Err(fault) if fault.code == FaultCode::AlreadyExists && policy.existing != Existing::Keep => {}
+        given => return given.map(|()| Gone::default()),
+    }
+    policy.allows_over(to.look()?.as_ref())?;
+    let name = parts::give_name(&*to.folder, id, file)?;
+    Beside { folder: to.folder.clone(), name, placed: false }.put_in_place(&to.name, policy)
+}
+
+/// Permission bits that a new file got.
+fn given(file: &OwnedFd, asked: u16) -> u16 {
+    disk::stat_open(file).map_or(asked, |made| made.mode & 0o777)
 }
 
 /// Permission bits to create a part with.

@@ -178,7 +178,7 @@ impl Upload {
             Part::take_up(&to.folder, id, mode, reach)?
         } else {
             let of = (request.size, request.store.modified, mode);
-            Part::begin_anew(&to, of, reach, (client, &service.leftovers))?
+            Part::begin_anew(&to, there.as_ref(), of, reach, (client, &service.leftovers))?
         };
         let left = disk::stat_open(part.file())?;
         let there = left.size;

@@ -44,18 +44,17 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     }
     let to = Held::find_new(&service.root, &request.file)?;
     let policy = Policy::from(&request.store);
-    let mut goes = None;
-    if policy.existing != Existing::Keep {
-        let there = to.look()?;
-        policy.allows_over(there.as_ref())?;
-        goes = to.going(there.as_ref(), service.allowance.ledger());
-    }
+    // Where nothing is replaced, nothing has to be looked for: the name is given only where it is free.
+    let there = if policy.existing == Existing::Keep { None } else { to.look()? };
+    policy.allows_over(there.as_ref())?;
+    let goes = to.going(there.as_ref(), service.allowance.ledger());
     let wished = Wished::of(service, request.store.metadata.as_deref());
     let hold = service.allowance.hold(&*to.folder, request.data.len() as u64 + wished.bytes(), goes)?;
     // Written in one go, it need not be hidden meanwhile.
     let reach = if wished.is_any() { Reach::Secret } else { Reach::Final };
     let of = (request.data.len() as u64, request.store.modified, request.store.mode);
-    let part = Part::begin_anew(&to, of, reach, (service.allowance.client(), &service.leftovers))?;
+    let part =
+        Part::begin_anew(&to, there.as_ref(), of, reach, (service.allowance.client(), &service.leftovers))?;
     part.write(&request.data)?;
     let unset = part.finish(request.store.mode, &policy, wished)?;
     if policy.durability == Durability::Synced {

@@ -82,7 +82,9 @@ async fn an_unfinished_upload_cannot_be_read_by_others() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();
-    let mut talk = world.open(begin("file", 4, Existing::Keep));
+    // In the place of another it has a name of its own until then.
+    world.write("file", "old");
+    let mut talk = world.open(begin("file", 4, Existing::Replace));
     ready(&mut talk).await;
     let parts = world.parts();
     assert_eq!(parts.len(), 1);

@@ -4,12 +4,11 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, CWD, Dev, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::super::LOOK_FOLDER;
+use crate::disk::open_things;
 use crate::disk::writing::Inode;
 
 /// A thing as one system call tells it.
@@ -124,15 +123,8 @@ pub(super) fn if_there<T>(looked: Result<T, Errno>) -> Result<Option<T>, Errno> 
 
 /// Where the system says that an open thing lies.
 pub(super) fn path_of(opened: impl AsFd) -> Result<PathBuf, Errno> {
-    static OPEN_THINGS: OnceLock<OwnedFd> = OnceLock::new();
-    let folder = if let Some(folder) = OPEN_THINGS.get() {
-        folder
-    } else {
-        let folder = rustix::fs::openat(CWD, "/proc/self/fd", LOOK_FOLDER, Mode::empty())?;
-        OPEN_THINGS.get_or_init(|| folder)
-    };
     let number = rustix::path::DecInt::new(opened.as_fd().as_raw_fd());
-    let path = rustix::fs::readlinkat(folder, number.as_c_str(), Vec::new())?;
+    let path = rustix::fs::readlinkat(open_things()?, number.as_c_str(), Vec::new())?;
     Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
