@@ -181,11 +181,18 @@ impl Charged {
         if bytes == 0 {
             return Ok(None);
         }
-        tokio::select! {
-            biased;
-            charge = self.memory.take(bytes, what) => Ok(Some(charge)),
-            () = self.lost.cancelled() => Err(FaultCode::Cancelled.into()),
+        if let Some(charge) = self.memory.take_now(bytes, what) {
+            return Ok(Some(charge));
         }
+        // Boxed, since it is large and seldom needed: each small file has futures that would hold it.
+        Box::pin(async {
+            tokio::select! {
+                biased;
+                charge = self.memory.take(bytes, what) => Ok(Some(charge)),
+                () = self.lost.cancelled() => Err(FaultCode::Cancelled.into()),
+            }
+        })
+        .await
     }
 }
 

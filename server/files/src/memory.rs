@@ -132,6 +132,12 @@ impl Memory {
         self.add(bytes, what).then(|| Charge { memory: self.clone(), bytes })
     }
 
+    /// Charges so many bytes if there are so many and nothing of this session waits for any.
+    pub(crate) fn take_now(&self, bytes: usize, what: Use) -> Option<Charge> {
+        let _turn = self.0.waiting[usize::from(what != Use::Passing)].try_lock().ok()?;
+        self.try_take(bytes, what)
+    }
+
     /// Charges so many bytes as soon as there are so many. What is more than there can ever be has to wait for ever.
     pub(crate) async fn take(&self, bytes: usize, what: Use) -> Charge {
         let _turn = self.0.waiting[usize::from(what != Use::Passing)].lock().await;

@@ -257,7 +257,10 @@ impl Service {
         let Some(operation) = request.operation() else { return self.dispatch(request, exchange).await };
         let cancel = exchange.cancel.clone();
         let work = async {
-            self.clone().count_again().await?;
+            if self.allowance.is_count_due() {
+                // Boxed, since it is large and hardly ever needed.
+                Box::pin(self.clone().count_again()).await?;
+            }
             self.clone().dispatch(request, exchange).await
         };
         self.outcomes.once((self.client, operation), &cancel, work).await

@@ -139,6 +139,11 @@ impl Allowance {
         })
     }
 
+    /// Returns whether a write was refused since the last count.
+    pub(super) fn is_count_due(&self) -> bool {
+        self.quota.as_ref().is_some_and(|quota| quota.is_count_due.load(Ordering::Relaxed))
+    }
+
     /// Counts again with `count` if a write was refused since the last count and that is long enough ago. `count` says
     /// whether it saw all that is there.
     pub(super) async fn count_again<C>(&self, count: impl FnOnce(Recount) -> C) -> Result<(), Fault>

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,19 +141,20 @@ impl BlockingPool {
     /// Does `work` in its turn. `Cancelled` if it had not begun when `cancel` was set, and then it never does. What has begun is done, also
     /// if its request was cancelled. `Internal` if it panicked, or the program ends.
     ///
-    /// The work is in the queue when this returns, and no future holds it: they are moved for each small file.
-    pub(super) fn run<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
+    /// The work is in the queue when this returns. The future is boxed: each of those that wait for it would hold it twice, and they are
+    /// made and moved for each small file.
+    pub(super) fn run<T: Send + 'static>(
         &self,
         of: (Owner, Class),
         cancel: Option<CancellationToken>,
-        work: W,
-    ) -> impl Future<Output = Result<T, FaultCode>> + use<T, W> {
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = Result<T, FaultCode>> + Send>> {
         let (sender, done) = oneshot::channel();
         let job = move || {
             let _ = sender.send(work());
         };
         let slot = self.enter(of, Box::new(job));
-        self.clone().outcome(of, slot, cancel, done)
+        Box::pin(self.clone().outcome(of, slot, cancel, done))
     }
 
     async fn outcome<T>(
