@@ -129,32 +129,37 @@ fn d10_a_copy_that_was_killed_and_is_given_again_leaves_no_part() {
     fs::create_dir_all(world.at("there/t")).unwrap();
     let towd = world.serve("near");
     let served = towd.target("t");
-    // Made by the copy itself, joined, and from another machine.
-    for words in [
-        ["cp", "-T", "near/t", "far/t"],
-        ["cp", "-T", "near/t", "there/t"],
-        ["get", "-T", &served, "far/t"],
-        ["get", "-T", &served, "there/t"],
-        ["cp", "-T", "near/t/small", "there/t/small"],
+    let mut left = 0;
+    // Made by the copy itself, joined, replaced, and from another machine: what is new has no name until it is complete, and leaves none.
+    for (is_there, words) in [
+        (false, &["cp", "-T", "near/t", "far/t"][..]),
+        (false, &["cp", "-T", "near/t", "there/t"]),
+        (false, &["get", "-T", &served, "far/t"]),
+        (false, &["get", "-T", &served, "there/t"]),
+        (false, &["cp", "-T", "near/t/small", "there/t/small"]),
+        (true, &["cp", "--overwrite", "always", "-T", "near/t", "there/t"]),
+        (true, &["get", "--overwrite", "always", "-T", &served, "there/t"]),
     ] {
-        let to = words[3].split('/').next().unwrap();
-        let mut left = 0;
-        for (call, last) in [("fsync", 2), ("renameat2", 16), ("syncfs", 1)] {
+        let to = words[words.len() - 1].split('/').next().unwrap();
+        for (call, last) in [("fsync", 2), ("linkat", 4), ("renameat2", 16), ("renameat", 4), ("syncfs", 1)] {
             for at in 1..=last {
                 let _ = fs::remove_dir_all(world.at(to));
                 fs::create_dir_all(world.at(if to == "far" { "far" } else { "there/t" })).unwrap();
-                if killed(&world, call, at, &words).is_none() {
+                for name in ["large", "middle", "small"].iter().filter(|_| is_there) {
+                    world.write(&format!("there/t/{name}"), "another one");
+                }
+                if killed(&world, call, at, words).is_none() {
                     break;
                 }
                 left += parts(&world, to);
-                let again = world.tow(&words);
+                let again = world.tow(words);
                 let what = format!("{words:?} killed before {call} number {at}");
                 assert!(again.status.success(), "{what}: {again:?}");
                 assert_eq!(parts(&world, to), 0, "{what}: {:?}", world.files(to).keys());
             }
         }
-        assert!(left > 0, "{words:?}: a kill left nothing, so this shows nothing");
     }
+    assert!(left > 0, "no kill left anything, so this shows nothing");
 }
 
 fn parts(world: &World, folder: &str) -> usize {

@@ -162,8 +162,7 @@ impl Copying {
         };
         let owner = (self.allowance.client(), &*self.leftovers);
         let of = (source.size, source.modified, source.mode);
-        let part =
-            Part::begin_anew(to, there, of, reach, owner).map_err(|fault| self.at_target(fault))?;
+        let part = Part::begin_anew(to, there, of, reach, owner).map_err(|fault| self.at_target(fault))?;
         let copied = self.content(&file, &part, source.size, &mut hold)?;
         let after = disk::stat_open(&file)?.version();
         // One that is what it was and yet holds less than it says is no ordinary file (`/sys`): these are its bytes.
