@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use towpath::transfer::job::Verb;
+use towpath::model::Choice;
+use towpath::transfer::job::{ExistingPolicy, Job, Verb};
 
 use crate::world::{PATIENCE, Running, Told, Way, World};
 
@@ -109,7 +110,10 @@ async fn a_pause_stops_a_copy_of_one_file_within_a_server_that_is_under_way() {
     let world = World::new(Way::WithinServer).await;
     let content: Vec<u8> = (0..32).flat_map(content).collect();
     world.write("left/one", &content);
-    let slow = Running::start(world.job(Verb::Copy, &[("left/one", "right/one")]));
+    // What replaces another is seen while it comes.
+    world.write("right/one", "another");
+    let existing = ExistingPolicy::Always(Choice::Overwrite);
+    let slow = Running::start(Job { existing, ..world.job(Verb::Copy, &[("left/one", "right/one")]) });
     until("begun", || !world.parts().is_empty()).await;
     slow.pause();
     is_overtaken(&world, &slow, "left/one").await;

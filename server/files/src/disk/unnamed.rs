@@ -23,10 +23,11 @@ static KNOWN: Mutex<Vec<(Dev, bool)>> = Mutex::new(Vec::new());
 /// The system gives a name by `/proc` alone: before Linux 6.10 the other way is root's.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
-/// Creates a file with what this folder gives of `mode`. `None` where it has to have a name from the beginning; then that says why not.
-pub(crate) fn create(folder: impl AsFd, mode: u16) -> Option<OwnedFd> {
+/// Creates a file with what this folder gives of `mode`. `None` where it has to have a name from the beginning; then that says why not. A
+/// name of `id` is tried once a file system.
+pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Option<OwnedFd> {
     let folder = folder.as_fd();
-    is_able(folder).then(|| create_in(folder, mode).ok()).flatten()
+    is_able(folder, id).then(|| create_in(folder, mode).ok()).flatten()
 }
 
 /// Gives the file its name, in the folder in which it was created; `AlreadyExists` where the name is taken.
@@ -56,13 +57,13 @@ fn link(file: BorrowedFd<'_>, to: Spot<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-fn is_able(folder: BorrowedFd<'_>) -> bool {
+fn is_able(folder: BorrowedFd<'_>, id: PartId) -> bool {
     let Ok(Stat { st_dev: device, .. }) = fstat(folder) else { return false };
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, is_able)) = known().iter().find(|(known, _)| *known == device) {
         return *is_able;
     }
-    let Some(is_able) = tried(folder) else { return false };
+    let Some(is_able) = tried(folder, id) else { return false };
     let mut known = known();
     if known.len() >= KNOWN_MAX {
         known.remove(0);
@@ -72,13 +73,13 @@ fn is_able(folder: BorrowedFd<'_>) -> bool {
 }
 
 /// Makes such a file and gives it a name, which is removed again. `None` if this folder or a full disk is to blame, and not the file system.
-fn tried(folder: BorrowedFd<'_>) -> Option<bool> {
+fn tried(folder: BorrowedFd<'_>, id: PartId) -> Option<bool> {
     let file = match create_in(folder, 0o600) {
         Ok(file) => file,
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => return Some(false),
         Err(_) => return None,
     };
-    let name = PartId::random().and_then(|id| id.file_name(&file)).ok()?;
+    let name = id.file_name(&file).ok()?;
     let spot = Spot::new(&folder, &name);
     match link(file.as_fd(), spot) {
         Ok(()) => {}
@@ -104,10 +105,14 @@ mod tests {
         (folder, opened)
     }
 
+    fn id() -> PartId {
+        PartId::random().unwrap()
+    }
+
     #[test]
     fn a_file_has_no_name_until_it_gets_one_and_never_another_ones() {
         let (folder, opened) = folder();
-        let Some(file) = create(&opened, 0o640) else { return };
+        let Some(file) = create(&opened, id(), 0o640) else { return };
         super::super::writing::write_all(&file, b"content").unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let (name, taken) = (Name::try_from("name").unwrap(), Name::try_from("taken").unwrap());
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn by_way_of_proc_a_file_gets_its_name_too() {
         let (folder, opened) = folder();
-        let Some(file) = create(&opened, 0o600) else { return };
+        let Some(file) = create(&opened, id(), 0o600) else { return };
         let number = rustix::path::DecInt::new(file.as_raw_fd());
         let flags = AtFlags::SYMLINK_FOLLOW;
         rustix::fs::linkat(open_things().unwrap(), number.as_c_str(), &opened, "name", flags).unwrap();
@@ -133,6 +138,6 @@ mod tests {
     #[test]
     fn a_file_system_without_such_files_is_told_apart() {
         let proc = rustix::fs::open("/proc/self", OFlags::RDONLY, Mode::empty()).unwrap();
-        assert!(create(&proc, 0o600).is_none());
+        assert!(create(&proc, id(), 0o600).is_none());
     }
 }

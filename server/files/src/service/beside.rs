@@ -315,7 +315,7 @@ impl Part {
             return None;
         }
         let asked = asked(mode, reach);
-        let file = unnamed::create(&*to.folder, asked)?;
+        let file = unnamed::create(&*to.folder, id, asked)?;
         let given = given(&file, asked);
         Some(Self::at(PartSpot::Unnamed(to.folder.clone(), id), file, (given, given & (mode | !OURS))))
     }
@@ -349,12 +349,12 @@ impl Part {
         (client, leftovers): (ClientId, &Leftovers),
     ) -> Result<Self, Fault> {
         let id = PartId::of_copy(client.0, &to.name, size, modified);
+        leftovers.remove(&to.folder, id);
         if there.is_none()
             && let Some(part) = Self::unnamed(to, id, mode, reach)
         {
             return Ok(part);
         }
-        leftovers.remove(&to.folder, id);
         match parts::create(&*to.folder, id, asked(mode, reach)) {
             Ok((name, file)) => {
                 let beside = Beside { folder: to.folder.clone(), name, placed: false };
