@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         what_keeps_ssh_from_connecting_is_told_in_words,
         a_script_puts_nothing_anywhere_unless_it_says_so,
         what_arrives_otherwise_than_it_was_sent_is_not_kept,
+        a_folder_in_the_place_of_the_copy_is_named_and_stays_as_it_was,
         a_person_is_asked_before_anything_is_put_there,
         the_terminals_interrupt_does_not_reach_ssh,
         ssh_asks_on_the_terminal_and_an_interrupt_there_leaves_it_as_it_was,
@@ -219,6 +220,19 @@ fn what_arrives_otherwise_than_it_was_sent_is_not_kept() {
     let output = tow(&sshd, &["ls", "--install", "ssh://csh@box/"]).env("TOW_SSH", &broken).output().unwrap();
     assert_refused(&output, "its SHA-256 differs; it was removed");
     assert_eq!(names_in(installed(&sshd, "csh").parent().unwrap()), [""; 0]);
+}
+
+fn a_folder_in_the_place_of_the_copy_is_named_and_stays_as_it_was() {
+    let sshd = Sshd::start(BARE);
+    let place = installed(&sshd, "plain");
+    fs::create_dir_all(&place).unwrap();
+    for _ in 0..2 {
+        let refused = run(&sshd, &["ls", "--install", "ssh://plain@box/"]);
+        let name = place.file_name().unwrap().to_str().unwrap();
+        assert_refused(&refused, &format!("{name} is a folder"));
+        assert_eq!(names_in(&place), [""; 0]);
+        assert_eq!(names_in(place.parent().unwrap()), [name]);
+    }
 }
 
 fn a_person_is_asked_before_anything_is_put_there() {

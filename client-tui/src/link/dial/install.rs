@@ -29,15 +29,18 @@ const INSTALL_TIME: Duration = Duration::from_mins(30);
 pub(super) const INSTALL: &str = concat!(
     r#"exec sh -c 'umask 077; d="$HOME/.local/share/towpath/bin";"#,
     r#" read -r h && mkdir -p "$d" && cd "$d" || exit 65; p=.part-$$;"#,
+    " n=tow-",
+    env!("CARGO_PKG_VERSION"),
+    r#"-$(uname -s)-$(uname -m);"#,
+    // The program would be moved into it.
+    r#" if test -d "$n"; then echo "$n is a folder" >&2; exit 65; fi;"#,
     r#" trap "rm -f $p" 0; trap "exit 65" 1 2 13 15;"#,
     r#" cat >$p && chmod 700 $p || exit 65;"#,
     r#" s=$(sha256sum <$p 2>/dev/null || shasum -a 256 <$p 2>/dev/null || openssl dgst -sha256 -r <$p 2>/dev/null)"#,
     r#" || exit 67;"#,
     r#" case $s in "$h"*) ;; *) exit 66;; esac;"#,
     r#" ./$p --version >/dev/null || exit 68;"#,
-    " mv -f $p tow-",
-    env!("CARGO_PKG_VERSION"),
-    r#"-$(uname -s)-$(uname -m) || exit 65'"#
+    r#" mv -f $p "$n" || exit 65'"#
 );
 
 /// Why this program is not there now.
