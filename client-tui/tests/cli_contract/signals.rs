@@ -51,17 +51,24 @@ fn an_interrupted_job_is_130_with_a_summary_and_no_half_file() {
                     long.set_len(3 << 30).unwrap();
                 }
             }
+            let mut typed = vec![verb, from, to];
             if verb == "get" {
                 fs::remove_file(scene.at("L/long")).unwrap();
             }
-            let child = begun(&scene, &[verb, from, to], into);
+            if verb == "cp" {
+                // What is new has no name until it is complete; what replaces another is seen while it comes.
+                fs::write(scene.at("L/copy"), "old").unwrap();
+                typed.extend(["--overwrite", "always"]);
+            }
+            let child = begun(&scene, &typed, into);
             kill_process(Pid::from_child(&child), signal).unwrap();
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(130), "{verb} {signal:?}\n{}", told(&output));
             assert!(told(&output).contains("0 files, "), "{verb} {signal:?}\n{}", told(&output));
             // What came waits for the same command; a copy within one folder tree is the service's, and begins anew.
             until("its end", || parts(&scene.at(into)).len() == usize::from(verb != "cp"));
-            assert!(!scene.at("S/empty/long").exists() && !scene.at("L/copy").exists(), "{verb}");
+            assert!(!scene.at("S/empty/long").exists(), "{verb}");
+            assert!(verb != "cp" || fs::read(scene.at("L/copy")).unwrap() == b"old");
             assert!(scene.at("S/long").exists(), "{verb}");
             assert!(verb == "get" || scene.at("L/long").exists(), "{verb}");
         }
