@@ -14,6 +14,7 @@ pub mod exit;
 mod forget;
 mod help;
 mod lines;
+mod listed;
 mod ls;
 mod mkdir;
 pub mod output;

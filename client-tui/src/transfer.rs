@@ -6,7 +6,7 @@
 //! hears from outside; `carry` does one file, `large` those that do not fit in one message, of which only what differs from what
 //! is there need move, `alone` what a service can do by itself; `twin` does what is left where the same is there;
 //! `leaving` takes the source of a move away, and never the only copy; `placed` keeps a job from replacing what it put there itself;
-//! `links` resolves those that are followed; `tally` counts, `rate` tells how fast. `dry` tells what would be done instead of doing it.
+//! `links` resolves those that are followed; `excludes` and `listed` say what of a source is meant; `tally` counts, `rate` tells how fast. `dry` tells what would be done instead of doing it.
 //! `journal` keeps what survives the end of the program.
 
 mod alone;
@@ -20,6 +20,7 @@ pub mod journal;
 mod large;
 mod leaving;
 mod links;
+pub mod listed;
 mod metadata;
 pub mod placed;
 mod plan;

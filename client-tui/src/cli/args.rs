@@ -191,7 +191,10 @@ pub struct TransferArgs {
     /// Leave out what matches a pattern of FILE: lines as in .gitignore, or pieces between NUL bytes
     #[arg(long, value_name = "FILE", help_heading = WHAT)]
     pub exclude_from: Vec<PathBuf>,
-    /// Those three in their order.
+    /// Copy only what FILE names, relative to each SOURCE: lines, or pieces between NUL bytes; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = WHAT)]
+    pub files_from: Option<PathBuf>,
+    /// The patterns of those options in their order.
     #[arg(skip)]
     pub patterns: Vec<PatternArg>,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use towpath_protocol::request::Durability;
 
 use super::args::{ConflictArgs, Overwrite, TransferArgs};
 use super::exit::{Exit, Failure, why};
+use super::listed;
 use super::output::{self, Output};
 use super::patterns;
 use super::pinned::Pins;
@@ -99,11 +100,12 @@ pub(super) async fn run(
     if args.follow && verb == Verb::Move {
         return Err(Failure::usage("--follow: links are never followed by a move; copy instead".to_owned()));
     }
+    let listed = args.files_from.as_deref().map(listed::read).transpose()?;
     let options = Options {
         verb,
         is_name: args.no_target_folder,
         conflicts: args.conflicts,
-        excludes: patterns::excludes(&args.patterns)?,
+        excludes: patterns::excludes(&args.patterns)?.of_listed(listed),
         durability: if args.no_sync { Durability::Relaxed } else { Durability::Synced },
         on_request: OnRequest {
             metadata: args.preserve,
@@ -270,7 +272,8 @@ fn job_of(
     options: &Options,
     placed: Arc<Placed>,
 ) -> Job {
-    let (mut on_request, mut excludes) = (options.on_request, options.excludes.clone());
+    let (mut on_request, mut excludes) =
+        (options.on_request, options.excludes.clone().of_source(&source.path));
     if source.is_content {
         on_request.follow = on_request.follow.map(|_| Within::Folder);
         excludes = excludes.relative_to(source.path.clone());

@@ -144,6 +144,9 @@ What is copied
     --include PATTERN keeps what a later --exclude would leave out, and
     --exclude-from FILE has patterns as .gitignore has them. They apply in the
     order of the command line, and the first match decides.
+    --files-from FILE copies only what FILE names, relative to each SOURCE: a
+    name a line, or with NUL bytes between names; - is standard input. A folder
+    comes with all in it. A name that is missing is told, the others are copied.
     Symbolic links stay links. --follow copies a link within SOURCE as what it
     leads to. Fifos, sockets and devices are skipped and named; --skip-special
     keeps them from making the exit code 1.

@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::pinned::Pin;
 use super::place::Place;
 use crate::transfer;
+use crate::transfer::excludes::Excludes;
 use crate::transfer::job::{Item, Verb};
 use crate::transfer::placed::are_alike;
 
@@ -49,13 +50,22 @@ pub(super) async fn resolve_items(
                 continue;
             }
         };
+        if options.excludes.listed().is_some() && attributes.kind != Kind::Folder {
+            let why = Fault::new(FaultCode::NotAFolder).because("--files-from names what is in a folder");
+            let failure = source.failed(&why);
+            if is_single {
+                return Err(failure);
+            }
+            broken.push((typed, failure));
+            continue;
+        }
         into &= !is_itself(options, (&source, &attributes), (destination, there.as_ref()));
         if is_single && !options.is_name {
             let (source, destination) = ((&source, &attributes), (destination, there.as_ref()));
             pin = options.pins.pin(options.verb, source, destination).await;
             into &= pin.is_none();
         }
-        match items_of((&source, name.as_ref()), &attributes, destination, into).await {
+        match items_of((&source, name.as_ref()), &attributes, destination, (into, &options.excludes)).await {
             Ok((items, fault)) => {
                 broken.extend(fault.map(|fault| (typed, source.failed(&fault))));
                 resolved.push((source, items));
@@ -175,7 +185,7 @@ async fn items_of(
     (source, name): (&Place, Option<&Name>),
     attributes: &Attributes,
     destination: &Place,
-    into: bool,
+    (into, excludes): (bool, &Excludes),
 ) -> Result<(Vec<Item>, Option<Fault>), Failure> {
     let too_long = |error| Failure::usage(format!("{}: {error}", source.typed));
     if source.is_content && attributes.kind == Kind::Folder {
@@ -190,7 +200,7 @@ async fn items_of(
                 Err(fault) if items.is_empty() => return Err(source.failed(&fault)),
                 Err(fault) => return Ok((items, Some(fault))),
             };
-            for entry in page.entries {
+            for entry in page.entries.iter().filter(|entry| !excludes.are_without(&entry.name)) {
                 let from = source.path.join(&entry.name).map_err(too_long)?;
                 items.push(Item { from, to: destination.path.join(&entry.name).map_err(too_long)? });
             }

@@ -1,11 +1,13 @@
 //! Patterns that leave things out of a transfer, in gitignore's syntax without `!`. They apply in the order in which they were given,
-//! and the first that matches decides.
+//! and the first that matches decides. A list of names beside them leaves out all that it does not name.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use towpath_protocol::path::WirePath;
+use towpath_protocol::path::{Name, WirePath};
+
+use super::listed::{Listed, Part};
 
 /// Decides what a pattern does with what it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Excludes {
     rules: Vec<Rule>,
     /// The folder that patterns are relative to; `None` if that is each item itself.
     folder: Option<WirePath>,
+    /// What alone is copied; `None` if that is everything.
+    listed: Option<Listed>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,13 +65,36 @@ impl Excludes {
         }
         let globs =
             globs.build().map_err(|error| (String::new(), PatternFault::Glob(error.kind().clone())))?;
-        Ok(Self { globs, rules, folder: None })
+        Ok(Self { globs, rules, folder: None, listed: None })
     }
 
     /// The same, relative to a folder whose content is copied.
     #[must_use]
     pub fn relative_to(self, folder: WirePath) -> Self {
         Self { folder: Some(folder), ..self }
+    }
+
+    /// The same, of what `listed` names.
+    #[must_use]
+    pub fn of_listed(self, listed: Option<Listed>) -> Self {
+        Self { listed, ..self }
+    }
+
+    /// The same for one SOURCE, of which no name was met yet.
+    #[must_use]
+    pub fn of_source(self, source: &WirePath) -> Self {
+        let listed = self.listed.as_ref().map(|listed| listed.of_source(source.clone()));
+        Self { listed, ..self }
+    }
+
+    pub const fn listed(&self) -> Option<&Listed> {
+        self.listed.as_ref()
+    }
+
+    /// Returns whether nothing of what is right below SOURCE under that name is in the list.
+    pub fn are_without(&self, name: &Name) -> bool {
+        let below = WirePath::root().join(name).unwrap_or_default();
+        self.listed.as_ref().is_some_and(|listed| listed.part(&below) == Part::Out)
     }
 
     /// An item's path below the folder that patterns are relative to.
@@ -78,12 +105,12 @@ impl Excludes {
     }
 
     pub const fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.listed.is_none()
     }
 
-    /// Returns whether something is left out, by its path below SOURCE. SOURCE itself never is.
+    /// Returns whether patterns leave something out, by its path below SOURCE. SOURCE itself never is.
     pub fn leave_out(&self, below: &WirePath, is_folder: bool) -> bool {
-        if self.is_empty() || below.is_root() {
+        if self.rules.is_empty() || below.is_root() {
             return false;
         }
         let matching = self.globs.matches(OsStr::from_bytes(&below.to_bytes()));

@@ -21,6 +21,7 @@ use towpath_protocol::request::{Existing, Follow, Stat, Walk};
 use super::conflicts::FolderClash;
 use super::fold::Names;
 use super::job::{ExistingPolicy, Item, Verb};
+use super::listed::Part;
 use super::metadata;
 use super::placed::Claim;
 use super::shared::Shared;
@@ -210,7 +211,8 @@ impl<'a> Plan<'a> {
                 }
             };
             let is_folder = attributes.kind == Kind::Folder;
-            let is_out = self.is_left_out(&below) || self.is_excluded(&below, is_folder);
+            // Asked first: what is met counts, whatever becomes of its folder.
+            let is_out = self.is_excluded(&below, attributes.kind) || self.is_left_out(&below);
             if let (Some(code), true) = (fault, attributes.is_unknown || !is_folder) {
                 // It is there, and no more is known of it; or it is a folder that came before, and not all of its content.
                 self.unnamed_below = Some(usize::from(depth));
@@ -252,10 +254,23 @@ impl<'a> Plan<'a> {
     }
 
     /// By the path below the item. One that is too long is told with its place at the destination, which is no shorter.
-    fn is_excluded(&self, below: &WirePath, is_folder: bool) -> bool {
-        let excludes = &self.shared.job.excludes;
+    fn is_excluded(&self, below: &WirePath, kind: Kind) -> bool {
+        let job = &self.shared.job;
+        let is_folder = kind == Kind::Folder;
+        let may_hold = is_folder || (kind == Kind::Link && job.on_request.follow.is_some());
+        let part = self.part(below);
+        let is_unlisted = part == Part::Out || (part == Part::Way && !may_hold);
         let below = || self.bounds.below_source(&self.above.1.join_path(below)?);
-        !excludes.is_empty() && below().is_ok_and(|below| excludes.leave_out(&below, is_folder))
+        is_unlisted
+            || (!job.excludes.is_empty()
+                && below().is_ok_and(|below| job.excludes.leave_out(&below, is_folder)))
+    }
+
+    /// How the list of names takes something, if there is one.
+    fn part(&self, below: &WirePath) -> Part {
+        let Some(listed) = self.shared.job.excludes.listed() else { return Part::Named };
+        let below = self.above.1.join_path(below).and_then(|below| self.bounds.below_source(&below));
+        below.map_or(Part::Out, |below| listed.part(&below))
     }
 
     /// Sends a step for each file and link, past the conflicts where nothing can be in the way.

@@ -20,6 +20,7 @@ use super::conflicts;
 use super::dry;
 use super::job::{Fact, Job, Reports, Summary, Verb};
 use super::large;
+use super::listed;
 use super::metadata;
 use super::plan::{Plan, Queues, is_unchanged, look_at};
 use super::shared::{STOP_TIME, Shared};
@@ -124,6 +125,7 @@ impl Shared {
             self.stop_for(fault);
             return Ok(());
         }
+        let mut is_all_walked = true;
         for item in &self.job.items {
             let planned = match start::begin(self, item).await {
                 Ok(Begun::Done) => Ok(()),
@@ -134,13 +136,14 @@ impl Shared {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = planned {
+                is_all_walked = false;
                 self.failed(fault).await;
             }
             if self.stop.is_cancelled() {
                 return Ok(());
             }
         }
-        Ok(())
+        if is_all_walked { self.unless_stopped(listed::tell_unmet(self)).await? } else { Ok(()) }
     }
 
     /// Does work as it comes: folders first, since others wait for them, then small files, few large ones among them.
@@ -315,7 +318,10 @@ impl Shared {
     }
 
     /// Sets mode and time of a folder whose content is complete; a move takes away the source's.
-    async fn finish(&self, Filled { from, to, attributes, identity, .. }: &Filled) -> Result<(), Fault> {
+    async fn finish(
+        &self,
+        Filled { from, to, attributes, identity, is_way, .. }: &Filled,
+    ) -> Result<(), Fault> {
         let set_time = SetTimes { thing: to.clone(), modified: attributes.modified };
         let (unset, timed) = tokio::join!(
             self.set_attributes((from, attributes), (to, *identity)),
@@ -323,7 +329,7 @@ impl Shared {
         );
         let unset = unset?.and_also(metadata::unless(Part::Modified, timed.map(drop))?);
         metadata::count(self, unset);
-        if self.job.verb == Verb::Move {
+        if self.job.verb == Verb::Move && !is_way {
             self.flushed(to)
                 .await
                 .map_err(|fault| fault.because("copied, but the folder at the source stays"))?;

@@ -172,7 +172,7 @@ pub(super) async fn begin(shared: &Shared, item: &Item) -> Result<Begun, Fault> 
         shared.touch();
     }
     if is_other_spelling(shared, item) && is_there && !job.is_dry {
-        if alone::spelling(shared, item, &source).await? {
+        if job.excludes.listed().is_none() && alone::spelling(shared, item, &source).await? {
             return Ok(Begun::Done);
         }
         // Two names after all.

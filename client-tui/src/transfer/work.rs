@@ -66,6 +66,8 @@ pub(super) struct Folder {
     pub(super) identity: u64,
     /// Made by us: nothing in it can be in the way.
     pub(super) is_new: bool,
+    /// Only what is in it was named: a move leaves it.
+    pub(super) is_way: bool,
     /// The mode of a folder that was joined and that its owner may not change, until it is opened up.
     pub(super) closed_mode: Option<u16>,
     /// Whether anything has to be done when it is complete.
@@ -82,6 +84,8 @@ pub(super) struct Filled {
     pub(super) attributes: Attributes,
     /// Of the folder at the destination.
     pub(super) identity: u64,
+    /// Only what is in it was named: a move leaves it.
+    pub(super) is_way: bool,
     _parent: Option<Arc<Folder>>,
 }
 
@@ -117,6 +121,7 @@ impl Folder {
             attributes,
             identity: there.map_or(0, |there| there.identity),
             is_new: there.is_none(),
+            is_way: false,
             closed_mode: there.map(|there| there.mode & 0o777).filter(|mode| mode & 0o300 != 0o300),
             wants_finish: AtomicBool::new(!is_same),
             parent,
@@ -145,6 +150,7 @@ impl Drop for Folder {
             to: self.to.clone(),
             attributes: self.attributes.clone(),
             identity: self.identity,
+            is_way: self.is_way,
             _parent: self.parent.take(),
         };
         self.hand_over.put(filled);

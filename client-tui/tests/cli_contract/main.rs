@@ -12,6 +12,7 @@
 mod again;
 mod following;
 mod items;
+mod listed;
 mod listing;
 mod output;
 mod overwriting;

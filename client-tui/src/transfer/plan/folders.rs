@@ -14,6 +14,7 @@ use crate::link::calls::operation_id;
 use crate::model::ConflictKind;
 use crate::transfer::conflicts::is_listed;
 use crate::transfer::job::{Action, Verb};
+use crate::transfer::listed::Part;
 use crate::transfer::metadata;
 use crate::transfer::placed::Claim;
 use crate::transfer::work::Folder;
@@ -124,6 +125,7 @@ impl Plan<'_> {
         let places = (join(&self.from, &found.below)?, to);
         let mut folder = Folder::new(places, found.attributes.clone(), there, parent, &self.shared.hand_over);
         folder.identity = identity.unwrap_or_default();
+        folder.is_way = self.part(&found.below) == Part::Way;
         if self.shared.job.verb == Verb::Move || metadata::is_kept(self.shared) {
             folder.touch();
         }

@@ -12,6 +12,7 @@ use towpath_protocol::path::{Location, PathError, WirePath};
 use super::{Found, Parent, Plan, join, too_long};
 use crate::transfer::job::{Fact, Job, Verb, Within};
 use crate::transfer::links::{Chase, End, Stays, follow};
+use crate::transfer::listed::Part;
 
 /// Links to folders on the way to one thing, each found in the folder that the one before leads to.
 const DEPTH_MAX: usize = 8;
@@ -88,8 +89,13 @@ impl Plan<'_> {
         let chases = links.iter().map(|link| self.chase(link)).collect::<Result<_, Fault>>()?;
         let ends = follow(&job.source, &self.from.base, chases).await?;
         for (link, end) in links.into_iter().zip(ends) {
+            // Something behind it was named, and it itself was not.
+            let is_way = self.part(&link.below) == Part::Way;
             let folder = match end {
                 Ok(End { path, attributes: Some(file) }) if file.kind == Kind::File => {
+                    if is_way {
+                        continue;
+                    }
                     let from = Some(Location { base: self.from.base.clone(), path });
                     others.push(Found { from, attributes: file, ..link });
                     continue;
@@ -99,6 +105,7 @@ impl Plan<'_> {
             };
             match folder {
                 Ok((folder, bounds)) => entered.push(Entered { link, folder, bounds }),
+                Err(_) if is_way => {}
                 Err(stays) => {
                     self.stays(&link, stays).await?;
                     others.push(link);
