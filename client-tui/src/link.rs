@@ -28,7 +28,7 @@ use in_process::InProcess;
 /// What a line is taken to pass in a second, if nothing else is known of it: more than two ends can make and check.
 const LINE_BYTES_PER_SECOND: u128 = 800_000_000;
 
-/// Things that are set aside at a time: a third of the requests that a server works on at a time.
+/// Things that are set aside at a time. A server that may have only 1,024 files open lets a client set five times as many aside.
 const ASIDES_MAX: usize = 32;
 
 /// How long a session may take to begin.

@@ -257,6 +257,8 @@ impl Limits {
             room_bytes: self.of(Limit::UploadRoomBytes),
             memory_bytes: self.of(Limit::MemoryBytes),
             parts_kept: self.seconds(Limit::PartsKeptSeconds),
+            // The system's, which is known when the service begins.
+            open_files_max: usize::MAX,
         }
     }
 

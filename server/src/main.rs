@@ -105,14 +105,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// From one thread to many, and to the end of them all.
 fn serve(config: &Config) -> Result<ExitCode, Failure> {
+    let cannot_raise = raise_open_files().err();
     let Prepared { service, addresses, audit, warnings } = prepare(config)?;
     let (audit, audit_start) = audit.map(Audit::new).unzip();
     let (log, log_thread) = Log::start(config.json, audit).context("cannot start")?;
     let audit_thread = audit_start.map(|start| start.run(log.clone())).transpose().context("cannot start")?;
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(cannot_raise) {
         log.warning(&warning);
     }
-    raise_open_files(&log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX + GATE_THREADS)
@@ -292,12 +292,13 @@ impl Signals {
 }
 
 /// As many open files as the system lets this user have, within reason.
-fn raise_open_files(log: &Log) {
+fn raise_open_files() -> Result<(), String> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(OPEN_FILES_WANTED, |maximum| maximum.min(OPEN_FILES_WANTED));
     if current.is_some_and(|current| current < wanted)
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
     {
-        log.warning(&format!("the limit of open files cannot be raised to {wanted}: {error}"));
+        return Err(format!("the limit of open files cannot be raised to {wanted}: {error}"));
     }
+    Ok(())
 }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use rustix::process::{Resource, getrlimit};
 use towpath_files::asides::Asides;
 use towpath_files::private_files::PrivateFolder;
 use towpath_files::root::{RootError, RootSpec, home_folder};
-use towpath_files::service::{Service, ServiceConfig};
+use towpath_files::service::{Service, ServiceConfig, StoreLimits};
 use towpath_protocol::hello::Access;
 use towpath_protocol::path::WirePath;
 
@@ -95,13 +96,19 @@ fn open_service(config: &Config) -> Result<Service, Failure> {
         Some(path) => (RootSpec::Jailed(path.clone()), WirePath::root()),
         None => (RootSpec::Whole, home_folder()),
     };
-    let mut limits = config.limits.store();
+    let mut limits = StoreLimits { open_files_max: open_files_max(), ..config.limits.store() };
     if matches!(config.doors, Doors::Stdio) {
         // All of it belongs to one user.
         limits.memory_bytes = limits.memory_bytes.max(STDIO_MEMORY_BYTES);
     }
     let service = Service::with_limits(ServiceConfig { root, access, home }, limits);
     Ok(service.context("--root")?)
+}
+
+/// Files that the system lets this process have open.
+fn open_files_max() -> usize {
+    let most = getrlimit(Resource::Nofile).current;
+    most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
 }
 
 /// Where the key and the list of clients are, for whoever comes over TCP.

@@ -18,6 +18,7 @@ mod lot;
 mod make;
 mod measure;
 mod metadata;
+mod open_files;
 mod outcomes;
 mod outlet;
 mod read;
@@ -83,6 +84,7 @@ pub struct Service {
     room: room::Room,
     flushing: flushing::Flushing,
     asides: Asides,
+    open_files: open_files::OpenFiles,
 }
 
 type Dispatched = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
@@ -174,6 +176,7 @@ impl Service {
             room: room::Room::new(limits.room_bytes, limits.credit_bytes),
             flushing: flushing::Flushing::default(),
             asides: Asides::default(),
+            open_files: open_files::OpenFiles::new(limits.open_files_max),
         })
     }
 

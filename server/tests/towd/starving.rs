@@ -1,16 +1,22 @@
 //! One client does its worst with what it may do; another one is served meanwhile, and the owner can end it.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use towpath_protocol::fault::FaultCode;
 use towpath_protocol::input::More;
-use towpath_protocol::message::Answer;
+use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::path::WirePath;
-use towpath_protocol::request::{Direction, Follow, Hidden, List, Measure, SortKey, Stat, Walk};
+use towpath_protocol::request::{
+    BeginUpload, Depth, Direction, Follow, Hidden, List, Measure, OperationId, Put, Read, Remove, SortKey,
+    Stat, Walk, Wants,
+};
 
 use super::limits::{resident_bytes, threads};
-use super::tls::{House, Session};
-use super::world::{at, folder, write};
+use super::log::put;
+use super::tls::{House, Person, Session};
+use super::world::{State, Towd, at, folder, write};
 
 /// Sessions of the client that does its worst: enough to take every thread that there is where waiting took one.
 const SESSIONS: usize = 8;
@@ -31,10 +37,14 @@ fn stat() -> Stat {
     Stat { base: WirePath::root(), paths: vec![WirePath::root()], follow: Follow::No }
 }
 
-fn house() -> (tempfile::TempDir, House) {
+fn entries() -> tempfile::TempDir {
     let files: Vec<_> = (0..ENTRIES).map(|number| format!("file {number}")).collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
-    let root = folder(&files);
+    folder(&files)
+}
+
+fn house() -> (tempfile::TempDir, House) {
+    let root = entries();
     let house = House::new(root.path(), &[]);
     (root, house)
 }
@@ -183,5 +193,137 @@ fn f76_connections_that_prove_a_key_and_say_nothing_keep_no_friend_out() {
         let _silent: Vec<_> = (0..16).map(|_| house.prove(&eve)).collect();
         let _new: Vec<_> = (0..4).map(|_| house.arrive(&eve)).collect();
         assert_served(&mut house.meet(&ann, None).unwrap());
+    }
+}
+
+/// What the system lets the server have open in these tests.
+const OPEN_FILES: usize = 256;
+
+fn house_with_few_open_files(root: &Path) -> House {
+    let state = State::new();
+    let towd = state.towd();
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {OPEN_FILES}; exec \"$@\"");
+    command.args(["-c", &script, "sh"]).arg(towd.get_program()).stdin(Stdio::null());
+    for (name, value) in towd.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.args(["--json", "--listen", "127.0.0.1:0", "--root"]).arg(root);
+    House { state, towd: Towd::spawn(command) }
+}
+
+fn open_files(house: &House) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", house.towd.pid())).unwrap().count()
+}
+
+fn aside(number: usize) -> Request {
+    let operation = operation(number);
+    let thing = at(&format!("file {number}"));
+    Remove { operation, thing, depth: Depth::Single, expected: None, aside: true }.into()
+}
+
+fn upload(number: usize) -> Request {
+    BeginUpload { operation: operation(number), ..begin_upload(&format!("new {number}")) }.into()
+}
+
+fn operation(number: usize) -> OperationId {
+    OperationId((number as u128 + 1).to_be_bytes())
+}
+
+fn begin_upload(name: &str) -> BeginUpload {
+    BeginUpload {
+        operation: operation(0),
+        file: at(name),
+        store: put("", b"").store,
+        size: 1,
+        resume: None,
+        basis: None,
+        window_bytes: None,
+        stored_bytes: None,
+    }
+}
+
+/// All that a friend does: a session of its own, a listing, a small file, and a large one as far as it waits for data.
+fn assert_works(house: &House, ann: &Person, round: usize) {
+    let mut friend = house.meet(ann, None).unwrap();
+    assert_served(&mut friend);
+    assert!(matches!(friend.call(list(256)).1, Answer::Done(_)));
+    let small = Put { operation: operation(6000 + round), ..put(&format!("small {round}"), b"small") };
+    let stored = friend.call(small);
+    assert!(matches!(stored.1, Answer::Stored(_)), "{stored:?}");
+    friend
+        .begin(BeginUpload { operation: operation(5000 + round), ..begin_upload(&format!("large {round}")) });
+    let ready = friend.hear();
+    assert!(matches!(ready, Some((_, Answer::UploadReady(_)))), "{ready:?}");
+}
+
+#[test]
+fn f70_what_waits_for_one_client_leaves_descriptors_to_the_others() {
+    let root = entries();
+    let house = house_with_few_open_files(root.path());
+    let eve = house.paired("eve@box", &[]);
+    let ann = house.paired("ann@box", &[]);
+    let kinds: [fn(usize) -> Request; 3] = [aside, upload, |_| list(1).into()];
+    for (round, request) in kinds.into_iter().enumerate() {
+        let mut sessions: Vec<_> = (0..4).map(|_| house.meet(&eve, None).unwrap()).collect();
+        for (number, session) in sessions.iter_mut().enumerate() {
+            for one in 0..ENTRIES / 4 {
+                session.begin(request(number * ENTRIES / 4 + one));
+            }
+        }
+        let mut refused = 0;
+        for session in &mut sessions {
+            for _ in 0..ENTRIES / 4 {
+                match session.hear().unwrap().1 {
+                    Answer::Fault(fault) => {
+                        assert_eq!(fault.code, FaultCode::LimitExceeded, "{round}: {fault}");
+                        assert!(fault.to_string().contains("files open"), "{round}: {fault}");
+                        refused += 1;
+                    }
+                    answer => assert!(!answer.is_final(), "{round}: {answer:?}"),
+                }
+            }
+        }
+        assert!(refused > 0 && refused < ENTRIES - 20, "{round}: {refused} were refused");
+        assert!(open_files(&house) < OPEN_FILES * 3 / 4, "{round}: {} are open", open_files(&house));
+        assert_works(&house, &ann, round);
+        assert_served(&mut sessions[0]);
+    }
+}
+
+#[test]
+fn f70_what_is_read_and_not_taken_leaves_descriptors_to_the_others() {
+    let root = entries();
+    write(&root.path().join("large"), &vec![7; 1 << 20]);
+    let house = house_with_few_open_files(root.path());
+    let eve = house.paired("eve@box", &[]);
+    let ann = house.paired("ann@box", &[]);
+    let read = || Read {
+        file: at("large"),
+        version: None,
+        offset: 0,
+        len: 1 << 20,
+        wants: Wants::Data,
+        holes: false,
+    };
+    let mut sessions: Vec<_> = (0..4).map(|_| house.meet(&eve, None).unwrap()).collect();
+    for session in &mut sessions {
+        for _ in 0..128 {
+            session.begin(read());
+        }
+    }
+    for (round, session) in sessions.iter_mut().enumerate() {
+        assert!(matches!(session.hear(), Some((_, Answer::ReadHead(_)))));
+        assert_works(&house, &ann, round);
+        assert!(open_files(&house) < OPEN_FILES * 3 / 4, "{} are open", open_files(&house));
+    }
+    // All of them are answered in the end, once they are taken.
+    let mut session = sessions.remove(0);
+    drop(sessions);
+    for _ in 0..128 {
+        assert!(matches!(session.hear_final(), Some((_, Answer::ReadDone(_)))));
     }
 }

@@ -46,6 +46,8 @@ pub struct StoreLimits {
     pub memory_bytes: u64,
     /// How long what was received of a file that was cut off waits for another upload; none waits where this is zero.
     pub parts_kept: Duration,
+    /// Files that the program may have open, of which each client has a part.
+    pub open_files_max: usize,
 }
 
 impl StoreLimits {
@@ -69,6 +71,7 @@ impl Default for StoreLimits {
             room_bytes: ROOM_BYTES,
             memory_bytes: u64::MAX,
             parts_kept: Duration::from_hours(7 * 24),
+            open_files_max: usize::MAX,
         }
     }
 }

@@ -13,6 +13,7 @@ use towpath_protocol::path::Name;
 use towpath_protocol::request::Remove;
 
 use super::beside::Held;
+use super::open_files::OF_ASIDE;
 use super::{Service, at};
 use crate::asides::{Asides, Record};
 use crate::disk;
@@ -122,6 +123,7 @@ pub(super) async fn remove(
     mut exchange: Exchange,
 ) -> Result<Answer, Fault> {
     let place = request.thing.clone();
+    let open = service.open_files.park(OF_ASIDE).map_err(at(&place))?;
     let (aside, bytes) =
         service.clone().blocking(&place, move |service| set_aside(service, &request)).await?;
     // A client that does not hear this sends nothing, so the file gets its name back.
@@ -133,6 +135,7 @@ pub(super) async fn remove(
     };
     service
         .certainly(&place, move |_| {
+            let _open = open;
             if goes {
                 aside.remove()?;
                 return Ok(Totals { files: 1, bytes, ..Totals::default() }.into());

@@ -25,6 +25,7 @@ pub(super) async fn blocks(
 ) -> Result<Answer, Fault> {
     check(&request).map_err(super::at(&request.file))?;
     let place = request.file.clone();
+    let _open = service.open_files.read().await?;
     let hashes = (request.len / request.block_bytes) as usize;
     exchange.answers.pay_ahead(2 * size_of::<Hash>() * hashes).await?;
     let cancel = exchange.cancel.clone();

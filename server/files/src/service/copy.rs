@@ -47,7 +47,7 @@ pub(super) async fn copy(service: Arc<Service>, request: Copy, exchange: Exchang
             let mut copying = Copying {
                 tally: Tally::new(&exchange, whole).keeping_out(service.root.kept().clone()),
                 target,
-                lot: Lot::new(request.durability),
+                lot: Lot::new(request.durability, &service.open_files),
                 existing: request.existing,
                 expected: request.expected,
                 pump: Pump::default(),

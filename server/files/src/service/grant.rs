@@ -81,6 +81,7 @@ impl Service {
             room: self.room.clone(),
             flushing: self.flushing.clone(),
             asides: self.asides.clone(),
+            open_files: self.open_files.of_another(),
         })
     }
 }

@@ -17,6 +17,7 @@ use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::blocking_pool::Class;
 use super::credit::{Pages, check};
+use super::open_files::{Counted, OF_FOLDER};
 use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
 use super::{Service, at};
@@ -75,6 +76,7 @@ struct Folder {
     fault: Option<Fault>,
     /// Charge of the open folder and `found`.
     charge: Charge,
+    _open: Counted,
     /// The page that is being made.
     page: Vec<Entry>,
     page_bytes: usize,
@@ -102,6 +104,7 @@ impl Folder {
     ) -> Result<Self, Fault> {
         let charge = service.memory.try_take(LEVEL_BYTES, Use::Parked);
         let charge = charge.ok_or_else(|| Memory::refusal("the open folder takes"))?;
+        let open = service.open_files.park(OF_FOLDER)?;
         let reader = FolderReader::new(service.root.open_folder(&request.folder)?)?;
         Ok(Self {
             request,
@@ -110,6 +113,7 @@ impl Folder {
             found: Found::default(),
             fault: None,
             charge,
+            _open: open,
             page: Vec::new(),
             page_bytes: 0,
             answers,

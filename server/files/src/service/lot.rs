@@ -14,6 +14,7 @@ use towpath_protocol::time::Time;
 use super::allowance::{Allowance, Hold};
 use super::beside::{self, Policy};
 use super::metadata::{Wished, unless};
+use super::open_files::OpenFiles;
 use super::tally::Tally;
 use crate::disk;
 use crate::disk::durable::{Flushed, flush_together};
@@ -34,6 +35,8 @@ const THING_BYTES: usize = 512;
 #[derive(Debug)]
 pub(super) struct Lot {
     durability: Durability,
+    /// As many as may be open.
+    things_max: usize,
     waiting: Vec<(WirePath, Made)>,
     bytes: u64,
     memory_bytes: usize,
@@ -64,8 +67,9 @@ pub(super) enum Made {
 }
 
 impl Lot {
-    pub(super) const fn new(durability: Durability) -> Self {
-        Self { durability, waiting: Vec::new(), bytes: 0, memory_bytes: 0, touched: Vec::new() }
+    pub(super) fn new(durability: Durability, open_files: &OpenFiles) -> Self {
+        let things_max = open_files.of_copy(THINGS_MAX);
+        Self { durability, things_max, waiting: Vec::new(), bytes: 0, memory_bytes: 0, touched: Vec::new() }
     }
 
     /// Adds what the work is at. It is counted when it is in place; Err where the rest cannot be done either.
@@ -76,7 +80,7 @@ impl Lot {
         let here = tally.here();
         self.memory_bytes += THING_BYTES + memory::of_path(&here) + made.attribute_bytes();
         self.waiting.push((here, made));
-        let is_full = self.waiting.len() >= THINGS_MAX
+        let is_full = self.waiting.len() >= self.things_max
             || self.bytes >= BYTES_MAX
             || self.memory_bytes >= MEMORY_BYTES_MAX;
         if is_full || self.durability == Durability::Relaxed { self.settle(tally) } else { Ok(()) }

@@ -32,6 +32,7 @@ pub(super) async fn read(service: Arc<Service>, request: Read, exchange: Exchang
             .because(format!("more than {READ_BYTES_MAX} bytes at a time")));
     }
     let place = request.file.clone();
+    let _open = service.open_files.read().await?;
     let is_small = request.len <= SMALL_FILE_BYTES_MAX as u64;
     let outlet = Outlet::new(&exchange);
     let answers = exchange.answers.clone();

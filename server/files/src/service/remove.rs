@@ -15,6 +15,7 @@ use super::allowance::Gone;
 use super::beside::{Held, Leaving, check_kept};
 use super::blocking_pool::Class;
 use super::ledger::Ledger;
+use super::open_files::{Counted, OF_FOLDER, OpenFiles};
 use super::tally::Tally;
 use super::turns::Turn;
 use super::{Service, aside, at};
@@ -46,7 +47,9 @@ pub(super) async fn remove(
         let tally = Tally::new(&exchange, whole).keeping_out(service.root.kept().clone());
         let thing = Held::find(&service.root, &request.thing)?;
         let (ledger, memory) = (service.allowance.ledger().clone(), service.memory.clone());
-        let mut removal = Removal { top: thing, levels: Vec::new(), tally, ledger, memory };
+        let open_files = service.open_files.clone();
+        let (levels, counted) = (Vec::new(), Vec::new());
+        let mut removal = Removal { top: thing, levels, tally, ledger, memory, open_files, counted };
         removal.begin(&request).map_err(at(&request.thing))?;
         Ok(removal)
     };
@@ -64,6 +67,9 @@ struct Removal {
     tally: Tally,
     ledger: Ledger,
     memory: Memory,
+    open_files: OpenFiles,
+    /// One for each level, as far as they are open.
+    counted: Vec<Counted>,
 }
 
 /// Removes a name with `remove`, and notes where what it led to is gone from the disk.
@@ -163,7 +169,7 @@ impl Level {
 impl Removal {
     /// Removes a single thing; of a tree only opens the folder, whose content goes first.
     fn begin(&mut self, request: &Remove) -> Result<(), Fault> {
-        let Self { top, levels, tally, ledger, memory } = self;
+        let Self { top, levels, tally, ledger, memory, open_files, counted } = self;
         check_unmounted(&top.folder, &top.name)?;
         let there = disk::stat(&*top.folder, &top.name)?;
         if request.expected.is_some_and(|expected| !there.version().is_named_by(&expected)) {
@@ -172,7 +178,9 @@ impl Removal {
         tally.step()?;
         match (there.kind, request.depth) {
             (Kind::Folder, Depth::Tree) => {
-                levels.push(Level::open(&top.folder, top.name.clone(), tally, memory)?);
+                let level = Level::open(&top.folder, top.name.clone(), tally, memory)?;
+                counted.push(open_files.park(OF_FOLDER)?);
+                levels.push(level);
             }
             (Kind::Folder, Depth::Single) => {
                 lose(top, &there, ledger, || writing::remove_folder(&*top.folder, &top.name))?;
@@ -197,15 +205,22 @@ impl Removal {
     }
 
     fn step(&mut self) -> Result<(), Fault> {
-        let Self { top, levels, tally, ledger, memory } = self;
+        let Self { top, levels, tally, ledger, memory, open_files, counted } = self;
         tally.step()?;
+        let depth = levels.len();
         let Some(level) = levels.last_mut() else { return Ok(()) };
         let Some(folder) = &level.folder else { return Err(FaultCode::Internal.into()) };
         if let Some((name, may_be_folder)) = level.names.next() {
             tally.enter(name.clone());
             let unmounted = if may_be_folder { check_unmounted(folder, &name) } else { Ok(()) };
             let removed = unmounted.and_then(|()| remove_entry(folder, name.clone(), tally, ledger, memory));
-            match removed {
+            let opened = removed.and_then(|deeper| {
+                if deeper.is_some() && depth < FOLDERS_OPEN_MAX {
+                    counted.push(open_files.park(OF_FOLDER)?);
+                }
+                Ok(deeper)
+            });
+            match opened {
                 Ok(None) => tally.leave(),
                 Ok(Some(deeper)) => {
                     levels.push(deeper);
@@ -227,6 +242,7 @@ impl Removal {
         } else if let Some(fault) = level.fault.take() {
             tally.failed(fault)?;
         } else if let Some(emptied) = levels.pop() {
+            counted.truncate(levels.len());
             let Some(parent) = levels.last_mut() else {
                 return remove_emptied(&top.folder, &emptied, tally, ledger).map(drop);
             };

@@ -10,10 +10,11 @@ use towpath_protocol::path::Location;
 
 use super::Service;
 use super::beside::kept_fault;
+use super::open_files::{Counted, OF_FOLDER, OpenFiles};
 use crate::disk::writing::open_folder;
 use crate::disk::{self, FolderReader};
 use crate::memory::{Charge, Memory, Use};
-use crate::root::{Guarded, Kept, Root};
+use crate::root::{Guarded, Kept};
 
 /// Charge of a folder that is open for reading: what the system told of it at a time, and a part of the open files that there may be.
 pub(super) const LEVEL_BYTES: usize = 16 * 1024;
@@ -36,6 +37,7 @@ struct Level {
     reader: FolderReader,
     /// None of a start without a name of its own.
     entry: Option<Entry>,
+    _open: Counted,
 }
 
 /// The way through a tree.
@@ -48,6 +50,7 @@ pub(super) struct Tree {
     kept: Kept,
     /// Charge of the open folders.
     charge: Charge,
+    open_files: OpenFiles,
     /// Identities and sizes of unfinished files, if requested.
     parts: Option<Vec<(u64, u64)>>,
     is_kept: bool,
@@ -77,17 +80,19 @@ impl Tree {
         let Some(name) = start.path.name() else {
             let is_folder = disk::stat_open(root.thing(start)?)?.kind == Kind::Folder;
             if !is_folder {
-                return Self::of_file_behind(root, start, charge);
+                return Self::of_file_behind(service, start, charge);
             }
+            let open = service.open_files.park(OF_FOLDER)?;
             let reader = FolderReader::new(root.open_folder(start)?)?;
             if !charge.try_grow(LEVEL_BYTES, Use::Parked) {
                 return Err(Memory::refusal("the open folder takes"));
             }
             return Ok(Self {
                 start: None,
-                levels: vec![Level { reader, entry: None }],
+                levels: vec![Level { reader, entry: None, _open: open }],
                 kept: root.kept().clone(),
                 charge,
+                open_files: service.open_files.clone(),
                 parts: None,
                 is_kept: false,
             });
@@ -99,15 +104,16 @@ impl Tree {
         disk::check_answers(&parent, name, &|| false)?;
         let entry = Entry { name: name.clone(), attributes: disk::stat(&parent, name)? };
         let kept = root.kept().clone();
-        let mut tree = Self { start: None, levels: Vec::new(), kept, charge, parts: None, is_kept: false };
+        let (levels, open_files) = (Vec::new(), service.open_files.clone());
+        let mut tree = Self { start: None, levels, kept, charge, open_files, parts: None, is_kept: false };
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
     }
 
     /// A base that leads to a file is met under the base's own name.
-    fn of_file_behind(root: &Root, start: &Location, charge: Charge) -> Result<Self, Fault> {
-        let attributes = disk::stat_open(root.thing(start)?)?;
+    fn of_file_behind(service: &Service, start: &Location, charge: Charge) -> Result<Self, Fault> {
+        let attributes = disk::stat_open(service.root.thing(start)?)?;
         let name = start.base.name().cloned().ok_or(FaultCode::NotAFolder)?;
         let met = Met { depth: 0, entry: Entry { name, attributes }, fault: None, is_again: false };
         Ok(Self {
@@ -115,6 +121,7 @@ impl Tree {
             levels: Vec::new(),
             kept: Kept::default(),
             charge,
+            open_files: service.open_files.clone(),
             parts: None,
             is_kept: false,
         })
@@ -126,16 +133,19 @@ impl Tree {
             Ok(Some(_)) if !self.charge.try_grow(LEVEL_BYTES, Use::Parked) => {
                 Err(Memory::refusal("the folders on the way take"))
             }
-            content => content,
+            Ok(Some(reader)) => self.open_files.park(OF_FOLDER).map(|open| Some((reader, open))),
+            Ok(None) => Ok(None),
+            Err(fault) => Err(fault),
         };
         self.is_kept = matches!(&content, Err(fault) if *fault == kept_fault());
         let fault = match content {
-            Ok(mut reader) => {
-                if self.parts.is_some() {
-                    reader.iter_mut().for_each(FolderReader::look_at_parts);
-                }
-                let level = reader.map(|reader| Level { reader, entry: Some(entry.clone()) });
-                self.levels.extend(level);
+            Ok(content) => {
+                self.levels.extend(content.map(|(mut reader, open)| {
+                    if self.parts.is_some() {
+                        reader.look_at_parts();
+                    }
+                    Level { reader, entry: Some(entry.clone()), _open: open }
+                }));
                 None
             }
             Err(fault) => Some(fault.code),

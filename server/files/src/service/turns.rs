@@ -24,6 +24,14 @@ pub(super) async fn cancelled_by<T>(cancel: CancellationToken, work: impl Future
     CANCEL.scope(cancel, work).await
 }
 
+/// Returns once the request of this task is cancelled.
+pub(super) async fn cancelled() {
+    match CANCEL.try_with(Clone::clone) {
+        Ok(cancel) => cancel.cancelled_owned().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// One turn at work.
 #[derive(Debug)]
 pub(super) struct Turn {

@@ -21,6 +21,7 @@ use super::allowance::Hold;
 use super::beside::{Held, Part, Policy, Reach};
 use super::blocking_pool::Class;
 use super::metadata::Wished;
+use super::open_files::OF_UPLOAD;
 use super::read::READ_STEP_BYTES;
 use super::room::Share;
 use super::turns::Turn;
@@ -63,6 +64,7 @@ pub(super) async fn upload(
     mut exchange: Exchange,
 ) -> Result<Answer, Fault> {
     let _place = service.allowance.upload().map_err(super::at(&request.file))?;
+    let _open = service.open_files.park(OF_UPLOAD).map_err(super::at(&request.file))?;
     let request = Arc::new(request);
     let (begin, cancel) = (request.clone(), exchange.cancel.clone());
     let begun = service.clone().blocking(&request.file, move |service| Upload::begin(service, &begin));

@@ -26,6 +26,11 @@ enum Written {
 
 pub(super) async fn put(service: Arc<Service>, request: Put) -> Result<Answer, Fault> {
     let place = request.file.clone();
+    let _open = match request.store.durability {
+        // It stays open until it is on the disk.
+        Durability::Synced => Some(service.open_files.put().await?),
+        Durability::Relaxed => None,
+    };
     let written =
         service.clone().in_class(Class::Brief, &place, move |service| write(service, &request)).await?;
     let (attributes, unset) = match written {
