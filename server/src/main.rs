@@ -118,13 +118,15 @@ fn serve(config: &Config) -> Result<ExitCode, Failure> {
         .max_blocking_threads(BLOCKING_THREADS_MAX + GATE_THREADS)
         .build()
         .context("cannot start")?;
-    let host = Arc::new(Host::new(Arc::new(service), config.limits.clone(), log));
+    let service = Arc::new(service);
+    let host = Arc::new(Host::new(service.clone(), config.limits.clone(), log));
     let outcome = runtime.block_on(async {
         match &config.doors {
             Doors::Stdio => serve_stdio(&host).await,
             Doors::Listen { unix, .. } => listen(config, &addresses, unix.as_deref(), &host).await,
         }
     });
+    service.finish_remembering();
     audit_thread.into_iter().for_each(AuditThread::end);
     log_thread.end();
     // Work that did not stop in time, and a read of standard input that nobody can interrupt, are left behind.

@@ -42,21 +42,22 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared, Failure> {
     let mut service = open_service(config)?;
     let root = config.root.as_deref();
     let state = if addresses.is_empty() { None } else { Some(make_state_folder(config)?) };
+    let mut warnings = Vec::new();
     if !config.read_only
         && let Some(state) = &config.state_dir
         && !addresses.is_empty()
     {
         // Clients over TCP have identities, and their usage is kept next to their list.
-        service
-            .remember_in(gate::open_folder(state).map_err(anyhow::Error::from)?)
-            .map_err(anyhow::Error::from)?;
+        let folder = gate::open_folder(state).map_err(anyhow::Error::from)?;
+        warnings = service.remember_in(folder).map_err(anyhow::Error::from)?;
     }
     keep_from_clients(&mut service, config, socket)?;
     let audit = config.audit.as_deref().map(|path| open_audit(path, config)).transpose()?;
     if audit.is_some() {
         service.write_refusals_down();
     }
-    let (asides, mut warnings) = restore(&mut service, config);
+    let (asides, restored) = restore(&mut service, config);
+    warnings.extend(restored);
     let within = Within {
         root,
         read_only: config.read_only,

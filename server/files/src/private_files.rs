@@ -231,6 +231,13 @@ impl Appending {
         let written = self.file.write_all(content);
         written.map_err(|error| PrivateFault { path: self.path.clone(), why: Why::System(error) })
     }
+
+    /// One that takes nothing: it is open for reading.
+    #[cfg(test)]
+    #[allow(clippy::expect_used, reason = "a test's")]
+    pub(crate) fn in_vain() -> Self {
+        Self { file: File::open("/dev/null").expect("every system has one"), path: "/dev/null".to_owned() }
+    }
 }
 
 /// A private folder that nobody else writes to meanwhile.
@@ -263,7 +270,11 @@ impl Locked<'_> {
             rustix::fs::renameat(folder, &beside, folder, name)?;
             Ok(rustix::fs::fsync(folder)?)
         };
-        write().map_err(fault)
+        write().map_err(|error| {
+            // On a full disk what was written of it would take the room that others need.
+            let _ = rustix::fs::unlinkat(folder, &beside, AtFlags::empty());
+            fault(error)
+        })
     }
 
     /// Gives a file another name, durably; what has that name is replaced.

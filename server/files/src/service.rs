@@ -232,10 +232,15 @@ impl Service {
     }
 
     /// Writes down in `folder` who stored what, and goes on from what is there: a client's things and what it has stored outlive a restart.
-    /// To be called before there are clients.
-    pub fn remember_in(&mut self, folder: PrivateFolder) -> Result<(), PrivateFault> {
-        let Ok(home) = disk::Home::of(self.root.folder()) else { return Ok(()) };
+    /// To be called before there are clients. Returns warnings for the owner.
+    pub fn remember_in(&mut self, folder: PrivateFolder) -> Result<Vec<String>, PrivateFault> {
+        let Ok(home) = disk::Home::of(self.root.folder()) else { return Ok(Vec::new()) };
         self.allowance.ledger().keep(ledger::Journal::new(folder, &self.welcome.root_name.to_string(), home))
+    }
+
+    /// Writes down who stored what, where that failed before. To be called when the clients are gone. Blocks.
+    pub fn finish_remembering(&self) {
+        self.allowance.ledger().finish();
     }
 
     /// What a session's Hello is answered with: root, access, limits, capabilities.

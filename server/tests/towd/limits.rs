@@ -336,10 +336,10 @@ fn f40_sequences_and_nesting_have_their_limits() {
 }
 
 /// A small disk in memory; needs the right to mount.
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(pub(super) tempfile::TempDir);
 
 impl SmallDisk {
-    fn of(size: &str) -> Option<Self> {
+    pub(super) fn of(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = std::process::Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(folder.path());

@@ -6,6 +6,7 @@ mod audit;
 mod doors;
 mod hostile;
 mod leaving;
+mod ledger;
 mod limits;
 mod load;
 mod log;

@@ -136,15 +136,23 @@ impl Taken {
 }
 
 impl Ledger {
-    /// Goes on from what `journal` says, and writes there from now on.
-    pub(super) fn keep(&self, mut journal: Journal) -> Result<(), JournalFault> {
+    /// Goes on from what `journal` says, and writes there from now on. Returns what the owner should know of it.
+    pub(super) fn keep(&self, journal: Journal) -> Result<Vec<String>, JournalFault> {
         let mut books = self.books();
-        for record in journal.read()? {
+        let journal::Found { records, said } = journal.read()?;
+        for record in records {
             books.apply(record);
         }
         books.journal = Some(journal);
-        books.rewrite();
-        Ok(())
+        Ok(said.into_iter().chain(books.rewrite()).collect())
+    }
+
+    /// Writes what could not be written before.
+    pub(super) fn finish(&self) {
+        let mut books = self.books();
+        if books.journal.as_ref().is_some_and(Journal::is_behind) {
+            warn(books.rewrite());
+        }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -404,19 +412,20 @@ impl Books {
             Record::Gone { identity } => drop(self.take_out(identity)),
             Record::Forgotten { identity } => self.settle(identity),
             Record::Settled { client, charge } => self.accounts.entry(client).or_default().settled = charge,
+            Record::Begins { .. } => {}
         }
     }
 
     fn write(&mut self, record: Record) {
         let Some(journal) = &mut self.journal else { return };
-        journal.append(&record);
-        if journal.records() > 2 * self.things.len() + journal::RECORDS_SPARE {
-            self.rewrite();
+        warn(journal.append(&record));
+        if journal.is_rewrite_due(self.things.len()) {
+            warn(self.rewrite());
         }
     }
 
-    /// Writes the journal anew, as short as it can be.
-    fn rewrite(&mut self) {
+    /// Writes the journal anew, as short as it can be. Returns what is to be said.
+    fn rewrite(&mut self) -> Option<String> {
         let mut turns: Vec<_> =
             self.things.iter().map(|(identity, (thing, turn))| (*turn, *identity, *thing)).collect();
         turns.sort_unstable_by_key(|(turn, ..)| *turn);
@@ -425,9 +434,13 @@ impl Books {
             settled.map(|(client, account)| Record::Settled { client: *client, charge: account.settled });
         let made = turns.into_iter().map(|(_, identity, thing)| Record::Made { identity, thing });
         let records: Vec<_> = settled.chain(made).collect();
-        if let Some(journal) = &mut self.journal {
-            journal.rewrite(&records);
-        }
+        self.journal.as_mut()?.rewrite(&records)
+    }
+}
+
+fn warn(said: Option<String>) {
+    if let Some(said) = said {
+        tracing::warn!("{said}");
     }
 }
 
