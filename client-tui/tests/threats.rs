@@ -30,6 +30,7 @@ const OPENERS: &[(&str, &str)] = &[
     ("server/src/prepare.rs", "towd's own folders"),
     ("server/src/wall.rs", "what the wall is tried with"),
     ("client-tui/src/cli/code.rs", "the terminal"),
+    ("client-tui/src/cli/listed.rs", "the file that --files-from names"),
     ("client-tui/src/cli/patterns.rs", "the file that --exclude-from names"),
     ("client-tui/src/config/place.rs", "tow's configuration"),
     ("client-tui/src/config/ssh_hosts.rs", "ssh's configuration"),
