@@ -445,4 +445,5 @@ fn warn(said: Option<String>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "an obstacle among our files")]
 mod tests;

@@ -1,7 +1,5 @@
 //! The ledger: what is whose, what it counts, its bounds, and its journal after a crash.
 
-#![allow(clippy::disallowed_methods, reason = "an obstacle among our files")]
-
 use std::path::Path;
 use std::time::Duration;
 
