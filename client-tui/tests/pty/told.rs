@@ -49,6 +49,11 @@ fn the_cursor_begins_on_the_first_entry() {
     quit(pty);
 }
 
+/// The window for a name stays until the disk has it, and takes the keys.
+fn wait_for_panes(pty: &Pty) {
+    pty.wait_until("the panes", |screen| !screen.contents().contains("New name of"));
+}
+
 #[test]
 fn a_name_is_offered_and_typing_replaces_it() {
     let folders = Folders::new();
@@ -59,12 +64,14 @@ fn a_name_is_offered_and_typing_replaces_it() {
     pty.wait_for("New name of before.txt");
     pty.press("after.txt\r");
     wait_for_disk(&pty, "the new name", || holds(folders.left("after.txt"), "content"));
+    wait_for_panes(&pty);
     // Moving in it first keeps it, to be edited.
     go_to(&mut pty, "after.txt");
     pty.press(F2);
     pty.wait_for("New name of after.txt");
     pty.press("\x1b[F2\r");
     wait_for_disk(&pty, "the edited name", || holds(folders.left("after.txt2"), "content"));
+    wait_for_panes(&pty);
     quit(pty);
 }
 
