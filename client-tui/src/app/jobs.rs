@@ -46,7 +46,7 @@ pub struct Job {
     pub short: Option<(u64, u64)>,
     /// When its newest byte came, in milliseconds of its own time.
     moved_ms: u64,
-    /// What was done before the job was cut off, by a lost connection or the end of an earlier `tow`.
+    /// Work done before the job was cut off, by a lost connection or the end of an earlier `tow`.
     pub(super) before: Before,
     /// Whole files and their bytes, those before it was cut off included.
     arrived: (u64, u64),

@@ -174,7 +174,7 @@ impl Asking {
     }
 }
 
-/// Whether a small word is this choice's letter, or one of the words that the question shows for it: `[o]verwrite` takes `o` and
+/// Returns whether a small word is this choice's letter, or one of the words that the question shows for it: `[o]verwrite` takes `o` and
 /// `overwrite`, `keep [b]oth` takes `b`, `both` and `keep both`.
 fn is_meant(word: &str, letter: char, text: &str) -> bool {
     let shown = text.replace(['[', ']'], "");

@@ -1,4 +1,4 @@
-//! How far a job is: figures that never fall back, whatever cuts it off.
+//! The progress figures of a job. They never fall back, whatever cuts it off.
 
 use super::{Job, Work};
 use crate::model::JobProgress;
@@ -6,10 +6,10 @@ use crate::model::JobProgress;
 /// Rates that are kept of a job, one each half second.
 const RATES_KEPT_MAX: usize = 60;
 const RATE_EVERY_MS: u64 = 500;
-/// How much there is to do is noted of a job that lasts.
+/// Time after which the totals of a job are kept for a later start.
 const NOTED_MS: u64 = 1_000;
 
-/// What was done of a job before it was cut off.
+/// Work of a job that was done before it was cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::app) struct Before {
     /// Whole files, and their bytes.

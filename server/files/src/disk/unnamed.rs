@@ -17,7 +17,7 @@ use super::{fault_of, open_things};
 /// File systems that are remembered.
 const KNOWN_MAX: usize = 64;
 
-/// Whether a file system has such files, by its device.
+/// Devices of file systems that were tried, and whether each has such files.
 static KNOWN: Mutex<Vec<(Dev, bool)>> = Mutex::new(Vec::new());
 
 /// The system gives a name by `/proc` alone: before Linux 6.10 the other way is root's.
@@ -72,7 +72,7 @@ fn is_able(folder: BorrowedFd<'_>, id: PartId) -> bool {
     is_able
 }
 
-/// Makes such a file and gives it a name, which is removed again. `None` if this folder or a full disk is to blame, and not the file system.
+/// Makes such a file, gives it a name, and removes that again. `None` if this folder or a full disk is to blame, and not the file system.
 fn tried(folder: BorrowedFd<'_>, id: PartId) -> Option<bool> {
     let file = match create_in(folder, 0o600) {
         Ok(file) => file,

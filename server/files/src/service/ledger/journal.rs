@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 const RECORD_BYTES: usize = 36;
 const CHECK_BYTES: usize = 4;
 const VERSION: u8 = 1;
-/// How long a journal that could not be written is left alone.
+/// Time between two attempts to write a journal that could not be written.
 const RETRY_TIME: Duration = Duration::from_secs(10);
 
 /// Why the ledger cannot be kept.
@@ -139,7 +139,7 @@ impl Journal {
         self.is_behind
     }
 
-    /// Whether to write it anew, where it needs to hold `things`.
+    /// Returns whether to write it anew, where it needs to hold `things`.
     pub(super) fn is_rewrite_due(&self, things: usize) -> bool {
         let is_long = self.records > 2 * things + RECORDS_SPARE;
         let is_retry_due = self.tried.is_none_or(|tried| tried.elapsed() >= self.retry_time);
