@@ -36,6 +36,9 @@ const BARE: &str = "/usr/bin:/bin";
 fn main() -> ExitCode {
     let tests = trials![
         a_copy_that_does_not_run_is_not_there,
+        a_copy_that_begins_no_session_is_replaced,
+        a_towd_that_hangs_is_not_there,
+        all_stages_of_a_silent_session_share_one_limit,
         a_login_shell_that_never_runs_the_command_is_told_apart,
         what_a_login_is_configured_for_does_not_keep_a_session_from_beginning,
         a_host_that_accepts_and_says_nothing_is_given_up,
@@ -327,18 +330,23 @@ fn broken_programs() -> Vec<(&'static str, Vec<u8>)> {
         ("empty", Vec::new()),
         ("in want of a library", b"#!/bin/sh\necho 'libc.so.6: not found' >&2\nexit 1\n".to_vec()),
         ("killed at its start", b"#!/bin/sh\nkill -KILL $$\n".to_vec()),
+        ("hanging", b"#!/bin/sh\nsleep 1000\n".to_vec()),
+        ("hanging and deaf", b"#!/bin/sh\ntrap '' HUP INT TERM\nsleep 1000\n".to_vec()),
     ]
+}
+
+fn put_program(place: &Path, program: &[u8]) {
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let _ = fs::remove_file(place);
+    fs::write(place, program).unwrap();
+    fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
 }
 
 fn a_copy_that_does_not_run_is_not_there() {
     let (bare, with_towd) = (Sshd::start(BARE), with_towd());
     for (what, program) in broken_programs() {
         for sshd in [&bare, &with_towd] {
-            let place = installed(sshd, "plain");
-            fs::create_dir_all(place.parent().unwrap()).unwrap();
-            let _ = fs::remove_file(&place);
-            fs::write(&place, &program).unwrap();
-            fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            put_program(&installed(sshd, "plain"), &program);
         }
         // Where towd is, it is taken.
         let listed = run(&with_towd, &["ls", "ssh://plain@box/"]);
@@ -348,6 +356,81 @@ fn a_copy_that_does_not_run_is_not_there() {
         let listed = run(&bare, &["ls", "--install", "ssh://plain@box/"]);
         assert!(listed.status.success(), "{what}: {}", text(&listed.stderr));
     }
+}
+
+fn a_copy_that_begins_no_session_is_replaced() {
+    let sshd = Sshd::start(BARE);
+    let place = installed(&sshd, "plain");
+    let name = place.file_name().unwrap().to_str().unwrap();
+    for (what, words) in [
+        // It ends with its input.
+        ("exec cat >/dev/null", "the tow there begins no session: it hangs ("),
+        ("echo hello; exec cat >/dev/null", "the tow there begins no session: it hangs ("),
+        ("yes | head -c 300000", "the tow there begins no session: it is something else ("),
+        ("exit 0", "the tow there begins no session: it ends at once ("),
+        (
+            "echo no memory >&2; exit 9",
+            "the tow there begins no session: it ends at once; it said: no memory (",
+        ),
+        ("printf TOWPATH; exit 126", "the tow there begins no session: it is something else ("),
+    ] {
+        let script = format!("#!/bin/sh\ncase $1 in --version) echo tow 0; exit;; esac\n{what}\n");
+        put_program(&place, script.as_bytes());
+        let refused = run(&sshd, &["ls", "ssh://plain@box/"]);
+        assert_refused(&refused, words);
+        assert_refused(&refused, "; --install copies this program to ~/.local/share/towpath/bin/tow-");
+        assert_done(&run(&sshd, &["ls", "--install", "ssh://plain@box/"]));
+        assert!(fs::read(&place).unwrap() == fs::read(env!("CARGO_BIN_EXE_tow")).unwrap(), "{what}");
+        assert_eq!(names_in(place.parent().unwrap()), [name], "{what}");
+    }
+    // A person sees why.
+    put_program(&place, b"#!/bin/sh\ncase $1 in --version) echo tow 0; exit;; esac\nexit 1\n");
+    let mut agreeing = at_a_terminal(&sshd, &["ls", "ssh://plain@box/"]);
+    agreeing.wait_for("begins no session: it ends at once. Replace ");
+    agreeing.wait_for("[y/N]");
+    agreeing.press("y\r");
+    agreeing.wait_for("total ");
+    assert_eq!(agreeing.wait_for_end().exit_code(), 0);
+}
+
+fn a_towd_that_hangs_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    put_program(&folder.path().join("towd"), b"#!/bin/sh\nsleep 1000\n");
+    let sshd = Sshd::start(&format!("{}:{BARE}", folder.path().display()));
+    let refused = run(&sshd, &["ls", "ssh://plain@box/"]);
+    assert_refused(&refused, "the towd there does not run, and this version of tow is not there (");
+    assert_done(&run(&sshd, &["ls", "--install", "ssh://plain@box/"]));
+}
+
+fn all_stages_of_a_silent_session_share_one_limit() {
+    let sshd = with_towd();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    // It ends later than one limit, and earlier than two.
+    sshd.configure(&format!("Host last\n ConnectTimeout 18\n Port {port}\n"));
+    let (ended, order) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for (target, words) in [
+            ("ssh://plain@last/", "no ssh server answers there; ssh says: "),
+            (
+                "ssh://sleeps@box/",
+                "the login shell there is silent: its startup file may start another shell",
+            ),
+            (
+                "ssh://mute@box/",
+                "towd there is silent: it hangs, or a startup file sends its output elsewhere",
+            ),
+        ] {
+            let (sshd, ended) = (&sshd, ended.clone());
+            scope.spawn(move || {
+                let refused = run(sshd, &["ls", target]);
+                ended.send(target).unwrap();
+                assert_refused(&refused, words);
+            });
+        }
+    });
+    drop(ended);
+    assert_eq!(order.iter().last(), Some("ssh://plain@last/"));
 }
 
 fn a_login_shell_that_never_runs_the_command_is_told_apart() {

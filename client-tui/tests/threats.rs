@@ -36,6 +36,7 @@ const OPENERS: &[(&str, &str)] = &[
     ("client-tui/src/config/ssh_hosts.rs", "ssh's configuration"),
     ("client-tui/src/link/dial/askpass.rs", "the folder of a socket of tow's own"),
     ("client-tui/src/link/dial/install.rs", "tow's own executable"),
+    ("client-tui/src/link/dial/ssh.rs", "the terminal"),
     ("client-tui/src/link/dial/ssh/master.rs", "a socket of tow's own"),
     ("client-tui/src/shell/job_control.rs", "the system's list of processes"),
     ("client-tui/src/main.rs", "whether an operand is a folder that is there"),

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use super::{answers, output};
 use crate::link::Link;
-use crate::link::dial::DialFault;
 use crate::link::dial::install;
 use crate::link::dial::ssh::{self, Prompts};
+use crate::link::dial::{DialFault, Found};
 use crate::link::keyring::Keyring;
 use crate::model::target::SshHost;
 
@@ -70,13 +70,13 @@ async fn dial_on(
     keyring: &Arc<Keyring>,
 ) -> Result<Link, DialFault> {
     let link = match ssh::dial(host, Prompts::Terminal, keyring).await {
-        Err(DialFault::NothingThere { system, is_broken }) => {
-            if !agreed(host, &system, consent).await {
-                return Err(DialFault::NothingThere { system, is_broken });
+        Err(DialFault::NothingThere { system, found }) => {
+            if !agreed(host, &system, &found, consent).await {
+                return Err(DialFault::NothingThere { system, found });
             }
             install::install(host, &system, Prompts::Terminal).await?;
             output::note(&install::done(host));
-            ssh::dial(host, Prompts::Terminal, keyring).await?
+            ssh::dial(host, Prompts::Terminal, keyring).await.map_err(DialFault::after_install)?
         }
         dialled => dialled?,
     };
@@ -86,12 +86,12 @@ async fn dial_on(
     Ok(link)
 }
 
-async fn agreed(host: &SshHost, system: &str, consent: Consent) -> bool {
+async fn agreed(host: &SshHost, system: &str, found: &Found, consent: Consent) -> bool {
     if consent == Consent::Given {
         return true;
     }
     if !output::is_interactive() {
         return false;
     }
-    answers::confirmed(&format!("{} [y/N]", install::question(host, system))).await.unwrap_or(false)
+    answers::confirmed(&format!("{} [y/N]", install::question(host, system, found))).await.unwrap_or(false)
 }

@@ -37,6 +37,8 @@ use exchanges::Exchanges;
 pub(super) use greeting::Asks;
 pub use greeting::GreetingFault;
 pub(super) use joining::Further;
+#[cfg(test)]
+pub(super) use last_words::TRIES_COPY;
 pub(super) use last_words::{LastWords, RUNS};
 use reader::Reader;
 use streams::Streams;

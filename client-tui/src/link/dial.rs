@@ -4,6 +4,7 @@
 pub mod askpass;
 mod child;
 pub mod install;
+mod patience;
 mod reach;
 pub mod ssh;
 mod tls;
@@ -79,16 +80,12 @@ pub enum DialFault {
     #[error("{}", ssh::in_words(.said))]
     Ssh { said: String },
     /// ssh works, and neither towd nor this tow is there, or what is there does not run; `system` as `uname -s` and `-m` say it.
-    #[error(
-        "{}neither towd nor this version of tow is there ({system}); --install copies this program to {}",
-        if *is_broken { "the tow there does not run, and otherwise " } else { "" },
-        install::place(system)
-    )]
-    NothingThere { system: String, is_broken: bool },
+    #[error("{found} ({system}); --install copies this program to {}", install::place(system))]
+    NothingThere { system: String, found: Found },
     /// ssh was let in, and what it ran ended.
     #[error("{why}{}", said_there(said))]
     EndedThere { why: &'static str, said: String },
-    #[error("logged in, and the login shell there is silent: {why}{}", said_there(said))]
+    #[error("logged in, and {why}{}", said_there(said))]
     SilentShell { why: &'static str, said: String },
     #[error("cannot copy tow there: {0}")]
     NotInstalled(#[from] install::InstallFault),
@@ -96,6 +93,36 @@ pub enum DialFault {
     Greeting(#[from] GreetingFault),
     #[error("{fault}; it said: {said}")]
     ProgramFailed { fault: GreetingFault, said: String },
+}
+
+impl DialFault {
+    /// The same after the copy was replaced: to do that again is no help.
+    #[must_use]
+    pub fn after_install(self) -> Self {
+        match self {
+            Self::NothingThere { found: Found::MuteCopy { fault, said }, .. } if said.is_empty() => {
+                fault.into()
+            }
+            Self::NothingThere { found: Found::MuteCopy { fault, said }, .. } => {
+                Self::ProgramFailed { fault, said }
+            }
+            fault => fault,
+        }
+    }
+}
+
+/// What there is of ours on a host where no session can begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Found {
+    #[error("neither towd nor this version of tow is there")]
+    Nothing,
+    #[error("the tow there does not run, and otherwise neither towd nor this version of tow is there")]
+    BrokenCopy,
+    #[error("the towd there does not run, and this version of tow is not there")]
+    BrokenTowd,
+    /// The copy tells its version, and says no hello.
+    #[error("the tow there begins no session: {}", install::mute(fault, said))]
+    MuteCopy { fault: GreetingFault, said: String },
 }
 
 fn said_there(said: &str) -> String {

@@ -16,13 +16,15 @@ use tempfile::TempDir;
 ///
 /// Without PAM, which would want root and the system's own users, sshd compares the hash itself.
 /// A login shell without a folder is a script of [`SHELLS`].
-const USERS: [(&str, &str); 11] = [
+const USERS: [(&str, &str); 13] = [
     ("plain", "/bin/sh"),
     ("noisy", "/bin/bash"),
     ("csh", "/bin/tcsh"),
     ("execs", "/bin/bash"),
     ("reads", "/bin/bash"),
     ("pathless", "/bin/bash"),
+    ("sleeps", "/bin/bash"),
+    ("mute", "/bin/bash"),
     ("echoes", "echoing"),
     ("dies", "dying"),
     ("jörg", "/bin/sh"),
@@ -32,11 +34,13 @@ const USERS: [(&str, &str); 11] = [
 const SHELLS: [(&str, &str); 2] =
     [("echoing", "#!/bin/sh\necho \"unknown command: $2\"\n"), ("dying", "#!/bin/sh\nkill -KILL $$\n")];
 /// Startup files of the login shells.
-const STARTUP_FILES: [(&str, &str); 5] = [
+const STARTUP_FILES: [(&str, &str); 7] = [
     ("noisy/.bashrc", "echo Welcome to the box; printf '\\033[2J'\n"),
     ("csh/.cshrc", "echo csh is here\n"),
     ("execs/.bashrc", "exec /bin/sh\n"),
     ("reads/.bashrc", "read -r x\n"),
+    ("sleeps/.bashrc", "exec sleep 60\n"),
+    ("mute/.bashrc", "exec >/dev/null\n"),
     ("pathless/.bashrc", "export PATH=/there/is/no/such/folder\n"),
 ];
 

@@ -26,10 +26,16 @@ pub(in crate::link) struct LastWords {
     let_in: CancellationToken,
     /// Set once the command there has told that it runs.
     runs: CancellationToken,
+    /// The system and the processor that the command there told as it tried the copy of this program; `None` before, and if it went on
+    /// to something else.
+    copy: Arc<Mutex<Option<String>>>,
 }
 
 /// The line that a command of ours says on its standard error before anything else.
 pub(in crate::link) const RUNS: &str = "tow-begins-here";
+/// Begins the line that it says before it runs the copy of this program; the system's and the processor's names follow. Without them the
+/// copy does not run.
+pub(in crate::link) const TRIES_COPY: &str = "tow-tries-its-copy:";
 
 /// Lines of ssh's log level VERBOSE that are not shown. The first of them tells that it was let in.
 const OF_SSH: [&str; 3] = ["Authenticated to ", "Transferred: sent ", "Bytes per second: sent "];
@@ -53,7 +59,7 @@ impl LastWords {
     fn heard(stream: impl AsyncRead + Unpin + Send + 'static, is_ssh: bool) -> Self {
         let ended = CancellationToken::new();
         let words = Self { ended: Some(ended.clone()), ..Self::default() };
-        let (lines, let_in, runs) = (words.lines.clone(), words.let_in.clone(), words.runs.clone());
+        let heard = words.clone();
         tokio::spawn(async move {
             let _ended = ended.drop_guard();
             let mut stream = BufReader::new(stream);
@@ -63,21 +69,30 @@ impl LastWords {
                 let text = DisplayName::new(line.trim_ascii()).to_string();
                 tracing::debug!(%text, "the server's program says");
                 line.clear();
-                if text == RUNS {
-                    runs.cancel();
-                    continue;
-                }
-                match OF_SSH.iter().position(|begin| is_ssh && text.starts_with(begin)) {
-                    None => keep(&lines, text),
-                    Some(0) => let_in.cancel(),
-                    Some(_) => {}
-                }
+                heard.hear(text, is_ssh);
             }
         });
         words
     }
 
-    /// Waits until ssh has told that the server let it in.
+    fn hear(&self, text: String, is_ssh: bool) {
+        if text == RUNS {
+            self.runs.cancel();
+            self.let_in.cancel();
+        } else if let Some(system) = text.strip_prefix(TRIES_COPY) {
+            let system = system.trim();
+            let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+            *copy = (!system.is_empty()).then(|| system.to_owned());
+        } else {
+            match OF_SSH.iter().position(|begin| is_ssh && text.starts_with(begin)) {
+                None => keep(&self.lines, text),
+                Some(0) => self.let_in.cancel(),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Waits until ssh has told that the server let it in, or the command there runs.
     pub(in crate::link) async fn let_in(&self) {
         self.let_in.cancelled().await;
     }
@@ -91,6 +106,11 @@ impl LastWords {
         self.let_in.is_cancelled()
     }
 
+    /// Returns the system and the processor of a host whose copy of this program was started last.
+    pub(in crate::link) fn copy(&self) -> Option<String> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether there is a program that can say something.
     pub(in crate::link) const fn has_source(&self) -> bool {
         self.ended.is_some()
@@ -101,6 +121,11 @@ impl LastWords {
         if let Some(ended) = &self.ended {
             let _ = timeout(LATE_MAX, ended.cancelled()).await;
         }
+        self.text_so_far()
+    }
+
+    /// The last lines that have come already.
+    pub(in crate::link) fn text_so_far(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
     }

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::geteuid;
@@ -18,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use towpath_protocol::display::DisplayName;
 use zeroize::Zeroizing;
 
+use super::patience::{Asking, OpenQuestion};
 use crate::model::{QuestionKind, Secret};
 
 /// Names the socket to the program that ssh runs.
@@ -39,6 +41,7 @@ const FAILED_PAUSE: Duration = Duration::from_millis(100);
 pub struct Desk {
     listener: UnixListener,
     folder: PathBuf,
+    asking: Arc<Asking>,
 }
 
 /// A question. Dropped without an answer, it is refused.
@@ -50,6 +53,8 @@ pub struct Asked {
     /// The number of the ssh that asks: a jump host has one of its own.
     pub asker: u32,
     stream: UnixStream,
+    /// Its time is the user's.
+    _open: OpenQuestion,
 }
 
 impl Desk {
@@ -71,7 +76,7 @@ impl Desk {
             _ => make(temporary_folder())?,
         };
         match UnixListener::bind(socket_in(&folder)) {
-            Ok(listener) => Ok(Self { listener, folder }),
+            Ok(listener) => Ok(Self { listener, folder, asking: Arc::default() }),
             Err(error) => {
                 let _ = std::fs::remove_dir(&folder);
                 Err(error)
@@ -88,12 +93,18 @@ impl Desk {
         ]
     }
 
+    /// The clock of all questions.
+    pub(super) fn asking(&self) -> Arc<Asking> {
+        self.asking.clone()
+    }
+
     /// The next question; one at a time. Dropped while it waits, it loses none.
     pub async fn next(&self) -> Asked {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    if let Ok(Some(asked)) = timeout(HAND_OVER_TIME, Asked::read(stream)).await {
+                    if let Ok(Some(asked)) = timeout(HAND_OVER_TIME, Asked::read(stream, &self.asking)).await
+                    {
                         return asked;
                     }
                 }
@@ -117,7 +128,7 @@ impl Drop for Desk {
 
 impl Asked {
     /// None of a stranger, and of what is no question.
-    async fn read(mut stream: UnixStream) -> Option<Self> {
+    async fn read(mut stream: UnixStream, asking: &Arc<Asking>) -> Option<Self> {
         if stream.peer_cred().ok()?.uid() != geteuid().as_raw() {
             return None;
         }
@@ -125,7 +136,7 @@ impl Asked {
         let asker = stream.read_u32().await.ok()?;
         let mut text = vec![0; usize::from(stream.read_u16().await.ok()?).min(QUESTION_BYTES_MAX)];
         stream.read_exact(&mut text).await.ok()?;
-        Some(Self { kind: kind(hint, &text), text: shown(&text), asker, stream })
+        Some(Self { kind: kind(hint, &text), text: shown(&text), asker, stream, _open: asking.begin() })
     }
 
     /// Until ssh does not wait for an answer any more.

@@ -7,12 +7,14 @@ use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 use towpath_protocol::hello::PREAMBLE_NOISE_BYTES_MAX;
 
 use super::DialFault;
+use super::patience::Patience;
 use crate::link::connection::{Asks, Further, LastWords, RUNS};
 use crate::link::{BEGIN_TIME, GreetingFault, Link};
 use crate::model::wire::Wire;
@@ -38,8 +40,10 @@ pub(super) enum ChildFault {
         status: Option<ExitStatus>,
         /// Returns whether it is an ssh that logged a successful login.
         is_let_in: bool,
-        /// Why the login shell there says nothing, if that is the fault.
+        /// Why nothing is said there, if that is the fault.
         silence: Option<Silence>,
+        /// The system and the processor of a host whose copy of this program was started there.
+        copy: Option<String>,
     },
 }
 
@@ -58,24 +62,25 @@ pub async fn child(command: Command) -> Result<Link, DialFault> {
 #[derive(Debug)]
 pub(super) struct Times {
     pub(super) begin: Duration,
-    /// `None` if it is no ssh that tells when the server has let it in.
+    /// `None` if it is no ssh.
     pub(super) login: Option<Login>,
 }
 
 /// The time between the server's word that ssh is let in and the first word of the program there.
 #[derive(Debug)]
 pub(super) struct Login {
-    /// How long that may take.
-    pub(super) silence_max: Duration,
+    /// True if ssh logs a successful login. Otherwise the first sign of it is that the command runs.
+    pub(super) is_told: bool,
+    pub(super) patience: Patience,
     /// A further ssh on the same connection, without input, whose command says [`RUNS`]: a login shell that says nothing has
     /// put itself in its command's place, or reads the command's input.
     pub(super) probe: Option<Command>,
 }
 
 impl Login {
-    /// Waits until it is certain that the login shell will not run the command.
+    /// Waits until it is certain that no session begins.
     async fn silence(self, last_words: &LastWords) -> Silence {
-        let Self { silence_max, probe } = self;
+        let Self { patience, probe, .. } = self;
         let found = async {
             sleep(PROBE_AFTER).await;
             if let Some(probe) = probe
@@ -87,7 +92,8 @@ impl Login {
             }
             std::future::pending().await
         };
-        timeout(silence_max, found).await.unwrap_or(Silence::Unexplained)
+        let found = timeout(patience.left(), found).await;
+        found.unwrap_or_else(|_elapsed| if last_words.runs() { Silence::Runs } else { Silence::Unexplained })
     }
 }
 
@@ -109,7 +115,7 @@ async fn explained(mut probe: Command) -> Option<Silence> {
     code.is_some_and(|code| code != SSH_FAILED).then_some(Silence::RunsNothing)
 }
 
-/// Why a login shell says nothing.
+/// Why nothing is said after a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Silence {
     Unexplained,
@@ -117,14 +123,23 @@ pub(super) enum Silence {
     RunsNothing,
     /// Without input it runs its command.
     ReadsInput,
+    /// The command runs, and what it started says nothing.
+    Runs,
 }
 
 impl Silence {
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::Unexplained => "its startup file may start another shell, or wait for a line",
-            Self::RunsNothing => "it does not run the command; does its startup file start another shell?",
-            Self::ReadsInput => "its startup file reads the input that is meant for the command",
+            Self::Unexplained => {
+                "the login shell there is silent: its startup file may start another shell, or wait for a line"
+            }
+            Self::RunsNothing => {
+                "the login shell there is silent: it does not run the command; does its startup file start another shell?"
+            }
+            Self::ReadsInput => {
+                "the login shell there is silent: its startup file reads the input that is meant for the command"
+            }
+            Self::Runs => "towd there is silent: it hangs, or a startup file sends its output elsewhere",
         }
     }
 }
@@ -138,7 +153,8 @@ pub(super) async fn begin(
 ) -> Result<Link, ChildFault> {
     let deadline = Instant::now() + times.begin;
     let Started { mut child, stdin, stdout, stderr } = start(command).map_err(ChildFault::NotStarted)?;
-    let last_words = if times.login.is_some() { LastWords::of_ssh(stderr) } else { LastWords::of(stderr) };
+    let is_told = times.login.as_ref().is_some_and(|login| login.is_told);
+    let last_words = if is_told { LastWords::of_ssh(stderr) } else { LastWords::of(stderr) };
     let asks = Asks { wire, ..Asks::default() };
     let silent = async {
         let Some(login) = times.login else { return std::future::pending().await };
@@ -159,10 +175,17 @@ pub(super) async fn begin(
             Ok(link)
         }
         Err((fault, silence)) => {
-            let status = end(&mut child).await;
-            let said = last_words.text().await;
-            let is_let_in = last_words.is_let_in();
-            Err(ChildFault::NoSession { fault, said, status, is_let_in, silence })
+            let (said, status) = if silence.is_some() {
+                // Its word about the signal is not worth hearing, nor is the time that it may take.
+                let said = last_words.text_so_far();
+                terminate(&mut child).await;
+                (said, None)
+            } else {
+                let status = end(&mut child).await;
+                (last_words.text().await, status)
+            };
+            let (is_let_in, copy) = (last_words.is_let_in(), last_words.copy());
+            Err(ChildFault::NoSession { fault, said, status, is_let_in, silence, copy })
         }
     }
 }
@@ -217,6 +240,15 @@ fn start(mut command: Command) -> io::Result<Started> {
 async fn end_with<T>(link_lost: impl Future<Output = T>, mut child: Child) {
     link_lost.await;
     end(&mut child).await;
+}
+
+/// Ends a program that waits for something that does not come. ssh closes its connection and removes its socket by itself.
+async fn terminate(child: &mut Child) {
+    if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+        // It may have ended.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    end(child).await;
 }
 
 /// Waits for a program that has every reason to leave, and ends it if it does not.

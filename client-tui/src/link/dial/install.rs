@@ -12,7 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use towpath_protocol::display::DisplayName;
 
-use super::ssh::{Prompts, command_of, in_words};
+use super::Found;
+use super::ssh::{Prompts, command_of, in_words, limited};
+use crate::link::GreetingFault;
 use crate::link::connection::LastWords;
 use crate::model::target::SshHost;
 
@@ -39,7 +41,9 @@ pub(super) const INSTALL: &str = concat!(
     r#" s=$(sha256sum <$p 2>/dev/null || shasum -a 256 <$p 2>/dev/null || openssl dgst -sha256 -r <$p 2>/dev/null)"#,
     r#" || exit 67;"#,
     r#" case $s in "$h"*) ;; *) exit 66;; esac;"#,
-    r#" ./$p --version >/dev/null || exit 68;"#,
+    " ",
+    limited!(),
+    r#"; $l ./$p --version >/dev/null </dev/null || exit 68;"#,
     r#" mv -f $p "$n" || exit 65'"#
 );
 
@@ -69,10 +73,32 @@ pub enum InstallFault {
 }
 
 /// What a person is asked first. `there` as [`install`] takes it.
-pub fn question(host: &SshHost, there: &str) -> String {
+pub fn question(host: &SshHost, there: &str, found: &Found) -> String {
     let host = shown(host);
     let place = place(there);
-    format!("Neither towd nor this version of tow is on {host} ({there}). Copy this tow to {place} there?")
+    match found {
+        Found::MuteCopy { fault, said } => {
+            let why = mute(fault, said);
+            format!(
+                "The tow on {host} ({there}) begins no session: {why}. Replace {place} there by this tow?"
+            )
+        }
+        _ => format!(
+            "Neither towd nor this version of tow is on {host} ({there}). Copy this tow to {place} there?"
+        ),
+    }
+}
+
+/// Why a copy is of no use.
+pub(super) fn mute(fault: &GreetingFault, said: &str) -> String {
+    let why = match fault {
+        // What did not come is told; that it may be another program is not the question here.
+        GreetingFault::Silent { .. } => "it hangs".to_owned(),
+        GreetingFault::ClosedAtOnce | GreetingFault::Lost(_) => "it ends at once".to_owned(),
+        GreetingFault::NotTowpath { .. } => "it is something else".to_owned(),
+        other => other.to_string(),
+    };
+    if said.is_empty() { why } else { format!("{why}; it said: {said}") }
 }
 
 /// What a person is told afterwards.

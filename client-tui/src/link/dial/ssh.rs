@@ -8,29 +8,33 @@ mod configured;
 mod master;
 
 use std::ffi::OsString;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use tokio::process::Command;
+use tokio::time::Instant;
 use towpath_protocol::display::DisplayName;
 
-use super::DialFault;
 use super::askpass::Desk;
 use super::child::{ChildFault, Login, SSH_FAILED, Times, begin};
+use super::patience::{Patience, Questions};
+use super::{DialFault, Found};
 use crate::link::keyring::Keyring;
-use crate::link::{GreetingFault, Link};
+use crate::link::{BEGIN_TIME, GreetingFault, Link};
 use crate::model::target::SshHost;
 use configured::Configured;
 use master::Master;
 
 /// How long a session may take to begin: somebody may have to look for a second factor.
 const CONNECT_TIME: Duration = Duration::from_mins(2);
-/// Time that the login shell may be silent after the login, if no probe can ask why.
-const SHELL_TIME: Duration = Duration::from_secs(15);
 /// Says on standard output that nothing of ours is there; the system's and the processor's names follow.
 const NOTHING: &str = "tow-finds-nothing-here:";
-/// Stands behind them where something of ours is there and does not run.
-const BROKEN: &str = "broken";
+/// Stands behind them where the copy of this program is there and does not run.
+const BROKEN_COPY: &str = "broken";
+/// The same of a towd in PATH.
+const BROKEN_TOWD: &str = "towd";
 
 /// Starts ssh deaf to the terminal's interrupt, which is meant for tow: tow ends a word, a transfer or itself by it, in order. Whoever
 /// types a password can still give up.
@@ -38,20 +42,33 @@ const START: &str = r#"trap "" INT QUIT; command -v "$0" >/dev/null 2>&1 || exit
 /// What [`START`] ends with, in silence, where there is no ssh.
 const NO_SSH: i32 = 126;
 
+/// Runs a program with a time limit, where the system has a `timeout`: one that hangs does not run. It ends all that the program
+/// started, which may keep its output open.
+macro_rules! limited {
+    () => {
+        r#"l="timeout -s 9 4"; $l true >/dev/null 2>&1 || l="#
+    };
+}
+pub(super) use limited;
+
 /// Prefers the very version that [`install`](super::install) put there, then towd, also where `cargo install` puts it. What does not
 /// run counts as not there: a home may be of several machines, and a copy may have been cut off. One line in single quotes, without `!`
 /// and `\`: every login shell, csh and fish too, passes that on to sh as it is. What it prints where it finds nothing is in two pieces, so
-/// that a server which repeats the command says something else.
+/// that a server which repeats the command says something else. It tells when it tries the copy, and when it goes on to something else.
 macro_rules! run {
     ($flag:literal) => {
         concat!(
             r#"exec sh -c 'echo tow-begins-here >&2; s=$(uname -s); m=$(uname -m); b=; t="$HOME/"#,
             ".local/share/towpath/bin/tow-",
             env!("CARGO_PKG_VERSION"),
-            r#"-$s-$m"; runs() { case $("$1" --version 2>/dev/null </dev/null) in tow*) return 0;; esac; return 1; };"#,
-            concat!(r#" if [ -e "$t" ]; then if runs "$t"; then exec "$t" "#, $flag, "; fi; b=broken; fi;"),
+            r#"-$s-$m"; "#,
+            limited!(),
+            r#"; runs() { case $($l "$1" --version 2>/dev/null </dev/null) in tow*) return 0;; esac; return 1; };"#,
+            r#" if [ -e "$t" ]; then echo "tow-tries-its-copy: $s $m" >&2;"#,
+            concat!(r#" if runs "$t"; then exec "$t" "#, $flag, "; fi; b=broken; echo tow-tries-its-copy: >&2; fi;"),
             r#" PATH="$PATH:/usr/local/bin:$HOME/.local/bin:$HOME/.cargo/bin";"#,
             concat!(" if runs towd; then exec towd ", $flag, "; fi;"),
+            " command -v towd >/dev/null && b=${b:-towd};",
             r#" echo "tow-finds-""nothing-here: $s $m $b"; exit 127'"#
         )
     };
@@ -74,18 +91,40 @@ pub enum Prompts<'a> {
 
 /// Connects and begins a session, within two minutes. Must be called within a tokio runtime.
 pub async fn dial(host: &SshHost, prompts: Prompts<'_>, keyring: &Arc<Keyring>) -> Result<Link, DialFault> {
-    let wire = keyring.wire();
+    let (wire, began) = (keyring.wire(), Instant::now());
     let configured = Configured::of_host(host).await;
     let master = if wire.streams > 1 { Master::find(&configured, keyring).await } else { None };
     let mut first = configured.of_first();
     first.extend(master.as_ref().map(Master::of_first).unwrap_or_default());
-    let login = configured.tells_login.then(|| {
-        let probe = master.as_ref().map(|master| master.probe(host, configured.arguments()));
-        Login { silence_max: SHELL_TIME, probe }
-    });
+    // Who gives connecting more time has a host that needs it.
+    let total = configured.connect_time.map_or(BEGIN_TIME, |time| time.max(BEGIN_TIME));
+    let login = Login {
+        is_told: configured.tells_login,
+        patience: Patience { began, total, questions: prompts.questions() },
+        probe: master.as_ref().map(|master| master.probe(host, configured.arguments())),
+    };
     let further = master.map(|master| master.further(host, wire, configured.arguments()));
     let command = command(host, prompts, &first, SERVE);
-    begin(command, Times { begin: CONNECT_TIME, login }, wire, further).await.map_err(worded)
+    let times = Times { begin: CONNECT_TIME, login: Some(login) };
+    begin(command, times, wire, further).await.map_err(worded)
+}
+
+impl Prompts<'_> {
+    fn questions(self) -> Questions {
+        match self {
+            // ssh asks on /dev/tty; where there is none, it cannot.
+            Prompts::Terminal if has_own_askpass() || has_terminal() => Questions::Unseen,
+            Prompts::Desk(_) if has_own_askpass() => Questions::Unseen,
+            Prompts::Desk(desk) => Questions::Timed(desk.asking()),
+            Prompts::Terminal | Prompts::Nobody => Questions::None,
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the terminal, a name of the system's")]
+fn has_terminal() -> bool {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open("/dev/tty", flags, Mode::empty()).is_ok()
 }
 
 /// ssh that runs something else than a session there, under the same rules.
@@ -145,6 +184,11 @@ fn variable(name: &str) -> Option<OsString> {
 fn worded(fault: ChildFault) -> DialFault {
     let (fault, said, status, is_let_in) = match fault {
         ChildFault::NotStarted(error) => return DialFault::NoProgram(error),
+        ChildFault::NoSession { fault, said, copy: Some(system), status, .. }
+            if is_no_session(&fault, status) =>
+        {
+            return DialFault::NothingThere { system, found: Found::MuteCopy { fault, said } };
+        }
         // Its exit status after the end of its input does not tell why it was silent.
         ChildFault::NoSession { said, silence: Some(silence), .. } => {
             return DialFault::SilentShell { why: silence.text(), said };
@@ -156,7 +200,7 @@ fn worded(fault: ChildFault) -> DialFault {
         _ => None,
     };
     match (status.and_then(|status| status.code()), there) {
-        (_, Some((system, is_broken))) => DialFault::NothingThere { system, is_broken },
+        (_, Some((system, found))) => DialFault::NothingThere { system, found },
         _ if repeats_command(&fault) => DialFault::EndedThere { why: REPEATED, said },
         (Some(SSH_FAILED), _) if !is_let_in => DialFault::Ssh { said },
         (Some(NO_SSH), _) if said.is_empty() && !is_let_in => DialFault::NoSsh,
@@ -164,6 +208,12 @@ fn worded(fault: ChildFault) -> DialFault {
         _ if said.is_empty() => fault.into(),
         _ => DialFault::ProgramFailed { fault, said },
     }
+}
+
+/// Returns whether the copy of this program, which was started, began no session: it is of no use. A connection that broke tells nothing of
+/// it, and a refusal is a session's beginning.
+fn is_no_session(fault: &GreetingFault, status: Option<ExitStatus>) -> bool {
+    !matches!(fault, GreetingFault::Refused(_)) && status.and_then(|status| status.code()) != Some(SSH_FAILED)
 }
 
 /// The server answers with the command that it was to run.
@@ -219,19 +269,26 @@ pub(super) fn in_words(said: &str) -> String {
     }
 }
 
-/// Parses what the command found instead of a program of ours: the system's and the processor's names, and whether something of ours
-/// does not run.
-fn nothing_there(said: &[u8]) -> Option<(String, bool)> {
+/// Parses what the command found instead of a program of ours that runs: the system's and the processor's names, and what is there.
+fn nothing_there(said: &[u8]) -> Option<(String, Found)> {
     let said = String::from_utf8_lossy(said);
     let (_, found) = said.rsplit_once(NOTHING)?;
     let mut words: Vec<&str> = found.lines().next()?.split_whitespace().collect();
-    let is_broken = words.pop_if(|word| *word == BROKEN).is_some();
-    Some((DisplayName::new(words.join(" ").as_bytes()).to_string(), is_broken))
+    let found = match words.last() {
+        Some(&BROKEN_COPY) => Found::BrokenCopy,
+        Some(&BROKEN_TOWD) => Found::BrokenTowd,
+        _ => Found::Nothing,
+    };
+    if !matches!(found, Found::Nothing) {
+        words.pop();
+    }
+    Some((DisplayName::new(words.join(" ").as_bytes()).to_string(), found))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::connection::TRIES_COPY;
 
     fn arguments(host: &SshHost, prompts: Prompts<'_>) -> Vec<String> {
         let command = command(host, prompts, &[], SERVE);
@@ -282,12 +339,22 @@ mod tests {
 
     #[test]
     fn what_was_found_is_read_behind_a_shells_noise() {
-        let said = b"Welcome!\ntow-finds-nothing-here: Linux x86_64\n";
-        assert_eq!(nothing_there(said), Some(("Linux x86_64".to_owned(), false)));
+        let found = |said: &[u8]| nothing_there(said).map(|(system, found)| (system, format!("{found:?}")));
+        let expected = |found: &str| Some(("Linux x86_64".to_owned(), found.to_owned()));
+        assert_eq!(found(b"Welcome!\ntow-finds-nothing-here: Linux x86_64\n"), expected("Nothing"));
         let said = b"tow-finds-nothing-here: Linux x86_64 broken\r\nlogout\n";
-        assert_eq!(nothing_there(said), Some(("Linux x86_64".to_owned(), true)));
-        assert_eq!(nothing_there(b"Welcome!\n"), None);
+        assert_eq!(found(said), expected("BrokenCopy"));
+        assert_eq!(found(b"tow-finds-nothing-here: Linux x86_64 towd\n"), expected("BrokenTowd"));
+        assert_eq!(found(b"Welcome!\n"), None);
         // A server that repeats what it was told to run.
-        assert_eq!(nothing_there(format!("unknown command: {SERVE}\n").as_bytes()), None);
+        assert_eq!(found(format!("unknown command: {SERVE}\n").as_bytes()), None);
+    }
+
+    #[test]
+    fn the_command_tells_of_the_copy_in_the_words_that_are_heard() {
+        for command in [SERVE, JOIN] {
+            assert!(command.contains(&format!("{TRIES_COPY} $s $m")), "{command}");
+            assert!(command.contains(&format!("echo {TRIES_COPY} >&2")), "{command}");
+        }
     }
 }

@@ -187,8 +187,8 @@ async fn connect(
         (Server::Ssh(host), attempt) => {
             let system = if let Attempt::Installing { system } = attempt { Some(system) } else { None };
             questions.dial(id, host, system, keyring).await.map_err(|fault| match fault {
-                DialFault::NothingThere { system, .. } => {
-                    NotConnected::NotInstalled { text: install::question(host, &system), system }
+                DialFault::NothingThere { system, found } => {
+                    NotConnected::NotInstalled { text: install::question(host, &system, &found), system }
                 }
                 fault => NotConnected::of(&fault),
             })?

@@ -45,11 +45,10 @@ impl Questions {
         let desk = Desk::open().inspect_err(|error| tracing::warn!(%error, "ssh cannot ask anything")).ok();
         let prompts = desk.as_ref().map_or(Prompts::Nobody, Prompts::Desk);
         let dialling = async {
-            if let Some(system) = system {
-                install(host, &system, prompts).await?;
-                let _ = self.events.send(Event::Said { good: true, text: install::done(host) }).await;
-            }
-            ssh::dial(host, prompts, keyring).await
+            let Some(system) = system else { return ssh::dial(host, prompts, keyring).await };
+            install(host, &system, prompts).await?;
+            let _ = self.events.send(Event::Said { good: true, text: install::done(host) }).await;
+            ssh::dial(host, prompts, keyring).await.map_err(DialFault::after_install)
         };
         let asking = async {
             match &desk {

@@ -44,6 +44,8 @@ pub(super) struct Configured {
     /// True if ssh logs a successful login. Not where the configuration has ssh talk anyway: then a jump host's ssh tells
     /// the same of itself.
     pub(super) tells_login: bool,
+    /// The user's own time limit for connecting; `None` if there is none.
+    pub(super) connect_time: Option<Duration>,
 }
 
 /// Configured connection sharing.
@@ -82,11 +84,14 @@ impl Configured {
         };
         let needed = NEEDED.iter().filter(|(word, _)| value(word).is_some());
         let mut options: Vec<String> = needed.map(|(_, option)| (*option).to_owned()).collect();
+        let connect_time =
+            value("connecttimeout").and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
+        let connect_time = connect_time.filter(|seconds| *seconds > 0).map(Duration::from_secs);
         if matches!(value("connecttimeout"), Some(b"none" | b"0")) {
             options.push(format!("ConnectTimeout={}", BEGIN_TIME.as_secs()));
         }
         let tells_login = matches!(value("loglevel"), Some(b"QUIET" | b"FATAL" | b"ERROR" | b"INFO"));
-        Self { sharing: Some(sharing), options, tells_login }
+        Self { sharing: Some(sharing), options, tells_login, connect_time }
     }
 
     /// Arguments for every ssh of the session.
@@ -160,30 +165,37 @@ mod tests {
 
     #[test]
     fn what_keeps_a_session_from_beginning_is_overridden_where_this_ssh_knows_the_option() {
-        let table: [(&str, &[&str], bool); 5] = [
+        let table: [(&str, &[&str], bool, Option<u64>); 5] = [
             (
                 "hostname h\nsessiontype default\nstdinnull no\nconnecttimeout 3\n",
                 &["SessionType=default", "StdinNull=no"],
                 false,
+                Some(3),
             ),
-            ("hostname h\nconnecttimeout none\nloglevel INFO\n", &["ConnectTimeout=10"], true),
+            ("hostname h\nconnecttimeout none\nloglevel INFO\n", &["ConnectTimeout=10"], true, None),
             (
                 "hostname h\nsessiontype none\nstdinnull true\n",
                 &["SessionType=default", "StdinNull=no"],
                 false,
+                None,
             ),
             (
                 "hostname h\nforkafterauthentication yes\nrequesttty force\nloglevel DEBUG3\n",
                 &["ForkAfterAuthentication=no", "RequestTTY=no"],
                 false,
+                None,
             ),
-            ("stdinnull yes\n", &[], false),
+            ("stdinnull yes\n", &[], false, None),
         ];
-        for (said, options, tells_login) in table {
+        for (said, options, tells_login, connect_time) in table {
             let configured = Configured::of(said.as_bytes());
             assert_eq!(
-                (configured.options.as_slice(), configured.tells_login),
-                (&options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()[..], tells_login),
+                (configured.options.as_slice(), configured.tells_login, configured.connect_time),
+                (
+                    &options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()[..],
+                    tells_login,
+                    connect_time.map(Duration::from_secs)
+                ),
                 "{said}"
             );
         }
