@@ -135,7 +135,7 @@ fn total(entries: u64, bytes: u64, unit: Unit) -> String {
         Unit::Megabytes => size::megabytes_and_bytes(bytes),
         Unit::Bytes => format!("{bytes} bytes"),
     };
-    format!("total {size} in {entries} {}", if entries == 1 { "entry" } else { "entries" })
+    format!("total {size} in {entries} {}", noun(entries, "entry", "entries"))
 }
 
 fn show(entry: &Entry, look: Look, output: Output) -> io::Result<()> {

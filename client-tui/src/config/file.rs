@@ -137,7 +137,7 @@ fn parse(text: &str) -> anyhow::Result<ConfigFile> {
 }
 
 /// Writes a bookmark into the file, or takes it out if there is no target. Everything else in the file stays, and so do its mode and the
-/// links that lead to it; the file is replaced in one step. Blocks.
+/// links that lead to it; a file with one name is replaced in one step. Blocks.
 pub fn keep_bookmark(path: &Path, name: &str, target: Option<&str>) -> anyhow::Result<()> {
     let shown = || shown(path);
     let place = ConfigPlace::open(path).with_context(shown)?;
@@ -244,6 +244,28 @@ mod tests {
         assert!(std::fs::symlink_metadata(dir.path().join("config.toml")).unwrap().is_symlink());
         assert!(std::fs::symlink_metadata(dir.path().join("other.toml")).unwrap().is_symlink());
         assert_eq!(read(&dir.path().join("dots/real.toml")).unwrap().bookmarks.target("new"), Some("/tmp"));
+    }
+
+    #[test]
+    fn a_file_with_another_name_keeps_it() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let long = format!("# {}\n[bookmarks]\nold = \"/tmp\"\n", "x".repeat(10_000));
+        let (dir, done) = kept(|dir| {
+            std::fs::write(dir.join("config.toml"), &long).unwrap();
+            std::fs::set_permissions(dir.join("config.toml"), std::fs::Permissions::from_mode(0o640))
+                .unwrap();
+            std::fs::hard_link(dir.join("config.toml"), dir.join("dotfiles.toml")).unwrap();
+        });
+        done.unwrap();
+        let (path, other) = (dir.path().join("config.toml"), dir.path().join("dotfiles.toml"));
+        keep_bookmark(&path, "old", None).unwrap();
+        for path in [&path, &other] {
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.starts_with("# xxx") && text.ends_with("[bookmarks]\nnew = \"/tmp\"\n"), "{text}");
+        }
+        let metadata = std::fs::metadata(&other).unwrap();
+        assert_eq!((metadata.nlink(), metadata.permissions().mode() & 0o777), (2, 0o640));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside");
     }
 
     #[test]

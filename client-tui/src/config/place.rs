@@ -2,10 +2,12 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use towpath_protocol::display::DisplayName;
 
 /// No configuration is longer.
 const BYTES_MAX: u64 = 1 << 20;
@@ -77,8 +79,14 @@ impl ConfigPlace {
         self.before.as_ref().map_or_else(|| Ok(String::new()), text_of)
     }
 
-    /// Replaces the file atomically: readers find the old text or the new one, also after a power cut.
+    /// Replaces the file atomically: readers find the old text or the new one, also after a power cut. A file with another name is written
+    /// in place, as editors do: replaced, it would no longer be the same as that.
     pub(super) fn replace(&self, text: &str) -> io::Result<()> {
+        if let Some(before) = &self.before
+            && before.metadata()?.nlink() > 1
+        {
+            return self.write_in_place(before, text);
+        }
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let number = getrandom::u64().map_err(io::Error::other)?;
         let beside = self.path.with_file_name(format!(".{name}.{number:016x}"));
@@ -94,6 +102,39 @@ impl ConfigPlace {
             let _ = std::fs::remove_file(&beside);
         }
         written
+    }
+
+    /// Until it is done, the text of before lies beside.
+    fn write_in_place(&self, before: &File, text: &str) -> io::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let number = getrandom::u64().map_err(io::Error::other)?;
+        let saved = self.path.with_file_name(format!("{name}.{number:016x}.before"));
+        let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&saved)?;
+        let written = copy
+            .write_all(text_of(&open(&self.path)?)?.as_bytes())
+            .and_then(|()| copy.sync_all())
+            .and_then(|()| self.folder.sync_all());
+        if let Err(error) = written {
+            let _ = std::fs::remove_file(&saved);
+            return Err(error);
+        }
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(&self.path)?;
+            let (known, found) = (before.metadata()?, file.metadata()?);
+            if (known.dev(), known.ino()) != (found.dev(), found.ino()) {
+                return Err(io::Error::other("another file took its place meanwhile"));
+            }
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)?;
+            file.sync_all()
+        };
+        write().map_err(|error| {
+            let saved = DisplayName::new(saved.as_os_str().as_bytes()).to_string();
+            io::Error::new(error.kind(), format!("{error}; the text of before is in {saved}"))
+        })?;
+        std::fs::remove_file(&saved)
     }
 
     /// Owner and mode as before. A mode for a group that could not be kept is for the owner alone.

@@ -1,6 +1,6 @@
 //! Sizes in words and digits. A megabyte is 10^6 bytes.
 
-use super::number::thousands;
+use super::number::{noun, thousands};
 
 /// Bytes in a megabyte.
 const MEGABYTE: u64 = 1_000_000;
@@ -38,7 +38,7 @@ pub fn megabytes_exact(bytes: u64) -> String {
 
 /// `0.000002 MB (2 bytes)`.
 pub fn megabytes_and_bytes(bytes: u64) -> String {
-    format!("{} MB ({bytes} byte{})", megabytes(bytes), if bytes == 1 { "" } else { "s" })
+    format!("{} MB ({bytes} {})", megabytes(bytes), noun(bytes, "byte", "bytes"))
 }
 
 /// In the unit that fits: `24.61 MB`, `2 B`.

@@ -24,6 +24,7 @@ use parser::Parser;
 const QUEUED_MAX: usize = 64;
 /// Bytes that are read at a time: one piece.
 const READ_BYTES: usize = 1024;
+const CTRL_C: u8 = 0x03;
 
 /// One piece of input from a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,12 @@ fn run(sender: &mpsc::Sender<Vec<Input>>) {
         };
         match wait_and_read(&mut buffer, parser.patience()) {
             Ok(Some(0)) | Err(_) => return,
-            Ok(Some(read)) => parser.feed(&buffer[..read], &mut take),
+            Ok(Some(read)) => {
+                if buffer[..read] == [CTRL_C] {
+                    parser.interrupt();
+                }
+                parser.feed(&buffer[..read], &mut take);
+            }
             Ok(None) => parser.give_up(&mut take),
         }
         if !piece.is_empty() && sender.blocking_send(piece).is_err() {

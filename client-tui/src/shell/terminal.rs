@@ -31,8 +31,8 @@ const ASK: &[u8] = b"\x1b]11;?\x1b\\\x1b[c";
 /// Time after a query in which its answers may arrive.
 const ANSWERS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A screen that says it is larger is not: each cell costs memory.
-const SIZE_MAX: (u16, u16) = (2_000, 600);
+/// A screen that says it is larger is used in part: each cell costs memory, several times.
+const SIZE_MAX: (u16, u16) = (1_000, 300);
 
 /// The bell, and the notice that many terminals show when they are not looked at (OSC 9). `text` is escaped once more. A terminal that is
 /// gone, or does not read, is told nothing.

@@ -9,6 +9,8 @@ mod question;
 mod questioned;
 mod scrolled;
 
+#[cfg(test)]
+pub(super) use jobs::KEYS as JOB_KEYS;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

@@ -17,6 +17,17 @@ const HELP_KEYS: usize = 15;
 /// Commands that share a line of the help, and what they do.
 type HelpLine = (&'static [Command], &'static str);
 
+/// Keys of the list of jobs, and what they do.
+const IN_JOBS: [(&str, &str); 4] = [
+    ("w: p x R", "pause, cancel, retry"),
+    ("w: o c", "answer, clear ended"),
+    ("w: J K", "move down, up"),
+    ("w: % L", "limit one, all"),
+];
+
+/// The heading above [`IN_JOBS`].
+const JOBS: &str = "Jobs";
+
 /// The help: what belongs together, under a heading.
 const GROUPS: &[(&str, &[HelpLine])] = &[
     (
@@ -35,8 +46,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
         "Go",
         &[
             (&[Command::OtherPane], "to the other pane"),
-            (&[Command::SwapPanes], "swap the panes"),
-            (&[Command::SameFolder], "same folder there"),
+            (&[Command::SwapPanes, Command::SameFolder], "swap, same folder"),
             (&[Command::GoTo, Command::Home, Command::Root], "to a path, home, root"),
         ],
     ),
@@ -46,8 +56,7 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
             (&[Command::Mark], "mark, a row down"),
             (&[Command::Range], "mark with the cursor"),
             (&[Command::ExtendUp, Command::ExtendDown], "mark up, down"),
-            (&[Command::MarkAll], "all, or none"),
-            (&[Command::Invert], "invert marks"),
+            (&[Command::MarkAll, Command::Invert], "all or none, invert"),
             (&[Command::MarkPattern, Command::UnmarkPattern], "(un)mark by pattern"),
         ],
     ),
@@ -64,24 +73,21 @@ const GROUPS: &[(&str, &[HelpLine])] = &[
     (
         "Look",
         &[
-            (&[Command::Find], "find in the list"),
-            (&[Command::FindNext, Command::FindPrevious], "next, previous found"),
+            (&[Command::Find, Command::FindNext, Command::FindPrevious], "find, next, previous"),
             (&[Command::Filter], "filter by name"),
             (&[Command::SortName, Command::SortSize], "sort by name, size"),
             (&[Command::SortTime, Command::SortExtension], "sort by time, ending"),
-            (&[Command::Hidden], "show hidden files"),
-            (&[Command::Unit], "sizes in MB, units, B"),
+            (&[Command::Hidden, Command::Unit], "hidden files, unit"),
             (&[Command::FolderSize], "size of a folder"),
             (&[Command::Refresh], "read the folder again"),
         ],
     ),
+    (JOBS, &[(&[Command::Jobs, Command::Answer], "jobs, open questions")]),
     (
         "More",
         &[
             (&[Command::Connect, Command::Bookmark, Command::Bookmarks], "connect, bookmarks"),
-            (&[Command::Jobs, Command::Answer], "jobs, open questions"),
-            (&[Command::CommandLine], "the command line"),
-            (&[Command::Log], "message log"),
+            (&[Command::CommandLine, Command::Log], "command line, log"),
             (&[Command::Help], "this help"),
             (&[Command::Suspend], "suspend (fg resumes)"),
             (&[Command::Quit], "quit"),
@@ -199,6 +205,9 @@ fn cells(theme: &Theme, width: usize) -> Vec<(bool, Line<'static>)> {
     for (name, group) in GROUPS {
         cells.push((true, Line::from(Span::styled(text::padded(name, width), theme.mark))));
         cells.extend(group.iter().map(|(commands, does)| cell(&keys_of(commands), does)));
+        if *name == JOBS {
+            cells.extend(IN_JOBS.iter().map(|(keys, does)| cell(keys, does)));
+        }
     }
     let is_grouped = |command| {
         GROUPS.iter().any(|(_, lines)| lines.iter().any(|(commands, _)| commands.contains(&command)))
@@ -288,11 +297,21 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_the_help_is_cut() {
-        for (_, lines) in GROUPS {
-            for (_, does) in *lines {
-                assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
+    fn every_key_of_the_list_of_jobs_is_in_the_help() {
+        for word in crate::ui::dialog::JOB_KEYS.trim().split(" · ") {
+            let keys = word.split(' ').take_while(|key| key.len() == 1 && *key != "·");
+            for key in keys {
+                let is_there = IN_JOBS.iter().any(|(keys, _)| keys[2..].split(' ').any(|known| known == key));
+                assert!(is_there, "{key}");
             }
+        }
+    }
+
+    #[test]
+    fn no_line_of_the_help_is_cut() {
+        let lines = GROUPS.iter().flat_map(|(_, lines)| lines.iter().map(|(_, does)| does));
+        for does in lines.chain(IN_JOBS.iter().map(|(_, does)| does)) {
+            assert!(text::columns(does) + 1 < HELP_COLUMN - HELP_KEYS, "{does}");
         }
         assert_eq!(
             help(2, 22, 76, &Theme::of(crate::config::Colors::Off, crate::config::Background::Dark)).len(),

@@ -37,6 +37,29 @@ fn the_terminal_is_resized_at_any_time() {
 }
 
 #[test]
+fn a_terminal_that_says_it_is_huge_costs_no_memory_for_it() {
+    let folders = Folders::new();
+    write(folders.left("up.txt"), "");
+    let pty = Pty::start(folders.tow(&[]), 80, 24);
+    pty.wait_for("up.txt");
+    let before = pty.bytes_written();
+    pty.claim_size(u16::MAX, u16::MAX);
+    // A whole frame.
+    pty.wait_for_bytes("\x1b[2J");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while pty.bytes_written() < before + 10_000 && std::time::Instant::now() < deadline {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pty.process().as_raw_nonzero())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(most < 200 * 1024, "{most} KiB");
+    pty.claim_size(80, 24);
+    pty.wait_for("up.txt");
+    quit(pty);
+}
+
+#[test]
 fn the_smallest_screen_is_enough_to_work_on() {
     let folders = Folders::new();
     write(folders.left("up.txt"), "goes up");

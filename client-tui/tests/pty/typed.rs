@@ -1,5 +1,7 @@
 //! Bytes that a terminal sends: keys in pieces, reports and replies that were not requested.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::pty::{Pty, command};
@@ -61,6 +63,33 @@ fn f85_a_key_whose_bytes_come_one_by_one_is_that_key() {
             pty.press_bytes(&[byte]);
         }
         pty.wait_until("the next row", |screen| is_cursor_on(screen, &format!("{letter}.txt")));
+    }
+    quit(pty);
+}
+
+#[test]
+fn f85_a_paste_or_title_that_never_ends_leaves_the_keys_working() {
+    let folders = letters();
+    let mut pty = Pty::start(folders.tow(&[]), 120, 40);
+    go_to(&mut pty, "b.txt");
+    for begun in ["\x1b[200~lost", "\x1b]0;lost", "\x1bPlost"] {
+        // Back to the top.
+        pty.press("gg");
+        pty.wait_until("the cursor at the top", |screen| {
+            !('b'..='z').any(|letter| is_cursor_on(screen, &format!("{letter}.txt")))
+        });
+        pty.press_bytes(begun.as_bytes());
+        // Fingers that try again and again: what waits longer for its end than they do swallows all that they type.
+        let works = (0..20).any(|_| {
+            pty.press("j");
+            std::thread::park_timeout(Duration::from_millis(1500));
+            let mut has_moved = false;
+            pty.look(|screen| {
+                has_moved = ('b'..='z').any(|letter| is_cursor_on(screen, &format!("{letter}.txt")));
+            });
+            has_moved
+        });
+        assert!(works, "deaf after {}", begun.escape_debug());
     }
     quit(pty);
 }

@@ -95,6 +95,12 @@ impl Pty {
         self.master.resize(size).unwrap();
     }
 
+    /// Has the terminal say a size that it does not have.
+    pub fn claim_size(&self, columns: u16, rows: u16) {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).unwrap();
+    }
+
     /// Waits until the screen is as `predicate` wants it; `what` names that for whoever reads a failure.
     pub fn wait_until(&self, what: &str, predicate: impl Fn(&vt100::Screen) -> bool) {
         self.wait(what, |seen| predicate(seen.emulator.screen()));

@@ -17,6 +17,12 @@ const ESC_PATIENCE: Duration = Duration::from_millis(100);
 const BEGINNING_PATIENCE: Duration = Duration::from_millis(500);
 /// A sequence that has begun in earnest is the terminal's, never typed: its rest is awaited for longer.
 const REST_PATIENCE: Duration = Duration::from_secs(5);
+/// Keys that are typed behind the beginning of a text are swallowed with it: its end is not awaited for long.
+const TEXT_PATIENCE: Duration = Duration::from_secs(1);
+/// The same of a paste.
+const PASTE_PATIENCE: Duration = Duration::from_millis(500);
+/// Bytes that come at once from fingers, at most. More of them behind a paste that paused are its rest.
+const TYPED_BYTES_MAX: usize = 16;
 /// Bytes of a sequence that are kept; longer ones mean nothing to us.
 const SEQUENCE_BYTES_MAX: usize = 256;
 /// Bytes of a paste that are kept; the rest is dropped.
@@ -67,20 +73,31 @@ pub struct Parser {
     state: State,
     /// The sequence, character or paste at hand.
     bytes: Vec<u8>,
+    /// A paste paused, and its end has not come.
+    is_paste_open: bool,
 }
 
 impl Default for Parser {
     fn default() -> Self {
-        Self { state: State::Ground, bytes: Vec::new() }
+        Self { state: State::Ground, bytes: Vec::new(), is_paste_open: false }
     }
 }
 
 impl Parser {
     /// Takes bytes in and hands over the input that they complete.
     pub fn feed(&mut self, bytes: &[u8], out: &mut impl FnMut(Input)) {
+        if std::mem::take(&mut self.is_paste_open) && is_rest_of_paste(bytes) {
+            self.begin(State::Paste { seen: 0 });
+        }
         for byte in bytes {
             self.take(*byte, out);
         }
+    }
+
+    /// Drops what has begun: a Ctrl-C that came alone was typed, and belongs to no sequence and no paste.
+    pub fn interrupt(&mut self) {
+        self.is_paste_open = false;
+        self.begin(State::Ground);
     }
 
     /// Time to wait for the next byte before `give_up`; `None` if nothing has begun.
@@ -88,22 +105,28 @@ impl Parser {
         match self.state {
             State::Ground => None,
             State::Escape => Some(ESC_PATIENCE),
-            State::Paste { .. } | State::Console | State::OldMouse | State::Csi { broken: true } => {
-                Some(REST_PATIENCE)
-            }
+            State::Paste { .. } => Some(PASTE_PATIENCE),
+            State::TextEscape { .. } => Some(BEGINNING_PATIENCE),
+            State::Text { .. } if !self.bytes.is_empty() => Some(TEXT_PATIENCE),
+            State::Console | State::OldMouse | State::Csi { broken: true } => Some(REST_PATIENCE),
             _ if !self.bytes.is_empty() => Some(REST_PATIENCE),
             _ => Some(BEGINNING_PATIENCE),
         }
     }
 
-    /// Nothing came for as long as `patience` says: a lone Esc is a key, a paste ends, and any other beginning is dropped.
+    /// Nothing came for as long as `patience` says: an Esc at the end is a key, a paste ends, and any other beginning is dropped.
     pub fn give_up(&mut self, out: &mut impl FnMut(Input)) {
-        match self.state {
-            State::Escape => out(key(KeyCode::Esc)),
-            State::Paste { .. } if !self.bytes.is_empty() => self.end_paste(out),
-            _ => {}
+        let state = self.state;
+        if let State::Paste { .. } = state {
+            self.is_paste_open = true;
+            if !self.bytes.is_empty() {
+                self.end_paste(out);
+            }
         }
         self.begin(State::Ground);
+        if matches!(state, State::Escape | State::TextEscape { .. } | State::Paste { seen: 1 }) {
+            out(key(KeyCode::Esc));
+        }
     }
 
     fn begin(&mut self, state: State) {
@@ -317,6 +340,12 @@ impl Parser {
         self.bytes.shrink_to(SEQUENCE_BYTES_MAX);
         out(Input::Paste(text));
     }
+}
+
+/// Returns whether bytes behind a paste that paused are its rest: fingers type less at once, or keys that begin with an Esc.
+fn is_rest_of_paste(bytes: &[u8]) -> bool {
+    let has_end = bytes.windows(PASTE_END.len()).any(|window| window == PASTE_END);
+    has_end || bytes.len() > TYPED_BYTES_MAX && bytes[0] != ESC
 }
 
 const fn key(code: KeyCode) -> Input {

@@ -224,6 +224,46 @@ fn a_paste_is_text_whatever_it_holds_and_ends_though_its_end_is_lost() {
     assert!(matches!(&input[..], [Input::Paste(text), _] if text.len() <= 1 << 20 && !text.is_empty()));
 }
 
+#[test]
+fn f85_what_never_ends_does_not_swallow_the_keys_behind_it_for_long() {
+    let feed = |parser: &mut Parser, bytes: &[u8]| {
+        let mut input = Vec::new();
+        parser.feed(bytes, &mut |one| input.push(one));
+        input
+    };
+    let give_up = |parser: &mut Parser| {
+        let mut input = Vec::new();
+        parser.give_up(&mut |one| input.push(one));
+        input
+    };
+    for begun in ["\x1b[200~text", "\x1b]0;title", "\x1bPtext", "\x1b_text"] {
+        let mut parser = Parser::default();
+        assert_eq!(feed(&mut parser, begun.as_bytes()), []);
+        assert!(parser.patience().unwrap() <= Duration::from_secs(1), "{begun:?}");
+        // An Esc at its end is a key.
+        feed(&mut parser, b"\x1b");
+        assert!(parser.patience().unwrap() <= Duration::from_secs(1), "{begun:?}");
+        assert_eq!(give_up(&mut parser).last(), Some(&key(KeyCode::Esc, NONE)), "{begun:?}");
+        assert_eq!(feed(&mut parser, b"q"), [typed('q')], "{begun:?}");
+        // A Ctrl-C that came alone is one at once.
+        feed(&mut parser, begun.as_bytes());
+        parser.interrupt();
+        assert_eq!(feed(&mut parser, b"\x03"), [key(KeyCode::Char('c'), CONTROL)], "{begun:?}");
+    }
+    // A paste that only paused goes on; its end is none of a key.
+    for (rest, text) in [("d\x1b[201~", "d"), ("delete all of them\ny", "delete all of them\ny")] {
+        let mut parser = Parser::default();
+        feed(&mut parser, b"\x1b[200~some");
+        assert_eq!(give_up(&mut parser), [Input::Paste("some".to_owned())]);
+        let mut input = feed(&mut parser, rest.as_bytes());
+        if parser.patience().is_some() {
+            input.extend(give_up(&mut parser));
+        }
+        assert_eq!(input, [Input::Paste(text.to_owned())]);
+        assert_eq!(feed(&mut parser, b"\x1b[B"), [key(KeyCode::Down, NONE)]);
+    }
+}
+
 fn is_printable(input: &Input) -> bool {
     matches!(input, Input::Key(KeyEvent { code: KeyCode::Char(_), .. }))
 }

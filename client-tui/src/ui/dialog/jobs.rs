@@ -13,6 +13,10 @@ use crate::model::size::human;
 use crate::ui::jobs::{sparkline, state, time};
 use crate::ui::{Scene, area, text};
 
+/// Keys of the list.
+pub(in crate::ui) const KEYS: &str =
+    " p pause · x cancel · R retry · o answer · J K move · % limit · L limit all · c clear · Esc closes ";
+
 /// Wider than this nobody reads a line.
 const COLUMNS_MAX: u16 = 120;
 /// Rows of one job: what it does, and how far it is.
@@ -35,7 +39,7 @@ pub(super) fn list(scene: &Scene<'_>, cursor: usize, frame: &mut Frame<'_>) {
         .limit
         .map_or_else(|| "Jobs".to_owned(), |limit| format!("Jobs · {}/s in all", human(limit)));
     let keys = [
-        " p pause · x cancel · R retry · o answer · J K move · % limit · L limit all · c clear · Esc closes ",
+        KEYS,
         " p pause · x cancel · R retry · o answer · J K move · % L limit · c clear ",
         " p x R o J K % L c · Esc closes ",
     ];
