@@ -14,6 +14,7 @@ mod first;
 #[path = "../support/pty.rs"]
 mod pty;
 mod refused;
+mod sharing;
 #[allow(dead_code, unreachable_pub, reason = "other tests need more of it")]
 #[path = "../support/towd.rs"]
 mod towd;

@@ -33,8 +33,8 @@ use towpath_protocol::time::Time;
 pub(crate) use mounts::{check_answers, check_open_answers, is_mount, while_it_answers};
 pub(crate) use parts::is_part;
 pub(crate) use reading::{
-    FolderReader, READ_FILE, each_entry, each_name, holds_more, names, only_a_file, open_file, read_at,
-    read_into, space,
+    FolderReader, READ_FILE, each_entry, each_identity, each_name, holds_more, names, only_a_file, open_file,
+    read_at, read_into, space,
 };
 pub(crate) use seal::{Home, identity_and_names, seal, seal_of_name};
 
@@ -176,7 +176,11 @@ fn attributes_of(stat: &Stat) -> Attributes {
 /// One number for device and inode: different for any two inodes of one device.
 #[allow(clippy::unnecessary_cast, reason = "their types differ from system to system")]
 const fn identity(stat: &Stat) -> u64 {
-    mixed(mixed(stat.st_dev as u64) ^ stat.st_ino as u64)
+    identity_of(stat.st_dev as u64, stat.st_ino as u64)
+}
+
+const fn identity_of(device: u64, inode: u64) -> u64 {
+    mixed(mixed(device) ^ inode)
 }
 
 /// The finisher of `SplitMix64`: a permutation in which every bit depends on all others.

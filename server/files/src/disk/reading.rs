@@ -12,7 +12,8 @@ use towpath_protocol::limits::NAME_BYTES_MAX;
 use towpath_protocol::path::{Name, PathError};
 
 use super::parts::{has_part_form, is_part};
-use super::{code_of, fault_of, kind_of, mounts, stat, stat_open};
+use super::writing::open_again;
+use super::{code_of, fault_of, identity_of, kind_of, mounts, stat, stat_open};
 
 /// How a file is opened for reading. It may be a fifo or a device: opening one must not wait nor become our terminal.
 pub(crate) const READ_FILE: OFlags = OFlags::RDONLY
@@ -161,6 +162,31 @@ pub(crate) fn each_entry(
                     return Some(Ok((name, matches!(kind, FileType::Directory | FileType::Unknown))));
                 }
                 Err(error) => has_unsayable |= matches!(error, PathError::NameTooLong(_)),
+            }
+        }
+    }))
+}
+
+/// The names in a folder, each with the identity that the folder tells together with it: without a look at the thing. It is another one where
+/// something is mounted, and on file systems that number things in two ways.
+pub(crate) fn each_identity(
+    folder: BorrowedFd<'_>,
+) -> Result<impl Iterator<Item = Result<(Name, u64), Fault>> + use<>, Fault> {
+    // It may be open only to be looked at, which is not enough to read it.
+    let mut entries = Dir::new(open_again(folder)?).map_err(fault_of)?;
+    #[allow(clippy::unnecessary_cast, reason = "its type differs from system to system")]
+    let device = entries.stat().map_err(fault_of)?.st_dev as u64;
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let entry = match entries.next()? {
+                Ok(entry) => entry,
+                Err(errno) => return Some(Err(fault_of(errno))),
+            };
+            match Name::new(entry.file_name().to_bytes()) {
+                Ok(name) => return Some(Ok((name, identity_of(device, entry.ino())))),
+                Err(PathError::NameTooLong(_)) => return Some(Err(unsayable())),
+                // `.` and `..`
+                Err(_) => {}
             }
         }
     }))

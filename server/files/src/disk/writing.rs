@@ -192,6 +192,12 @@ fn open_folder_unmounted(folder: impl AsFd, name: &Name) -> Result<OwnedFd, Faul
     open_folder(folder, name)
 }
 
+/// Opens a folder for reading that is open in any way.
+pub(crate) fn open_again(folder: impl AsFd) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, c".", flags, Mode::empty()).map_err(fault_of)
+}
+
 /// Opens the folder that holds this one.
 pub(crate) fn open_parent(folder: impl AsFd) -> Result<OwnedFd, Fault> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

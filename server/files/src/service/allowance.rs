@@ -269,6 +269,11 @@ impl Allowance {
             && self.ledger.is_of(self.client, found.identity, disk::seal(thing, found))
     }
 
+    /// Returns whether this client made what has this identity. It may have been changed since.
+    pub(super) fn is_by_client(&self, identity: Identity) -> bool {
+        self.client != ClientId::NOBODY && self.ledger.is_by(self.client, identity)
+    }
+
     /// This client has changed a thing of its own.
     pub(super) fn changed(&self, thing: impl AsFd) -> Result<(), Fault> {
         let found = disk::stat_open(&thing)?;

@@ -174,6 +174,11 @@ impl Ledger {
             .is_some_and(|(thing, _)| thing.client == client && thing.seal == Some(seal))
     }
 
+    /// Returns whether what has this identity was made by this client, whatever became of it.
+    pub(super) fn is_by(&self, client: ClientId, identity: Identity) -> bool {
+        self.books().things.get(&identity).is_some_and(|(thing, _)| thing.client == client)
+    }
+
     /// A client that a thing belongs to has changed it.
     pub(super) fn reseal(&self, client: ClientId, identity: Identity, seal: Seal) {
         let mut books = self.books();

@@ -12,7 +12,7 @@ use towpath_protocol::request::{Durability, Existing, MakeFolder, MakeLink, SetM
 use super::Service;
 use super::allowance::{Allowance, Gone};
 use super::beside::{Held, Policy, place_link};
-use super::change::Change;
+use super::change::{Change, Reach};
 use super::metadata::Wished;
 use crate::disk::{self, mode, times, writing};
 use crate::root::{Guarded, Kept};
@@ -104,6 +104,9 @@ pub(super) async fn set_mode(service: Arc<Service>, request: SetMode) -> Result<
             let thing = Held::find(&service.root, &request.thing)?;
             let change = Change::begin(service, writing::look_at(&*thing.folder, &thing.name)?)?;
             let permitted = mode::permitted_in(&*thing.folder, request.mode);
+            if change.found().mode & 0o777 != permitted {
+                change.check_reach(service, Reach::Content)?;
+            }
             mode::set_mode(&*thing.folder, &thing.name, permitted)?;
             change.end(service)?;
             Ok(Done {}.into())
@@ -116,6 +119,7 @@ pub(super) async fn set_times(service: Arc<Service>, request: SetTimes) -> Resul
         .blocking(&request.thing.clone(), move |service| {
             let thing = Held::find(&service.root, &request.thing)?;
             let change = Change::begin(service, writing::look_at(&*thing.folder, &thing.name)?)?;
+            change.check_reach(service, Reach::Itself)?;
             times::set_modified(&*thing.folder, &thing.name, request.modified)?;
             change.end(service)?;
             Ok(Done {}.into())

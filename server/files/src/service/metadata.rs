@@ -16,7 +16,7 @@ use towpath_protocol::request::{ReadMetadata, SetMetadata};
 use super::Service;
 use super::beside::kept_fault;
 use super::blocking_pool::Class;
-use super::change::Change;
+use super::change::{Change, Reach};
 use crate::disk::metadata::{self, Authority};
 use crate::disk::{self, mode, writing};
 use crate::exchange::Exchange;
@@ -136,6 +136,8 @@ pub(super) async fn set(service: Arc<Service>, request: SetMetadata) -> Result<A
             return Err(Fault::new(FaultCode::NotSupportedHere).because("neither a file nor a folder"));
         }
         let modes = (request.mode, mode::permitted_in(folder, request.mode));
+        let gives_access = authority(service) == Authority::Process || found.mode & 0o777 != modes.1;
+        change.check_reach(service, if gives_access { Reach::Content } else { Reach::Itself })?;
         let asked = request.metadata.extended.iter().map(|extended| extended.bytes() as u64);
         let hold = service.allowance.hold_attributes(change.thing(), asked.fold(0, u64::saturating_add))?;
         let before = metadata::extended_bytes(change.thing());

@@ -1,7 +1,7 @@
 //! Goes through a tree, parents before what is in them, as the disk gives it: one open folder a level, nothing else held.
 //! Follows no link below its start. Walk and Measure read it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -76,26 +76,13 @@ impl Tree {
     /// A start without a name of its own (a root, or what a base leads to) is not met itself; its content has depth 1.
     pub(super) fn open(service: &Service, start: &Location) -> Result<Self, Fault> {
         let root = &*service.root;
-        let mut charge = service.memory.nothing();
+        let charge = service.memory.nothing();
         let Some(name) = start.path.name() else {
             let is_folder = disk::stat_open(root.thing(start)?)?.kind == Kind::Folder;
             if !is_folder {
                 return Self::of_file_behind(service, start, charge);
             }
-            let open = service.open_files.park(OF_FOLDER)?;
-            let reader = FolderReader::new(root.open_folder(start)?)?;
-            if !charge.try_grow(LEVEL_BYTES, Use::Parked) {
-                return Err(Memory::refusal("the open folder takes"));
-            }
-            return Ok(Self {
-                start: None,
-                levels: vec![Level { reader, entry: None, _open: open }],
-                kept: root.kept().clone(),
-                charge,
-                open_files: service.open_files.clone(),
-                parts: None,
-                is_kept: false,
-            });
+            return Self::within(service, root.open_folder(start)?);
         };
         let (parent, _) = root.parent_of(start)?;
         if disk::is_part(&parent, name) {
@@ -109,6 +96,30 @@ impl Tree {
         let content = content_of(&parent, &entry, 0, &tree.kept);
         tree.start = Some(tree.meet(content, entry, 0));
         Ok(tree)
+    }
+
+    /// What is in a folder that is open for reading and was not read from; its content has depth 1.
+    pub(super) fn within(service: &Service, folder: OwnedFd) -> Result<Self, Fault> {
+        let open = service.open_files.park(OF_FOLDER)?;
+        let reader = FolderReader::new(folder)?;
+        let mut charge = service.memory.nothing();
+        if !charge.try_grow(LEVEL_BYTES, Use::Parked) {
+            return Err(Memory::refusal("the open folder takes"));
+        }
+        Ok(Self {
+            start: None,
+            levels: vec![Level { reader, entry: None, _open: open }],
+            kept: service.root.kept().clone(),
+            charge,
+            open_files: service.open_files.clone(),
+            parts: None,
+            is_kept: false,
+        })
+    }
+
+    /// The folder whose content follows: the one that was met last, if it was met without a fault.
+    pub(super) fn folder(&self) -> Option<BorrowedFd<'_>> {
+        self.levels.last()?.reader.folder().ok()
     }
 
     /// A base that leads to a file is met under the base's own name.

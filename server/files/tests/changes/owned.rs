@@ -14,11 +14,11 @@ use towpath_protocol::metadata::{Extended, Metadata};
 use towpath_protocol::path::WirePath;
 use towpath_protocol::permissions::Permissions;
 use towpath_protocol::request::{
-    BeginUpload, Existing, Follow, MakeFolder, SetMetadata, SetMode, SetTimes, Stat,
+    BeginUpload, Depth, Existing, Follow, MakeFolder, SetMetadata, SetMode, SetTimes, Stat,
 };
 use towpath_protocol::time::Time;
 
-use super::world::{Talk, World, begin, below, copy, make_folder, make_link, put};
+use super::world::{Talk, World, begin, below, copy, make_folder, make_link, put, remove};
 
 const WRITE_ONLY: &str = "list,read,write";
 
@@ -150,16 +150,112 @@ async fn f77_what_was_changed_since_or_has_another_name_is_not_its_makers() {
         }
         println!("{what}");
     }
-    // A folder that others fill stays its maker's; one that replaced it, or whose mode changed, does not.
+    // A folder whose mode changed is not its maker's.
     ask(&ann, make_folder("folder", Existing::Keep)).await.unwrap();
-    world.write("folder/file", "by hand");
     allows_all(&ann, "folder", false).await;
-    refuses_all(&world, &ann, "folder/file", false).await;
     fs::set_permissions(world.at("folder"), fs::Permissions::from_mode(0o750)).unwrap();
     refuses_all(&world, &ann, "folder", false).await;
     // Writing into a folder does not make one its owner.
     ask(&ann, make_folder("folder", Existing::Replace)).await.unwrap();
     refuses_all(&world, &ann, "folder", false).await;
+}
+
+fn set_mode(path: &str, mode: u16) -> Request {
+    SetMode { thing: below(path), mode }.into()
+}
+
+fn set_times(path: &str) -> Request {
+    SetTimes { thing: below(path), modified: Time::from_ns(5) }.into()
+}
+
+async fn set_metadata(service: &Arc<Service>, path: &str, mode: u16) -> Request {
+    let identity = identity(service, path).await;
+    SetMetadata { thing: below(path), identity, mode, metadata: Metadata::default() }.into()
+}
+
+/// Tries to take the permissions of a folder away, and to set its time; tells which of that was allowed. It has its mode again then.
+async fn taken_away(world: &World, service: &Arc<Service>, path: &str) -> [bool; 3] {
+    let mut allowed = [false; 3];
+    let requests = [set_mode(path, 0o500), set_metadata(service, path, 0o500).await, set_times(path)];
+    for (request, allowed) in requests.into_iter().zip(&mut allowed) {
+        let before = state(&world.at(path));
+        match ask(service, request).await {
+            Ok(_) => *allowed = true,
+            Err(fault) => {
+                assert_eq!(fault.code, FaultCode::PermissionDenied, "{fault}");
+                assert_eq!(state(&world.at(path)), before);
+            }
+        }
+        if world.mode(path) != 0o755 {
+            ask(service, set_mode(path, 0o755)).await.unwrap();
+        }
+    }
+    allowed
+}
+
+#[tokio::test]
+async fn f77_a_folder_is_its_makers_only_while_all_in_it_is() {
+    type Put = fn(&World);
+    let world = World::new();
+    let [ann, bob] = [1, 2].map(|number| client(&world.service, number, WRITE_ONLY));
+    let eve = client(&world.service, 3, "write,delete");
+    ask(&ann, MakeFolder { mode: 0o755, ..make_folder("own", Existing::Keep) }).await.unwrap();
+    ask(&ann, MakeFolder { mode: 0o755, ..make_folder("own/sub", Existing::Keep) }).await.unwrap();
+    for request in
+        [put("own/file", b"x", Existing::Keep).into(), put("own/sub/file", b"x", Existing::Keep).into()]
+            as [Request; 2]
+    {
+        ask(&ann, request).await.unwrap();
+    }
+    ask(&ann, make_link("own/link", b"/", Existing::Keep)).await.unwrap();
+    assert_eq!(taken_away(&world, &ann, "own").await, [true; 3]);
+    // The time of a folder is made by what is in it directly; who gets at what is decided at any depth.
+    let direct = [false; 3];
+    let deep = [false, false, true];
+    let by_hand: [(&str, Put, [bool; 3]); 5] = [
+        ("own/theirs", |world| world.write("own/theirs", "by hand"), direct),
+        ("own/theirs", |world| world.folder("own/theirs"), direct),
+        ("own/theirs", |world| world.link("own/theirs", "file"), direct),
+        ("own/sub/theirs", |world| world.write("own/sub/theirs", "by hand"), deep),
+        // Made by this client, and not its own any more. It can be repeated until the clock of the disk has gone on.
+        ("own/sub/file", |world| world.write("own/sub/file", "longer than it was"), deep),
+    ];
+    for (path, put_there, allowed) in by_hand {
+        put_there(&world);
+        assert_eq!(taken_away(&world, &ann, "own").await, allowed, "{path}");
+        let theirs = world.at(path);
+        if theirs.is_dir() { fs::remove_dir(theirs) } else { fs::remove_file(theirs) }.unwrap();
+        assert_eq!(taken_away(&world, &ann, "own").await, [true; 3], "without {path}");
+    }
+    for (path, allowed) in [("own/bobs", direct), ("own/sub/bobs", deep)] {
+        ask(&bob, put(path, b"x", Existing::Keep)).await.unwrap();
+        assert_eq!(taken_away(&world, &ann, "own").await, allowed, "{path}");
+        assert_eq!(taken_away(&world, &bob, "own").await, [false; 3]);
+        // Who may delete may do all that, and what stays as it is needs no look.
+        assert_eq!(taken_away(&world, &eve, "own").await, [true; 3]);
+        ask(&eve, remove(path, Depth::Single)).await.unwrap();
+    }
+    // Eve has changed it: to nobody but its maker's.
+    assert_eq!(taken_away(&world, &ann, "own").await, [true; 3]);
+}
+
+#[tokio::test]
+async fn f77_what_another_client_is_storing_keeps_its_folder_open() {
+    const MIB: usize = 1 << 20;
+    let world = World::new();
+    let [ann, bob] = [1, 2].map(|number| client(&world.service, number, WRITE_ONLY));
+    ask(&ann, MakeFolder { mode: 0o755, ..make_folder("own", Existing::Keep) }).await.unwrap();
+    for (service, allowed) in [(&bob, [false, false, true]), (&ann, [true; 3])] {
+        let request =
+            BeginUpload { resume: Some(MIB as u64), ..begin("own/coming", 2 * MIB, Existing::Keep) };
+        let mut talk = Talk::open(service, request.into());
+        talk.send_all(&vec![7; MIB]).await.unwrap();
+        talk.send(towpath_protocol::input::AbortUpload { keep: true }).await;
+        talk.end().await.unwrap();
+        assert_eq!(world.parts().len(), 1);
+        assert_eq!(taken_away(&world, &ann, "own").await, allowed);
+        world.parts().iter().for_each(|part| fs::remove_file(part).unwrap());
+    }
 }
 
 #[tokio::test]
