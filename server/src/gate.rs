@@ -148,31 +148,42 @@ impl Gate {
     /// of its own: whatever clients do, they do not take it from it.
     pub(crate) fn watch(self: Arc<Self>, leaving: CancellationToken) -> std::io::Result<()> {
         let watching = move || {
-            let mut seen = None;
+            let mut seen = Seen::default();
             while !leaving.is_cancelled() {
-                seen = self.look(seen);
+                self.look(&mut seen);
                 std::thread::sleep(LOOK_EVERY);
             }
         };
         std::thread::Builder::new().name("watch".to_owned()).spawn(watching).map(drop)
     }
 
-    /// Looks at the list where it is not the one that was seen. Returns which one was.
-    fn look(&self, seen: Option<FileStamp>) -> Option<FileStamp> {
+    /// Looks at the list where it is not the one that was seen. A list that says nothing ends all sessions, and is no removal.
+    fn look(&self, seen: &mut Seen) {
         let stamp = self.folder.stamp(CLIENTS_FILE);
-        if stamp == seen {
-            return seen;
+        if stamp == seen.stamp {
+            return;
         }
         let clients = match Clients::load(&self.folder) {
-            Ok(clients) => clients,
+            Ok(clients) => Some(clients),
             // The system may have a bad moment (too many open files): the next look tells.
-            Err(PrivateFault { why: Why::System(_), .. }) => return seen,
+            Err(fault @ PrivateFault { why: Why::System(_), .. }) => {
+                if !std::mem::replace(&mut seen.is_told, true) {
+                    self.log
+                        .error(&format!("open sessions stay as they are until this can be read: {fault}"));
+                }
+                return;
+            }
             Err(fault) => {
-                self.log.error(&format!("nobody is let in over TCP: {fault}"));
-                Clients::default()
+                self.log.error(&format!("sessions over TCP end, and no client is let in: {fault}"));
+                None
             }
         };
+        *seen = Seen { stamp, is_told: false };
         for Live { key, rights, revocation, .. } in self.live().values() {
+            let Some(clients) = &clients else {
+                revocation.revoke(unreadable());
+                continue;
+            };
             match clients.of_key(key) {
                 None => revocation
                     .revoke(Fault::new(FaultCode::NotPaired).because("the server has removed this client")),
@@ -183,12 +194,24 @@ impl Gate {
                 Some(_) => {}
             }
         }
-        stamp
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<u64, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The list as the watch has seen it.
+#[derive(Debug, Default)]
+struct Seen {
+    stamp: Option<FileStamp>,
+    /// The log has said that it cannot be read.
+    is_told: bool,
+}
+
+/// The server cannot know what its clients may do.
+fn unreadable() -> Fault {
+    Fault::new(FaultCode::Internal).because("the server cannot read its list of clients")
 }
 
 /// Somebody whose key is proven, for as long as the connection lasts.
@@ -238,7 +261,7 @@ impl Visitor {
         });
         decided.unwrap_or_else(|fault| {
             self.gate.log.error(&format!("{} cannot be let in: {fault}", self.address));
-            Err(Fault::new(FaultCode::Internal).because("the server cannot read its list of clients"))
+            Err(unreadable())
         })
     }
 

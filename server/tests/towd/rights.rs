@@ -98,6 +98,41 @@ fn f64_changed_rights_end_the_sessions_that_have_others() {
 }
 
 #[test]
+fn a_list_of_clients_that_cannot_be_read_ends_sessions_and_is_told_as_no_removal() {
+    let root = root();
+    let house = House::new(root.path(), &[]);
+    let (ann, bob) = (house.paired("ann@box", &[]), house.paired("bob@box", &["--read-only"]));
+    let list = house.state.path().join("server/clients.json");
+    let good = std::fs::read(&list).unwrap();
+    let damaged: [&[u8]; 3] = [&good[..good.len() / 2], b"", b"{\"last_id\":2,\"clients\":[],\"later\":1}"];
+    for damaged in damaged {
+        for person in [&ann, &bob] {
+            let mut session = house.meet(person, None).unwrap();
+            std::fs::write(&list, damaged).unwrap();
+            match session.hear() {
+                Some((0, Answer::Fault(fault))) => {
+                    assert_eq!(fault.code, FaultCode::Internal, "{fault}");
+                    assert!(fault.detail.to_string().contains("cannot read its list of clients"), "{fault}");
+                }
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(session.hear(), None);
+            let fault = house.meet(person, None).err().unwrap();
+            assert_eq!(fault.code, FaultCode::Internal, "{fault}");
+            assert_eq!(std::fs::read(&list).unwrap(), damaged);
+            // Nothing was lost by it: with the list as it was, the client has its rights again.
+            let mended = list.with_extension("mended");
+            std::fs::copy(&list, &mended).unwrap();
+            std::fs::write(&mended, &good).unwrap();
+            std::fs::rename(&mended, &list).unwrap();
+        }
+    }
+    house.towd.log.wait_for("sessions over TCP end");
+    assert_eq!(house.meet(&bob, None).unwrap().welcome.unwrap().permissions(), Permissions::READ_ONLY);
+    assert!(house.towd.stop().success());
+}
+
+#[test]
 fn read_only_for_all_is_for_all() {
     let root = root();
     let house = House::new(root.path(), &["--read-only"]);
