@@ -143,18 +143,27 @@ impl Answers {
         let answer = answer.into();
         let bytes = memory::of_answer(&answer);
         let charge = match &self.charged {
-            Some(charged) if bytes > 0 => match charged.memory.try_take(bytes, Use::Passing) {
-                None => return Ok(Some(answer)),
-                charge => charge,
+            Some(charged) => match charged.paid_ahead(bytes) {
+                None if bytes > 0 => match charged.memory.try_take(bytes, Use::Passing) {
+                    None => return Ok(Some(answer)),
+                    charge => charge,
+                },
+                paid => paid,
             },
-            _ => None,
+            None => None,
         };
         match self.queue.try_send((self.id, answer)) {
             Ok(()) => {
                 charge.into_iter().for_each(Charge::forget);
                 Ok(None)
             }
-            Err(TrySendError::Full((_, answer))) => Ok(Some(answer)),
+            Err(TrySendError::Full((_, answer))) => {
+                // It stays paid until it is sent.
+                if let Some(charged) = &self.charged {
+                    *charged.ahead() = charge;
+                }
+                Ok(Some(answer))
+            }
             Err(TrySendError::Closed(_)) => Err(FaultCode::Cancelled.into()),
         }
     }

@@ -1,5 +1,5 @@
-//! Pages that the client has room for. A sender takes one credit a page, and waits here if there is none: as a task, in no
-//! thread.
+//! Pages that the client has room for. They are made and sent in a thread, one after the other, as long as there is credit, memory and room
+//! for them; what is missing is waited for here: as a task, in no thread.
 
 use tokio_util::sync::CancellationToken;
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -16,31 +16,74 @@ pub(super) struct Pages {
     inputs: Inputs,
     cancel: CancellationToken,
     granted: u32,
+    /// True if memory for the next page was taken.
+    is_paid: bool,
+    /// A page that there was no room for.
+    waiting: Option<Answer>,
+}
+
+/// Why no page can be made, or sent, at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Credit,
+    /// For a page of so many entries.
+    Memory(usize),
+    /// For the page that was made.
+    Room,
 }
 
 impl Pages {
     pub(super) fn new(exchange: Exchange, granted: u32) -> Result<Self, Fault> {
         let Exchange { answers, inputs, cancel, .. } = exchange;
-        let mut pages = Self { answers, inputs, cancel, granted: 0 };
+        let mut pages = Self { answers, inputs, cancel, granted: 0, is_paid: false, waiting: None };
         pages.grant(granted)?;
         Ok(pages)
     }
 
-    /// For work in a thread, which ends with `Cancelled` once the request is cancelled.
-    pub(super) fn cancel(&self) -> CancellationToken {
-        self.cancel.clone()
+    /// `Cancelled` once the request is cancelled.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        check(&self.cancel)
     }
 
-    /// For work in a thread that makes pages.
-    pub(super) fn answers(&self) -> Answers {
-        self.answers.clone()
-    }
-
-    /// Waits until there is credit for a page. `Cancelled` once the request is cancelled.
-    pub(super) async fn credit(&mut self) -> Result<(), Fault> {
+    /// Takes what a page of so many entries needs that is to be made now. Asked again before it was sent, it takes nothing more.
+    pub(super) fn begin(&mut self, entries: usize) -> Result<Option<Missing>, Fault> {
         while let Ok(input) = self.inputs.try_recv() {
             self.take(&input)?;
         }
+        if self.granted == 0 {
+            return Ok(Some(Missing::Credit));
+        }
+        // Taken no earlier than now: of very many listings hardly any make a page at a time.
+        self.is_paid = self.is_paid || self.answers.try_pay_ahead(memory::of_page(entries));
+        Ok((!self.is_paid).then_some(Missing::Memory(entries)))
+    }
+
+    /// Sends a page that was [begun](Self::begin), or keeps it until there is room for it.
+    pub(super) fn send(&mut self, page: impl Into<Answer>) -> Result<Option<Missing>, Fault> {
+        self.granted -= 1;
+        self.is_paid = false;
+        self.waiting = self.answers.try_send(page)?;
+        Ok(self.waiting.is_some().then_some(Missing::Room))
+    }
+
+    /// Waits for what is missing. `Cancelled` once the request is cancelled.
+    pub(super) async fn wait_for(&mut self, missing: Missing) -> Result<(), Fault> {
+        match missing {
+            Missing::Credit => self.credit().await?,
+            Missing::Memory(entries) => {
+                self.answers.pay_ahead(memory::of_page(entries)).await?;
+                self.is_paid = true;
+            }
+            Missing::Room => {
+                if let Some(page) = self.waiting.take() {
+                    self.answers.send(page).await?;
+                }
+            }
+        }
+        self.check()
+    }
+
+    async fn credit(&mut self) -> Result<(), Fault> {
         while self.granted == 0 {
             let input = tokio::select! {
                 biased;
@@ -49,18 +92,7 @@ impl Pages {
             };
             self.take(&input.ok_or(FaultCode::Cancelled)?)?;
         }
-        check(&self.cancel)
-    }
-
-    /// Waits for memory for a page that is to be made, of so many entries at most.
-    pub(super) async fn pay_ahead(&self, entries: usize) -> Result<(), Fault> {
-        self.answers.pay_ahead(memory::of_page(entries)).await
-    }
-
-    /// Sends a page that there is credit for.
-    pub(super) async fn send(&mut self, page: impl Into<Answer>) -> Result<(), Fault> {
-        self.granted -= 1;
-        self.answers.send(page).await
+        Ok(())
     }
 
     fn take(&mut self, input: &Input) -> Result<(), Fault> {

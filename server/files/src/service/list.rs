@@ -6,7 +6,6 @@ mod found;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use towpath_protocol::answer::{Done, ListPage};
 use towpath_protocol::entry::{Attributes, Entry, Kind};
 use towpath_protocol::fault::{Fault, FaultCode};
@@ -16,14 +15,14 @@ use towpath_protocol::path::Name;
 use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::blocking_pool::Class;
-use super::credit::{Pages, check};
+use super::credit::{Missing, Pages};
 use super::open_files::{Counted, OF_FOLDER};
 use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
 use super::{Service, at};
 use crate::disk::FolderReader;
-use crate::exchange::{Answers, Exchange};
-use crate::memory::{self, Charge, Memory, Use};
+use crate::exchange::Exchange;
+use crate::memory::{Charge, Memory, Use};
 use crate::root::Root;
 use found::Found;
 
@@ -34,26 +33,16 @@ const ENTRIES_A_STEP: usize = 32;
 
 pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchange) -> Result<Answer, Fault> {
     let place = request.folder.clone();
-    let mut pages = Pages::new(exchange, request.pages)?;
-    let cancel = pages.cancel();
-    let answers = pages.answers();
-    let open = move |service: &Service| Folder::open(service, request, cancel, answers);
+    let pages = Pages::new(exchange, request.pages)?;
+    let open = move |service: &Service| Folder::open(service, request, pages);
     let opened = service.clone().blocking(&place, open);
     let (mut folder, ()) = service.in_turns(Class::Prompt, &place, opened.await?, Folder::read).await?;
     loop {
-        pages.credit().await?;
-        let (back, page) = service.in_turns(Class::Prompt, &place, folder, Folder::page).await?;
+        let (back, missing) = service.in_turns(Class::Prompt, &place, folder, Folder::send).await?;
         folder = back;
-        match page {
-            Next::Page(page) => pages.send(page).await?,
-            Next::End => break,
-            Next::NoMemory => {
-                pages.pay_ahead(folder.entries_next()).await?;
-                folder.is_paid = true;
-            }
-        }
-        if folder.has_ended {
-            break;
+        match missing {
+            Some(missing) => folder.pages.wait_for(missing).await?,
+            None => break,
         }
     }
     if let Some(fault) = folder.fault {
@@ -69,7 +58,7 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
 /// A folder that is being listed.
 struct Folder {
     request: List,
-    cancel: CancellationToken,
+    pages: Pages,
     reader: FolderReader,
     found: Found,
     /// Why the folder could not be read to its end; told when all that was read has been sent.
@@ -80,35 +69,19 @@ struct Folder {
     /// The page that is being made.
     page: Vec<Entry>,
     page_bytes: usize,
-    answers: Answers,
-    /// True if memory for the page was taken.
-    is_paid: bool,
     has_begun: bool,
     has_ended: bool,
 }
 
-/// The next step.
-enum Next {
-    Page(ListPage),
-    End,
-    /// There is none for the page.
-    NoMemory,
-}
-
 impl Folder {
-    fn open(
-        service: &Service,
-        request: List,
-        cancel: CancellationToken,
-        answers: Answers,
-    ) -> Result<Self, Fault> {
+    fn open(service: &Service, request: List, pages: Pages) -> Result<Self, Fault> {
         let charge = service.memory.try_take(LEVEL_BYTES, Use::Parked);
         let charge = charge.ok_or_else(|| Memory::refusal("the open folder takes"))?;
         let open = service.open_files.park(OF_FOLDER)?;
         let reader = FolderReader::new(service.root.open_folder(&request.folder)?)?;
         Ok(Self {
             request,
-            cancel,
+            pages,
             reader,
             found: Found::default(),
             fault: None,
@@ -116,8 +89,6 @@ impl Folder {
             _open: open,
             page: Vec::new(),
             page_bytes: 0,
-            answers,
-            is_paid: false,
             has_begun: false,
             has_ended: false,
         })
@@ -125,7 +96,7 @@ impl Folder {
 
     /// Reads all names and sorts them.
     fn read(_: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<()>, Fault> {
-        let Self { request, cancel, reader, found, fault, charge, .. } = folder;
+        let Self { request, pages, reader, found, fault, charge, .. } = folder;
         while let Some(entry) = reader.next() {
             let (name, kind) = match entry {
                 Ok(entry) => entry,
@@ -143,7 +114,7 @@ impl Folder {
                 }
             }
             if found.len().is_multiple_of(ENTRIES_A_STEP) {
-                check(cancel)?;
+                pages.check()?;
                 if turn.is_over() {
                     return Ok(None);
                 }
@@ -153,30 +124,45 @@ impl Folder {
         Ok(Some(()))
     }
 
-    /// Looks at what the next page tells of.
-    fn page(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Next>, Fault> {
-        let entries_max = folder.entries_max();
-        // Taken no earlier than now: of very many listings hardly any make a page at a time.
-        if !folder.is_paid && !folder.answers.try_pay_ahead(memory::of_page(folder.entries_next())) {
-            return Ok(Some(Next::NoMemory));
+    /// Makes and sends pages until its turn is over, something is missing, or, with `None` in the end, all are sent.
+    fn send(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Option<Missing>>, Fault> {
+        while !folder.has_ended {
+            if let Some(missing) = folder.pages.begin(folder.entries_next())? {
+                return Ok(Some(Some(missing)));
+            }
+            let is_first = !folder.has_begun;
+            let Some(page) = folder.page(service, turn)? else { return Ok(None) };
+            // What was left has vanished.
+            if page.entries.is_empty() && !is_first {
+                break;
+            }
+            if let Some(missing) = folder.pages.send(page)? {
+                return Ok(Some(Some(missing)));
+            }
         }
-        folder.is_paid = true;
-        while let Some((name, kind)) = folder.found.take() {
-            if let Some(attributes) = folder.look(&service.root, &name, kind)? {
-                folder.page_bytes += entry_bytes(&name, &attributes);
-                folder.page.push(Entry { name, attributes });
+        Ok(Some(None))
+    }
+
+    /// Looks at what the next page tells of. None where the turn is over before.
+    fn page(&mut self, service: &Service, turn: &Turn) -> Result<Option<ListPage>, Fault> {
+        let entries_max = self.entries_max();
+        while let Some((name, kind)) = self.found.take() {
+            if let Some(attributes) = self.look(&service.root, &name, kind)? {
+                self.page_bytes += entry_bytes(&name, &attributes);
+                self.page.push(Entry { name, attributes });
             }
-            if folder.page.len() >= entries_max || folder.page_bytes >= PAGE_BYTES_TARGET {
-                return Ok(Some(folder.turn_page()));
+            if self.page.len() >= entries_max || self.page_bytes >= PAGE_BYTES_TARGET {
+                break;
             }
-            if folder.found.left().is_multiple_of(ENTRIES_A_STEP) {
-                check(&folder.cancel)?;
+            if self.found.left().is_multiple_of(ENTRIES_A_STEP) {
+                self.pages.check()?;
                 if turn.is_over() {
                     return Ok(None);
                 }
             }
         }
-        Ok(Some(if folder.has_begun && folder.page.is_empty() { Next::End } else { folder.turn_page() }))
+        (self.has_begun, self.page_bytes, self.has_ended) = (true, 0, self.found.is_taken());
+        Ok(Some(ListPage { total: self.found.len() as u64, entries: std::mem::take(&mut self.page) }))
     }
 
     /// Number of the next page.
@@ -187,12 +173,6 @@ impl Folder {
     /// Of the next page, with what there is.
     fn entries_next(&self) -> usize {
         self.entries_max().min(self.found.left())
-    }
-
-    fn turn_page(&mut self) -> Next {
-        (self.has_begun, self.page_bytes, self.is_paid) = (true, 0, false);
-        self.has_ended = self.found.is_taken();
-        Next::Page(ListPage { total: self.found.len() as u64, entries: std::mem::take(&mut self.page) })
     }
 
     /// All attributes of an entry that is about to be sent; none where it has vanished meanwhile.
