@@ -116,12 +116,18 @@ impl Root {
 
     /// Keeps a thing from everybody who comes through this root, wherever it lies and whatever leads there.
     pub(crate) fn keep(&mut self, path: &Path) -> Result<(), RootError> {
-        self.kept.add(path, Names::This)
+        self.keep_names(path, Names::This)
     }
 
     /// Like [`keep`](Self::keep), for a log and its rotated files.
     pub(crate) fn keep_log(&mut self, path: &Path) -> Result<(), RootError> {
-        self.kept.add(path, Names::Numbered)
+        self.keep_names(path, Names::Numbered)
+    }
+
+    fn keep_names(&mut self, path: &Path, names: Names) -> Result<(), RootError> {
+        self.kept.add(path, names)?;
+        self.kept.look_from(&self.folder);
+        Ok(())
     }
 
     pub(crate) const fn kept(&self) -> &Kept {
@@ -132,7 +138,9 @@ impl Root {
     pub(crate) fn within(&self, folder: &WirePath) -> Result<Self, Fault> {
         let kind = if folder.is_root() { self.kind } else { RootKind::Jailed };
         let folder = self.open_folder(&Location::through(folder))?;
-        Ok(Self { folder, kind, resolver: self.resolver, kept: self.kept.clone() })
+        let mut kept = self.kept.clone();
+        kept.look_from(&folder);
+        Ok(Self { folder, kind, resolver: self.resolver, kept })
     }
 
     pub(crate) const fn kind(&self) -> RootKind {
@@ -186,10 +194,9 @@ impl Root {
     /// Opens a thing only to look at it (`fstat`, `readlinkat` with an empty name, `fstatvfs`); a root and, for a location
     /// without a path, what it leads to included. `TimedOut` for a mount that does not answer.
     pub fn thing(&self, thing: &Location) -> Result<OwnedFd, Fault> {
-        let opened = self.open_anywhere(thing, LOOK | OFlags::NOFOLLOW).and_then(|opened| {
-            disk::check_open_answers(&opened).map_err(|fault| fault.code)?;
-            self.checked(thing, opened)
-        });
+        // What no mount was crossed to is asked nothing.
+        let answers = |opened: &OwnedFd| disk::check_open_answers(opened).map_err(|fault| fault.code);
+        let opened = self.open_if(thing, LOOK | OFlags::NOFOLLOW, answers);
         opened.map_err(|code| self.fault_at(code, thing))
     }
 
@@ -226,7 +233,40 @@ impl Root {
 
     /// `NOFOLLOW` among the flags concerns the last name of a path, never that of a base.
     fn open_as(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
-        self.checked(thing, self.open_anywhere(thing, flags)?)
+        self.open_if(thing, flags, |_| Ok(()))
+    }
+
+    /// As [`open_as`](Self::open_as), unless what may be on another mount is refused by `check`.
+    fn open_if(
+        &self,
+        thing: &Location,
+        flags: OFlags,
+        check: impl FnOnce(&OwnedFd) -> Result<(), FaultCode>,
+    ) -> Result<OwnedFd, FaultCode> {
+        match self.open_away(thing, flags) {
+            Some(opened) => {
+                let opened = opened.map_err(|errno| fault_code(errno, Links::Refused))?;
+                let is_kept = self.kept.holds_away(&opened);
+                checked(thing, opened, is_kept)
+            }
+            None => {
+                let opened = self.open_anywhere(thing, flags)?;
+                check(&opened)?;
+                self.checked(thing, opened)
+            }
+        }
+    }
+
+    /// Opens what lies away from all that is kept, as most things do. None where it may not.
+    fn open_away(&self, thing: &Location, flags: OFlags) -> Option<Result<OwnedFd, Errno>> {
+        let is_away = self.resolver == Resolver::Kernel
+            && !thing.path.is_root()
+            && thing.base.is_root()
+            && self.kept.is_away(&thing.path);
+        match is_away.then(|| kernel::open_here(self.folder.as_fd(), &thing.path, flags)) {
+            Some(Err(Errno::XDEV)) => None,
+            opened => opened,
+        }
     }
 
     /// Refuses what was opened if no client may have it.
@@ -234,17 +274,8 @@ impl Root {
         if thing.path.is_root() && thing.base.is_root() && self.is_gone() {
             return Err(FaultCode::NotFound);
         }
-        match self.kept.holds(&opened) {
-            Ok(false) => {}
-            // The system hides the paths of all open files: no reason to suspect this one.
-            Ok(true) | Err(Errno::NOENT) => return Err(FaultCode::PermissionDenied),
-            Err(errno) => return Err(code_of(errno)),
-        }
-        // Hidden, like in a listing.
-        if thing.path.name().or_else(|| thing.base.name()).is_some_and(|name| proves_part(name, &opened)) {
-            return Err(FaultCode::NotFound);
-        }
-        Ok(opened)
+        let is_kept = self.kept.holds(&opened);
+        checked(thing, opened, is_kept)
     }
 
     fn open_anywhere(&self, thing: &Location, flags: OFlags) -> Result<OwnedFd, FaultCode> {
@@ -273,11 +304,30 @@ impl Root {
             Resolver::Kernel => kernel::open(start, path, flags, links),
             Resolver::Walk => walk::open(start, path, flags, links),
         };
-        opened.map_err(|errno| match (errno, links) {
-            (Errno::XDEV, _) | (Errno::LOOP, Links::Refused) => FaultCode::OutsideRoot,
-            (Errno::LOOP, _) => FaultCode::LinkLoop,
-            (errno, _) => code_of(errno),
-        })
+        opened.map_err(|errno| fault_code(errno, links))
+    }
+}
+
+/// Refuses what was opened if it is kept, or an unfinished file.
+fn checked(thing: &Location, opened: OwnedFd, is_kept: Result<bool, Errno>) -> Result<OwnedFd, FaultCode> {
+    match is_kept {
+        Ok(false) => {}
+        // The system hides the paths of all open files: no reason to suspect this one.
+        Ok(true) | Err(Errno::NOENT) => return Err(FaultCode::PermissionDenied),
+        Err(errno) => return Err(code_of(errno)),
+    }
+    // Hidden, like in a listing.
+    if thing.path.name().or_else(|| thing.base.name()).is_some_and(|name| proves_part(name, &opened)) {
+        return Err(FaultCode::NotFound);
+    }
+    Ok(opened)
+}
+
+fn fault_code(errno: Errno, links: Links) -> FaultCode {
+    match (errno, links) {
+        (Errno::XDEV, _) | (Errno::LOOP, Links::Refused) => FaultCode::OutsideRoot,
+        (Errno::LOOP, _) => FaultCode::LinkLoop,
+        (errno, _) => code_of(errno),
     }
 }
 

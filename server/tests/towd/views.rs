@@ -212,10 +212,9 @@ fn f72_another_spelling_of_any_name_on_the_way_gives_nothing() {
     drop(towd);
 }
 
-/// The calls that tell what a thing is and where it lies.
+/// The calls that tell what a thing is and where it lies. A descriptor's attributes (`fstat`) are not among them: they cost hardly anything.
 const LOOKS: [&str; 4] = ["statx", "newfstatat", "readlinkat", "readlink"];
 const FILES: usize = 200;
-const LOOKS_PER_FILE_MAX: usize = 5;
 
 #[test]
 fn f72_a_stored_file_costs_few_looks_at_what_is_kept() {
@@ -225,7 +224,7 @@ fn f72_a_stored_file_costs_few_looks_at_what_is_kept() {
     let mut client = Client::over_unix(&served.socket.path().join("socket"));
     let told = served.socket.path().join("calls");
     let arguments =
-        ["-e".into(), format!("trace={}", LOOKS.join(",")), "-o".into(), told.display().to_string()];
+        ["-e".into(), format!("trace=openat2,{}", LOOKS.join(",")), "-o".into(), told.display().to_string()];
     let Some(tracer) = Tracer::with(&towd, &arguments) else { return };
     for index in 0..FILES {
         let stored = client.call(Put { operation: id(), ..put(&format!("mine/{index}"), b"mine") }).1;
@@ -234,7 +233,7 @@ fn f72_a_stored_file_costs_few_looks_at_what_is_kept() {
     drop(tracer);
     let told = fs::read_to_string(&told).unwrap();
     let looks = LOOKS.map(|call| told.matches(&format!("{call}(")).count());
-    assert!(looks[0] >= FILES, "nothing was traced: {looks:?}");
-    assert!(looks[2] + looks[3] <= FILES + FILES / 10, "{LOOKS:?}: {looks:?}");
-    assert!(looks.iter().sum::<usize>() <= FILES * LOOKS_PER_FILE_MAX, "{LOOKS:?}: {looks:?}");
+    assert!(told.matches("openat2(").count() >= FILES, "nothing was traced: {told}");
+    // Once a second or so for other reasons.
+    assert!(looks.iter().sum::<usize>() <= FILES / 10, "{LOOKS:?}: {looks:?}");
 }

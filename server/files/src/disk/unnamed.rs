@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dev, Mode, OFlags, Stat, fstat};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags};
 use rustix::io::Errno;
 use towpath_protocol::fault::{Fault, FaultCode};
 
@@ -25,9 +25,9 @@ static BY_PROC: AtomicBool = AtomicBool::new(false);
 
 /// Creates a file with what this folder gives of `mode`. `None` where it has to have a name from the beginning; then that says why not. A
 /// name of `id` is tried once a file system.
-pub(crate) fn create(folder: impl AsFd, id: PartId, mode: u16) -> Option<OwnedFd> {
+pub(crate) fn create((folder, inode): (impl AsFd, Inode), id: PartId, mode: u16) -> Option<OwnedFd> {
     let folder = folder.as_fd();
-    is_able(folder, id).then(|| create_in(folder, mode).ok()).flatten()
+    is_able(folder, inode, id).then(|| create_in(folder, mode).ok()).flatten()
 }
 
 /// Gives the file its name, in the folder in which it was created; `AlreadyExists` where the name is taken.
@@ -57,8 +57,8 @@ fn link(file: BorrowedFd<'_>, to: Spot<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-fn is_able(folder: BorrowedFd<'_>, id: PartId) -> bool {
-    let Ok(Stat { st_dev: device, .. }) = fstat(folder) else { return false };
+fn is_able(folder: BorrowedFd<'_>, inode: Inode, id: PartId) -> bool {
+    let device = inode.device();
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, is_able)) = known().iter().find(|(known, _)| *known == device) {
         return *is_able;
@@ -105,6 +105,10 @@ mod tests {
         (folder, opened)
     }
 
+    fn inode(folder: &OwnedFd) -> Inode {
+        Inode::of_open(folder).unwrap()
+    }
+
     fn id() -> PartId {
         PartId::random().unwrap()
     }
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn a_file_has_no_name_until_it_gets_one_and_never_another_ones() {
         let (folder, opened) = folder();
-        let Some(file) = create(&opened, id(), 0o640) else { return };
+        let Some(file) = create((&opened, inode(&opened)), id(), 0o640) else { return };
         super::super::writing::write_all(&file, b"content").unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let (name, taken) = (Name::try_from("name").unwrap(), Name::try_from("taken").unwrap());
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn by_way_of_proc_a_file_gets_its_name_too() {
         let (folder, opened) = folder();
-        let Some(file) = create(&opened, id(), 0o600) else { return };
+        let Some(file) = create((&opened, inode(&opened)), id(), 0o600) else { return };
         let number = rustix::path::DecInt::new(file.as_raw_fd());
         let flags = AtFlags::SYMLINK_FOLLOW;
         rustix::fs::linkat(open_things().unwrap(), number.as_c_str(), &opened, "name", flags).unwrap();
@@ -138,6 +142,6 @@ mod tests {
     #[test]
     fn a_file_system_without_such_files_is_told_apart() {
         let proc = rustix::fs::open("/proc/self", OFlags::RDONLY, Mode::empty()).unwrap();
-        assert!(create(&proc, id(), 0o600).is_none());
+        assert!(create((&proc, inode(&proc)), id(), 0o600).is_none());
     }
 }

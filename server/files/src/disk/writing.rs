@@ -139,6 +139,10 @@ impl Inode {
         Self { device, number }
     }
 
+    pub(crate) const fn device(self) -> Dev {
+        self.device
+    }
+
     /// Whether it is on this device.
     pub(crate) fn is_on(self, device: Dev) -> bool {
         self.device == device

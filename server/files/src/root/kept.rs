@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::Fault;
-use towpath_protocol::path::Name;
+use towpath_protocol::path::{Name, WirePath};
 
 use self::look::{Looked, Mount, has, if_there, path_of};
 use self::views::Tops;
@@ -51,6 +51,8 @@ pub(super) enum Names {
 pub(crate) struct Kept {
     spots: Vec<Arc<Spot>>,
     tops: Arc<Tops>,
+    /// True if all of it lies on the root's mount, and no name on the way to the root is that of something kept.
+    is_near: bool,
 }
 
 /// A name in a folder, as it was found at the start.
@@ -90,6 +92,42 @@ impl Kept {
 
     pub(super) fn is_empty(&self) -> bool {
         self.spots.is_empty()
+    }
+
+    /// To be called when all is added, with the root's folder.
+    pub(super) fn look_from(&mut self, root: impl AsFd) {
+        let is_near = || {
+            let (looked, path) = (Looked::at_open(&root).ok()?, path_of(&root).ok()?);
+            Some(self.kept().all(|spot| spot.mount.is(looked.mount) && !spot.is_named_in(&path)))
+        };
+        self.is_near = is_near() == Some(true);
+    }
+
+    /// Returns whether no name of this path below the root may be one of something kept. What is reached by such a path, by no link and
+    /// across no mount, does not lie in what is kept by its name: the system need not be asked where it lies, which is most of what
+    /// opening a small file costs. A `~` is in the second names of FAT and its kind, and letters beyond ASCII have several forms.
+    pub(super) fn is_away(&self, path: &WirePath) -> bool {
+        let is_away = |name: &Name| {
+            let name = name.as_bytes();
+            name.is_ascii()
+                && !name.contains(&b'~')
+                && !self.kept().any(|spot| spot.is_one_of_its_names(name))
+        };
+        self.is_near && path.names().iter().all(is_away)
+    }
+
+    /// Returns whether a name may be that of something kept, in some folder.
+    pub(crate) fn has_name(&self, name: &Name) -> bool {
+        self.spots.iter().any(|spot| spot.is_one_of_its_names(name.as_bytes()))
+    }
+
+    /// As [`holds`](Self::holds), of what was reached by a path that [is away](Self::is_away), by no link and across no mount.
+    pub(super) fn holds_away(&self, opened: &OwnedFd) -> Result<bool, Errno> {
+        let thing = Looked::from(&rustix::fs::fstat(opened)?);
+        if thing.has_more_names() {
+            return self.holds(opened);
+        }
+        Ok(self.kept().any(|spot| spot.found == Some(thing.inode)))
     }
 
     /// Returns whether an open thing is kept or lies in what is. Where the system cannot tell, it may, and why not is said.
@@ -350,6 +388,14 @@ fn components_of(path: &Path) -> VecDeque<OsString> {
 
 /// Returns whether two names are one where neither case counts nor what stands behind the last letter, as on some file systems.
 fn is_one_name(one: &[u8], other: &[u8]) -> bool {
+    // Most names differ from the first letter on.
+    if let (Some(one), Some(other)) = (one.first(), other.first())
+        && one.is_ascii()
+        && other.is_ascii()
+        && !one.eq_ignore_ascii_case(other)
+    {
+        return false;
+    }
     let (one, other) = (trimmed(one), trimmed(other));
     if one.is_ascii() && other.is_ascii() {
         return one.eq_ignore_ascii_case(other);

@@ -41,25 +41,52 @@ pub(super) fn open(
     flags: OFlags,
     links: Links,
 ) -> Result<OwnedFd, Errno> {
+    use rustix::fs::ResolveFlags;
+
+    let within = match links {
+        Links::Followed => ResolveFlags::empty(),
+        Links::Beneath => ResolveFlags::BENEATH,
+        Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    };
+    let raced = || super::walk::open(start, path, flags, links);
+    tried(start, path, flags, within).unwrap_or_else(raced)
+}
+
+/// As [`open`] with [`Links::Refused`], and `EXDEV` where another mount is met on the way, or the system cannot tell.
+#[cfg(target_os = "linux")]
+pub(super) fn open_here(start: BorrowedFd<'_>, path: &WirePath, flags: OFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fs::ResolveFlags;
+
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    tried(start, path, flags, within).unwrap_or(Err(Errno::XDEV))
+}
+
+/// None where it raced with renames all the time.
+#[cfg(target_os = "linux")]
+fn tried(
+    start: BorrowedFd<'_>,
+    path: &WirePath,
+    flags: OFlags,
+    within: rustix::fs::ResolveFlags,
+) -> Option<Result<OwnedFd, Errno>> {
     use rustix::fs::{Mode, ResolveFlags, openat2};
 
-    let rules = ResolveFlags::NO_MAGICLINKS
-        | match links {
-            Links::Followed => ResolveFlags::empty(),
-            Links::Beneath => ResolveFlags::BENEATH,
-            Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-        };
     let bytes = if path.is_root() { b".".to_vec() } else { path.to_bytes() };
     for _ in 0..RACES_MAX {
-        match openat2(start, &*bytes, flags, Mode::empty(), rules) {
+        match openat2(start, &*bytes, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS | within) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            outcome => return outcome,
+            outcome => return Some(outcome),
         }
     }
-    super::walk::open(start, path, flags, links)
+    None
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn open(_: BorrowedFd<'_>, _: &WirePath, _: OFlags, _: Links) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_here(_: BorrowedFd<'_>, _: &WirePath, _: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::XDEV)
 }

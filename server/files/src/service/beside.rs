@@ -100,6 +100,16 @@ impl Held {
         Ok(held)
     }
 
+    /// Something that is to be made where nothing is: whatever has the name already stays, also where it is kept.
+    pub(super) fn find_free(root: &Root, location: &Location) -> Result<Self, Fault> {
+        let held = Self::look_for(root, location)?;
+        if root.kept().has_name(&held.name) {
+            held.check(root.kept())?;
+        }
+        held.check_name()?;
+        Ok(held)
+    }
+
     /// Like [`find`](Self::find), for an unchanged file: it only has to be reachable.
     pub(super) fn look_for(root: &Root, location: &Location) -> Result<Self, Fault> {
         let (folder, name) = root.parent_of(location)?;

@@ -26,8 +26,7 @@ pub(super) struct Leftovers(Mutex<VecDeque<(Inode, Found)>>);
 impl Leftovers {
     /// Removes the part of an ID, unless an upload has it open. The names are from the first call for this folder: this program
     /// itself leaves none.
-    pub(super) fn remove(&self, folder: &OwnedFd, id: PartId) {
-        let Ok(inode) = Inode::of_open(folder) else { return };
+    pub(super) fn remove(&self, (folder, inode): (&OwnedFd, Inode), id: PartId) {
         for name in self.take(folder, inode, id) {
             parts::sweep_now(folder, &name);
         }
@@ -35,7 +34,8 @@ impl Leftovers {
 
     fn take(&self, folder: &OwnedFd, inode: Inode, id: PartId) -> Vec<Name> {
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = folders.iter_mut().find(|(known, _)| *known == inode);
+        // Mostly the one that was asked for last.
+        let known = folders.iter_mut().rev().find(|(known, _)| *known == inode);
         if let Some((_, found)) = known {
             return found.remove(&id).unwrap_or_default();
         }

@@ -47,10 +47,15 @@ fn write(service: &Service, request: &Put) -> Result<Written, Fault> {
     if Hash::of(&request.data) != request.hash {
         return Err(FaultCode::HashMismatch.into());
     }
-    let to = Held::find_new(&service.root, &request.file)?;
     let policy = Policy::from(&request.store);
     // Where nothing is replaced, nothing has to be looked for: the name is given only where it is free.
-    let there = if policy.existing == Existing::Keep { None } else { to.look()? };
+    let (to, there) = if policy.existing == Existing::Keep {
+        (Held::find_free(&service.root, &request.file)?, None)
+    } else {
+        let to = Held::find_new(&service.root, &request.file)?;
+        let there = to.look()?;
+        (to, there)
+    };
     policy.allows_over(there.as_ref())?;
     let goes = to.going(there.as_ref(), service.allowance.ledger());
     let wished = Wished::of(service, request.store.metadata.as_deref());

@@ -18,6 +18,7 @@ use super::super::metadata::{Wished, unless};
 use super::{Beside, Held, Policy};
 use crate::disk::holes::Stored;
 use crate::disk::parts::{Found, PartId};
+use crate::disk::writing::Inode;
 use crate::disk::{self, durable, holes, mode, parts, times, unnamed};
 
 /// The owner's permissions of a part while it is written.
@@ -81,12 +82,12 @@ impl Part {
 
     /// Nobody else reaches it before it is in place: it need not be hidden. One that may get another owner has a name from the beginning: the
     /// system may not let others than its owner name it later.
-    fn unnamed(to: &Held, id: PartId, mode: u16, reach: Reach) -> Option<Self> {
+    fn unnamed((to, inode): (&Held, Inode), id: PartId, mode: u16, reach: Reach) -> Option<Self> {
         if reach == Reach::Secret {
             return None;
         }
         let asked = asked(mode, reach);
-        let file = unnamed::create(&*to.folder, id, asked)?;
+        let file = unnamed::create((&*to.folder, inode), id, asked)?;
         let given = given(&file, asked);
         Some(Self::at(PartSpot::Unnamed(to.folder.clone(), id), file, (given, given & (mode | !OURS))))
     }
@@ -125,9 +126,10 @@ impl Part {
         (client, leftovers): (ClientId, &Leftovers),
     ) -> Result<Self, Fault> {
         let id = PartId::of_copy(client.0, &to.name, size, modified);
-        leftovers.remove(&to.folder, id);
+        let inode = Inode::of_open(&*to.folder)?;
+        leftovers.remove((&to.folder, inode), id);
         if there.is_none()
-            && let Some(part) = Self::unnamed(to, id, mode, reach)
+            && let Some(part) = Self::unnamed((to, inode), id, mode, reach)
         {
             return Ok(part);
         }
