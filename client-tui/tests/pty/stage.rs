@@ -108,8 +108,13 @@ pub(crate) fn holds(path: impl AsRef<Path>, content: &str) -> bool {
 /// Puts the active pane's cursor on `name`.
 pub(crate) fn go_to(pty: &mut Pty, name: &str) {
     pty.wait_for(name);
-    pty.press(&format!("/{name}\r"));
-    pty.wait_until(&format!("the cursor on {name}"), |screen| is_cursor_on(screen, name));
+    // The other pane may have its cursor on such a name: what is awaited is the end of the line, too.
+    pty.press(&format!("/{name}"));
+    pty.wait_until("the line to search with", |screen| !screen.hide_cursor());
+    pty.press("\r");
+    pty.wait_until(&format!("the cursor on {name}"), |screen| {
+        screen.hide_cursor() && is_cursor_on(screen, name)
+    });
 }
 
 /// Whether a pane's cursor is on the row of `name`. No dialog is open.
