@@ -243,18 +243,14 @@ impl Root {
         flags: OFlags,
         check: impl FnOnce(&OwnedFd) -> Result<(), FaultCode>,
     ) -> Result<OwnedFd, FaultCode> {
-        match self.open_away(thing, flags) {
-            Some(opened) => {
-                let opened = opened.map_err(|errno| fault_code(errno, Links::Refused))?;
-                let is_kept = self.kept.holds_away(&opened);
-                checked(thing, opened, is_kept)
-            }
-            None => {
-                let opened = self.open_anywhere(thing, flags)?;
-                check(&opened)?;
-                self.checked(thing, opened)
-            }
+        if let Some(opened) = self.open_away(thing, flags) {
+            let opened = opened.map_err(|errno| fault_code(errno, Links::Refused))?;
+            let is_kept = self.kept.holds_away(&opened);
+            return checked(thing, opened, is_kept);
         }
+        let opened = self.open_anywhere(thing, flags)?;
+        check(&opened)?;
+        self.checked(thing, opened)
     }
 
     /// Opens what lies away from all that is kept, as most things do. None where it may not.

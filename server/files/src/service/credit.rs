@@ -9,6 +9,13 @@ use towpath_protocol::message::{Answer, Input};
 use crate::exchange::{Answers, Exchange, Inputs};
 use crate::memory;
 
+/// What was sent in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    All,
+    Until(Missing),
+}
+
 /// Sends an exchange's pages, at most as many as the client has granted.
 #[derive(Debug)]
 pub(super) struct Pages {

@@ -15,7 +15,7 @@ use towpath_protocol::path::Name;
 use towpath_protocol::request::{Hidden, List, SortKey};
 
 use super::blocking_pool::Class;
-use super::credit::{Missing, Pages};
+use super::credit::{Pages, Sent};
 use super::open_files::{Counted, OF_FOLDER};
 use super::tree::LEVEL_BYTES;
 use super::turns::Turn;
@@ -38,11 +38,11 @@ pub(super) async fn list(service: Arc<Service>, request: List, exchange: Exchang
     let opened = service.clone().blocking(&place, open);
     let (mut folder, ()) = service.in_turns(Class::Prompt, &place, opened.await?, Folder::read).await?;
     loop {
-        let (back, missing) = service.in_turns(Class::Prompt, &place, folder, Folder::send).await?;
+        let (back, sent) = service.in_turns(Class::Prompt, &place, folder, Folder::send).await?;
         folder = back;
-        match missing {
-            Some(missing) => folder.pages.wait_for(missing).await?,
-            None => break,
+        match sent {
+            Sent::Until(missing) => folder.pages.wait_for(missing).await?,
+            Sent::All => break,
         }
     }
     if let Some(fault) = folder.fault {
@@ -124,11 +124,11 @@ impl Folder {
         Ok(Some(()))
     }
 
-    /// Makes and sends pages until its turn is over, something is missing, or, with `None` in the end, all are sent.
-    fn send(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Option<Missing>>, Fault> {
+    /// Makes and sends pages until all are sent, or something is missing. None where its turn is over before.
+    fn send(service: &Service, folder: &mut Self, turn: &Turn) -> Result<Option<Sent>, Fault> {
         while !folder.has_ended {
             if let Some(missing) = folder.pages.begin(folder.entries_next())? {
-                return Ok(Some(Some(missing)));
+                return Ok(Some(Sent::Until(missing)));
             }
             let is_first = !folder.has_begun;
             let Some(page) = folder.page(service, turn)? else { return Ok(None) };
@@ -137,10 +137,10 @@ impl Folder {
                 break;
             }
             if let Some(missing) = folder.pages.send(page)? {
-                return Ok(Some(Some(missing)));
+                return Ok(Some(Sent::Until(missing)));
             }
         }
-        Ok(Some(None))
+        Ok(Some(Sent::All))
     }
 
     /// Looks at what the next page tells of. None where the turn is over before.

@@ -10,7 +10,7 @@ use towpath_protocol::message::Answer;
 use towpath_protocol::request::Walk;
 
 use super::blocking_pool::Class;
-use super::credit::{Missing, Pages};
+use super::credit::{Pages, Sent};
 use super::list::entry_bytes;
 use super::tree::{Met, Tree};
 use super::turns::Turn;
@@ -30,11 +30,11 @@ pub(super) async fn walk(service: Arc<Service>, request: Walk, exchange: Exchang
     });
     let mut walking = opened.await?;
     loop {
-        let (back, missing) = service.in_turns(Class::Prompt, &place, walking, Walking::send).await?;
+        let (back, sent) = service.in_turns(Class::Prompt, &place, walking, Walking::send).await?;
         walking = back;
-        match missing {
-            Some(missing) => walking.pages.wait_for(missing).await?,
-            None => break,
+        match sent {
+            Sent::Until(missing) => walking.pages.wait_for(missing).await?,
+            Sent::All => break,
         }
     }
     walking.fault.map_or_else(|| Ok(Done {}.into()), |fault| Err(at(&place)(fault)))
@@ -55,18 +55,18 @@ struct Walking {
 }
 
 impl Walking {
-    /// Makes and sends pages until its turn is over, something is missing, or, with `None` in the end, all is sent.
-    fn send(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<Option<Missing>>, Fault> {
+    /// Makes and sends pages until all are sent, or something is missing. None where its turn is over before.
+    fn send(_: &Service, walking: &mut Self, turn: &Turn) -> Result<Option<Sent>, Fault> {
         while walking.ahead.is_some() {
             if let Some(missing) = walking.pages.begin(PAGE_ENTRIES_MAX)? {
-                return Ok(Some(Some(missing)));
+                return Ok(Some(Sent::Until(missing)));
             }
             let Some(page) = walking.page(turn)? else { return Ok(None) };
             if let Some(missing) = walking.pages.send(page)? {
-                return Ok(Some(Some(missing)));
+                return Ok(Some(Sent::Until(missing)));
             }
         }
-        Ok(Some(None))
+        Ok(Some(Sent::All))
     }
 
     /// The next page. None where the turn is over before.
