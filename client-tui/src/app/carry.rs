@@ -236,7 +236,7 @@ fn refuse(app: &mut App, problem: String) -> Vec<Effect> {
 }
 
 fn start(app: &mut App, plan: &CarryPlan, items: Vec<(WirePath, WirePath)>, place: &Place, into: bool) {
-    let mut to = app.place_text(place);
+    let mut to = app.shown_place(place);
     if into && !to.ends_with('/') {
         to.push('/');
     }

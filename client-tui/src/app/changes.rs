@@ -33,18 +33,18 @@ impl App {
 }
 
 pub(super) fn make_folder(app: &mut App, place: Place) -> Effect {
-    let ticket = app.begin_change(format!("created {}/", app.place_text(&place)));
+    let ticket = app.begin_change(format!("created {}/", app.shown_place(&place)));
     Effect::MakeFolder { ticket, place }
 }
 
 pub(super) fn make_file(app: &mut App, place: Place) -> Effect {
-    let ticket = app.begin_change(format!("created {}", app.place_text(&place)));
+    let ticket = app.begin_change(format!("created {}", app.shown_place(&place)));
     Effect::MakeFile { ticket, place }
 }
 
 pub(super) fn rename(app: &mut App, from: Place, to: Place) -> Effect {
     let name = from.path.name().map(|name| name.display().to_string()).unwrap_or_default();
-    let ticket = app.begin_change(format!("renamed {name} to {}", app.place_text(&to)));
+    let ticket = app.begin_change(format!("renamed {name} to {}", app.shown_place(&to)));
     Effect::Rename { ticket, link: from.link, from: from.path, to: to.path }
 }
 

@@ -41,10 +41,10 @@ pub(super) fn confirmed(app: &mut App, delete: Delete) -> Vec<Effect> {
         return Vec::new();
     }
     let title = match paths.as_slice() {
-        [path] => app.place_text(&Place { link, path: path.clone() }),
+        [path] => app.shown_place(&Place { link, path: path.clone() }),
         many => {
             let path = many.first().and_then(WirePath::parent).unwrap_or_default();
-            format!("{} items in {}", many.len(), app.place_text(&Place { link, path }))
+            format!("{} items in {}", many.len(), app.shown_place(&Place { link, path }))
         }
     };
     let counted = totals.map_or((0, 0), |totals| (totals.files.saturating_add(totals.folders), totals.bytes));

@@ -242,8 +242,8 @@ impl App {
         let is_there = is_of(&job.targets) || !is_of(&job.sources) && is_above(&job.targets);
         let is_here = is_of(&job.sources) || !is_there;
         let (here, there) = (
-            self.place_text(&Place { link: job.source, path: path.clone() }),
-            self.place_text(&Place { link: job.destination, path }),
+            self.shown_place(&Place { link: job.source, path: path.clone() }),
+            self.shown_place(&Place { link: job.destination, path }),
         );
         match (is_here, is_there) {
             (true, true) if here != there => format!("{here} → {there}"),
@@ -255,7 +255,7 @@ impl App {
     /// The folder that a transfer writes to, with its machine.
     fn destination_of(&self, job: &Job) -> Option<String> {
         let path = job.targets.first()?.parent()?;
-        Some(self.place_text(&Place { link: job.destination, path }))
+        Some(self.shown_place(&Place { link: job.destination, path }))
     }
 
     /// Describes what ended a job before its end. A disk that is read-only is the destination's, if no path is said.

@@ -272,7 +272,7 @@ pub(super) fn hidden_text(rows: &Rows) -> Option<String> {
 fn ask_new(app: &mut App, title: &str, purpose: Purpose) {
     let place = app.here().place.clone();
     if app.is_usable(place.link) {
-        let label = Label::of("Name, in ", &app.place_text(&place), "");
+        let label = Label::of("Name, in ", &app.shown_place(&place), "");
         ask_labelled(app, title, label, "", purpose);
     }
 }

@@ -132,7 +132,17 @@ impl App {
         false
     }
 
-    /// A place as people write it: `tow://box/backup`, `/home/me`.
+    /// A place as messages show it: `tow://box/backup`, `~/photos`.
+    pub fn shown_place(&self, place: &Place) -> String {
+        let path = &place.path;
+        if self.server(place.link).is_some() || self.home.is_root() || !path.starts_with(&self.home) {
+            return self.place_text(place);
+        }
+        let below = &path.names()[self.home.names().len()..];
+        below.iter().fold("~".to_owned(), |text, name| format!("{text}/{}", name.display()))
+    }
+
+    /// A place in full: `tow://box/backup`, `/home/me`.
     pub fn place_text(&self, place: &Place) -> String {
         let server = self.server(place.link).map(|server| server.name.as_str()).unwrap_or_default();
         format!("{server}/{}", place.path.display())
@@ -143,7 +153,7 @@ impl App {
         match fault.path.clone() {
             Some(path) => format!(
                 "{}: {}",
-                self.place_text(&Place { link, path }),
+                self.shown_place(&Place { link, path }),
                 Fault { path: None, ..fault.clone() }
             ),
             None => fault.to_string(),

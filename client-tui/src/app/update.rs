@@ -176,7 +176,7 @@ fn announce(app: &mut App, side: Side) {
     }
     let (count, bytes, place) = (pane.rows.entries.len(), pane.rows.bytes(), pane.place.clone());
     let items = counted(count as u64, "item", "items");
-    let text = format!("{items}, {} MB in {}", megabytes_grouped(bytes), app.place_text(&place));
+    let text = format!("{items}, {} MB in {}", megabytes_grouped(bytes), app.shown_place(&place));
     app.say(Tone::Good, text);
 }
 

@@ -31,6 +31,7 @@ const STEM_BYTES_MIN: usize = 16;
 const NAMES_AT_ONCE: u32 = 16;
 /// Why something stays.
 const EXISTS: &str = "exists";
+const OTHER_TIME: &str = "exists with the same size and another time; its content was not compared";
 const NOT_OLDER: &str = "exists and is not older";
 const NO_BEGINNING: &str = "exists and is not the beginning of the source";
 const FOLDER_AND_FILE: &str = "exists, one of them being a folder and the other not";
@@ -39,7 +40,7 @@ const SAME_BUT_FOR_CASE: &str =
 
 /// Returns whether something was skipped by a decision.
 pub fn is_decided(why: &str) -> bool {
-    why == EXISTS
+    is_kept(why)
         || why == NOT_OLDER
         || why == NO_BEGINNING
         || why == FOLDER_AND_FILE
@@ -48,7 +49,7 @@ pub fn is_decided(why: &str) -> bool {
 
 /// Returns whether something was skipped because it exists and no flag says to replace it.
 pub fn is_kept(why: &str) -> bool {
-    why == EXISTS
+    why == EXISTS || why == OTHER_TIME
 }
 
 /// A folder that cannot take its place at the destination.
@@ -250,11 +251,27 @@ async fn why_not(
     let is_newer = kind == ConflictKind::Newer
         || step.there.as_ref().is_some_and(|there| step.attributes.modified > there.modified);
     Ok(match choice {
+        Choice::Skip if !is_compared(shared) && is_of_another_time(step) => Some(OTHER_TIME),
         Choice::Skip => Some(why_left(kind)),
         _ if !kind.offers(choice) && kind != ConflictKind::LinkOrFile => Some(why_left(kind)),
         Choice::NewerOnly if !is_newer => Some(NOT_OLDER),
         Choice::Resume if !is_beginning(shared, step).await? => Some(NO_BEGINNING),
         _ => None,
+    })
+}
+
+/// Returns whether contents decide what is unchanged.
+fn is_compared(shared: &Shared) -> bool {
+    shared.job.on_request.checksum
+}
+
+/// Returns whether only the time tells a file from what is there: it may be the same, where a time could not be kept.
+fn is_of_another_time(step: &Step) -> bool {
+    let source = &step.attributes;
+    step.there.as_ref().is_some_and(|there| {
+        (source.kind, there.kind) == (Kind::File, Kind::File)
+            && source.size == there.size
+            && source.modified != there.modified
     })
 }
 

@@ -17,9 +17,9 @@ use crate::app::layout::{Area, Layout};
 use crate::app::pane::Pane;
 use crate::app::servers::{Loss, Server, State};
 use crate::app::{App, Unit};
+use crate::model::Side;
 use crate::model::number::{counted, thousands};
 use crate::model::size::human;
-use crate::model::{Place, Side};
 
 /// Cells of a pane's frame and title that nothing else takes.
 const TITLE_LEAST: usize = 12;
@@ -52,7 +52,7 @@ fn block(scene: &Scene<'_>, side: Side, width: usize) -> Block<'static> {
         filter(scene, pane, width.saturating_sub(state.as_ref().map_or(0, |state| state.width() + 1)));
     let beside = [&state, &filter].into_iter().flatten().map(|line| line.width() + 1).sum::<usize>();
     let room = width.saturating_sub(5 + beside);
-    let title = text::fitted_path(&title(app, &pane.place), room);
+    let title = text::fitted_path(&app.shown_place(&pane.place), room);
     let mut block = Block::bordered()
         .border_type(border)
         .border_style(frame_style)
@@ -95,19 +95,6 @@ fn filter(scene: &Scene<'_>, pane: &Pane, width: usize) -> Option<Line<'static>>
         format!("{}{short}", text::fitted(&rows.filter, room.saturating_sub(text::columns(&short)).max(3)))
     };
     Some(Line::styled(format!(" {text} "), scene.theme.mark))
-}
-
-/// Where a pane is: `~/photos`, `tow://box/photos`.
-pub(super) fn title(app: &App, place: &Place) -> String {
-    let path = &place.path;
-    match app.server(place.link) {
-        Some(server) => format!("{}/{}", server.name, path.display()),
-        None if !app.home.is_root() && path.starts_with(&app.home) => {
-            let below = &path.names()[app.home.names().len()..];
-            below.iter().fold("~".to_owned(), |text, name| format!("{text}/{}", name.display()))
-        }
-        None => format!("/{}", path.display()),
-    }
 }
 
 /// How the connection of a server's pane is.

@@ -27,6 +27,28 @@ fn identity(path: &Path) -> (u64, i64, Vec<u8>) {
 }
 
 #[test]
+fn a_file_that_only_its_time_tells_apart_is_kept_with_that_reason() {
+    let stage = Stage::new();
+    let scene = stage.scene("times");
+    for (file, there) in [("same", "content"), ("longer", "more than content")] {
+        scene.write(&format!("local/tree/{file}"), "content", NEW);
+        // As where a time could not be kept.
+        scene.write(&format!("served/tree/{file}"), there, OLD);
+    }
+    let mut put = vec!["put", "tree/same", "tree/longer", "{S}/tree/"];
+    let output = scene.tow(&put).output().unwrap();
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let why = "/same: skipped: exists with the same size and another time; its content was not compared\n";
+    assert!(said.contains(why) && said.contains("/longer: skipped: exists\n"), "{said}");
+    assert!(said.contains("2 skipped (2 existing files kept;"), "{said}");
+    // Where contents decide, it is unchanged.
+    put.insert(1, "--checksum");
+    let said = told(&scene.tow(&put).output().unwrap());
+    assert!(said.contains("1 unchanged") && !said.contains("/same: skipped"), "{said}");
+}
+
+#[test]
 fn resume_completes_what_is_the_beginning_and_touches_nothing_else() {
     let stage = Stage::new();
     for (name, top, other_top, typed) in [

@@ -16,7 +16,7 @@ use crate::app::jobs::Job;
 use crate::app::layout::Area;
 use crate::model::number::{counted, thousands};
 use crate::model::{Conflict, ConflictKind, Place};
-use crate::ui::{Scene, area, pane, text};
+use crate::ui::{Scene, area, text};
 
 /// Wider than this nobody reads a line.
 const COLUMNS_MAX: u16 = 110;
@@ -209,7 +209,7 @@ fn sides(scene: &Scene<'_>, job: &Job, open: &Open, room: usize) -> Vec<Line<'st
     let theme = scene.theme;
     let conflict = &open.conflict;
     let path = conflict.to.whole().unwrap_or_default();
-    let path = pane::title(scene.app, &Place { link: job.destination, path });
+    let path = scene.app.shown_place(&Place { link: job.destination, path });
     let newer = |one: &Attributes, other: Option<&Attributes>| {
         other.is_some_and(|other| one.modified > other.modified)
     };

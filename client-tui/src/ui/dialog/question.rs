@@ -9,7 +9,7 @@ use crate::app::dialog::{Confirm, Delete, Doomed, Short, Stop, Then};
 use crate::app::jobs::Work;
 use crate::model::Place;
 use crate::model::number::{counted, thousands};
-use crate::ui::{Scene, pane, text};
+use crate::ui::{Scene, text};
 
 /// Names that a question shows; the rest is counted.
 const NAMES_SHOWN_MAX: usize = 20;
@@ -37,7 +37,7 @@ pub(super) fn delete(scene: &Scene<'_>, delete: &Delete, buttons: Vec<ButtonRow>
     let both = format!("{what}    {size}");
     let counts = if text::columns(&both) <= width { vec![both] } else { vec![what, size] };
     let folder = paths.first().and_then(WirePath::parent).unwrap_or_default();
-    let from = pane::title(scene.app, &Place { link: *link, path: folder });
+    let from = scene.app.shown_place(&Place { link: *link, path: folder });
     let from = text::fitted_path(&from, width.saturating_sub(5));
     let mut lines = vec![Line::default()];
     lines.extend(counts.into_iter().map(|line| Line::styled(line, theme.strong)));
