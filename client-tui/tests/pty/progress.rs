@@ -74,8 +74,9 @@ fn shown(pty: &Pty, limit: f64) -> Vec<Figures> {
         assert!(now.megabytes >= then.megabytes, "bytes fall back: {text}");
         assert!(now.files >= then.files, "files fall back: {text}");
         assert!(now.percent >= then.percent, "the percentage falls back: {text}");
-        // The limit holds within a tenth of a second or so, and the rate looks back for seconds.
-        assert!(now.megabytes_per_second < 2.0 * limit, "what did not move is speed: {text}");
+        // The limit holds over a tenth of a second or so, and at the beginning the rate looks back no further; what was there already, counted
+        // so, would be eight times the limit and more.
+        assert!(now.megabytes_per_second < 4.0 * limit, "what did not move is speed: {text}");
     }
     all
 }
