@@ -237,3 +237,49 @@ fn f72_a_stored_file_costs_few_looks_at_what_is_kept() {
     // Once a second or so for other reasons.
     assert!(looks.iter().sum::<usize>() <= FILES / 10, "{LOOKS:?}: {looks:?}");
 }
+
+/// towd's home is empty, so that what it would keep there is absent: nothing that is mounted tells that it holds the same.
+#[test]
+fn f72_a_disk_or_a_folder_that_is_mounted_again_is_everybodys_at_its_top_too() {
+    let served = Served::new("home");
+    let state = served.fill("home");
+    let nobody = tempfile::tempdir().unwrap();
+    for folder in ["again", "disk"] {
+        fs::create_dir(served.at(folder)).unwrap();
+    }
+    write(&served.at("again/file"), b"file");
+    let mount = |words: &[&std::ffi::OsStr], at: &str| {
+        let mut command = Command::new("mount");
+        command.args(words);
+        Mounted::try_new(command, served.at(at))
+    };
+    let again = served.at("again");
+    let Some(_again) = mount(&["--bind".as_ref(), again.as_os_str()], "again") else { return };
+    let Some(_disk) = mount(&["-t", "tmpfs", "tmpfs"].map(AsRef::as_ref), "disk") else { return };
+    // Names of folders on the way to what is kept, and of a file that is, with another content.
+    for path in ["disk/home", "disk/.local/state", "again/home"] {
+        fs::create_dir_all(served.at(path)).unwrap();
+    }
+    let mut command = towd();
+    command.arg("--json").arg("--root").arg(served.root.path()).arg("--state-dir").arg(&state);
+    command.env("HOME", nobody.path()).env("TOW_STATE_DIR", &state).env_remove("XDG_STATE_HOME");
+    command.arg("--unix").arg(served.socket.path().join("socket"));
+    let towd = Towd::spawn(command);
+    let mut client = Client::over_unix(&served.socket.path().join("socket"));
+    for path in ["again", "disk", "disk/home", "disk/.local", "disk/.local/state", "again/home"] {
+        let set = client.call(SetMode { thing: at(path), mode: 0o750 }).1;
+        assert!(matches!(set, Answer::Done(_)), "{path}: {set:?}");
+    }
+    for path in ["disk/home", "again/home"] {
+        let moved = client.call(rename(path, &format!("{path} moved"))).1;
+        assert!(matches!(moved, Answer::Done(_)), "{path}: {moved:?}");
+    }
+    for path in ["again", "disk"] {
+        let said = match client.call(rename(path, "moved")).1 {
+            Answer::Fault(fault) => fault.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(!said.contains("the server keeps"), "{said}");
+    }
+    drop(towd);
+}

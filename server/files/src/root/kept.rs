@@ -12,13 +12,13 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::path::{Name, WirePath};
 
 use self::look::{Looked, Mount, has, if_there, path_of};
-use self::views::Tops;
+use self::views::{Tops, may_show_others};
 use super::{LOOK, LOOK_FOLDER, RootError};
 use crate::disk::fault_of;
 use crate::disk::writing::{Inode, lies_within};
@@ -70,6 +70,8 @@ struct Spot {
     /// What was found, open: so no other thing gets its inode number once it was removed or replaced. None if it cannot be opened.
     _held: Option<OwnedFd>,
     is_link: bool,
+    /// Its file system may show files of another one.
+    is_view: bool,
 }
 
 impl Kept {
@@ -233,8 +235,11 @@ impl Spot {
 
     /// Nothing on another file system is kept. A folder that is kept stays on its own.
     fn is_near(&self, thing: &Looked) -> bool {
-        let is_on = |inode: Inode| inode.is_on(thing.mount.device());
-        is_on(self.folder_inode) || self.found.is_some_and(is_on)
+        self.is_on(thing.mount.device())
+    }
+
+    fn is_on(&self, device: Dev) -> bool {
+        self.folder_inode.is_on(device) || self.found.is_some_and(|found| found.is_on(device))
     }
 
     /// Returns whether this thing, or one in it, can be met at a path that does not lead by its name.
@@ -354,6 +359,7 @@ fn way_to(path: &Path, names: Names) -> Result<Vec<Spot>, Errno> {
             found: there.as_ref().map(Inode::from),
             _held: held,
             is_link: kind == Some(FileType::Symlink),
+            is_view: path_of(&at).map_or(true, |path| may_show_others(&path)),
         });
         match kind {
             Some(FileType::Symlink) => {

@@ -31,6 +31,8 @@ pub(super) struct Tops(Mutex<Vec<Top>>);
 struct Top {
     mount: Mount,
     path: PathBuf,
+    /// What lies on another file system may be met here.
+    shows_others: bool,
     guarded: Option<Guarded>,
     looked_at: Instant,
 }
@@ -51,10 +53,11 @@ impl Kept {
         if elsewhere.peek().is_none() {
             return Ok(false);
         }
-        if self.top_of(thing, path)?.guarded == Some(Guarded::Kept) {
+        let top = self.top_of(thing, path)?;
+        if top.guarded == Some(Guarded::Kept) {
             return Ok(true);
         }
-        for spot in elsewhere {
+        for spot in elsewhere.filter(|spot| top.shows_others || spot.is_view || spot.is_near(thing)) {
             if spot.is_met_on(path, &self.spots)? || spot.has_twin(thing)? {
                 return Ok(true);
             }
@@ -74,7 +77,9 @@ impl Kept {
     fn top_of(&self, thing: &Looked, path: &Path) -> Result<Top, Errno> {
         let mut tops = self.tops.0.lock().unwrap_or_else(PoisonError::into_inner);
         tops.retain(|top| top.looked_at.elapsed() < TOP_REMEMBERED);
-        if let Some(known) = tops.iter().find(|top| top.mount.is(thing.mount)) {
+        // The system may have given the number of a mount that is gone to another one.
+        let is_known = |top: &&Top| top.mount.is(thing.mount) && path.starts_with(&top.path);
+        if let Some(known) = tops.iter().find(is_known) {
             return Ok(known.clone());
         }
         // It may take a while: nobody waits for it.
@@ -82,6 +87,7 @@ impl Kept {
         let path = top_path(thing, path)?;
         let top = Top {
             mount: thing.mount,
+            shows_others: may_show_others(&path),
             guarded: self.judge(thing.mount, &path)?,
             path,
             looked_at: Instant::now(),
@@ -98,13 +104,16 @@ impl Kept {
         let Some(theirs) = readable(folder_at(CWD, top.as_os_str().as_encoded_bytes()))? else {
             return Ok(None);
         };
-        for spot in self.kept().filter(|spot| !spot.mount.is(mount)) {
+        let (shows_others, device) = (may_show_others(top), rustix::fs::fstat(&theirs)?.st_dev);
+        let may_show =
+            |spot: &&Arc<Spot>| !spot.mount.is(mount) && (shows_others || spot.is_view || spot.is_on(device));
+        for spot in self.kept().filter(may_show) {
             let ours = readable(folder_at(&spot.folder, spot.name.as_encoded_bytes()))?;
             if ours.map_or(Ok(false), |ours| shows(&theirs, &ours, FOLDERS_DEEP_MAX))? {
                 return Ok(Some(Guarded::Kept));
             }
         }
-        for spot in self.spots.iter().filter(|spot| spot.is_way_by_folder() && !spot.mount.is(mount)) {
+        for spot in self.spots.iter().filter(|spot| spot.is_way_by_folder()).filter(may_show) {
             if spot.may_lead(&self.spots, top)? {
                 return Ok(Some(Guarded::Way));
             }
@@ -140,6 +149,9 @@ impl Spot {
         if self.is_way_by_folder() {
             return self.may_lead(all, path);
         }
+        if !self.may_be_shown_at(path)? {
+            return Ok(false);
+        }
         let name = match (self.names, path.file_name()) {
             (Names::Numbered, Some(name)) => name,
             _ => &self.name,
@@ -150,6 +162,9 @@ impl Spot {
             return if theirs.is_some() { Ok(false) } else { self.may_be_its_folder(path) };
         };
         let Some(theirs) = theirs.filter(|theirs| theirs.kind == ours.kind) else { return Ok(false) };
+        if theirs.mount.device() == ours.mount.device() {
+            return Ok(theirs.inode == ours.inode);
+        }
         let names = (name.as_encoded_bytes(), path.as_os_str().as_encoded_bytes());
         match theirs.kind {
             FileType::Directory => {
@@ -167,9 +182,26 @@ impl Spot {
         }
     }
 
+    /// Returns false if this lies on one file system and the path on another, and neither shows anything but itself.
+    fn may_be_shown_at(&self, path: &Path) -> Result<bool, Errno> {
+        if self.is_view {
+            return Ok(true);
+        }
+        for there in path.ancestors() {
+            if let Some(looked) = look_at(there)? {
+                return Ok(self.is_near(&looked) || may_show_others(there));
+            }
+        }
+        Ok(true)
+    }
+
     /// Of something absent: whether the folder that would hold it there may be the one that would hold it here.
     fn may_be_its_folder(&self, path: &Path) -> Result<bool, Errno> {
         let Some(above) = path.parent() else { return Ok(false) };
+        let Some(looked) = look_at(above)? else { return Ok(false) };
+        if self.folder_inode.is_on(looked.mount.device()) {
+            return Ok(self.folder_inode == looked.inode);
+        }
         let ours = readable(folder_at(&self.folder, b"."))?;
         let theirs = readable(folder_at(CWD, above.as_os_str().as_encoded_bytes()))?;
         let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(true) };
@@ -221,6 +253,38 @@ fn top_path(thing: &Looked, path: &Path) -> Result<PathBuf, Errno> {
     Ok(top.to_owned())
 }
 
+/// Returns false for a file system that keeps its files on a disk of its own or in memory. All others may show files of another one: FUSE,
+/// overlays, network mounts.
+#[cfg(target_os = "linux")]
+pub(super) fn may_show_others(path: &Path) -> bool {
+    // ext2 to ext4, XFS, Btrfs, F2FS, ZFS, FAT, exFAT, NTFS, HFS+, ISO 9660, UDF, SquashFS, EROFS, tmpfs, ramfs, proc, sysfs.
+    const OWN: [u64; 17] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0xf2f5_2010,
+        0x2fc1_2fc1,
+        0x4d44,
+        0x2011_bab0,
+        0x7366_746e,
+        0x482b,
+        0x9660,
+        0x1501_3346,
+        0x7371_7368,
+        0xe0f5_e1e2,
+        0x0102_1994,
+        0x8584_58f6,
+        0x9fa0,
+        0x6265_6572,
+    ];
+    !rustix::fs::statfs(path).is_ok_and(|told| OWN.contains(&(told.f_type as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn may_show_others(_path: &Path) -> bool {
+    true
+}
+
 fn look_at(path: &Path) -> Result<Option<Looked>, Errno> {
     match Looked::at_path(path) {
         Err(Errno::NOTDIR) => Ok(None),
@@ -251,8 +315,12 @@ fn shows(theirs: &OwnedFd, ours: &OwnedFd, deep: usize) -> Result<bool, Errno> {
     Ok(false)
 }
 
-/// Compares two folders by what is in the first.
+/// Compares two folders: on one device by their numbers, else by what is in the first.
 fn alike(ours: &OwnedFd, theirs: &OwnedFd, deep: usize) -> Result<Alike, Errno> {
+    let (here, there) = (rustix::fs::fstat(ours)?, rustix::fs::fstat(theirs)?);
+    if here.st_dev == there.st_dev {
+        return Ok(if here.st_ino == there.st_ino { Alike::Proven } else { Alike::Different });
+    }
     let mut outcome = Alike::Unknown;
     for entry in Dir::read_from(ours)?.take(NAMES_MAX) {
         let entry = entry?;
