@@ -10,6 +10,7 @@ use towpath_files::session::{Act, Details, Outcome, SessionEnd, SessionEvent, Se
 use towpath_protocol::display::PeerText;
 use towpath_protocol::fault::Fault;
 use towpath_protocol::hash::Hash;
+use towpath_protocol::time::Time;
 
 use super::Log;
 use crate::clients::Client;
@@ -78,7 +79,8 @@ impl PeerLog {
 
     fn done(&self, work: &Work) {
         // What is looked at often, and matters little to somebody who watches, is for the audit log alone.
-        let is_told = !matches!(work.act, Act::Look | Act::SetMode | Act::SetTimes | Act::SetMetadata);
+        let is_told =
+            !matches!(work.act, Act::Look | Act::Flush | Act::SetMode | Act::SetTimes | Act::SetMetadata);
         if self.log.audit.is_some() || (self.log.json && is_told) {
             let fields = fields(&self.peer, work);
             self.audit(&fields, |fields| {
@@ -140,11 +142,11 @@ fn fields(peer: &str, work: &Work) -> Value {
     };
     let event = words(work.act).0.replace(' ', "_");
     let event = if outcome == "failed" { format!("not_{event}") } else { event };
-    let Details { target, mode, owner, group, attributes, hash } = &work.details;
+    let Details { target, mode, modified, owner, group, attributes, hash } = &work.details;
     let attributes = Some(attributes.join(", ")).filter(|names| !names.is_empty());
     json!({
         "event": event, "peer": peer, "path": path(&work.path), "to": work.to.as_deref().map(path),
-        "target": target, "mode": mode.map(|mode| format!("{mode:04o}")), "owner": owner, "group": group,
+        "target": target, "mode": mode.map(|mode| format!("{mode:04o}")), "modified": modified.map(moment), "owner": owner, "group": group,
         "attributes": attributes, "hash": hash.map(|hash| hex(&hash)), "files": work.files, "folders": work.folders,
         "bytes": work.bytes, "seconds": rounded(work.seconds), "outcome": outcome, "failures": failures, "fault": fault,
     })
@@ -164,7 +166,14 @@ const fn words(act: Act) -> (&'static str, &'static str) {
         Act::SetTimes => ("set times", "set the times of"),
         Act::SetMetadata => ("set metadata", "set the metadata of"),
         Act::Look => ("looked", "look at"),
+        Act::Flush => ("flushed", "flush"),
     }
+}
+
+/// RFC 3339; seconds since 1970 where the calendar has no such year.
+fn moment(time: Time) -> String {
+    let told = jiff::Timestamp::new(time.seconds(), time.nanoseconds().cast_signed());
+    told.map_or_else(|_| format!("@{}", time.seconds()), |told| told.to_string())
 }
 
 fn hex(Hash(bytes): &Hash) -> String {
@@ -219,7 +228,8 @@ impl fmt::Display for Told<'_> {
             | Act::SetMode
             | Act::SetTimes
             | Act::SetMetadata
-            | Act::Look => {}
+            | Act::Look
+            | Act::Flush => {}
         }
         match outcome {
             Outcome::Partial => f.write_str(", not to its end"),

@@ -10,8 +10,8 @@ use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::metadata::{Extended, Metadata, Owner};
 use towpath_protocol::path::{Location, WirePath};
 use towpath_protocol::request::{
-    Copy, Depth, Direction, Durability, Existing, Follow, Hidden, List, MakeFolder, MakeLink, OperationId,
-    Remove, Rename, SetMetadata, SetMode, SetTimes, SortKey, Stat,
+    Copy, Depth, Direction, Durability, Existing, Flush, Follow, Hidden, List, MakeFolder, MakeLink,
+    OperationId, Remove, Rename, SetMetadata, SetMode, SetTimes, SortKey, Stat,
 };
 use towpath_protocol::time::Time;
 
@@ -106,6 +106,7 @@ fn every_session_refusal_and_change_has_its_line() {
     let mut session = house.meet(&bob, None).unwrap();
     session.refused(list("photos"));
     session.refused(put("new", b"hello"));
+    session.refused(Flush { folder: at("photos") });
     drop(session);
     house.meet(&Person::new("eve@box"), Some(&house.wrong_code())).err().unwrap();
     let peers = house.towd.log.all().len();
@@ -130,12 +131,15 @@ fn every_session_refusal_and_change_has_its_line() {
     ];
     assert_eq!(ann, expected);
     assert!(lines.iter().any(|line| line["event"] == "set_mode" && line["mode"] == "0750"), "{lines:#?}");
+    let timed = lines.iter().find(|line| line["event"] == "set_times").unwrap();
+    assert_eq!(timed["modified"], "1970-01-01T00:00:00Z", "{timed}");
 
     let bob: Vec<_> = lines.iter().filter(|line| line["client"] == "bob@box").collect();
     let faults: Vec<_> = bob.iter().filter(|line| line["fault"].is_string()).collect();
     assert_eq!((&faults[0]["event"], &faults[0]["path"]), (&"not_looked".into(), &"/photos".into()));
     assert!(faults[0]["fault"].as_str().unwrap().contains("permission denied"), "{}", faults[0]);
     assert_eq!((&faults[1]["event"], &faults[1]["fault"]), (&"not_uploaded".into(), &"read-only".into()));
+    assert_eq!((&faults[2]["event"], &faults[2]["path"]), (&"not_flushed".into(), &"/photos".into()));
     let connected = bob.iter().find(|line| line["event"] == "connected").unwrap();
     assert_eq!((&connected["may"], &connected["folder"]), (&"read".into(), &"/".into()));
     assert!(bob.iter().any(|line| line["event"] == "left" && line["seconds"].is_f64()));

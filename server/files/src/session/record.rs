@@ -10,6 +10,7 @@ use towpath_protocol::hash::Hash;
 use towpath_protocol::message::{Answer, Request};
 use towpath_protocol::metadata::{Metadata, Owner};
 use towpath_protocol::path::{Location, WirePath};
+use towpath_protocol::time::Time;
 
 use super::SessionEnd;
 use crate::exchange::Done;
@@ -58,8 +59,9 @@ pub enum Act {
     SetMode,
     SetTimes,
     SetMetadata,
-    /// Recorded only where it was refused.
+    /// Recorded only where it was refused, as is the next.
     Look,
+    Flush,
 }
 
 /// How it came out.
@@ -98,6 +100,8 @@ pub struct Details {
     pub target: Option<String>,
     /// With setuid, setgid and sticky bits where those were asked for.
     pub mode: Option<u16>,
+    /// The time that was set.
+    pub modified: Option<Time>,
     /// Numbers, with names where they were told, escaped.
     pub owner: Option<String>,
     pub group: Option<String>,
@@ -118,6 +122,7 @@ impl Details {
             }
             Request::BeginUpload(upload) => Self::with(upload.store.mode, upload.store.metadata.as_deref()),
             Request::SetMode(set) => Self { mode: Some(set.mode), ..Self::default() },
+            Request::SetTimes(set) => Self { modified: Some(set.modified), ..Self::default() },
             Request::SetMetadata(set) => Self::with(set.mode, Some(&set.metadata)),
             Request::MakeFolder(make) => Self { mode: Some(make.mode), ..Self::default() },
             Request::MakeLink(make) => Self {
@@ -183,7 +188,7 @@ impl Deed {
             Request::Blocks(blocks) => (Act::Look, blocks.file.clone(), None),
             Request::ReadMetadata(read) => (Act::Look, read.thing.clone(), None),
             Request::SetMetadata(set) => (Act::SetMetadata, set.thing.clone(), None),
-            Request::Flush(flush) => (Act::Look, flush.folder.clone(), None),
+            Request::Flush(flush) => (Act::Flush, flush.folder.clone(), None),
             Request::Space(space) => (Act::Look, Location::through(&space.path), None),
             Request::Measure(measure) => {
                 let first = measure.things.first().cloned();
@@ -201,7 +206,8 @@ impl Deed {
 
     /// Whether `answer` leaves nothing to be recorded.
     fn is_nothing(&self, answer: &Answer) -> bool {
-        self.act == Act::Look && !matches!(answer, Answer::Fault(fault) if is_refusal(fault.code))
+        matches!(self.act, Act::Look | Act::Flush)
+            && !matches!(answer, Answer::Fault(fault) if is_refusal(fault.code))
     }
 
     pub(super) const fn add_bytes(&mut self, bytes: usize) {
@@ -251,7 +257,11 @@ impl Deed {
             // An upload that ends so was aborted by the client.
             Answer::Done(_) if self.act == Act::Upload => self.work(Outcome::Partial, &one(0, 0)),
             _ if self.act == Act::MakeFolder => self.work(Outcome::Complete, &one(0, 1)),
-            _ if matches!(self.act, Act::SetMode | Act::SetTimes | Act::SetMetadata | Act::Look) => {
+            _ if matches!(
+                self.act,
+                Act::SetMode | Act::SetTimes | Act::SetMetadata | Act::Look | Act::Flush
+            ) =>
+            {
                 self.work(Outcome::Complete, &one(0, 0))
             }
             _ => self.work(Outcome::Complete, &one(1, 0)),
