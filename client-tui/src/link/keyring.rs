@@ -16,6 +16,8 @@ use crate::model::wire::Wire;
 /// The client's own files, below the state folder; the server's lie beside it.
 const FOLDER: &str = "client";
 const KNOWN_SERVERS_FILE: &str = "known_servers";
+/// The last code that was used at each address, by a hash of it: a line each, as the known servers.
+const USED_CODES_FILE: &str = "used_codes";
 
 /// Cheap to make: nothing is opened yet.
 #[derive(Debug)]
@@ -133,12 +135,31 @@ impl Keyring {
         code.map(Some).map_err(|why| KeyringFault::Code { from, why })
     }
 
-    /// A hint that the code given beforehand is not used, since the server of `address` knows this client; `None` if no code was given.
+    /// Notes that a code was used at `address`. Blocks.
+    pub(super) fn note_used(&self, address: &str, code: KeyHash) -> Result<(), KeyringFault> {
+        let folder = self.folder()?;
+        let locked = folder.lock()?;
+        let mut used = KnownServers::load_from(&folder, USED_CODES_FILE)?;
+        used.0.retain(|(other, _)| other != address);
+        used.0.push((address.to_owned(), code));
+        Ok(locked.write(USED_CODES_FILE, used.text().as_bytes())?)
+    }
+
+    /// A hint that the code given beforehand is not used, since the server of `address` knows this client; `None` if no code was given, or it
+    /// is the one that was used there: in a script it stands before each command. Blocks.
     pub(super) fn unused_code(&self, address: &str) -> Option<String> {
         let from = match self.given.as_ref()? {
             GivenCode::Text(_) => "TOW_PAIR",
             GivenCode::File(_) => "the file of --pair-file",
         };
+        let used =
+            self.folder().ok().and_then(|folder| KnownServers::load_from(&folder, USED_CODES_FILE).ok());
+        if let Some(used) = used.and_then(|used| used.of(address))
+            && let Ok(Some(code)) = self.given_code()
+            && hash_of(&code) == used
+        {
+            return None;
+        }
         let address = DisplayName::new(address.as_bytes());
         Some(format!("paired already: the code in {from} is not used; `tow forget {address}` first uses it"))
     }
@@ -150,14 +171,23 @@ impl Keyring {
     }
 }
 
+/// By which a code that was used is known again. It tells nothing of the code, which is random and of no use a second time.
+pub(super) fn hash_of(code: &PairingCode) -> KeyHash {
+    KeyHash(blake3::derive_key("towpath 2026 used pairing code", code.secret.bytes()))
+}
+
 /// Addresses (`HOST:PORT` as typed, in lower case) and the keys that were met there.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct KnownServers(Vec<(String, KeyHash)>);
 
 impl KnownServers {
     fn load(folder: &PrivateFolder) -> Result<Self, PrivateFault> {
-        let Some(content) = folder.read(KNOWN_SERVERS_FILE)? else { return Ok(Self::default()) };
-        let bad = |line: usize| folder.not_understood(KNOWN_SERVERS_FILE, format_args!("line {line}"));
+        Self::load_from(folder, KNOWN_SERVERS_FILE)
+    }
+
+    fn load_from(folder: &PrivateFolder, file: &str) -> Result<Self, PrivateFault> {
+        let Some(content) = folder.read(file)? else { return Ok(Self::default()) };
+        let bad = |line: usize| folder.not_understood(file, format_args!("line {line}"));
         let text = std::str::from_utf8(&content).map_err(|_| bad(1))?;
         let mut known = Vec::new();
         for (number, line) in text.lines().enumerate() {

@@ -20,7 +20,10 @@ fn forget(world: &World, client: &str) {
 #[test]
 fn a_code_that_a_paired_client_is_given_is_not_used_and_that_is_told() {
     let world = World::new();
-    assert!(world.ls("ann", Some(&world.towd.code())).status.success());
+    let used = world.towd.code();
+    assert!(world.ls("ann", Some(&used)).status.success());
+    // A script has its code before each command.
+    assert_eq!(said(&world.ls("ann", Some(&used))), "");
     let code = world.towd.code();
     let output = world.ls("ann", Some(&code));
     assert!(output.status.success(), "{}", said(&output));

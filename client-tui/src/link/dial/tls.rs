@@ -14,7 +14,7 @@ use towpath_tcp::Line;
 use super::DialFault;
 use super::reach::reach;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
-use crate::link::keyring::{Keyring, KeyringFault, address};
+use crate::link::keyring::{Keyring, KeyringFault, address, hash_of};
 use crate::link::{BEGIN_TIME, Link};
 
 /// After so much silence the system asks whether the other side is still there. A session's further streams say nothing while nothing is
@@ -128,10 +128,19 @@ impl Dialled<'_> {
             None => None,
         };
         let (reader, writer) = tokio::io::split(secure.stream);
-        let note = if code.is_none() { self.keyring.unused_code(&self.address) } else { None };
+        let address = self.address.clone();
+        let note = match code {
+            None => self.with_keyring(move |keyring| Ok(keyring.unused_code(&address))).await?,
+            Some(_) => None,
+        };
         let asks = Asks { pairing, wire: self.keyring.wire(), join: None, note };
         let further = self.further(identity, key);
         let begun = Link::begin(reader, writer, deadline, LastWords::none(), asks, Some(further)).await;
+        if let (Ok(_), Some(code)) = (&begun, code) {
+            let (address, used) = (self.address.clone(), hash_of(code));
+            // Without the note the code is told as unused, and nothing else is lost.
+            let _ = self.with_keyring(move |keyring| keyring.note_used(&address, used)).await;
+        }
         begun.map(|link| (link, key)).map_err(|fault| match fault {
             GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => {
                 if fault.detail.is_empty() { DialFault::WrongCode } else { DialFault::NoTries(fault.detail) }
