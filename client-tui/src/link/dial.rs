@@ -111,7 +111,7 @@ impl DialFault {
     }
 }
 
-/// What there is of ours on a host where no session can begin.
+/// The programs of this project that were found on a host where no session can begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Found {
     #[error("neither towd nor this version of tow is there")]

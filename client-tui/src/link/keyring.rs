@@ -96,12 +96,7 @@ impl Keyring {
 
     /// Notes the key of a server that was not known. Blocks.
     pub(super) fn remember(&self, address: &str, key: KeyHash) -> Result<(), KeyringFault> {
-        let folder = self.folder()?;
-        let locked = folder.lock()?;
-        let mut known = KnownServers::load(&folder)?;
-        known.0.retain(|(other, _)| other != address);
-        known.0.push((address.to_owned(), key));
-        Ok(locked.write(KNOWN_SERVERS_FILE, known.text().as_bytes())?)
+        self.note(KNOWN_SERVERS_FILE, address, key)
     }
 
     /// Takes the key of `address` off the list. Blocks.
@@ -135,14 +130,19 @@ impl Keyring {
         code.map(Some).map_err(|why| KeyringFault::Code { from, why })
     }
 
-    /// Notes that a code was used at `address`. Blocks.
-    pub(super) fn note_used(&self, address: &str, code: KeyHash) -> Result<(), KeyringFault> {
+    /// Notes the code that was used at `address`. Blocks.
+    pub(super) fn note_used(&self, address: &str, code: &PairingCode) -> Result<(), KeyringFault> {
+        self.note(USED_CODES_FILE, address, hash_of(code))
+    }
+
+    /// Notes the hash of an address in a list, instead of an earlier one.
+    fn note(&self, file: &str, address: &str, hash: KeyHash) -> Result<(), KeyringFault> {
         let folder = self.folder()?;
         let locked = folder.lock()?;
-        let mut used = KnownServers::load_from(&folder, USED_CODES_FILE)?;
-        used.0.retain(|(other, _)| other != address);
-        used.0.push((address.to_owned(), code));
-        Ok(locked.write(USED_CODES_FILE, used.text().as_bytes())?)
+        let mut list = KnownServers::load_from(&folder, file)?;
+        list.0.retain(|(other, _)| other != address);
+        list.0.push((address.to_owned(), hash));
+        Ok(locked.write(file, list.text().as_bytes())?)
     }
 
     /// A hint that the code given beforehand is not used, since the server of `address` knows this client; `None` if no code was given, or it
@@ -171,12 +171,12 @@ impl Keyring {
     }
 }
 
-/// By which a code that was used is known again. It tells nothing of the code, which is random and of no use a second time.
-pub(super) fn hash_of(code: &PairingCode) -> KeyHash {
+/// Recognises a code that was used. It tells nothing of the code, which is random and of no use a second time.
+fn hash_of(code: &PairingCode) -> KeyHash {
     KeyHash(blake3::derive_key("towpath 2026 used pairing code", code.secret.bytes()))
 }
 
-/// Addresses (`HOST:PORT` as typed, in lower case) and the keys that were met there.
+/// Addresses (`HOST:PORT` as typed, in lower case), each with a hash: of the key that was met there, or of the code that was used.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct KnownServers(Vec<(String, KeyHash)>);
 

@@ -30,7 +30,7 @@ fn traced(world: &World, words: &[&str]) -> (std::process::Output, Vec<String>) 
     (output, calls)
 }
 
-/// The calls in the order in which they ended, each in one piece: those beside which another thread had one are told in two.
+/// The calls in the order in which they ended, each on one line: strace splits a call during which another thread made one.
 fn whole(trace: &str) -> Vec<String> {
     let mut begun = HashMap::new();
     let mut calls = Vec::new();

@@ -194,7 +194,7 @@ impl Root {
     /// Opens a thing only to look at it (`fstat`, `readlinkat` with an empty name, `fstatvfs`); a root and, for a location
     /// without a path, what it leads to included. `TimedOut` for a mount that does not answer.
     pub fn thing(&self, thing: &Location) -> Result<OwnedFd, Fault> {
-        // What no mount was crossed to is asked nothing.
+        // A thing that no mount leads to always answers.
         let answers = |opened: &OwnedFd| disk::check_open_answers(opened).map_err(|fault| fault.code);
         let opened = self.open_if(thing, LOOK | OFlags::NOFOLLOW, answers);
         opened.map_err(|code| self.fault_at(code, thing))

@@ -92,7 +92,7 @@ pub fn question(host: &SshHost, there: &str, found: &Found) -> String {
 /// Why a copy is of no use.
 pub(super) fn mute(fault: &GreetingFault, said: &str) -> String {
     let why = match fault {
-        // What did not come is told; that it may be another program is not the question here.
+        // The fault's own text also guesses at another program, which is no question here.
         GreetingFault::Silent { .. } => "it hangs".to_owned(),
         GreetingFault::ClosedAtOnce | GreetingFault::Lost(_) => "it ends at once".to_owned(),
         GreetingFault::NotTowpath { .. } => "it is something else".to_owned(),

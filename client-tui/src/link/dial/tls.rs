@@ -14,7 +14,7 @@ use towpath_tcp::Line;
 use super::DialFault;
 use super::reach::reach;
 use crate::link::connection::{Asks, Further, GreetingFault, LastWords};
-use crate::link::keyring::{Keyring, KeyringFault, address, hash_of};
+use crate::link::keyring::{Keyring, KeyringFault, address};
 use crate::link::{BEGIN_TIME, Link};
 
 /// After so much silence the system asks whether the other side is still there. A session's further streams say nothing while nothing is
@@ -137,9 +137,9 @@ impl Dialled<'_> {
         let further = self.further(identity, key);
         let begun = Link::begin(reader, writer, deadline, LastWords::none(), asks, Some(further)).await;
         if let (Ok(_), Some(code)) = (&begun, code) {
-            let (address, used) = (self.address.clone(), hash_of(code));
-            // Without the note the code is told as unused, and nothing else is lost.
-            let _ = self.with_keyring(move |keyring| keyring.note_used(&address, used)).await;
+            let (address, code) = (self.address.clone(), code.clone());
+            // If the note cannot be written, a later command reports the code as unused; nothing else is lost.
+            let _ = self.with_keyring(move |keyring| keyring.note_used(&address, &code)).await;
         }
         begun.map(|link| (link, key)).map_err(|fault| match fault {
             GreetingFault::Refused(fault) if fault.code == FaultCode::PairingFailed => {

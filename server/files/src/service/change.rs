@@ -23,7 +23,7 @@ pub(super) struct Change {
     is_own: bool,
 }
 
-/// What a change of a folder concerns.
+/// The part of a folder that a change concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// The folder, which is what its entries make of it: its time, and what somebody notes on it.

@@ -9,7 +9,7 @@ use towpath_protocol::message::{Answer, Input};
 use crate::exchange::{Answers, Exchange, Inputs};
 use crate::memory;
 
-/// What was sent in a turn.
+/// The outcome of a turn of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     All,

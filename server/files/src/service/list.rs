@@ -132,7 +132,7 @@ impl Folder {
             }
             let is_first = !folder.has_begun;
             let Some(page) = folder.page(service, turn)? else { return Ok(None) };
-            // What was left has vanished.
+            // The entries that were left have vanished.
             if page.entries.is_empty() && !is_first {
                 break;
             }

@@ -98,7 +98,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// What is in a folder that is open for reading and was not read from; its content has depth 1.
+    /// The content of a folder that is open for reading and was not read from; it has depth 1.
     pub(super) fn within(service: &Service, folder: OwnedFd) -> Result<Self, Fault> {
         let open = service.open_files.park(OF_FOLDER)?;
         let reader = FolderReader::new(folder)?;

@@ -31,7 +31,7 @@ pub(super) struct Tops(Mutex<Vec<Top>>);
 struct Top {
     mount: Mount,
     path: PathBuf,
-    /// What lies on another file system may be met here.
+    /// True if its file system may show files of another one.
     shows_others: bool,
     guarded: Option<Guarded>,
     looked_at: Instant,
